@@ -1,0 +1,147 @@
+"""Files that are whole or absent: atomic writes, digests, manifests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lbt.errors import LbtError
+
+SCHEMA_VERSION = 1
+_TEMPORARY = ".partial"
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes `path`'s name, on any error it is removed.
+
+    The file is flushed to disk before the rename, so a reader sees the old file or the whole new one.
+
+    Raises:
+        LbtError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise LbtError(
+            f"{path}: could not be written ({error.strerror or error}). Free space or choose another place; "
+            "nothing half-written was left behind."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline, atomically. NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read JSON.
+
+    Raises:
+        LbtError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage that makes it.") from error
+    except ValueError as error:
+        raise LbtError(f"{path}: is not JSON ({error}). Delete it and rerun the stage that makes it.") from error
+
+
+def sha256(path: Path | str) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no blanks: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of `value`'s canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def software_versions() -> dict[str, str]:
+    """Versions that can change a result."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "torchvision", "numpy")}}
+
+
+def write_manifest(
+    path: Path | str,
+    *,
+    stage: str,
+    settings: Mapping[str, Any],
+    code: str,
+    inputs: Sequence[Path],
+    outputs: Sequence[Path],
+) -> None:
+    """Write the record of a stage's run: what made which files from which settings, code and inputs.
+
+    File names are relative to the manifest's folder, so a results folder can move.
+    """
+    folder = Path(path).parent
+
+    def record(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+        return {
+            os.path.relpath(file, folder): {"sha256": sha256(file), "bytes": Path(file).stat().st_size}
+            for file in sorted(files)
+        }
+
+    write_json(
+        path,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "stage": stage,
+            "settings": dict(settings),
+            "settings_digest": digest(settings),
+            "code": code,
+            "versions": software_versions(),
+            "inputs": record(inputs),
+            "outputs": record(outputs),
+        },
+    )
+
+
+def verify_manifest(path: Path | str) -> None:
+    """Check every output of a manifest against its digest.
+
+    Raises:
+        LbtError: the first output that is missing or differs.
+    """
+    manifest = read_json(path)
+    found = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if found != SCHEMA_VERSION:
+        raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun the stage.")
+    for name, entry in manifest["outputs"].items():
+        file = Path(path).parent / name
+        if not file.is_file():
+            raise LbtError(f"{file}: is missing, but {path} lists it. Rerun stage {manifest['stage']}.")
+        if sha256(file) != entry["sha256"]:
+            raise LbtError(
+                f"{file}: its content differs from the digest in {path}. Delete it and rerun stage {manifest['stage']}."
+            )

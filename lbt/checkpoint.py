@@ -1,0 +1,59 @@
+"""Checkpoints: tensors and plain values in one file that loads with `weights_only=True`."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lbt.artifacts import SCHEMA_VERSION, atomic_path
+from lbt.errors import LbtError
+
+
+def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        path: the file.
+        kind: what it holds, such as `supernet` or `network`; checked when it is read.
+        identity: plain values that must agree between writer and reader, such as `classes` (list of names).
+        state: nested dicts and lists of tensors and plain values (state dicts of modules and optimisers).
+    """
+    with atomic_path(path) as temporary:
+        torch.save({"schema_version": SCHEMA_VERSION, "kind": kind, "identity": dict(identity), **state}, temporary)
+
+
+def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Args:
+        path: the file.
+        kind: the kind that the caller needs.
+        expect: items of the identity that the caller needs, such as its own list of classes.
+
+    Raises:
+        LbtError: missing, truncated or damaged file; another schema version, kind or identity (both sides are shown).
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LbtError(f"{path}: is damaged and cannot be read ({first}). Delete it and rerun its stage.") from error
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != SCHEMA_VERSION:
+        raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
+    if content["kind"] != kind:
+        raise LbtError(f"{path}: holds a {content['kind']}, a {kind} is needed. Name the right file.")
+    for key, value in (expect or {}).items():
+        have = content["identity"].get(key)
+        if have != value:
+            if isinstance(value, list) and isinstance(have, list) and len(have) != len(value):
+                have, value = f"{len(have)} ({have})", f"{len(value)} ({value})"
+            raise LbtError(f"{path}: was made with {key} = {have}; these settings have {value}. Rerun its stage.")
+    return content

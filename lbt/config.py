@@ -1,0 +1,347 @@
+"""Every setting: type, unit, bounds, default and one line of help.
+
+This module is the only source: `config/README.md`, the checks and the values that reach a job all come from it. A
+setting is a field of a frozen model; a model is a section of the YAML file. Checks that need two settings at once are
+validators of the smallest model that holds both. What can only be checked against files is in `lbt.data.check`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+METHODS = ("fasterseg", "lbt", "random")
+OFFICIAL_SPLITS = ("train", "val", "unlabeled")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+Color = tuple[
+    Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
+]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys and values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class SceneSettings(Section):
+    """The drawn street scenes, written in the Cityscapes layout to `data.root`."""
+
+    train: int = Field(160, ge=8, description="Number of training scenes with labels.")
+    val: int = Field(40, ge=2, description="Number of held-out scenes with labels (`leftImg8bit/val`).")
+    test: int = Field(60, ge=1, description="Number of scenes without labels (`leftImg8bit/test`).")
+    height: int = Field(128, ge=32, description="Height of a scene in pixels; odd sizes work.")
+    width: int = Field(256, ge=32, description="Width of a scene in pixels; odd sizes work.")
+    seed: int = Field(0, ge=0, description="Seed of the drawing.")
+
+
+class ClassSettings(Section):
+    """One class of a folder data set."""
+
+    name: str = Field(min_length=1, description="Name of the class in tables and shards.")
+    id: int = Field(ge=0, le=254, description="Value of the class in the masks.")
+    color: Color = Field(description="Red, green and blue of the class in pictures, 0 to 255 each.")
+
+
+class FolderSettings(Section):
+    """Where a folder data set keeps its images and masks, and what the mask values mean."""
+
+    images: str = Field("{split}/*", description="Pattern of the images below `data.root`; `{split}` is replaced.")
+    masks: str = Field(
+        "{split}annot/*",
+        description="Pattern of the masks below `data.root`; a mask belongs to the image of the same stem.",
+    )
+    mask_suffix: str = Field("", description="Text between an image's stem and its mask's ending, such as `_mask`.")
+    splits: dict[Literal["train", "val", "unlabeled"], str] = Field(
+        {"train": "train", "val": "val", "unlabeled": "test"},
+        description="What stands for `{split}` in each of the three official parts.",
+    )
+    classes: tuple[ClassSettings, ...] = Field((), description="The evaluated classes, in the order of the tables.")
+    ignore: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (255,), description="Mask values that are neither trained nor scored."
+    )
+    group: str = Field(
+        r"^(.*?)[^_]*$",
+        description="Regular expression; its first group, applied to an image's stem, names the stretch of images that "
+        "a split keeps together.",
+    )
+    stretch: int = Field(
+        1, ge=1, description="Cut each group into this many runs of neighbouring images; each run stays together."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FolderSettings:
+        for name in ("images", "masks"):
+            if "*" not in getattr(self, name):
+                raise ValueError(f"{name}: needs a `*` for the file name, as in `{{split}}/*`")
+        if set(self.splits) != set(OFFICIAL_SPLITS):
+            raise ValueError(f"splits: needs the keys {', '.join(OFFICIAL_SPLITS)}")
+        for key in ("name", "id"):
+            values = [getattr(c, key) for c in self.classes]
+            double = sorted({v for v in values if values.count(v) > 1}, key=str)
+            if double:
+                raise ValueError(f"classes: the {key} {double[0]!r} stands twice")
+        both = sorted({c.id for c in self.classes} & set(self.ignore))
+        if both:
+            raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
+        return self
+
+
+class DataSettings(Section):
+    """The data set: layout, place, classes, normalisation."""
+
+    layout: Literal["cityscapes", "folder"] = Field(
+        "cityscapes", description="`cityscapes` (leftImg8bit/, gtFine/) or `folder` (any images and masks)."
+    )
+    root: str = Field("results/data/scenes", min_length=1, description="Folder of the data set.")
+    classes: Literal[19, 34] | tuple[str, ...] = Field(
+        19, description="Cityscapes layout: 19 evaluated classes, all 34, or a list of class names."
+    )
+    unlabeled: Literal["test", "train_extra"] = Field(
+        "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
+    )
+    folder: FolderSettings | None = Field(None, description="Folder layout: patterns, classes and ignored ids.")
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1] that is subtracted."
+    )
+    std: tuple[Positive, Positive, Positive] = Field(
+        (0.229, 0.224, 0.225), description="Standard deviation of red, green and blue in [0, 1] that is divided by."
+    )
+
+    @model_validator(mode="after")
+    def _folder_classes(self) -> DataSettings:
+        if self.layout == "folder":
+            if self.folder is None or len(self.folder.classes) < 2:
+                raise ValueError("layout `folder` needs `folder.classes` with at least two classes")
+        elif self.folder is not None:
+            raise ValueError("`folder` is only read with `layout: folder`; remove it or change the layout")
+        if isinstance(self.classes, tuple) and len(self.classes) < 2:
+            raise ValueError("classes: at least two class names are needed")
+        return self
+
+
+class SplitSettings(Section):
+    """How the official training part is divided between weights and architecture, teacher and student."""
+
+    scheme: Literal["halves", "disjoint"] = Field(
+        "halves",
+        description="`halves`: one part trains, one validates, shared by teacher and student (the published scheme); "
+        "`disjoint`: four parts without a common image.",
+    )
+    train_fraction: float = Field(
+        0.5, gt=0, lt=1, description="`halves`: share of images that train weights; the rest moves the architecture."
+    )
+    parts: tuple[Fraction, Fraction, Fraction, Fraction] = Field(
+        (0.4, 0.2, 0.2, 0.2),
+        description="`disjoint`: shares of teacher_train, teacher_val, student_train, student_val; sum at most 1.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of the division; one division serves all seeds and methods.")
+
+    @model_validator(mode="after")
+    def _sum(self) -> SplitSettings:
+        if sum(self.parts) > 1 + 1e-9:
+            raise ValueError(f"parts: the four shares sum to {sum(self.parts):g}; they may sum to 1 at most")
+        if self.scheme == "disjoint" and min(self.parts) == 0:
+            raise ValueError("parts: with `scheme: disjoint` each of the four shares must be above 0")
+        return self
+
+
+class AugmentationSettings(Section):
+    """Random changes of training images; held-out images are never changed."""
+
+    crop: Size = Field((128, 256), description="Height and width of a training crop in pixels, at least 32 each.")
+    scale: tuple[Positive, Positive] = Field(
+        (0.75, 1.5), description="Range of the random resizing before the crop, as a factor of the image's size."
+    )
+    flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
+    brightness: Fraction = Field(0.2, description="Largest relative change of the brightness.")
+    contrast: Fraction = Field(0.2, description="Largest relative change of the contrast.")
+    saturation: Fraction = Field(0.2, description="Largest relative change of the saturation.")
+
+    @model_validator(mode="after")
+    def _order(self) -> AugmentationSettings:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale: the lower end {self.scale[0]} is above the upper end {self.scale[1]}")
+        return self
+
+
+class SpaceSettings(Section):
+    """The FasterSeg search space."""
+
+    layers: int = Field(16, ge=4, description="Number of searched layers L after the stem.")
+    base_width: int = Field(12, ge=2, description="Base width F: scales 1/8, 1/16, 1/32 have 8F, 16F, 32F channels.")
+    width_twelfths: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
+        (4, 6, 8, 10, 12), description="Selectable widths of a cell in twelfths of the full width, ascending."
+    )
+    stem_twelfths: int = Field(8, ge=1, le=12, description="Width of the stem in twelfths.")
+    head_twelfths: int = Field(8, ge=1, le=12, description="Width of the last layer and the decoder in twelfths.")
+    branches: Literal[1, 2] = Field(2, description="Branches of the derived network (two share a common prefix).")
+    min_length: int = Field(
+        4, ge=0, description="Skip cells of a derived branch are pruned only while more than this many cells remain."
+    )
+
+    @model_validator(mode="after")
+    def _widths(self) -> SpaceSettings:
+        if not self.width_twelfths or list(self.width_twelfths) != sorted(set(self.width_twelfths)):
+            raise ValueError(f"width_twelfths: must ascend without repeats, found {list(self.width_twelfths)}")
+        return self
+
+
+class LatencySettings(Section):
+    """How latency is measured, for the lookup table and for a derived network."""
+
+    input_size: Size = Field((128, 256), description="Height and width in pixels at which latency is measured.")
+    backend: Literal["eager"] = Field("eager", description="How the network is run when it is timed.")
+    precision: Literal["float32"] = Field("float32", description="Number format of the timed network.")
+    min_run_seconds: Positive = Field(
+        0.02, description="Least time in seconds for which one entry of the table is measured."
+    )
+    profile_runs: int = Field(50, ge=5, description="Timed forward passes of a derived network.")
+
+
+class OptimizerSettings(Section):
+    """Stochastic gradient descent with momentum."""
+
+    lr: Positive = Field(0.01, description="Learning rate at the first step.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum.")
+    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay.")
+    clip_norm: Positive = Field(5.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
+
+
+class WarmupSettings(Section):
+    """Training of the supernet before the search, with the architecture frozen; shared by all methods of a seed."""
+
+    epochs: Positive = Field(20.0, description="Passes over teacher_train; fractions work.")
+    batch_size: int = Field(4, ge=2, description="Images per step.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(lr=0.02), description="Optimiser of the supernet's weights.")
+    decay: float = Field(0.99, gt=0, le=1, description="Factor on the learning rate after each pass.")
+
+
+class ArchitectureSettings(Section):
+    """The architecture step: Adam on the logits alpha, beta, gamma."""
+
+    lr: Positive = Field(3.0e-4, description="Learning rate eta of the architecture.")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay rate.")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second decay rate.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of the logits.")
+    clip_norm: Positive = Field(1.0, description="Largest norm of the architecture gradient.")
+
+
+class StudentSettings(Section):
+    """The student that learns from the teacher's labels."""
+
+    model: Literal["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"] = Field(
+        "deeplabv3_resnet50", description="torchvision segmentation network."
+    )
+    crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
+    batch_size: int = Field(2, ge=2, description="Labelled images, and as many unlabelled ones, per student step.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
+
+
+class SearchSettings(Section):
+    """Rounds of the search. Each step: one step of T, one of S (lbt), one of A (not random)."""
+
+    rounds: int = Field(30, ge=1, description="Rounds; more rounds continue from the last one.")
+    epochs: Positive = Field(1.0, description="Passes over teacher_train per round; fractions work.")
+    batch_size: int = Field(4, ge=2, description="Images per teacher step and per architecture step.")
+    decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")
+    teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
+    student: StudentSettings = Field(StudentSettings(), description="The student S (method lbt).")
+    architecture: ArchitectureSettings = Field(ArchitectureSettings(), description="Optimiser of the architecture A.")
+    latency_weight: float = Field(0.01, ge=0, description="Weight of the expected latency (milliseconds) in stage 3.")
+    pseudo_weight: float = Field(1.0, ge=0, description="Weight of the pseudo-labelled images in the student's loss.")
+    student_weight: float = Field(1.0, ge=0, description="Weight of the student's validation loss in stage 3.")
+    student_term: Literal["matched", "raw"] = Field(
+        "matched",
+        description="`matched` rescales the student's gradient to the norm of the teacher's before `student_weight`; "
+        "`raw` leaves it.",
+    )
+    gradient: Literal["direct"] = Field(
+        "direct", description="How the architecture gradient passes through the teacher's labels."
+    )
+    shard_images: int = Field(64, ge=1, description="Images per pseudo-label shard (one labelling job each).")
+    random_match: Literal["fasterseg", "lbt", "none"] = Field(
+        "lbt",
+        description="Searched method whose predicted latency the random architectures must have; `none`: any latency.",
+    )
+    random_tolerance: float = Field(
+        0.1, gt=0, lt=1, description="Allowed relative difference of that predicted latency."
+    )
+
+
+class RetrainSettings(Section):
+    """Training of the derived network from random weights on the whole official training part."""
+
+    epochs: Positive = Field(600.0, description="Passes over the training images; fractions work.")
+    batch_size: int = Field(8, ge=2, description="Images per step.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the network's weights.")
+    power: float = Field(0.9, ge=0, description="The learning rate falls as (1 - step/steps) to this power.")
+    auxiliary_weight: float = Field(0.4, ge=0, description="Weight of the losses of the training-only heads.")
+
+
+class EvaluationSettings(Section):
+    """Scoring on the official validation images."""
+
+    batch_size: int = Field(4, ge=1, description="Images per forward pass.")
+    calibration_batches: int = Field(
+        8,
+        ge=1,
+        description="Training batches on which a supernet's BatchNorm statistics are recomputed before scoring.",
+    )
+    pictures: int = Field(4, ge=0, description="Number of pictures of ground truth beside prediction.")
+
+
+class ComputeSettings(Section):
+    """Where and how wide the jobs run."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
+    threads: int = Field(
+        2,
+        ge=1,
+        description="CPU threads of a job. Part of the settings, because sums in another order round otherwise.",
+    )
+    workers: int = Field(0, ge=0, description="Loader processes of a job; the results do not depend on it.")
+
+
+class Settings(Section):
+    """A whole configuration file."""
+
+    run: str = Field(
+        "default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Name of the folder below `results/`."
+    )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
+    methods: tuple[Literal["fasterseg", "lbt", "random"], ...] = Field(
+        METHODS, min_length=1, description="Search methods to compare."
+    )
+    scenes: SceneSettings | None = Field(None, description="Draw street scenes into `data.root`; absent for real data.")
+    data: DataSettings = Field(DataSettings(), description="The data set.")
+    splits: SplitSettings = Field(SplitSettings(), description="Parts of the training images.")
+    augmentation: AugmentationSettings = Field(AugmentationSettings(), description="Augmentation of training images.")
+    space: SpaceSettings = Field(SpaceSettings(), description="The search space.")
+    latency: LatencySettings = Field(LatencySettings(), description="Latency measurement.")
+    warmup: WarmupSettings = Field(WarmupSettings(), description="Warm-up of the supernet.")
+    search: SearchSettings = Field(SearchSettings(), description="The search.")
+    retrain: RetrainSettings = Field(RetrainSettings(), description="Retraining of the derived network.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Evaluation.")
+    compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.scenes is not None and self.data.layout != "cityscapes":
+            raise ValueError(
+                "scenes: drawn scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"
+            )
+        for name in ("seeds", "methods"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: a value stands twice in {list(values)}")
+        match = self.search.random_match
+        if "random" in self.methods and match != "none" and match not in self.methods:
+            raise ValueError(
+                f"search.random_match: {match} is not among `methods`; add it there or write `random_match: none`"
+            )
+        return self

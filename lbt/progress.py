@@ -1,0 +1,72 @@
+"""One progress line: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows stage, step, loss and time left on standard error, and plain lines in a log file.
+
+    On a terminal the line is a tqdm bar. Elsewhere, and always in the log file, a plain line is written at the first
+    and last step and every `interval` seconds between.
+
+    Args:
+        stage: name shown at the start of the line, such as `warmup seed-0`.
+        total: number of steps.
+        log: a file to append plain lines to, or None.
+        interval: least time between plain lines in seconds.
+    """
+
+    def __init__(self, stage: str, total: int, log: Path | None = None, interval: float = 5.0) -> None:
+        self.stage, self.total, self.interval = stage, total, interval
+        self.step, self.started, self.last_line = 0, time.monotonic(), 0.0
+        self.terminal = sys.stderr.isatty()
+        self.bar = tqdm(total=total, desc=stage, leave=False, dynamic_ncols=True) if self.terminal else None
+        self.log: TextIO | None = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self.log = open(log, "a", encoding="utf-8", buffering=1)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        if self.log is not None:
+            self.log.close()
+
+    def advance(self, **values: float) -> None:
+        """Count one step; `values` such as `loss=0.71` are shown beside it."""
+        self.step += 1
+        if self.bar is not None:
+            self.bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+            self.bar.update()
+        now = time.monotonic()
+        if self.step in (1, self.total) or now - self.last_line >= self.interval:
+            self.last_line = now
+            self._line(self._text(now, values))
+
+    def note(self, text: str) -> None:
+        """Write one line of its own, such as a warning that an update was skipped."""
+        if self.bar is not None:
+            tqdm.write(f"{self.stage}: {text}", file=sys.stderr)
+        self._line(f"{self.stage}: {text}")
+
+    def _text(self, now: float, values: dict[str, float]) -> str:
+        elapsed = now - self.started
+        left = elapsed / self.step * (self.total - self.step)
+        shown = "".join(f"  {name} {value:.4g}" for name, value in values.items())
+        return f"{self.stage}: step {self.step}/{self.total}{shown}  {elapsed:.0f} s elapsed, {left:.0f} s left"
+
+    def _line(self, text: str) -> None:
+        if self.log is not None:
+            self.log.write(text + "\n")
+        if not self.terminal:
+            print(text, file=sys.stderr, flush=True)
