@@ -102,14 +102,16 @@ def write_manifest(
 ) -> None:
     """Write the record of a stage's run: what made which files from which settings, code and inputs.
 
-    File names are relative to the manifest's folder, so a results folder can move.
+    File names are relative to the manifest's folder, so a results folder can move. Folders among the files are left
+    out.
     """
     folder = Path(path).parent
 
     def record(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
         return {
-            os.path.relpath(file, folder): {"sha256": sha256(file), "bytes": Path(file).stat().st_size}
+            os.path.relpath(file, folder): {"sha256": sha256(file), "bytes": file.stat().st_size}
             for file in sorted(files)
+            if file.is_file()
         }
 
     write_json(
@@ -127,21 +129,27 @@ def write_manifest(
     )
 
 
-def verify_manifest(path: Path | str) -> None:
-    """Check every output of a manifest against its digest.
+def verify_inputs(paths: Sequence[Path]) -> None:
+    """Check files against the manifests that stand beside them.
+
+    A file that no manifest in its folder lists (such as an image of the user's) is not checked.
 
     Raises:
-        LbtError: the first output that is missing or differs.
+        LbtError: a file is missing, differs from its digest, or its manifest has another schema version.
     """
-    manifest = read_json(path)
-    found = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if found != SCHEMA_VERSION:
-        raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun the stage.")
-    for name, entry in manifest["outputs"].items():
-        file = Path(path).parent / name
-        if not file.is_file():
-            raise LbtError(f"{file}: is missing, but {path} lists it. Rerun stage {manifest['stage']}.")
-        if sha256(file) != entry["sha256"]:
-            raise LbtError(
-                f"{file}: its content differs from the digest in {path}. Delete it and rerun stage {manifest['stage']}."
-            )
+    for path in paths:
+        if not path.exists():
+            raise LbtError(f"{path}: is missing. Run the stage that makes it.")
+        for manifest_path in sorted(path.parent.glob("manifest*.json")):
+            manifest = read_json(manifest_path)
+            found = manifest.get("schema_version") if isinstance(manifest, dict) else None
+            if found != SCHEMA_VERSION:
+                raise LbtError(
+                    f"{manifest_path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage."
+                )
+            entry = manifest["outputs"].get(path.name)
+            if entry is not None and entry["sha256"] != sha256(path):
+                raise LbtError(
+                    f"{path}: its content differs from the digest in {manifest_path}. Delete it and rerun stage "
+                    f"{manifest['stage']}."
+                )

@@ -24,7 +24,11 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
         state: nested dicts and lists of tensors and plain values (state dicts of modules and optimisers).
     """
     with atomic_path(path) as temporary:
-        torch.save({"schema_version": SCHEMA_VERSION, "kind": kind, "identity": dict(identity), **state}, temporary)
+        content = {"schema_version": SCHEMA_VERSION, "kind": kind, "identity": dict(identity), **state}
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # PyTorch's writer reports a full disk so
+            raise OSError(f"PyTorch could not write: {str(error).splitlines()[0]}") from error
 
 
 def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None) -> dict[str, Any]:

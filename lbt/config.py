@@ -65,7 +65,7 @@ class FolderSettings(Section):
         (255,), description="Mask values that are neither trained nor scored."
     )
     group: str = Field(
-        r"^(.*?)[^_]*$",
+        r"^(.*?)_?[^_]*$",
         description="Regular expression; its first group, applied to an image's stem, names the stretch of images that "
         "a split keeps together.",
     )
@@ -180,8 +180,11 @@ class SpaceSettings(Section):
     stem_twelfths: int = Field(8, ge=1, le=12, description="Width of the stem in twelfths.")
     head_twelfths: int = Field(8, ge=1, le=12, description="Width of the last layer and the decoder in twelfths.")
     branches: Literal[1, 2] = Field(2, description="Branches of the derived network (two share a common prefix).")
-    min_length: int = Field(
-        4, ge=0, description="Skip cells of a derived branch are pruned only while more than this many cells remain."
+    min_length: int | None = Field(
+        None,
+        ge=1,
+        description="Skip cells of a derived branch are pruned only while more than this many cells remain; absent: "
+        "the released rule, a third of the layers plus 2 per halving of the resolution after 1/8.",
     )
 
     @model_validator(mode="after")
@@ -217,7 +220,7 @@ class WarmupSettings(Section):
 
     epochs: Positive = Field(20.0, description="Passes over teacher_train; fractions work.")
     batch_size: int = Field(4, ge=2, description="Images per step.")
-    optimizer: OptimizerSettings = Field(OptimizerSettings(lr=0.02), description="Optimiser of the supernet's weights.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the supernet's weights.")
     decay: float = Field(0.99, gt=0, le=1, description="Factor on the learning rate after each pass.")
 
 
@@ -263,7 +266,7 @@ class SearchSettings(Section):
     gradient: Literal["direct"] = Field(
         "direct", description="How the architecture gradient passes through the teacher's labels."
     )
-    shard_images: int = Field(64, ge=1, description="Images per pseudo-label shard (one labelling job each).")
+    shards: int = Field(1, ge=1, description="Pseudo-label shards per round; each is a job of its own.")
     random_match: Literal["fasterseg", "lbt", "none"] = Field(
         "lbt",
         description="Searched method whose predicted latency the random architectures must have; `none`: any latency.",

@@ -31,7 +31,7 @@ class Progress:
         self.log: TextIO | None = None
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.log = open(log, "a", encoding="utf-8", buffering=1)
+            self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
 
     def __enter__(self) -> Progress:
         return self

@@ -1,0 +1,1 @@
+"""Data sets: classes, layouts, drawn street scenes, splits, checks and batches."""

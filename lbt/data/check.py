@@ -1,0 +1,229 @@
+"""Reading of the whole data set before any hour is spent: every problem by file, or a report of what is there."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lbt.artifacts import write_json
+from lbt.config import (
+    OFFICIAL_SPLITS,
+    DataSettings,
+    RetrainSettings,
+    SearchSettings,
+    Settings,
+    SplitSettings,
+    WarmupSettings,
+)
+from lbt.data.classes import IGNORE, ClassTable, class_table
+from lbt.data.images import read_image, read_mask
+from lbt.data.layouts import Problem, Sample, orphan_masks, scan
+from lbt.data.splits import ROLES, TRAINING_ROLES, split_dataset
+from lbt.errors import LbtError
+from lbt.progress import Progress
+
+SMALLEST = 32
+"""Least height and width of an image in pixels: one cell of the coarsest scale."""
+
+_THREADS = 4
+
+
+def run(
+    *,
+    data: DataSettings,
+    splits: SplitSettings,
+    warmup: WarmupSettings,
+    search: SearchSettings,
+    retrain: RetrainSettings,
+    output: Path,
+    log: Path | None = None,
+) -> None:
+    """Read every file of the data set and write the report as JSON.
+
+    Raises:
+        LbtError: lists every problem, one a line.
+    """
+    write_json(output, _check(data, splits, _batch_sizes(warmup, search, retrain), log))
+
+
+def check_data(settings: Settings) -> dict[str, Any]:
+    """Read every file of the data set and return the report; see `run`."""
+    sizes = _batch_sizes(settings.warmup, settings.search, settings.retrain)
+    return _check(settings.data, settings.splits, sizes, None)
+
+
+def describe(report: dict[str, Any]) -> str:
+    """The report as a few lines of text."""
+    lines = [f"{report['root']}: no problem found"]
+    for split, part in report["splits"].items():
+        sizes = ", ".join(f"{size} ({count})" for size, count in part["sizes"].items())
+        lines.append(f"  {split}: {part['images']} images in {part['groups']} groups; width x height {sizes}")
+    lines.append("  parts: " + ", ".join(f"{role} {count}" for role, count in report["parts"].items()))
+    lines.append("  share of the labelled pixels (train, val):")
+    for name, share in report["splits"]["train"]["classes"].items():
+        lines.append(f"    {name:20} {share:8.3%} {report['splits']['val']['classes'][name]:8.3%}")
+    return "\n".join(lines)
+
+
+def find_problems(data: DataSettings, splits: SplitSettings, batch_sizes: Iterable[BatchSize]) -> list[Problem]:
+    """List everything that is wrong with the data set; an empty list means that it can be used.
+
+    Raises:
+        LbtError: the root is missing or the classes cannot be told, so that no file can be judged.
+    """
+    return _survey(data, splits, batch_sizes, None)[1]
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """A setting that says how many images of a part one step takes: its key, its value and the roles it draws from."""
+
+    key: str
+    size: int
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Inspection:
+    """What reading one sample showed: its problems, its (height, width) and its number of pixels per mask value."""
+
+    problems: list[Problem]
+    size: tuple[int, int] | None
+    values: np.ndarray
+
+
+def _batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> list[BatchSize]:
+    return [
+        BatchSize("warmup.batch_size", warmup.batch_size, ("teacher_train",)),
+        BatchSize("search.batch_size", search.batch_size, ("teacher_train",)),
+        BatchSize("search.batch_size", search.batch_size, ("teacher_val",)),
+        BatchSize("search.student.batch_size", search.student.batch_size, ("student_train",)),
+        BatchSize("search.student.batch_size", search.student.batch_size, ("student_val",)),
+        BatchSize("search.student.batch_size", search.student.batch_size, ("unlabeled",)),
+        BatchSize("retrain.batch_size", retrain.batch_size, TRAINING_ROLES),
+    ]
+
+
+def _check(
+    data: DataSettings, splits: SplitSettings, batch_sizes: Iterable[BatchSize], log: Path | None
+) -> dict[str, Any]:
+    report, problems = _survey(data, splits, batch_sizes, log)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise LbtError("\n  ".join([f"{data.root}: {count} in the data set", *map(str, problems)]))
+    return report
+
+
+def _survey(
+    data: DataSettings, splits: SplitSettings, batch_sizes: Iterable[BatchSize], log: Path | None
+) -> tuple[dict[str, Any], list[Problem]]:
+    table = class_table(data)
+    problems: list[Problem] = []
+    samples: dict[str, list[Sample]] = {}
+    for split in OFFICIAL_SPLITS:
+        samples[split], found = scan(data, split)
+        problems += found
+    problems += orphan_masks(data)
+
+    parts: dict[str, int] = {}
+    if not problems:
+        try:
+            roles = split_dataset(data, splits)
+            parts = {role: len(roles[role]) for role in ROLES}
+            problems += _part_problems(roles, batch_sizes)
+        except LbtError as error:
+            problems.append(Problem("splits", str(error)))
+
+    report: dict[str, Any] = {"root": data.root, "splits": {}, "parts": parts}
+    with Progress("check", sum(map(len, samples.values())), log) as progress:
+        for split, members in samples.items():
+            inspections = _inspect_all(members, data, table, progress)
+            problems += [problem for inspection in inspections for problem in inspection.problems]
+            report["splits"][split] = _summary(members, inspections, table)
+    shares = report["splits"]["train"]["classes"]
+    key = "data.classes" if data.folder is None else "data.folder.classes"
+    problems += [
+        Problem(f"{key}: {name}", "has no pixel in the training images; remove the class or correct its id")
+        for name, share in shares.items()
+        if share == 0
+    ]
+    return report, problems
+
+
+def _inspect_all(
+    samples: Sequence[Sample], data: DataSettings, table: ClassTable, progress: Progress
+) -> list[_Inspection]:
+    inspections = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for inspection in pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples):
+            inspections.append(inspection)
+            progress.advance()
+    return inspections
+
+
+def _inspect(sample: Sample, root: Path, table: ClassTable) -> _Inspection:
+    """Read one image and its mask."""
+    problems: list[Problem] = []
+    size, values = None, np.zeros(256, np.int64)
+    try:
+        size = read_image(root / sample.image).shape[:2]
+        if min(size) < SMALLEST:
+            problems.append(
+                Problem(sample.image, f"is {_text(size)} pixels; {SMALLEST} x {SMALLEST} are needed at least")
+            )
+    except LbtError as error:
+        problems.append(_problem(error, root, sample.image))
+    if sample.label is not None:
+        try:
+            mask = read_mask(root / sample.label)
+            values = np.bincount(mask.ravel(), minlength=256)
+            unknown = [int(value) for value in np.flatnonzero(values) if int(value) not in table.known]
+            if unknown:
+                shown = ", ".join(f"{value} ({values[value]} pixels)" for value in unknown)
+                problems.append(Problem(sample.label, f"holds ids outside the table: {shown}"))
+            if size is not None and mask.shape != size:
+                problems.append(Problem(sample.label, f"is {_text(mask.shape)} pixels, its image {_text(size)}"))
+        except LbtError as error:
+            problems.append(_problem(error, root, sample.label))
+    return _Inspection(problems, size, values)
+
+
+def _problem(error: LbtError, root: Path, file: str) -> Problem:
+    return Problem(file, str(error).removeprefix(f"{root / file}: "))
+
+
+def _part_problems(roles: dict[str, list[Sample]], batch_sizes: Iterable[BatchSize]) -> list[Problem]:
+    problems = []
+    for batch in batch_sizes:
+        count = len({sample.id for role in batch.roles for sample in roles[role]})
+        if batch.size > count:
+            part = batch.roles[0] if len(batch.roles) == 1 else "the training parts together"
+            problems.append(Problem(batch.key, f"is {batch.size}, above the {count} image(s) of {part}; lower it"))
+    return problems
+
+
+def _summary(samples: Sequence[Sample], inspections: Sequence[_Inspection], table: ClassTable) -> dict[str, Any]:
+    """Counts of images, groups and sizes; share of the labelled pixels of each class, 0 where there is none."""
+    sizes = Counter(_text(inspection.size) for inspection in inspections if inspection.size is not None)
+    pixels: dict[int, int] = defaultdict(int)
+    for value, count in enumerate(sum((inspection.values for inspection in inspections), np.zeros(256, np.int64))):
+        pixels[int(table.lut[value])] += int(count)
+    ignored = pixels.pop(IGNORE, 0)
+    labelled = sum(pixels.values())
+    return {
+        "images": len(samples),
+        "groups": len({sample.group for sample in samples}),
+        "sizes": dict(sorted(sizes.items())),
+        "classes": {name: pixels[index] / max(1, labelled) for index, name in enumerate(table.names)},
+        "ignored": ignored / max(1, ignored + labelled),
+    }
+
+
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[1]} x {size[0]}"

@@ -1,0 +1,230 @@
+"""Batches of a data set; their order and augmentation depend on (seed, epoch, index) only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+
+from lbt.config import AugmentationSettings, DataSettings
+from lbt.data.augment import augment, normalise
+from lbt.data.classes import ClassTable
+from lbt.data.images import read_image, read_mask
+from lbt.data.layouts import Sample
+from lbt.errors import LbtError
+from lbt.seeding import generator
+
+
+class Items(Protocol):
+    """Any data set whose items are an image and its targets, of the kinds that `lbt.data.augment` knows."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]: ...
+
+
+def decode_image(path: Path | str) -> Tensor:
+    """Decode an image to a uint8 tensor of shape (3, H, W).
+
+    Raises:
+        LbtError: see `lbt.data.images.read_image`.
+    """
+    return torch.from_numpy(read_image(path)).permute(2, 0, 1).contiguous()
+
+
+def decode_label(path: Path | str, table: ClassTable) -> Tensor:
+    """Decode a mask to a uint8 tensor of shape (H, W) of class indices and `IGNORE`.
+
+    Raises:
+        LbtError: a value stands outside the table; see also `lbt.data.images.read_mask`.
+    """
+    mask = read_mask(path)
+    unknown = sorted(set(torch.from_numpy(mask).unique().tolist()) - table.known)
+    if unknown:
+        raise LbtError(
+            f"{path}: holds the mask values {unknown}, which no class and no ignored id has; "
+            "correct the mask or the classes in the settings."
+        )
+    return torch.from_numpy(table.lut[mask])
+
+
+class ImageDataset(Dataset):
+    """Images without labels.
+
+    Items are tuples of one `tv_tensors.Image`, uint8 of shape (3, H, W).
+    """
+
+    def __init__(self, samples: Sequence[Sample], root: Path | str) -> None:
+        self.samples, self.root = list(samples), Path(root)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[tv_tensors.Image]:
+        return (tv_tensors.Image(decode_image(self.root / self.samples[index].image)),)
+
+
+class SegmentationDataset(ImageDataset):
+    """Images with their labels.
+
+    Items are pairs of `tv_tensors.Image`, uint8 of shape (3, H, W), and `tv_tensors.Mask`, uint8 of shape (H, W) with
+    class indices and `IGNORE`. Decoding raises LbtError for a damaged file or a mask of another size than its image.
+    """
+
+    def __init__(self, samples: Sequence[Sample], root: Path | str, table: ClassTable) -> None:
+        super().__init__(samples, root)
+        self.table = table
+        for sample in self.samples:
+            if sample.label is None:
+                raise LbtError(f"{sample.image}: is an unlabelled image and cannot be used with a label.")
+
+    def __getitem__(self, index: int) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
+        sample = self.samples[index]
+        (image,) = super().__getitem__(index)
+        label = decode_label(self.root / sample.label, self.table)
+        if label.shape != image.shape[1:]:
+            raise LbtError(
+                f"{self.root / sample.label}: is {label.shape[1]} x {label.shape[0]} pixels (width x height), "
+                f"its image {image.shape[2]} x {image.shape[1]}; replace one of them."
+            )
+        return image, tv_tensors.Mask(label)
+
+
+class Stream:
+    """An endless sequence of batches over a data set of `count` items.
+
+    Each epoch is a permutation from (seed, epoch). A batch that reaches the end of an epoch goes on into the next one,
+    so every batch has `batch_size` items and step k follows from k alone.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+        if count < 1:
+            raise LbtError("A data set of zero images cannot be drawn from; check the split.")
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+
+    def indices(self, step: int) -> list[tuple[int, int]]:
+        """The (epoch, index) pairs of the batch at global step `step`, counted from 0."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [
+            (place // self.count, _permutation(self.count, self.seed, place // self.count)[place % self.count])
+            for place in places
+        ]
+
+
+@lru_cache(maxsize=8)
+def _permutation(count: int, seed: int, epoch: int) -> tuple[int, ...]:
+    return tuple(torch.randperm(count, generator=generator(seed, epoch)).tolist())
+
+
+def training_loader(
+    dataset: Items,
+    *,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    crop: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    steps: int,
+    start: int = 0,
+    workers: int = 0,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield `steps` augmented batches of the endless stream of `seed`, from global step `start` on.
+
+    Starting at k gives the batches that follow after k others; the number of workers changes nothing.
+
+    Args:
+        dataset: items of an image and its targets, see `lbt.data.augment.augment`.
+        data: mean and standard deviation of the images.
+        augmentation: kinds and ranges of the random changes; its own crop is not read.
+        crop: height and width of the crops in pixels.
+        batch_size: items per batch, also where an epoch ends.
+        seed: seed of order and augmentation.
+        steps: number of batches.
+        start: global step of the first batch.
+        workers: number of loader processes; 0 loads in this one.
+
+    Yields:
+        Images (B, 3, h, w) float32, normalised; then the targets in the order of the items: masks (B, h, w) int64,
+        soft targets (B, C, h, w) float32.
+
+    Raises:
+        LbtError: the data set is empty or an item cannot be decoded.
+    """
+    stream = Stream(len(dataset), batch_size, seed)
+    batches = _AugmentedBatches(dataset, stream, data, augmentation, crop)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start, start + steps),
+        num_workers=workers,
+        collate_fn=_unchanged,
+        generator=torch.Generator(),  # the loader would otherwise draw from the global generator
+    )
+    for batch in loader:
+        if isinstance(batch, LbtError):
+            raise batch
+        yield batch
+
+
+class _AugmentedBatches(Dataset):
+    """Batches by global step. An LbtError is returned, because the loader would wrap it in a worker's traceback."""
+
+    def __init__(
+        self,
+        dataset: Items,
+        stream: Stream,
+        data: DataSettings,
+        augmentation: AugmentationSettings,
+        crop: tuple[int, int],
+    ) -> None:
+        self.dataset, self.stream, self.data, self.augmentation, self.crop = dataset, stream, data, augmentation, crop
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...] | LbtError:
+        try:
+            return _stack([self._item(epoch, index) for epoch, index in self.stream.indices(step)])
+        except LbtError as error:
+            return error
+
+    def _item(self, epoch: int, index: int) -> tuple[Tensor, ...]:
+        source = generator(self.stream.seed, epoch, index)
+        item = self.dataset[index]
+        return augment(item, settings=self.augmentation, data=self.data, crop=self.crop, generator=source)
+
+
+def evaluation_batches(dataset: Items, batch_size: int, data: DataSettings) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the whole data set once, in order and unchanged.
+
+    A batch holds neighbours of equal size, so a set of mixed sizes gives smaller batches.
+
+    Yields:
+        Images (B, 3, H, W) float32, normalised; then the targets as in `training_loader`, at their own size.
+    """
+    items = (dataset[index] for index in range(len(dataset)))
+    for _, equal in groupby(items, key=lambda item: tuple(part.shape for part in item)):
+        batch: list[tuple[Tensor, ...]] = []
+        for image, *targets in equal:
+            batch.append((normalise(image, data), *targets))
+            if len(batch) == batch_size:
+                yield _stack(batch)
+                batch = []
+        if batch:
+            yield _stack(batch)
+
+
+def _stack(items: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    columns = (torch.stack([part.as_subclass(Tensor) for part in column]) for column in zip(*items, strict=True))
+    return tuple(column.float() if column.is_floating_point() else column.long() for column in columns)
+
+
+def _unchanged(batch: tuple[Tensor, ...] | LbtError) -> tuple[Tensor, ...] | LbtError:
+    return batch

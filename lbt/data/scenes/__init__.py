@@ -1,0 +1,1 @@
+"""Drawing of street scenes: canvas, things, composition."""

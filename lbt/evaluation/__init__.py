@@ -1,0 +1,1 @@
+"""Scores on the official validation images, which no earlier stage reads."""

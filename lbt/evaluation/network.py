@@ -1,0 +1,55 @@
+"""Score of a retrained network, and pictures of what it sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lbt.artifacts import write_json
+from lbt.compute import prepare_device
+from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
+from lbt.data.classes import class_table
+from lbt.data.dataset import SegmentationDataset, evaluation_batches
+from lbt.data.splits import read_split
+from lbt.evaluation.scores import count_confusion, counted, scores
+from lbt.progress import Progress
+from lbt.training import load_network
+from lbt.views.pictures import write_picture
+
+
+def run(
+    *,
+    seed: int,
+    method: str,
+    data: DataSettings,
+    space: SpaceSettings,
+    evaluation: EvaluationSettings,
+    compute: ComputeSettings,
+    split: Path,
+    network: Path,
+    output: Path,
+    pictures: Path,
+    log: Path | None = None,
+) -> None:
+    """Score the network and draw ground truth beside prediction for evenly spaced images into `pictures`."""
+    device = prepare_device(compute)
+    table = class_table(data)
+    model = load_network(network, table.names, space).to(device)
+    samples = read_split(split, "evaluation")
+    dataset = SegmentationDataset(samples, data.root, table)
+    batches = evaluation_batches(dataset, evaluation.batch_size, data)
+    with Progress(f"evaluate {method} seed-{seed}", len(dataset), log) as progress:
+        confusion = count_confusion(model, counted(batches, progress), table.num_classes, device)
+    result = scores(confusion, table)
+
+    pictures.mkdir(parents=True, exist_ok=True)
+    count = min(evaluation.pictures, len(samples))
+    for index in (i * len(samples) // count for i in range(count)):
+        chosen = torch.utils.data.Subset(dataset, [index])
+        images, labels = next(evaluation_batches(chosen, 1, data))
+        with torch.no_grad():
+            prediction = model(images.to(device)).argmax(dim=1)[0].cpu()
+        file = pictures / f"{samples[index].id.replace('/', '_')}.png"
+        write_picture(file, Path(data.root) / samples[index].image, labels[0], prediction, table)
+    write_json(output, result)

@@ -1,0 +1,70 @@
+"""From predictions to intersection over union."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from lbt.data.classes import IGNORE, ClassTable
+from lbt.progress import Progress
+
+
+def intersection_over_union(confusion: Tensor) -> Tensor:
+    """Intersection over union by class.
+
+    Args:
+        confusion: counts (C, C); rows are the true class, columns the predicted one.
+
+    Returns:
+        (C,) float64 in [0, 1]; NaN for a class without a true pixel, also where it was predicted.
+    """
+    counts = confusion.double()
+    hit, true, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
+    return torch.where(true > 0, hit / (true + predicted - hit), torch.nan)
+
+
+def scores(confusion: Tensor, classes: ClassTable) -> dict[str, Any]:
+    """Mean and per-class intersection over union, pixel accuracy and the counts; None for an absent class."""
+    iou = intersection_over_union(confusion)
+    return {
+        "miou": float(iou.nanmean()),
+        "pixel_accuracy": float(confusion.diagonal().sum() / confusion.sum()),
+        "iou": {name: None if v.isnan() else float(v) for name, v in zip(classes.names, iou, strict=True)},
+        "confusion": confusion.tolist(),
+    }
+
+
+def count_confusion(
+    predict: Callable[[Tensor], Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    num_classes: int,
+    device: torch.device,
+) -> Tensor:
+    """Confusion of true and predicted classes over the labelled pixels of all batches.
+
+    Args:
+        predict: from images (B, 3, H, W) to logits (B, C, H, W).
+        batches: images, and labels (B, H, W) with 255 for pixels that do not count.
+        num_classes: C.
+        device: where `predict` runs.
+
+    Returns:
+        Counts (C, C) int64 on the CPU.
+    """
+    matrix = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE).to(device)
+    with torch.no_grad():
+        for images, labels in batches:
+            matrix.update(predict(images.to(device)).argmax(dim=1), labels.to(device))
+    return matrix.compute().cpu()
+
+
+def counted(batches: Iterable[tuple[Tensor, Tensor]], progress: Progress) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pass batches through and advance `progress` by an image each."""
+    for images, labels in batches:
+        yield images, labels
+        for _ in range(len(images)):
+            progress.advance()

@@ -1,0 +1,84 @@
+"""Fingerprint of the code a stage runs: its module and every module of the package that it imports.
+
+Snakemake reruns a rule when its parameters change; it does not look into imported packages. Each rule therefore has
+the fingerprint of its stage as a parameter. The fingerprint is taken over syntax trees without docstrings, so a
+change of a comment, a docstring or the formatting reruns nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# Values of the settings reach a stage as parameters of their own, and what a progress line or a message looks like
+# changes no artefact.
+WITHOUT_EFFECT = frozenset({"lbt.config", "lbt.config_file", "lbt.errors", "lbt.progress", "lbt.fingerprint"})
+
+
+@cache
+def fingerprint(*modules: str, root: Path = ROOT) -> str:
+    """First 16 hexadecimal digits of the SHA-256 over the syntax trees of `modules` and all they import.
+
+    Args:
+        modules: dotted names of modules of one package.
+        root: the folder that holds the package.
+
+    Raises:
+        ModuleNotFoundError: one of `modules` does not exist.
+    """
+    package = modules[0].split(".")[0]
+    pending, files = list(modules), {}
+    while pending:
+        name = pending.pop()
+        if name in files or name in WITHOUT_EFFECT or name.split(".")[0] != package:
+            continue
+        file = _source(name, root)
+        if file is None:
+            if name in modules:
+                raise ModuleNotFoundError(f"{name}: no such module below {root}")
+            continue  # `from lbt.x import y` is tried as the module lbt.x.y; here y is not a module
+        files[name] = file
+        tree = ast.parse(file.read_bytes())
+        pending.extend(_imports(tree, name, file.name == "__init__.py"))
+        if "." in name:
+            pending.append(name.rpartition(".")[0])
+    hashed = hashlib.sha256()
+    for name in sorted(files):
+        tree = _without_docstrings(ast.parse(files[name].read_bytes()))
+        hashed.update(f"{name}\0{ast.dump(tree)}\0".encode())
+    return hashed.hexdigest()[:16]
+
+
+def _source(name: str, root: Path) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+def _imports(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = name.split(".")[: (1 if is_package else 0) - node.level or None]
+                base = ".".join([*parts, base] if base else parts)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            first = node.body[0]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return tree

@@ -1,0 +1,139 @@
+"""Expected latency of an architecture: a differentiable sum over the lookup table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from lbt.config import SpaceSettings
+from lbt.latency.parts import Part, cell_part, genotype_parts, prediction_part, refinement_part, stem_part
+from lbt.latency.paths import edge_probabilities
+from lbt.latency.table import LatencyTable
+from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
+from lbt.space.derive import BRANCH_SCALES
+from lbt.space.genotype import Genotype
+from lbt.space.widths import Widths, channel_choices
+
+
+def expected_latency(
+    architecture: Mapping[str, Tensor],
+    space: SpaceSettings,
+    table: LatencyTable,
+    *,
+    widths: Widths | None = None,
+    ends: Sequence[int] | None = None,
+) -> Tensor:
+    """Expected milliseconds of the network whose operators, predecessors and widths are drawn from A.
+
+    Every choice is drawn independently with the softmax of its row: the predecessor of a node (beta), the operator of
+    a cell (alpha, one choice for both strides), the width of a feature (gamma). Then
+
+        Lat(A) = stem + sum over edges P(edge) sum_o alpha_o sum_{i,j} gamma_i gamma_j cell(o, stride, scale, i, j)
+                 + sum over branches and their down edges P(edge) sum_i gamma_i refinement(scale, i) + prediction,
+
+    where P(edge) is the probability that any branch runs through it (`lbt.latency.paths`), so that a prefix shared by
+    two branches counts once, as do the stem and the prediction. A skip of stride 1 costs nothing, because derivation
+    removes it.
+
+    With one choice per row this is the table's sum for the network along the chosen paths, if each skip of stride 1
+    has the same width on both sides and is removed. Derivation leads a branch to 1/32 along these paths, but a branch
+    to 1/16 goes down one layer earlier (`lbt.space.derive.best_downs`).
+
+    Args:
+        architecture: logits of A; gradients reach all of them.
+        space: the search space.
+        table: measured milliseconds.
+        widths: sampled widths to use instead of the softmax of gamma; gradients reach gamma through their
+            straight-through factors.
+        ends: scales at which the branches end, such as (32, 16); by default those of `derive_genotype`.
+
+    Returns:
+        0-d tensor, milliseconds, of A's dtype and device.
+
+    Raises:
+        LbtError: the table lacks a part of the space.
+    """
+    ends = BRANCH_SCALES[space.branches][0] if ends is None else ends
+    chances = probabilities(architecture)
+    beta = {16: chances["beta.16"], 32: chances["beta.32"]}
+    costs = _Costs(space, table, chances["alpha.8"])
+    total = costs.constant(stem_part(space)) + costs.constant(prediction_part(space, len(ends), table.key.classes))
+
+    def width(layer: int, scale: int) -> Tensor:
+        return _width_weights(chances, space, widths, layer, scale)
+
+    edges = edge_probabilities(beta, ends, space.layers)
+    for stride, used in ((1, edges.keep), (2, edges.down)):
+        for (layer, scale), chance in used.items():
+            operators = chances[f"alpha.{scale}"][alpha_row(layer, scale)]
+            cost = costs.cell(layer, scale, stride)
+            sides = width(layer, scale), width(layer + 1, scale * stride)
+            total = total + chance * torch.einsum("o,i,j,oij->", operators, *sides, cost)
+    for end in ends:
+        for (layer, scale), chance in edge_probabilities(beta, (end,), space.layers).down.items():
+            total = total + chance * (width(layer, scale) @ costs.refinement(layer, scale))
+    return total
+
+
+def genotype_latency(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -> float:
+    """Sum of the table's milliseconds over the parts of a derived network, a shared prefix once.
+
+    Raises:
+        LbtError: the table lacks a part.
+    """
+    return sum(table.lookup(part) for part in genotype_parts(genotype, space, table.key.classes))
+
+
+class _Costs:
+    """Tables of milliseconds with one axis per choice, in the dtype and on the device of `like`.
+
+    Most layers have the same choices, so equal tables are made once.
+    """
+
+    def __init__(self, space: SpaceSettings, table: LatencyTable, like: Tensor) -> None:
+        self.space, self.table, self.like = space, table, like
+        self.made: dict[tuple, Tensor] = {}
+
+    def constant(self, part: Part) -> Tensor:
+        return self.like.new_tensor(self.table.lookup(part))
+
+    def cell(self, layer: int, scale: int, stride: int) -> Tensor:
+        """(operators, widths in, widths out) milliseconds of the cell at `layer`."""
+        incoming = channel_choices(self.space, layer, scale)
+        outgoing = channel_choices(self.space, layer + 1, scale * stride)
+        key = ("cell", scale, stride, incoming, outgoing)
+        if key not in self.made:
+            self.made[key] = self.like.new_tensor(
+                [
+                    [[self._operator(name, stride, scale, i, o) for o in outgoing] for i in incoming]
+                    for name in OPERATORS
+                ]
+            )
+        return self.made[key]
+
+    def _operator(self, name: str, stride: int, scale: int, incoming: int, outgoing: int) -> float:
+        if name == "skip" and stride == 1:
+            return 0.0
+        return self.table.lookup(cell_part(name, stride, scale, incoming, outgoing))
+
+    def refinement(self, layer: int, scale: int) -> Tensor:
+        """(widths,) milliseconds of joining the feature that enters `layer` in the decoder."""
+        choices = channel_choices(self.space, layer, scale)
+        return self.like.new_tensor([self.table.lookup(refinement_part(self.space, scale, c)) for c in choices])
+
+
+def _width_weights(
+    chances: Mapping[str, Tensor], space: SpaceSettings, widths: Widths | None, layer: int, scale: int
+) -> Tensor:
+    """(widths,) weights of the feature that enters `layer`; (1,) at the stem's and the last layer's output."""
+    like = chances["alpha.8"]
+    if layer in (0, space.layers):
+        return like.new_ones(1)
+    if widths is None:
+        return chances[f"gamma.{scale}"][gamma_row(layer, scale)]
+    weights = like.new_zeros(len(space.width_twelfths))
+    weights[widths.index(layer, scale)] = 1.0
+    factor = widths.factor(layer, scale)
+    return weights if factor is None else weights * factor

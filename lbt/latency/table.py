@@ -1,0 +1,211 @@
+"""The lookup table: measured milliseconds of every operator shape, keyed by where and how they were measured."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from lbt.compute import prepare_device
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.data.classes import class_table
+from lbt.errors import LbtError
+from lbt.latency.parts import Part, build_part, space_parts
+from lbt.latency.timing import measure
+from lbt.metrics import write_metrics
+from lbt.progress import Progress
+
+
+@dataclass(frozen=True)
+class TableKey:
+    """What a latency depends on besides the operator: tables with other keys cannot be compared.
+
+    Attributes:
+        device: name of the processor or GPU.
+        backend: how the module was run, such as `eager`.
+        precision: number format, such as `float32`.
+        input_height: height of the image in pixels.
+        input_width: width of the image in pixels.
+        threads: CPU threads.
+        classes: number of classes, which the last convolution puts out.
+        software: versions of PyTorch and, on a GPU, of CUDA and cuDNN.
+    """
+
+    device: str
+    backend: str
+    precision: str
+    input_height: int
+    input_width: int
+    threads: int
+    classes: int
+    software: str
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Milliseconds of every part, at one key.
+
+    Attributes:
+        path: the file that it came from, for messages.
+        key: where and how the parts were measured.
+        milliseconds: median of each part.
+    """
+
+    path: Path
+    key: TableKey
+    milliseconds: Mapping[Part, float]
+
+    def lookup(self, part: Part) -> float:
+        """Median milliseconds of `part`.
+
+        Raises:
+            LbtError: the part was not measured.
+        """
+        try:
+            return self.milliseconds[part]
+        except KeyError:
+            raise LbtError(
+                f"{self.path}: has no row for {part}. The table belongs to another search space: delete it and rerun "
+                "the latency table."
+            ) from None
+
+    def check_key(self, expected: TableKey) -> None:
+        """Compare the table's key with the one that is needed.
+
+        Raises:
+            LbtError: they differ; the message shows each field that does, from both sides.
+        """
+        mine, other = asdict(self.key), asdict(expected)
+        different = [
+            f"{name}: {mine[name]!r} in the table, {other[name]!r} here" for name in mine if mine[name] != other[name]
+        ]
+        if different:
+            raise LbtError(
+                f"{self.path}: was measured elsewhere ({'; '.join(different)}). Measure the table again on this "
+                "device, or run this stage where the table was measured."
+            )
+
+
+KEY_COLUMNS = tuple(field.name for field in fields(TableKey))
+PART_COLUMNS = tuple(field.name for field in fields(Part))
+WARMUP_SECONDS = 0.5
+COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms")
+
+
+def current_key(latency: LatencySettings, compute: ComputeSettings, device: torch.device, classes: int) -> TableKey:
+    """The key of a measurement made now, on `device`, with these settings."""
+    return TableKey(
+        device=device_name(device),
+        backend=latency.backend,
+        precision=latency.precision,
+        input_height=latency.input_size[0],
+        input_width=latency.input_size[1],
+        threads=compute.threads,
+        classes=classes,
+        software=_software(device),
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """Name of the GPU, or of the processor and the vector instructions that PyTorch uses on it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else 'CPU'} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _software(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"torch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    return f"torch {torch.__version__}"
+
+
+def read_table(path: Path) -> LatencyTable:
+    """Read a table.
+
+    Raises:
+        LbtError: missing file, other columns, a value that cannot be read or is negative or not finite (with its
+            line), a part that stands twice, rows of different keys, or no row.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+            columns = tuple(reader.fieldnames or ())
+    except OSError as error:
+        raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage `latency table`.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise LbtError(f"{path}: is not a CSV table ({error}). Delete it and rerun the latency table.") from error
+    if columns != COLUMNS:
+        raise LbtError(
+            f"{path}: has the columns {', '.join(columns) or 'none'}; needed are {', '.join(COLUMNS)}. Delete it and "
+            "rerun the latency table."
+        )
+    if not rows:
+        raise LbtError(f"{path}: holds no row. Delete it and rerun the latency table.")
+    keys, milliseconds = set(), {}
+    for line, row in rows:
+        key, part, median = _parse(path, line, row)
+        if part in milliseconds:
+            raise LbtError(f"{path}, line {line}: {part} stands twice. Delete the file and rerun the latency table.")
+        keys.add(key)
+        milliseconds[part] = median
+        if len(keys) > 1:
+            raise LbtError(
+                f"{path}, line {line}: measured elsewhere than the lines before ({key}). One table has one device, "
+                "size and software: delete the file and rerun the latency table."
+            )
+    return LatencyTable(path, keys.pop(), milliseconds)
+
+
+def _parse(path: Path, line: int, row: Mapping[str, str]) -> tuple[TableKey, Part, float]:
+    try:
+        key = TableKey(**{f.name: int(row[f.name]) if f.type == "int" else row[f.name] for f in fields(TableKey)})
+        part = Part(**{f.name: int(row[f.name]) if f.type == "int" else row[f.name] for f in fields(Part)})
+        median = float(row["median_ms"])
+    except (TypeError, ValueError) as error:
+        raise LbtError(f"{path}, line {line}: cannot be read ({error}). Delete it and rerun the table.") from error
+    if not (math.isfinite(median) and median >= 0):
+        raise LbtError(f"{path}, line {line}: median_ms is {median}. Delete the file and rerun the latency table.")
+    return key, part, median
+
+
+def run(
+    *,
+    space: SpaceSettings,
+    data: DataSettings,
+    latency: LatencySettings,
+    compute: ComputeSettings,
+    output: Path,
+    log: Path | None = None,
+) -> None:
+    """Measure every part that a derived network of the space can have, and write the table.
+
+    Args:
+        space: the search space.
+        data: gives the number of classes.
+        latency: input size, backend, precision and measuring time.
+        compute: device and threads.
+        output: the CSV file; one row per part, with the columns `COLUMNS`.
+        log: file for plain progress lines.
+    """
+    device = prepare_device(compute)
+    classes = class_table(data).num_classes
+    key = asdict(current_key(latency, compute, device, classes))
+    parts = space_parts(space, classes)
+    rows = []
+    # The first passes of a process are slow, whatever they compute; they are timed and thrown away.
+    measure(*build_part(parts[0], space, latency.input_size, device), threads=compute.threads, seconds=WARMUP_SECONDS)
+    with Progress("latency table", len(parts), log) as progress:
+        for part in parts:
+            module, inputs = build_part(part, space, latency.input_size, device)
+            median, iqr = measure(module, inputs, threads=compute.threads, seconds=latency.min_run_seconds)
+            rows.append({**key, **asdict(part), "median_ms": round(median, 6), "iqr_ms": round(iqr, 6)})
+            progress.advance(ms=median)
+    write_metrics(output, rows)

@@ -1,0 +1,106 @@
+"""Losses of segmentation networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lbt.data.classes import IGNORE
+
+
+def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear upsampling by the whole stride of the network, then cropping to the image.
+
+    Logits of stride s have ceil(H / s) rows. Interpolating them straight to H rows would shift every pixel of an image
+    whose side is no multiple of s; enlarging by s and dropping the surplus keeps each logit on its own pixels.
+
+    Args:
+        logits: (B, C, h, w) with h = ceil(H / s), w = ceil(W / s) for one power of two s; logits or probabilities.
+        size: (H, W) in pixels, at least s.
+
+    Returns:
+        (B, C, H, W).
+
+    Raises:
+        ValueError: no stride explains the two sizes.
+    """
+    height, width = size
+    rows, columns = logits.shape[-2:]
+    stride = 1
+    while stride * rows < height or stride * columns < width:
+        stride *= 2
+    if (rows, columns) != (-(-height // stride), -(-width // stride)):
+        raise ValueError(f"logits of {rows} x {columns} are of no stride of an image of {height} x {width}")
+    if stride == 1:
+        return logits
+    logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
+    return logits[..., :height, :width]
+
+
+def ohem_cross_entropy(
+    logits: Tensor, labels: Tensor, threshold: float = 0.7, min_kept_fraction: float = 1 / 16
+) -> Tensor:
+    """Cross-entropy of the hard pixels (online hard example mining; Shrivastava et al., CVPR 2016).
+
+    Hard are the valid pixels whose true class has a probability below `threshold`, and at least the hardest
+    `min_kept_fraction` of the valid pixels.
+
+    Args:
+        logits: (B, C, H, W).
+        labels: (B, H, W) int64, `IGNORE` where a pixel does not count.
+        threshold: probability in [0, 1]; 1 keeps every pixel that is not certain.
+        min_kept_fraction: in [0, 1].
+
+    Returns:
+        Mean over the kept pixels, a scalar; zero, still differentiable, if no pixel is valid.
+    """
+    losses = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
+    valid = labels != IGNORE
+    probability = torch.exp(-losses.detach()).masked_fill(~valid, torch.inf).flatten()
+    hard = probability < threshold
+    wanted = int(valid.sum() * min_kept_fraction)
+    if int(hard.sum()) < wanted:
+        hard = probability <= probability.kthvalue(wanted).values
+    return (losses.flatten() * hard).sum() / hard.sum().clamp(min=1)
+
+
+def segmentation_loss(outputs: Sequence[Tensor], labels: Tensor, auxiliary_weight: float) -> Tensor:
+    """OHEM cross-entropy of the main output plus `auxiliary_weight` times the sum of that of the others.
+
+    Args:
+        outputs: logits (B, C, h, w), main one first; each is upsampled to the labels' size.
+        labels: (B, H, W) int64.
+        auxiliary_weight: at least 0; at 0 the other outputs are not looked at.
+    """
+    size = (labels.shape[-2], labels.shape[-1])
+    main, *others = outputs
+    loss = ohem_cross_entropy(upsample(main, size), labels)
+    if auxiliary_weight:
+        for logits in others:
+            loss = loss + auxiliary_weight * ohem_cross_entropy(upsample(logits, size), labels)
+    return loss
+
+
+def soft_cross_entropy(logits: Tensor, probability: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Cross-entropy against soft labels: mean over valid pixels of - sum_c p_c log softmax(logits)_c.
+
+    Args:
+        logits: (B, C, H, W).
+        probability: (B, C, H, W), non-negative.
+        valid: (B, H, W) bool; None takes every pixel.
+
+    Returns:
+        A scalar; zero, still differentiable, if no pixel is valid.
+    """
+    losses = -(probability * logits.log_softmax(dim=1)).sum(dim=1)
+    if valid is None:
+        return losses.mean()
+    return (losses * valid).sum() / valid.sum().clamp(min=1)
+
+
+def supernet_loss(outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """Sum of the OHEM cross-entropies of a supernet's five predictions, which count alike as in the released code."""
+    return segmentation_loss(outputs, labels, auxiliary_weight=1.0)

@@ -1,0 +1,10 @@
+"""The control: the supernet trains as for the other methods, the architecture never moves.
+
+Its genotypes are drawn at random at the latency of a searched one (see `lbt.derivation`).
+"""
+
+from __future__ import annotations
+
+from lbt.search.architecture_step import Method
+
+METHOD = Method(name="random", teaches=False, architecture_gradient=None)

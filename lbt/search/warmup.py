@@ -1,0 +1,112 @@
+"""Warm-up: the supernet's weights learn at all widths while the architecture stays frozen.
+
+Each step trains the widest, the narrowest and two random sub-networks on one batch (sandwich rule; Yu and Huang,
+Universally Slimmable Networks, ICCV 2019), as FasterSeg's pretraining does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lbt.checkpoint import save_checkpoint
+from lbt.compute import prepare_device
+from lbt.config import (
+    AugmentationSettings,
+    ComputeSettings,
+    DataSettings,
+    EvaluationSettings,
+    SpaceSettings,
+    WarmupSettings,
+)
+from lbt.data.classes import class_table
+from lbt.data.dataset import SegmentationDataset, training_loader
+from lbt.data.splits import read_split
+from lbt.losses import supernet_loss
+from lbt.metrics import write_metrics
+from lbt.optimisation import GuardedStep, set_learning_rate, sgd
+from lbt.progress import Progress
+from lbt.search.calibration import calibrate_supernet
+from lbt.search.state import KIND, identity_of
+from lbt.seeding import derive_seed, generator
+from lbt.space.architecture import initial_architecture
+from lbt.space.supernet import Supernet
+from lbt.space.widths import max_widths, min_widths, random_widths
+from lbt.steps import steps_for
+
+
+def run(
+    *,
+    seed: int,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    space: SpaceSettings,
+    warmup: WarmupSettings,
+    evaluation: EvaluationSettings,
+    compute: ComputeSettings,
+    split: Path,
+    checkpoint: Path,
+    metrics: Path,
+    log: Path | None = None,
+) -> None:
+    """Train a supernet from random weights and write its checkpoint and its losses."""
+    device = prepare_device(compute)
+    table = class_table(data)
+    torch.manual_seed(derive_seed(seed, "supernet"))
+    supernet = Supernet(space, table.num_classes).to(device).train()
+    architecture = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "architecture")).items()}
+
+    samples = read_split(split, "teacher_train")
+    dataset = SegmentationDataset(samples, data.root, table)
+    steps = steps_for(warmup.epochs, len(samples), warmup.batch_size)
+    loader = training_loader(
+        dataset,
+        data=data,
+        augmentation=augmentation,
+        crop=augmentation.crop,
+        batch_size=warmup.batch_size,
+        seed=derive_seed(seed, "warmup"),
+        steps=steps,
+        workers=compute.workers,
+    )
+    optimizer = sgd(supernet.parameters(), warmup.optimizer)
+    guard, draws, rows = GuardedStep("warm-up weights"), generator(seed, "warmup widths"), []
+    with Progress(f"warmup seed-{seed}", steps, log) as progress:
+        for step, (images, labels) in enumerate(loader):
+            images, labels = images.to(device), labels.to(device)
+            epoch = step * warmup.batch_size // len(samples)
+            set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)
+            total = 0.0
+            for widths in (
+                max_widths(space),
+                min_widths(space),
+                random_widths(space, draws),
+                random_widths(space, draws),
+            ):
+                loss = supernet_loss(supernet(images, architecture, widths), labels)
+                loss.backward()
+                total += float(loss.detach())
+            norm = guard.apply(optimizer, total, warmup.optimizer.clip_norm)
+            lr = optimizer.param_groups[0]["lr"]
+            rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
+            progress.advance(loss=total / 4)
+
+    calibration = training_loader(
+        dataset,
+        data=data,
+        augmentation=augmentation,
+        crop=augmentation.crop,
+        batch_size=warmup.batch_size,
+        seed=derive_seed(seed, "calibration"),
+        steps=evaluation.calibration_batches,
+        workers=compute.workers,
+    )
+    calibrate_supernet(supernet, architecture, space, (images.to(device) for images, _ in calibration))
+    write_metrics(metrics, rows)
+    save_checkpoint(
+        checkpoint,
+        kind=KIND,
+        identity=identity_of(table.names, space, seed, "warmup", 0),
+        state={"supernet": supernet.state_dict(), "architecture": architecture},
+    )

@@ -1,0 +1,64 @@
+"""One step of the teacher's weights and one of the student's."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from lbt.config import SearchSettings, SpaceSettings
+from lbt.losses import supernet_loss
+from lbt.optimisation import GuardedStep
+from lbt.search.architecture_step import StudentStep
+from lbt.search.state import SearchState
+from lbt.search.student import fixed_noise, labelled_loss, pseudo_loss
+from lbt.space.widths import sampled_widths
+
+NO_STUDENT = {"student_loss": math.nan, "pseudo_loss": math.nan, "student_weight_gradient_norm": math.nan}
+
+
+def teacher_step(
+    state: SearchState,
+    batch: tuple[Tensor, ...],
+    noise: dict[str, Tensor],
+    space: SpaceSettings,
+    search: SearchSettings,
+    guard: GuardedStep,
+) -> dict[str, float]:
+    """One step of the teacher's weights on L(T, A, D_t^tr) at sampled widths, A held fixed."""
+    images, labels = batch
+    fixed = {name: leaf.detach() for name, leaf in state.architecture.items()}
+    widths = sampled_widths(fixed, space, {name: value.to(images.device) for name, value in noise.items()})
+    loss = supernet_loss(state.supernet(images, fixed, widths), labels)
+    loss.backward()
+    norm = guard.apply(state.teacher_optimizer, loss.detach(), search.teacher.clip_norm)
+    return {"teacher_loss": float(loss.detach()), "teacher_weight_gradient_norm": norm}
+
+
+def student_step(
+    state: SearchState,
+    batches: tuple[tuple[Tensor, ...], ...],
+    search: SearchSettings,
+    guard: GuardedStep,
+    noise_seed: int,
+) -> tuple[dict[str, float], StudentStep]:
+    """One step of the student's weights on L(S, D_s^tr) + pseudo_weight * L(S, D_pl), and what it was made of."""
+    (images, labels), (unlabeled, probability), validation = batches
+    student, optimizer = state.student, state.student_optimizer
+    before = {name: p.detach().clone() for name, p in student.named_parameters()}
+    with fixed_noise(noise_seed, images.device):
+        taught = pseudo_loss(student(unlabeled)["out"], probability)
+    (search.pseudo_weight * taught).backward()
+    with fixed_noise(noise_seed + 1, images.device):
+        supervised = labelled_loss(student(images)["out"], labels)
+    supervised.backward()
+    loss = (supervised + search.pseudo_weight * taught).detach()
+    norm = guard.apply(optimizer, loss, search.student.optimizer.clip_norm)
+    clipped = min(1.0, search.student.optimizer.clip_norm / norm) if norm > 0 else 1.0
+    record = {
+        "student_loss": float(supervised.detach()),
+        "pseudo_loss": float(taught.detach()),
+        "student_weight_gradient_norm": norm,
+    }
+    step_size = optimizer.param_groups[0]["lr"] * clipped
+    return record, StudentStep(student, before, step_size, unlabeled, validation, noise_seed)

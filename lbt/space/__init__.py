@@ -1,0 +1,1 @@
+"""The FasterSeg search space: supernet, discrete genotypes and the networks they stand for."""

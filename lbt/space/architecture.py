@@ -1,0 +1,165 @@
+"""The architecture A = (alpha, beta, gamma): logits over operators, predecessors and widths.
+
+An architecture is a plain dict of float tensors, so it works as a pytree in `torch.func` and as a parameter group of
+an optimiser. The rows follow the FasterSeg release (search/model_search.py); L is the number of layers and W the number
+of selectable widths.
+
+| key | shape | row r stands for | columns |
+|---|---|---|---|
+| `alpha.8`, `alpha.16`, `alpha.32` | (L, 5), (L-1, 5), (L-2, 5) | the cell at layer r, r+1, r+2 | `OPERATORS` |
+| `beta.16`, `beta.32` | (L-2, 2), (L-3, 2) | the feature entering layer r+2, r+3 | from the finer scale, kept |
+| `gamma.8`, `gamma.16`, `gamma.32` | (L-1, W), (L-1, W), (L-2, W) | the feature entering layer r+1, r+1, r+2 | widths |
+
+Layer 1 at 1/16 and layer 2 at 1/32 have one predecessor, hence no row of beta. The widths of the stem's output and of
+the last layer's output are fixed by the settings, hence no rows of gamma.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lbt.config import SpaceSettings
+from lbt.errors import LbtError
+
+OPERATORS = ("skip", "conv", "zoom", "conv_2x", "zoom_2x")
+SCALES = (8, 16, 32)
+PREDECESSORS = ("down", "keep")
+
+Architecture = dict[str, Tensor]
+
+
+def first_layer(scale: int) -> int:
+    """First layer that has a cell at 1/`scale`: 0, 1, 2 for 8, 16, 32."""
+    return SCALES.index(scale)
+
+
+def alpha_row(layer: int, scale: int) -> int:
+    """Row of `alpha.<scale>` of the cell at `layer`."""
+    return layer - first_layer(scale)
+
+
+def beta_row(layer: int, scale: int) -> int:
+    """Row of `beta.<scale>` (16 or 32) of the feature that enters `layer`; negative where it has one predecessor."""
+    return layer - first_layer(scale) - 1
+
+
+def gamma_row(layer: int, scale: int) -> int:
+    """Row of `gamma.<scale>` of the feature that enters `layer` (1 to L-1)."""
+    return layer - max(first_layer(scale), 1)
+
+
+def scales_at(layer: int) -> tuple[int, ...]:
+    """Scales that have a cell at `layer`: (8,), (8, 16), then all three."""
+    return SCALES[: layer + 1]
+
+
+def architecture_shapes(space: SpaceSettings) -> dict[str, tuple[int, int]]:
+    """Shape of each tensor of an architecture."""
+    layers, widths = space.layers, len(space.width_twelfths)
+    return {
+        "alpha.8": (layers, len(OPERATORS)),
+        "alpha.16": (layers - 1, len(OPERATORS)),
+        "alpha.32": (layers - 2, len(OPERATORS)),
+        "beta.16": (layers - 2, len(PREDECESSORS)),
+        "beta.32": (layers - 3, len(PREDECESSORS)),
+        "gamma.8": (layers - 1, widths),
+        "gamma.16": (layers - 1, widths),
+        "gamma.32": (layers - 2, widths),
+    }
+
+
+def initial_architecture(space: SpaceSettings, generator: torch.Generator) -> Architecture:
+    """Logits drawn from a normal distribution of standard deviation 1e-3: nearly uniform choices, no exact ties.
+
+    Args:
+        space: the search space.
+        generator: a CPU generator.
+
+    Returns:
+        float32 tensors on the CPU.
+    """
+    return {key: 1e-3 * torch.randn(shape, generator=generator) for key, shape in architecture_shapes(space).items()}
+
+
+def validate_architecture(
+    architecture: Mapping[str, Tensor], space: SpaceSettings, source: str = "architecture"
+) -> None:
+    """Check keys, shapes and that every row can be turned into probabilities.
+
+    A logit may be minus infinity (the choice is excluded) as long as one of its row is finite.
+
+    Raises:
+        LbtError: naming `source` and the key, and the row where a row is at fault.
+    """
+    shapes = architecture_shapes(space)
+    missing, extra = sorted(set(shapes) - set(architecture)), sorted(set(architecture) - set(shapes))
+    if missing or extra:
+        raise LbtError(
+            f"{source}: missing keys {missing}, unknown keys {extra}. An architecture has the keys {', '.join(shapes)}."
+        )
+    for key, shape in shapes.items():
+        found = tuple(architecture[key].shape)
+        if found != shape:
+            raise LbtError(
+                f"{source}: {key} has shape {found}; space.layers = {space.layers} and "
+                f"{len(space.width_twelfths)} widths need {shape}. Use the settings that it was made with."
+            )
+        logits = architecture[key].detach()
+        bad = logits.isnan().any(-1) | (logits == torch.inf).any(-1) | (logits == -torch.inf).all(-1)
+        if bad.any():
+            row = int(bad.nonzero()[0])
+            raise LbtError(
+                f"{source}: {key}[{row}] = {logits[row].tolist()} gives no probabilities. "
+                "Start again from the last good state."
+            )
+
+
+def probabilities(architecture: Mapping[str, Tensor]) -> Architecture:
+    """Softmax of each row, differentiable: same keys and shapes, rows sum to 1."""
+    return {key: logits.softmax(-1) for key, logits in architecture.items()}
+
+
+def entropies(architecture: Mapping[str, Tensor]) -> dict[str, float]:
+    """Mean entropy of the rows of alpha, beta and gamma, each as a fraction of the largest possible entropy.
+
+    Returns:
+        `alpha`, `beta`, `gamma`: 1 for uniform choices, 0 for decided ones (and where there is one choice only).
+    """
+    result = {}
+    for kind in ("alpha", "beta", "gamma"):
+        rows = torch.cat([logits.detach().double() for key, logits in architecture.items() if key.startswith(kind)])
+        entropy = torch.special.entr(rows.softmax(-1)).sum(-1).mean()
+        choices = rows.shape[1]
+        result[kind] = float(entropy / torch.log(torch.tensor(float(choices)))) if choices > 1 else 0.0
+    return result
+
+
+def architecture_to_json(architecture: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
+    """JSON value of an architecture with finite logits; a float32 survives the round trip bit by bit."""
+    return {key: logits.detach().cpu().tolist() for key, logits in architecture.items()}
+
+
+def architecture_from_json(value: Any, space: SpaceSettings, source: str = "architecture") -> Architecture:
+    """Architecture (float32, CPU) from `architecture_to_json`'s value.
+
+    Raises:
+        LbtError: `value` is not an architecture of this space; the message begins with `source`.
+    """
+    if not isinstance(value, dict):
+        raise LbtError(
+            f"{source}: holds a {type(value).__name__}, an object with the keys of an architecture is needed."
+        )
+    architecture = {}
+    for key, rows in value.items():
+        try:
+            architecture[key] = torch.tensor(rows, dtype=torch.float32)
+        except (TypeError, ValueError) as error:
+            raise LbtError(
+                f"{source}: {key} is not a matrix of numbers ({error}). Rerun the stage that made it."
+            ) from error
+    validate_architecture(architecture, space, source)
+    return architecture

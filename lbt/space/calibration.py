@@ -1,0 +1,51 @@
+"""BatchNorm statistics recomputed from data, for weights whose running averages belong to other widths or weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+Batch = TypeVar("Batch")
+
+
+@torch.no_grad()
+def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[Batch], Any]) -> None:
+    """Replace running means and variances by their plain averages over `batches`, in place.
+
+    BatchNorms that no batch passes through, such as those of other widths, keep their statistics. All else of the
+    module, its weights and its train or evaluation mode included, is as before.
+
+    Args:
+        module: holds the BatchNorms.
+        batches: at least one.
+        forward: runs the module on a batch; its result is dropped.
+
+    Raises:
+        ValueError: no batches.
+    """
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    kept = [({name: buffer.clone() for name, buffer in norm.named_buffers()}, norm.momentum) for norm in norms]
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+        norm.train()
+    count = 0
+    try:
+        for batch in batches:
+            forward(batch)
+            count += 1
+    finally:
+        for norm, (buffers, momentum) in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked == 0:
+                for name, buffer in buffers.items():
+                    getattr(norm, name).copy_(buffer)
+        for part, training in modes:
+            part.training = training
+    if count == 0:
+        raise ValueError("recalibrate: no batches")

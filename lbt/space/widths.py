@@ -1,0 +1,135 @@
+"""Widths of the features between layers: channel counts and the choice of one width per feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from lbt.config import SpaceSettings
+from lbt.space.architecture import SCALES, architecture_shapes, gamma_row
+
+CHANNEL_MULTIPLE = 8
+
+
+def channels(base_width: int, scale: int, twelfths: int) -> int:
+    """Channels of a feature: `scale` * F * twelfths / 12, rounded to the nearest multiple of 8, at least 8.
+
+    Every backend runs fastest on multiples of 8. With F = 12 nothing is rounded.
+
+    Args:
+        base_width: F.
+        scale: 8, 16 or 32 for a feature at 1/8, 1/16 or 1/32; the stem's earlier features use 4.
+        twelfths: width ratio in twelfths.
+    """
+    unit = 12 * CHANNEL_MULTIPLE
+    return CHANNEL_MULTIPLE * max(1, (scale * base_width * twelfths + unit // 2) // unit)
+
+
+def channel_choices(space: SpaceSettings, layer: int, scale: int) -> tuple[int, ...]:
+    """Channels that the feature entering `layer` at 1/`scale` can have, one per width index.
+
+    Layer 0 is entered by the stem's output; `layer` L stands for the last layer's output. Both have one width.
+    """
+    if layer == 0:
+        twelfths: tuple[int, ...] = (space.stem_twelfths,)
+    elif layer == space.layers:
+        twelfths = (space.head_twelfths,)
+    else:
+        twelfths = space.width_twelfths
+    return tuple(channels(space.base_width, scale, width) for width in twelfths)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """One width per feature that enters layers 1 to L-1.
+
+    Attributes:
+        indices: `gamma.8`, `gamma.16`, `gamma.32` -> index into `space.width_twelfths` for each row of gamma.
+        factors: like `indices`, float tensors (rows,) whose values are exactly 1 and whose gradient is that of the
+            chosen width's probability (straight-through); None where widths do not depend on gamma.
+    """
+
+    indices: Mapping[str, tuple[int, ...]]
+    factors: Mapping[str, Tensor] | None = field(default=None, compare=False)
+
+    def index(self, layer: int, scale: int) -> int:
+        """Width index of the feature that enters `layer`; 0 at layer 0 and at L, which have one width."""
+        rows = self.indices[f"gamma.{scale}"]
+        row = gamma_row(layer, scale)
+        return rows[row] if layer > 0 and row < len(rows) else 0
+
+    def factor(self, layer: int, scale: int) -> Tensor | None:
+        """Straight-through factor of the feature that enters `layer`, 0-d; None where there is none."""
+        if self.factors is None:
+            return None
+        rows = self.factors[f"gamma.{scale}"]
+        row = gamma_row(layer, scale)
+        return rows[row] if layer > 0 and row < len(rows) else None
+
+
+def _gamma_shapes(space: SpaceSettings) -> dict[str, tuple[int, int]]:
+    shapes = architecture_shapes(space)
+    return {f"gamma.{scale}": shapes[f"gamma.{scale}"] for scale in SCALES}
+
+
+def max_widths(space: SpaceSettings) -> Widths:
+    """The widest choice everywhere."""
+    return Widths({key: (columns - 1,) * rows for key, (rows, columns) in _gamma_shapes(space).items()})
+
+
+def min_widths(space: SpaceSettings) -> Widths:
+    """The narrowest choice everywhere."""
+    return Widths({key: (0,) * rows for key, (rows, _) in _gamma_shapes(space).items()})
+
+
+def random_widths(space: SpaceSettings, generator: torch.Generator) -> Widths:
+    """Independent uniform choices from a CPU generator."""
+    return Widths(
+        {
+            key: tuple(torch.randint(columns, (rows,), generator=generator).tolist())
+            for key, (rows, columns) in _gamma_shapes(space).items()
+        }
+    )
+
+
+def argmax_widths(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Widths:
+    """The most probable width everywhere; the first of equals."""
+    return Widths({key: tuple(architecture[key].detach().argmax(-1).tolist()) for key in _gamma_shapes(space)})
+
+
+def gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, Tensor]:
+    """Standard Gumbel noise with the shapes of gamma, float32, from a CPU generator."""
+    # The exponential sample is zero about once in 2^24 draws; the clamp keeps the noise finite.
+    tiny = torch.finfo(torch.float32).tiny
+    return {
+        key: -torch.empty(shape).exponential_(generator=generator).clamp_min(tiny).log()
+        for key, shape in _gamma_shapes(space).items()
+    }
+
+
+def sampled_widths(
+    architecture: Mapping[str, Tensor],
+    space: SpaceSettings,
+    noise: Mapping[str, Tensor],
+    temperature: float = 1.0,
+) -> Widths:
+    """Hard Gumbel-softmax sample of each width with a straight-through gradient (Jang et al. 2017, eq. 2).
+
+    Args:
+        architecture: holds gamma; gradients reach it through `Widths.factors`.
+        space: the search space.
+        noise: from `gumbel_noise`; the same noise and gamma give the same widths.
+        temperature: positive; smaller makes the relaxed probabilities, hence the gradient, more one-hot.
+    """
+    indices, factors = {}, {}
+    for key in _gamma_shapes(space):
+        gamma = architecture[key]
+        relaxed = ((gamma.log_softmax(-1) + noise[key].to(gamma)) / temperature).softmax(-1)
+        chosen = relaxed.detach().argmax(-1, keepdim=True)
+        probability = relaxed.gather(-1, chosen).squeeze(-1)
+        indices[key] = tuple(chosen.squeeze(-1).tolist())
+        factors[key] = 1 + (probability - probability.detach())
+    return Widths(indices, factors)

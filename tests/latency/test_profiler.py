@@ -1,0 +1,80 @@
+import json
+
+import pytest
+import torch
+
+from lbt.artifacts import write_json
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.errors import LbtError
+from lbt.latency import profiler, table
+from lbt.latency.expected import genotype_latency
+from lbt.space.cost import count_macs, count_parameters
+from lbt.space.network import Network
+from lbt.space.random_genotype import random_genotype
+
+SETTINGS = {
+    "space": SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12)),
+    "data": DataSettings(classes=("road", "car", "sky")),
+    "latency": LatencySettings(input_size=(64, 96), min_run_seconds=1e-4, profile_runs=7),
+    "compute": ComputeSettings(device="cpu", threads=1),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a measured table and a genotype."""
+    folder = tmp_path_factory.mktemp("profile")
+    table.run(**SETTINGS, output=folder / "table.csv")
+    write_json(folder / "genotype.json", genotype().to_json())
+    return folder
+
+
+def genotype():
+    return random_genotype(SETTINGS["space"], torch.Generator().manual_seed(0))
+
+
+def run(folder, **changes):
+    profiler.run(
+        **(SETTINGS | changes),
+        genotype=folder / "genotype.json",
+        table=folder / "table.csv",
+        output=folder / "profile.json",
+    )
+    return json.loads((folder / "profile.json").read_text())
+
+
+def test_profile_holds_measurement_and_prediction(folder):
+    profile = run(folder)
+    network = Network(genotype(), SETTINGS["space"], 3)
+    assert 0 < profile["median_ms"] <= profile["p95_ms"]
+    assert profile["fps"] == pytest.approx(1000 / profile["median_ms"])
+    assert profile["parameters"] == count_parameters(network)
+    assert profile["macs"] == count_macs(network, (64, 96))
+    lookup = table.read_table(folder / "table.csv")
+    assert profile["predicted_ms"] == genotype_latency(genotype(), SETTINGS["space"], lookup)
+    assert profile["peak_memory_bytes"] is None
+    assert profile["key"]["input_width"] == 96
+
+
+def test_prediction_and_measurement_are_of_one_size(folder):
+    profile = run(folder)
+    assert 0.2 < profile["predicted_ms"] / profile["median_ms"] < 5
+
+
+def test_passes_are_counted_by_the_settings(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(profiler, "time_passes", lambda *_, runs: asked.append(runs) or [2.0, 4.0, 3.0])
+    profile = run(folder)
+    assert asked == [7]
+    assert (profile["median_ms"], profile["p95_ms"]) == (3.0, pytest.approx(3.9))
+
+
+def test_table_of_another_size_is_refused(folder):
+    with pytest.raises(LbtError, match="input_height: 64 in the table, 32 here"):
+        run(folder, latency=SETTINGS["latency"].model_copy(update={"input_size": (32, 96)}))
+
+
+def test_missing_genotype_is_named(folder, tmp_path):
+    (tmp_path / "table.csv").write_bytes((folder / "table.csv").read_bytes())
+    with pytest.raises(LbtError, match=r"genotype\.json: could not be read"):
+        run(tmp_path)

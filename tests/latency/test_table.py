@@ -1,0 +1,128 @@
+import csv
+from dataclasses import replace
+
+import pytest
+
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.errors import LbtError
+from lbt.latency.parts import space_parts
+from lbt.latency.table import COLUMNS, read_table, run
+
+SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Path of a table measured by the stage."""
+    path = tmp_path_factory.mktemp("latency") / "table.csv"
+    run(
+        space=SPACE,
+        data=DataSettings(classes=("road", "car", "sky")),
+        latency=LatencySettings(input_size=(32, 64), min_run_seconds=1e-4),
+        compute=ComputeSettings(device="cpu", threads=1),
+        output=path,
+        log=path.with_name("table.log"),
+    )
+    return path
+
+
+@pytest.fixture
+def rows(measured):
+    with open(measured, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path, rows, columns=COLUMNS):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_every_part_is_measured_once(measured, rows):
+    table = read_table(measured)
+    assert list(table.milliseconds) == space_parts(SPACE, 3)
+    assert len(rows) == len(table.milliseconds)
+    assert all(0 < ms < 1000 for ms in table.milliseconds.values())
+    assert all(float(row["iqr_ms"]) >= 0 for row in rows)
+
+
+def test_key_says_where_it_was_measured(measured):
+    key = read_table(measured).key
+    assert (key.input_height, key.input_width, key.threads, key.classes) == (32, 64, 1, 3)
+    assert (key.backend, key.precision) == ("eager", "float32")
+    assert key.device and key.software.startswith("torch ")
+
+
+def test_progress_is_logged(measured, rows):
+    lines = measured.with_name("table.log").read_text().splitlines()
+    assert any(f"latency table: step {len(rows)}/{len(rows)}" in line for line in lines)
+
+
+def test_other_key_is_refused_with_both_sides(measured):
+    table = read_table(measured)
+    table.check_key(table.key)
+    with pytest.raises(LbtError, match=r"input_height: 32 in the table, 64 here; threads: 1 in the table, 4 here"):
+        table.check_key(replace(table.key, input_height=64, threads=4))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(LbtError, match=r"absent\.csv: could not be read"):
+        read_table(tmp_path / "absent.csv")
+
+
+def test_other_columns(tmp_path, rows):
+    columns = [name for name in COLUMNS if name != "threads"]
+    path = write(tmp_path / "table.csv", [{k: row[k] for k in columns} for row in rows], columns)
+    with pytest.raises(LbtError, match="has the columns"):
+        read_table(path)
+
+
+def test_empty_file(tmp_path):
+    (tmp_path / "table.csv").write_text("")
+    with pytest.raises(LbtError, match="has the columns none"):
+        read_table(tmp_path / "table.csv")
+
+
+def test_no_row(tmp_path):
+    with pytest.raises(LbtError, match="holds no row"):
+        read_table(write(tmp_path / "table.csv", []))
+
+
+@pytest.mark.parametrize("value", ["fast", "", "nan", "inf", "-1.0"])
+def test_bad_median_is_named_with_its_line(tmp_path, rows, value):
+    rows[2]["median_ms"] = value
+    with pytest.raises(LbtError, match="line 4"):
+        read_table(write(tmp_path / "table.csv", rows))
+
+
+def test_bad_channel_count_is_named_with_its_line(tmp_path, rows):
+    rows[1]["in_channels"] = "3.5"
+    with pytest.raises(LbtError, match=r"line 3: cannot be read .*3\.5"):
+        read_table(write(tmp_path / "table.csv", rows))
+
+
+def test_repeated_part(tmp_path, rows):
+    with pytest.raises(LbtError, match=rf"line {len(rows) + 2}: .* stands twice"):
+        read_table(write(tmp_path / "table.csv", [*rows, rows[0]]))
+
+
+def test_rows_of_two_devices(tmp_path, rows):
+    rows[-1]["device"] = "another"
+    with pytest.raises(LbtError, match=rf"line {len(rows) + 1}: measured elsewhere"):
+        read_table(write(tmp_path / "table.csv", rows))
+
+
+def test_file_that_ends_within_a_row(tmp_path, measured):
+    text = measured.read_text()
+    path = tmp_path / "table.csv"
+    path.write_text(text[: text.rstrip("\n").rindex(",", 0, len(text) - 30)])
+    with pytest.raises(LbtError, match="cannot be read"):
+        read_table(path)
+
+
+def test_binary_file(tmp_path):
+    (tmp_path / "table.csv").write_bytes(b"\xff\xfe\x00table")
+    with pytest.raises(LbtError, match="is not a CSV table"):
+        read_table(tmp_path / "table.csv")

@@ -1,0 +1,43 @@
+"""Each stage takes the sections that the table lists, and settings travel to it unchanged."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from lbt.config import Settings
+from lbt.config_file import read_settings
+from lbt.search.methods import load_method
+from lbt.stages import STAGES, parse_stage_settings, stage_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = read_settings(ROOT / "config" / "config.yaml")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_run_takes_exactly_the_listed_sections(name):
+    parameters = inspect.signature(import_module(STAGES[name].module).run).parameters
+    assert {p for p in parameters if p in Settings.model_fields} == set(STAGES[name].sections)
+    assert "log" in parameters
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_settings_arrive_as_they_left(name):
+    arguments = parse_stage_settings(stage_settings(SETTINGS, name, seed=3), name, workers=0)
+    assert arguments.pop("seed") == 3
+    assert arguments == {section: getattr(SETTINGS, section) for section in STAGES[name].sections}
+
+
+def test_loader_processes_are_no_part_of_what_is_compared():
+    more = SETTINGS.model_copy(update={"compute": SETTINGS.compute.model_copy(update={"workers": 4})})
+    assert stage_settings(more, "warmup") == stage_settings(SETTINGS, "warmup")
+    assert parse_stage_settings(stage_settings(SETTINGS, "warmup"), "warmup", workers=4)["compute"].workers == 4
+
+
+@pytest.mark.parametrize("method", ["fasterseg", "lbt", "random"])
+def test_the_workflow_labels_for_the_methods_that_teach(method):
+    text = (ROOT / "workflow" / "rules" / "search.smk").read_text()
+    teaching = next(line for line in text.splitlines() if line.startswith("TEACHING"))
+    assert (f'"{method}"' in teaching) == load_method(method).teaches

@@ -1,0 +1,101 @@
+# Settings, fingerprints and the command line that all rules share.
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir).parent
+sys.path.insert(0, str(ROOT))
+# Jobs run the package from this clone, wherever they are started.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH='{ROOT}'; ")
+
+from snakemake.exceptions import WorkflowError
+
+from lbt.config_file import parse_settings
+from lbt.errors import LbtError
+from lbt.fingerprint import fingerprint
+from lbt.stages import STAGES, stage_settings
+
+try:
+    SETTINGS = parse_settings(
+        config,
+        ", ".join(map(str, workflow.configfiles or workflow.overwrite_configfiles)),
+    )
+except LbtError as error:
+    raise WorkflowError(str(error))
+
+RUN = f"results/{SETTINGS.run}"
+WORKERS = SETTINGS.compute.workers
+THREADS = SETTINGS.compute.threads
+SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
+TEACHING = {"lbt"}
+
+
+wildcard_constraints:
+    method="[a-z]+",
+    seed=r"\d+",
+    round=r"\d+",
+    shard=r"\d+",
+
+
+def settings_of(stage):
+    """The stage's own settings as text, with the integers and names of the job's wildcards."""
+
+    def scalars(wildcards):
+        return {k: v if k == "method" else int(v) for k, v in wildcards.items()}
+
+    return lambda wildcards: stage_settings(SETTINGS, stage, **scalars(wildcards))
+
+
+def code_of(stage):
+    """The fingerprint of the stage's code; a search round runs the one module of its method too."""
+
+    def modules(wildcards):
+        method = [f"lbt.search.methods.{wildcards.method}"] if stage == "round" else []
+        return [STAGES[stage].module, *method]
+
+    return lambda wildcards: fingerprint(*modules(wildcards))
+
+
+def call(stage):
+    """The shell command of a stage, up to its files."""
+    return (
+        f"python -m lbt stage {stage} --settings {{params.settings:q}} --code {{params.code}} "
+        "--log {log} --workers {resources.workers} "
+    )
+
+
+def previous_checkpoint(wildcards):
+    if int(wildcards.round) == 1:
+        return f"{RUN}/warmup/seed-{wildcards.seed}/checkpoint.pt"
+    folder = SEARCH.format(
+        method=wildcards.method, seed=wildcards.seed, round=int(wildcards.round) - 1
+    )
+    return f"{folder}/checkpoint.pt"
+
+
+def pseudo_label_shards(wildcards):
+    if wildcards.method not in TEACHING:
+        return []
+    folder = SEARCH.format(**wildcards)
+    return [
+        f"{folder}/pseudo_labels/shard-{shard:03d}.h5"
+        for shard in range(SETTINGS.search.shards)
+    ]
+
+
+def last_round(file):
+    """The given file of a method's last round."""
+    folder = SEARCH.replace("{round}", str(SETTINGS.search.rounds))
+    return f"{folder}/{file}"
+
+
+def matched_genotype(wildcards):
+    """Random architectures are drawn at the latency of a searched one of the same seed."""
+    match = SETTINGS.search.random_match
+    if wildcards.method != "random" or match == "none":
+        return []
+    return f"{RUN}/derive/{match}/seed-{wildcards.seed}/genotype.json"
+
+
+def of_all_networks(pattern):
+    return expand(pattern, method=SETTINGS.methods, seed=SETTINGS.seeds)

@@ -1,0 +1,49 @@
+# Rounds of the search. Round r starts from the checkpoint of round r-1; round 1 from the warm-up.
+rule label:
+    input:
+        split=rules.split.output.split,
+        teacher=previous_checkpoint,
+    output:
+        shard=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
+        manifest=f"{SEARCH}/pseudo_labels/manifest-{{shard}}.json",
+    log:
+        f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
+    conda:
+        "../../environment.yml"
+    threads: THREADS
+    resources:
+        workers=WORKERS,
+    params:
+        settings=settings_of("label"),
+        code=code_of("label"),
+    shell:
+        call("label")
+        + "--manifest {output.manifest} --inputs split={input.split} teacher={input.teacher} "
+        "--outputs output={output.shard}"
+
+
+rule round:
+    input:
+        split=rules.split.output.split,
+        table=rules.latency.output.table,
+        previous=previous_checkpoint,
+        shards=pseudo_label_shards,
+    output:
+        checkpoint=f"{SEARCH}/checkpoint.pt",
+        architecture=f"{SEARCH}/architecture.json",
+        metrics=f"{SEARCH}/metrics.csv",
+        manifest=f"{SEARCH}/manifest.json",
+    log:
+        f"{RUN}/logs/search-{{method}}-seed-{{seed}}-round-{{round}}.log",
+    conda:
+        "../../environment.yml"
+    threads: THREADS
+    resources:
+        workers=WORKERS,
+    params:
+        settings=settings_of("round"),
+        code=code_of("round"),
+    shell:
+        call("round") + "--manifest {output.manifest} --several shards {input.shards} "
+        "--inputs split={input.split} table={input.table} previous={input.previous} "
+        "--outputs checkpoint={output.checkpoint} architecture={output.architecture} metrics={output.metrics}"

@@ -1,0 +1,21 @@
+# Warm-up of the supernet: one per seed, shared by all methods.
+rule warmup:
+    input:
+        split=rules.split.output.split,
+    output:
+        checkpoint=f"{RUN}/warmup/seed-{{seed}}/checkpoint.pt",
+        metrics=f"{RUN}/warmup/seed-{{seed}}/metrics.csv",
+        manifest=f"{RUN}/warmup/seed-{{seed}}/manifest.json",
+    log:
+        f"{RUN}/logs/warmup-seed-{{seed}}.log",
+    conda:
+        "../../environment.yml"
+    threads: THREADS
+    resources:
+        workers=WORKERS,
+    params:
+        settings=settings_of("warmup"),
+        code=code_of("warmup"),
+    shell:
+        call("warmup") + "--manifest {output.manifest} --inputs split={input.split} "
+        "--outputs checkpoint={output.checkpoint} metrics={output.metrics}"
