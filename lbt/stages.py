@@ -7,6 +7,7 @@ result and does not rerun it. The settings travel as canonical JSON, whose text 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,13 @@ class Stage:
         module: the module whose function `run` does the work.
         sections: the sections of the settings that `run` takes, by keyword.
         help: one line for `python -m lbt stage --help`.
+        scalars: what else `run` takes of a job's name, such as `seed`.
     """
 
     module: str
     sections: tuple[str, ...]
     help: str
+    scalars: tuple[str, ...] = ()
 
 
 _TRAINING = ("data", "augmentation", "space")
@@ -41,28 +44,44 @@ STAGES: dict[str, Stage] = {
     "split": Stage("lbt.data.splits", ("data", "splits"), "divide the training images into parts"),
     "latency": Stage("lbt.latency.table", ("space", "data", "latency", "compute"), "measure the latency lookup table"),
     "warmup": Stage(
-        "lbt.search.warmup", (*_TRAINING, "warmup", "evaluation", "compute"), "train the supernet at all widths"
+        "lbt.search.warmup",
+        (*_TRAINING, "warmup", "evaluation", "compute"),
+        "train the supernet at all widths",
+        ("seed",),
     ),
     "label": Stage(
-        "lbt.search.labelling", ("data", "space", "search", "compute"), "label a shard of the unlabelled images"
+        "lbt.search.labelling",
+        ("data", "space", "search", "compute"),
+        "label a shard of the unlabelled images",
+        ("seed", "method", "round", "shard"),
     ),
-    "round": Stage("lbt.search.round", (*_TRAINING, "search", "evaluation", "compute"), "run one round of the search"),
-    "derive": Stage("lbt.derivation", ("space", "search"), "derive the discrete network"),
+    "round": Stage(
+        "lbt.search.round",
+        (*_TRAINING, "search", "evaluation", "compute"),
+        "run one round of the search",
+        ("seed", "method", "round"),
+    ),
+    "derive": Stage("lbt.derivation", ("space", "search"), "derive the discrete network", ("seed", "method")),
     "profile": Stage("lbt.latency.profiler", ("space", "data", "latency", "compute"), "time the derived network"),
-    "retrain": Stage("lbt.training", (*_TRAINING, "retrain", "compute"), "train the derived network"),
+    "retrain": Stage(
+        "lbt.training", (*_TRAINING, "retrain", "compute"), "train the derived network", ("seed", "method")
+    ),
     "evaluate_supernet": Stage(
-        "lbt.evaluation.supernet", ("data", "space", "evaluation", "compute"), "score the supernet"
+        "lbt.evaluation.supernet", ("data", "space", "evaluation", "compute"), "score the supernet", ("seed", "method")
     ),
     "evaluate_network": Stage(
-        "lbt.evaluation.network", ("data", "space", "evaluation", "compute"), "score the retrained network"
+        "lbt.evaluation.network",
+        ("data", "space", "evaluation", "compute"),
+        "score the retrained network",
+        ("seed", "method"),
     ),
     "evaluate_constant": Stage("lbt.evaluation.constant", ("data",), "score the most frequent class"),
     "tables": Stage("lbt.views.tables", ("warmup", "search", "retrain"), "write the tables"),
 }
 
 
-def stage_settings(settings: Settings, stage: str, **scalars: int | str) -> str:
-    """Canonical JSON of the sections that `stage` takes and of its scalars, such as `seed`.
+def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str]) -> str:
+    """Canonical JSON of the sections that `stage` takes and of its scalars, which are picked from `job`.
 
     The number of loader processes is left out: no result depends on it.
     """
@@ -71,7 +90,7 @@ def stage_settings(settings: Settings, stage: str, **scalars: int | str) -> str:
         section = getattr(settings, name)
         exclude = {"workers"} if name == "compute" else None
         sections[name] = None if section is None else section.model_dump(mode="json", exclude=exclude)
-    return canonical_json(sections | scalars)
+    return canonical_json(sections | {name: job[name] for name in STAGES[stage].scalars})
 
 
 def parse_stage_settings(text: str, stage: str, workers: int) -> dict[str, Any]:

@@ -19,21 +19,24 @@ SETTINGS = read_settings(ROOT / "config" / "config.yaml")
 def test_run_takes_exactly_the_listed_sections(name):
     parameters = inspect.signature(import_module(STAGES[name].module).run).parameters
     assert {p for p in parameters if p in Settings.model_fields} == set(STAGES[name].sections)
+    assert {p for p in parameters if p in ("seed", "method", "round", "shard")} == set(STAGES[name].scalars)
     assert "log" in parameters
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_settings_arrive_as_they_left(name):
-    arguments = parse_stage_settings(stage_settings(SETTINGS, name, seed=3), name, workers=0)
-    assert arguments.pop("seed") == 3
-    assert arguments == {section: getattr(SETTINGS, section) for section in STAGES[name].sections}
+    job = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
+    arguments = parse_stage_settings(stage_settings(SETTINGS, name, job), name, workers=0)
+    expected = {section: getattr(SETTINGS, section) for section in STAGES[name].sections}
+    assert arguments == expected | {scalar: job[scalar] for scalar in STAGES[name].scalars}
 
 
 def test_loader_processes_are_no_part_of_what_is_compared():
     more = SETTINGS.model_copy(update={"compute": SETTINGS.compute.model_copy(update={"workers": 4})})
-    assert stage_settings(more, "warmup") == stage_settings(SETTINGS, "warmup")
-    assert parse_stage_settings(stage_settings(SETTINGS, "warmup"), "warmup", workers=4)["compute"].workers == 4
+    assert stage_settings(more, "warmup", {"seed": 0}) == stage_settings(SETTINGS, "warmup", {"seed": 0})
+    text = stage_settings(SETTINGS, "warmup", {"seed": 0})
+    assert parse_stage_settings(text, "warmup", workers=4)["compute"].workers == 4
 
 
 @pytest.mark.parametrize("method", ["fasterseg", "lbt", "random"])

@@ -38,12 +38,12 @@ wildcard_constraints:
 
 
 def settings_of(stage):
-    """The stage's own settings as text, with the integers and names of the job's wildcards."""
+    """The stage's own settings as text, with the names and integers of the job's wildcards."""
 
-    def scalars(wildcards):
+    def job(wildcards):
         return {k: v if k == "method" else int(v) for k, v in wildcards.items()}
 
-    return lambda wildcards: stage_settings(SETTINGS, stage, **scalars(wildcards))
+    return lambda wildcards: stage_settings(SETTINGS, stage, job(wildcards))
 
 
 def code_of(stage):
