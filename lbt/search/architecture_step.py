@@ -6,6 +6,7 @@ Each function here returns the gradient of one of its terms; a method says which
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,18 @@ from lbt.space.supernet import Supernet
 from lbt.space.widths import sampled_widths
 
 Architecture = dict[str, Tensor]
+NO_ARCHITECTURE_STEP = dict.fromkeys(
+    (
+        "teacher_val_loss",
+        "latency_ms",
+        "teacher_gradient_norm",
+        "latency_gradient_norm",
+        "student_val_loss",
+        "student_gradient_norm",
+        "teacher_student_cosine",
+    ),
+    math.nan,
+)
 
 
 @dataclass(frozen=True)
@@ -153,14 +166,11 @@ def combine(context: StepContext, teacher: Term, student: Term | None = None) ->
     """Weigh the terms, add the latency, and record norms and the cosine between teacher and student."""
     search, latency = context.search, latency_term(context)
     total = _add(teacher.gradient, latency.gradient, search.latency_weight)
-    record = {
+    record = NO_ARCHITECTURE_STEP | {
         "teacher_val_loss": teacher.value,
         "latency_ms": latency.value,
         "teacher_gradient_norm": norm(teacher.gradient),
         "latency_gradient_norm": norm(latency.gradient),
-        "student_val_loss": float("nan"),
-        "student_gradient_norm": float("nan"),
-        "teacher_student_cosine": float("nan"),
     }
     if student is not None:
         teacher_norm, student_norm = norm(teacher.gradient), norm(student.gradient)

@@ -28,12 +28,12 @@ from lbt.latency.table import read_table
 from lbt.metrics import write_metrics
 from lbt.optimisation import GuardedStep, set_learning_rate
 from lbt.progress import Progress
-from lbt.search.architecture_step import StepContext
+from lbt.search.architecture_step import NO_ARCHITECTURE_STEP, Method, StepContext
 from lbt.search.calibration import calibrate_supernet
 from lbt.search.methods import load_method
 from lbt.search.pseudo_labeled import PseudoLabeledDataset
 from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
-from lbt.search.state import identity_of, save_round, start_round
+from lbt.search.state import SearchState, identity_of, save_round, start_round
 from lbt.search.weight_steps import NO_STUDENT, student_step, teacher_step
 from lbt.seeding import derive_seed, generator
 from lbt.space.architecture import architecture_to_json, entropies
@@ -135,13 +135,7 @@ def run(
                     table=latency_table,
                     student_step=lesson_learned,
                 )
-                found = chosen.architecture_gradient(context)
-                for name, leaf in state.architecture.items():
-                    leaf.grad = found.gradient[name]
-                guards["architecture"].apply(
-                    state.architecture_optimizer, found.record["teacher_val_loss"], search.architecture.clip_norm
-                )
-                row |= found.record
+                row |= architecture_step(state, chosen, context, guards["architecture"])
             row |= {f"entropy_{name}": value for name, value in entropies(state.architecture).items()}
             row |= {f"skipped_{name}": guard.skipped for name, guard in guards.items()}
             rows.append(row)
@@ -154,6 +148,20 @@ def run(
     write_metrics(metrics, rows)
     write_json(architecture, architecture_to_json(state.architecture))
     save_round(checkpoint, state, identity_of(classes.names, space, seed, method, round))
+
+
+def architecture_step(state: SearchState, method: Method, context: StepContext, guard: GuardedStep) -> dict[str, float]:
+    """One step of the architecture, and what is recorded of its gradient.
+
+    Where the student's step was skipped there is nothing that the labels taught, and the architecture stays too.
+    """
+    if method.teaches and context.student_step is None:
+        return NO_ARCHITECTURE_STEP
+    found = method.architecture_gradient(context)
+    for name, leaf in state.architecture.items():
+        leaf.grad = found.gradient[name]
+    guard.apply(state.architecture_optimizer, found.record["teacher_val_loss"], context.search.architecture.clip_norm)
+    return found.record
 
 
 def _shown(row: dict[str, float]) -> dict[str, float]:

@@ -41,8 +41,11 @@ def student_step(
     search: SearchSettings,
     guard: GuardedStep,
     noise_seed: int,
-) -> tuple[dict[str, float], StudentStep]:
-    """One step of the student's weights on L(S, D_s^tr) + pseudo_weight * L(S, D_pl), and what it was made of."""
+) -> tuple[dict[str, float], StudentStep | None]:
+    """One step of the student's weights on L(S, D_s^tr) + pseudo_weight * L(S, D_pl), and what it was made of.
+
+    A step that was skipped, because its loss or gradient was not finite, teaches nothing: None stands for it.
+    """
     (images, labels), (unlabeled, probability), validation = batches
     student, optimizer = state.student, state.student_optimizer
     before = {name: p.detach().clone() for name, p in student.named_parameters()}
@@ -54,11 +57,12 @@ def student_step(
     supervised.backward()
     loss = (supervised + search.pseudo_weight * taught).detach()
     norm = guard.apply(optimizer, loss, search.student.optimizer.clip_norm)
-    clipped = min(1.0, search.student.optimizer.clip_norm / norm) if norm > 0 else 1.0
     record = {
         "student_loss": float(supervised.detach()),
         "pseudo_loss": float(taught.detach()),
         "student_weight_gradient_norm": norm,
     }
-    step_size = optimizer.param_groups[0]["lr"] * clipped
+    if not math.isfinite(norm):
+        return record, None
+    step_size = optimizer.param_groups[0]["lr"] * min(1.0, search.student.optimizer.clip_norm / max(norm, 1e-12))
     return record, StudentStep(student, before, step_size, unlabeled, validation, noise_seed)
