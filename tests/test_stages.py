@@ -41,6 +41,6 @@ def test_loader_processes_are_no_part_of_what_is_compared():
 
 @pytest.mark.parametrize("method", ["fasterseg", "lbt", "random"])
 def test_the_workflow_labels_for_the_methods_that_teach(method):
-    text = (ROOT / "workflow" / "rules" / "search.smk").read_text()
+    text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
     teaching = next(line for line in text.splitlines() if line.startswith("TEACHING"))
     assert (f'"{method}"' in teaching) == load_method(method).teaches
