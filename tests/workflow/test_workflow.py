@@ -1,0 +1,216 @@
+"""The workflow from a bare folder to its table, what reruns after a change, and how it fails."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
+
+
+class Clone:
+    """A copy of the project's files in an empty folder, without an installed package."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in CLONED:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, folder / name)
+        self.settings = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        (self.folder / "tiny.yaml").write_text(yaml.safe_dump(self.settings))
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+        # rules call `python`: the one that runs the tests
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, check=False)
+
+    def would_rerun(self) -> set[str]:
+        result = self.snakemake("--dry-run", "--quiet", "reason")
+        assert result.returncode == 0, result.stderr + result.stdout
+        text = result.stdout + result.stderr
+        return set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)) - {"all"}
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    result = clone.snakemake()
+    assert result.returncode == 0, result.stderr[-4000:]
+    return clone, result
+
+
+def test_the_table_has_a_row_per_method_and_the_constant(finished):
+    clone, result = finished
+    rows = read_csv(clone.folder / "results/tiny/tables/miou.csv")
+    assert [row["method"].split()[0] for row in rows] == ["fasterseg", "lbt", "random", "constant"]
+    for row in rows[:3]:
+        assert 0 <= float(row["supernet_miou"]) <= 1 and 0 <= float(row["retrained_miou"]) <= 1
+        assert float(row["latency_ms"]) > 0 and int(row["parameters"]) > 0 and int(row["macs"]) > 0
+        assert row["budget"] == rows[0]["budget"]
+    assert rows[3]["latency_ms"] == ""
+    html = (clone.folder / "results/tiny/tables/miou.html").read_text()
+    assert html.count("<tr") == 5 and "http" not in html  # opens offline
+    assert "constant (" in result.stdout + result.stderr and "miou.html" in result.stdout + result.stderr
+
+
+def test_artefacts_lie_where_the_documentation_says(finished):
+    clone, _ = finished
+    run = clone.folder / "results" / "tiny"
+    for name in re.findall(r"^\| `([^`]+)`", (ROOT / "results" / "README.md").read_text(), re.MULTILINE):
+        pattern = name.replace("search/...", "search/*/seed-*/round-*").replace(
+            "search/lbt/...", "search/lbt/*/round-*"
+        )
+        assert list(run.glob(re.sub(r"<\w+>", "*", pattern))), name
+    with h5py.File(run / "search/lbt/seed-0/round-1/pseudo_labels/shard-001.h5") as shard:
+        assert shard["label"].shape == (2, 61, 97)  # every second of five images, at their own size
+    assert not list(clone.folder.rglob("*.partial"))
+
+
+def test_unlabelled_images_have_no_label_and_parts_share_no_group(finished):
+    clone, _ = finished
+    rows = read_csv(clone.folder / "results/tiny/data/split.csv")
+    assert all((row["label"] == "") == (row["role"] == "unlabeled") for row in rows)
+    groups = {role: {r["group"] for r in rows if r["role"] == role} for role in ("teacher_train", "teacher_val")}
+    assert not groups["teacher_train"] & groups["teacher_val"]
+
+
+def test_manifests_name_what_was_read(finished):
+    clone, _ = finished
+    folder = clone.folder / "results/tiny/search/lbt/seed-0/round-1"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["stage"] == "round" and manifest["settings"]["method"] == "lbt"
+    assert "pseudo_labels/shard-000.h5" in manifest["inputs"]
+    assert set(manifest["outputs"]) == {"checkpoint.pt", "architecture.json", "metrics.csv"}
+
+
+def test_nothing_changed_means_nothing_to_do(finished):
+    clone, _ = finished
+    assert clone.would_rerun() == set()
+
+
+RETRAINED = {"retrain", "evaluate_network", "tables"}
+DERIVED = {"derive", "profile", *RETRAINED}
+SEARCHED = {"label", "round", "evaluate_supernet", *DERIVED}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (("retrain", "epochs"), 2, RETRAINED),
+        (("evaluation", "pictures"), 2, {"warmup", "evaluate_supernet", "evaluate_network", *SEARCHED}),
+        (("warmup", "epochs"), 1, {"warmup", *SEARCHED}),
+        (("search", "rounds"), 2, {"label", "round", "evaluate_supernet", *DERIVED}),
+        (("compute", "workers"), 2, set()),
+        (("latency", "profile_runs"), 6, {"latency", "profile", *SEARCHED} - {"label"}),
+    ],
+    ids=lambda v: ".".join(v) if isinstance(v, tuple) else "",
+)
+def test_a_changed_setting_reruns_the_stages_that_read_it(finished, key, value, expected):
+    clone, _ = finished
+    section, name = key
+    before = clone.settings
+    clone.settings = before | {section: before[section] | {name: value}}
+    try:
+        assert clone.would_rerun() - {"label"} == expected - {"label"}
+    finally:
+        clone.settings = before
+
+
+def test_more_rounds_continue_from_the_last(finished):
+    clone, _ = finished
+    before = clone.settings
+    clone.settings = before | {"search": before["search"] | {"rounds": 2}}
+    try:
+        text = clone.snakemake("--dry-run").stdout
+    finally:
+        clone.settings = before
+    rounds = set(re.findall(r"output: results/tiny/search/\w+/seed-0/(round-\d)/checkpoint.pt", text))
+    assert rounds == {"round-2"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("lbt/training.py", "(1 - step / steps)", "(1.0 - step / steps)", RETRAINED),
+        ("lbt/training.py", "    optimizer = sgd(", "    # a comment\n    optimizer = sgd(", set()),
+        ("lbt/search/methods/lbt.py", 'name="lbt", teaches=True', 'teaches=True, name="lbt"', "search"),
+    ],
+    ids=["code", "comment", "one method"],
+)
+def test_changed_code_reruns_the_stages_that_import_it(finished, file, old, new, expected):
+    clone, _ = finished
+    path = clone.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    try:
+        if expected == "search":
+            dry = clone.snakemake("--dry-run").stdout
+            assert set(re.findall(r"output: results/tiny/search/(\w+)/seed-0/round-1/checkpoint", dry)) == {"lbt"}
+        else:
+            assert clone.would_rerun() == expected
+    finally:
+        path.write_text(text)
+
+
+def test_bad_settings_stop_before_any_job(finished):
+    clone, _ = finished
+    before = clone.settings
+    clone.settings = before | {"serach": {}}
+    try:
+        result = clone.snakemake()
+    finally:
+        clone.settings = before
+    assert result.returncode != 0
+    assert "serach: unknown key; did you mean `search`?" in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_broken_shard_stops_the_round_with_its_name(finished):
+    clone, _ = finished
+    folder = clone.folder / "results/tiny/search/lbt/seed-0/round-1"
+    shard = folder / "pseudo_labels" / "shard-000.h5"
+    whole, times = shard.read_bytes(), shard.stat()
+    shard.write_bytes(whole[: len(whole) // 2])
+    os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        result = clone.snakemake("--forcerun", "round", "--until", "round", "--keep-going")
+        text = result.stdout + result.stderr
+        assert result.returncode != 0
+        assert "shard-000.h5: its content differs from the digest" in text
+        assert 'Traceback (most recent call last):\n  File "<frozen runpy>"' not in text
+    finally:
+        shard.write_bytes(whole)
+        os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_the_workflow_is_lint_free_and_formatted():
+    python = Path(sys.executable).parent
+    path = f"{python}{os.pathsep}{os.environ['PATH']}"
+    for command in (["snakemake", "--lint"], ["snakefmt", "--check", "workflow"], ["ruff", "check", "."]):
+        result = subprocess.run(
+            [python / command[0], *command[1:]],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PATH": path},
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
