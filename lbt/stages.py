@@ -1,14 +1,15 @@
 """The stages of the workflow: which module runs each, and which settings reach it.
 
-A stage sees the listed sections of the settings and nothing else, so a change of any other section cannot change its
-result and does not rerun it. The settings travel as canonical JSON, whose text Snakemake compares.
+A stage sees the listed settings and nothing else, so a change of any other cannot change its result and does not rerun
+it. The settings travel as canonical JSON, whose text Snakemake compares.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from lbt.artifacts import canonical_json
@@ -24,15 +25,18 @@ class Stage:
         sections: the sections of the settings that `run` takes, by keyword.
         help: one line for `python -m lbt stage --help`.
         scalars: what else `run` takes of a job's name, such as `seed`.
+        only: for sections that reach the stage in part, the keys that do; to read another one is an AttributeError.
     """
 
     module: str
     sections: tuple[str, ...]
     help: str
     scalars: tuple[str, ...] = ()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _TRAINING = ("data", "augmentation", "space")
+_MEASURED = ("input_size", "backend", "precision")
 
 STAGES: dict[str, Stage] = {
     "scenes": Stage("lbt.data.streetscenes", ("scenes", "data"), "draw street scenes in the Cityscapes layout"),
@@ -40,67 +44,128 @@ STAGES: dict[str, Stage] = {
         "lbt.data.check",
         ("data", "splits", "warmup", "search", "retrain"),
         "read the whole data set and list every problem",
+        only={
+            "warmup": ("batch_size",),
+            "search": ("batch_size", "shards", "student.batch_size"),
+            "retrain": ("batch_size",),
+        },
     ),
     "split": Stage("lbt.data.splits", ("data", "splits"), "divide the training images into parts"),
-    "latency": Stage("lbt.latency.table", ("space", "data", "latency", "compute"), "measure the latency lookup table"),
+    "latency": Stage(
+        "lbt.latency.table",
+        ("space", "data", "latency", "compute"),
+        "measure the latency lookup table",
+        only={"latency": (*_MEASURED, "min_run_seconds")},
+    ),
     "warmup": Stage(
         "lbt.search.warmup",
         (*_TRAINING, "warmup", "evaluation", "compute"),
         "train the supernet at all widths",
         ("seed",),
+        only={"evaluation": ("calibration_batches",)},
     ),
     "label": Stage(
         "lbt.search.labelling",
         ("data", "space", "search", "compute"),
         "label a shard of the unlabelled images",
         ("seed", "method", "round", "shard"),
+        only={"search": ("shards",)},
     ),
     "round": Stage(
         "lbt.search.round",
         (*_TRAINING, "search", "evaluation", "compute"),
         "run one round of the search",
         ("seed", "method", "round"),
+        only={
+            # not the number of rounds: more rounds continue from the last one
+            "search": (
+                *("epochs", "batch_size", "decay", "teacher", "student", "architecture"),
+                *("latency_weight", "pseudo_weight", "student_weight", "student_term", "gradient"),
+            ),
+            "evaluation": ("calibration_batches",),
+        },
     ),
-    "derive": Stage("lbt.derivation", ("space", "search"), "derive the discrete network", ("seed", "method")),
-    "profile": Stage("lbt.latency.profiler", ("space", "data", "latency", "compute"), "time the derived network"),
+    "derive": Stage(
+        "lbt.derivation",
+        ("space", "search"),
+        "derive the discrete network",
+        ("seed", "method"),
+        only={"search": ("random_tolerance",)},
+    ),
+    "profile": Stage(
+        "lbt.latency.profiler",
+        ("space", "data", "latency", "compute"),
+        "time the derived network",
+        only={"latency": (*_MEASURED, "profile_runs")},
+    ),
     "retrain": Stage(
         "lbt.training", (*_TRAINING, "retrain", "compute"), "train the derived network", ("seed", "method")
     ),
     "evaluate_supernet": Stage(
-        "lbt.evaluation.supernet", ("data", "space", "evaluation", "compute"), "score the supernet", ("seed", "method")
+        "lbt.evaluation.supernet",
+        ("data", "space", "evaluation", "compute"),
+        "score the supernet",
+        ("seed", "method"),
+        only={"evaluation": ("batch_size",)},
     ),
     "evaluate_network": Stage(
         "lbt.evaluation.network",
         ("data", "space", "evaluation", "compute"),
         "score the retrained network",
         ("seed", "method"),
+        only={"evaluation": ("batch_size", "pictures")},
     ),
     "evaluate_constant": Stage("lbt.evaluation.constant", ("data",), "score the most frequent class"),
-    "tables": Stage("lbt.views.tables", ("warmup", "search", "retrain"), "write the tables"),
+    "tables": Stage(
+        "lbt.views.tables",
+        ("warmup", "search", "retrain"),
+        "write the tables",
+        only={
+            "warmup": ("epochs", "batch_size"),
+            "search": ("rounds", "epochs", "batch_size"),
+            "retrain": ("epochs", "batch_size"),
+        },
+    ),
 }
 
 
 def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str]) -> str:
-    """Canonical JSON of the sections that `stage` takes and of its scalars, which are picked from `job`.
+    """Canonical JSON of the settings that `stage` takes and of its scalars, which are picked from `job`.
 
     The number of loader processes is left out: no result depends on it.
     """
-    sections = {}
-    for name in STAGES[stage].sections:
+    chosen, sections = STAGES[stage], {}
+    for name in chosen.sections:
         section = getattr(settings, name)
         exclude = {"workers"} if name == "compute" else None
-        sections[name] = None if section is None else section.model_dump(mode="json", exclude=exclude)
-    return canonical_json(sections | {name: job[name] for name in STAGES[stage].scalars})
+        dumped = None if section is None else section.model_dump(mode="json", exclude=exclude)
+        sections[name] = pick(dumped, chosen.only[name], dict.__getitem__) if name in chosen.only else dumped
+    return canonical_json(sections | {name: job[name] for name in chosen.scalars})
 
 
 def parse_stage_settings(text: str, stage: str, workers: int) -> dict[str, Any]:
     """Keyword arguments of a stage's `run` from the text that `stage_settings` made."""
-    arguments = json.loads(text)
-    for name in STAGES[stage].sections:
+    chosen, arguments = STAGES[stage], json.loads(text)
+    for name in chosen.sections:
         if name == "compute":
             arguments[name]["workers"] = workers
-        arguments[name] = _section_type(name).model_validate_json(json.dumps(arguments[name]))
+        section = _section_type(name).model_validate_json(json.dumps(arguments[name]))
+        arguments[name] = _namespace(pick(section, chosen.only[name], getattr)) if name in chosen.only else section
     return arguments
+
+
+def pick(section: Any, keys: Sequence[str], read: Callable[[Any, str], Any]) -> dict[str, Any]:
+    """The values of `keys` as a dict; a key such as `student.batch_size` reads one key of an inner section."""
+    found: dict[str, Any] = {}
+    for key in keys:
+        outer, _, inner = key.partition(".")
+        value = read(section, outer)
+        found[outer] = found.get(outer, {}) | pick(value, [inner], read) if inner else value
+    return found
+
+
+def _namespace(values: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(**{k: _namespace(v) if isinstance(v, dict) else v for k, v in values.items()})
 
 
 def _section_type(name: str) -> type[Section]:

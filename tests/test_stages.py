@@ -2,6 +2,7 @@
 
 import inspect
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,21 @@ def test_run_takes_exactly_the_listed_sections(name):
 def test_settings_arrive_as_they_left(name):
     job = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
     arguments = parse_stage_settings(stage_settings(SETTINGS, name, job), name, workers=0)
-    expected = {section: getattr(SETTINGS, section) for section in STAGES[name].sections}
-    assert arguments == expected | {scalar: job[scalar] for scalar in STAGES[name].scalars}
+    for section in STAGES[name].sections:
+        whole, found = getattr(SETTINGS, section), arguments.pop(section)
+        for key in STAGES[name].only.get(section, ()):
+            assert attrgetter(key)(found) == attrgetter(key)(whole)
+        if section not in STAGES[name].only:
+            assert found == whole
+    assert arguments == {scalar: job[scalar] for scalar in STAGES[name].scalars}
+
+
+def test_a_setting_that_does_not_travel_cannot_be_read():
+    text = stage_settings(SETTINGS, "label", {"seed": 0, "method": "lbt", "round": 1, "shard": 0})
+    search = parse_stage_settings(text, "label", workers=0)["search"]
+    assert search.shards == SETTINGS.search.shards
+    with pytest.raises(AttributeError, match="epochs"):
+        _ = search.epochs
 
 
 def test_loader_processes_are_no_part_of_what_is_compared():
