@@ -31,7 +31,7 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto;
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th { border-bottom: 2px solid #444; }
-th:first-child, td:first-child, th:last-child, td:last-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; }
 tbody tr:hover { background: #f4f6f8; }
 p { max-width: 60rem; }
 """
@@ -76,7 +76,7 @@ def describe_budget(split: Path, warmup: WarmupSettings, search: SearchSettings,
 
 def render_html(table: pd.DataFrame) -> str:
     """A page that opens offline: the table with readable units, and what its columns mean."""
-    shown = readable(table)
+    shown = readable(table).drop(columns=COLUMNS["budget"])
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>mIoU by method</title><style>{STYLE}</style></head>
@@ -88,6 +88,7 @@ weights. Latency is the median of one image through the derived network on the d
 the lookup table. The constant row predicts the most frequent training class everywhere. A blank cell does not
 apply.</p>
 {shown.to_html(index=False, border=0, na_rep="")}
+<p>Budget of each method and seed: {table["budget"].dropna().iloc[0]}.</p>
 </body>
 </html>
 """
