@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from lbt.artifacts import verify_inputs, write_manifest
+from lbt.artifacts import verify_inputs, write_manifest, write_text
 from lbt.errors import LbtError
 from lbt.stages import STAGES, parse_stage_settings
 
@@ -22,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LbtError as error:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
         if getattr(options, "log", None) is not None:
-            options.log.parent.mkdir(parents=True, exist_ok=True)
-            with open(options.log, "a", encoding="utf-8") as log:
+            # the message is out; a log that cannot be written must not hide it
+            with suppress(OSError), open(options.log, "a", encoding="utf-8") as log:
                 log.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
@@ -57,9 +58,8 @@ def stage(options: argparse.Namespace) -> None:
     inputs, outputs = _paths(options.inputs), _paths(options.outputs)
     several = {key: [Path(path) for path in paths] for key, *paths in options.several}
     read = [*inputs.values(), *(path for paths in several.values() for path in paths)]
+    write_text(options.log, "")
     verify_inputs(read)
-    options.log.parent.mkdir(parents=True, exist_ok=True)
-    options.log.write_text("", encoding="utf-8")
     settings = parse_stage_settings(options.settings, options.name, options.workers)
     if options.name == "label":
         settings["code"] = options.code

@@ -147,9 +147,13 @@ def verify_inputs(paths: Sequence[Path]) -> None:
                 raise LbtError(
                     f"{manifest_path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage."
                 )
-            entry = manifest["outputs"].get(path.name)
-            if entry is not None and entry["sha256"] != sha256(path):
+            try:
+                entry = manifest["outputs"].get(path.name)
+                expected, stage = None if entry is None else entry["sha256"], manifest["stage"]
+            except (KeyError, AttributeError, TypeError) as error:
+                raise LbtError(f"{manifest_path}: is damaged ({error}). Delete it and rerun its stage.") from error
+            if expected is not None and expected != sha256(path):
                 raise LbtError(
                     f"{path}: its content differs from the digest in {manifest_path}. Delete it and rerun stage "
-                    f"{manifest['stage']}."
+                    f"{stage}."
                 )

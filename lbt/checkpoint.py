@@ -26,7 +26,8 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
     with atomic_path(path) as temporary:
         content = {"schema_version": SCHEMA_VERSION, "kind": kind, "identity": dict(identity), **state}
         try:
-            torch.save(content, temporary)
+            with open(temporary, "wb") as file:  # given a path, PyTorch would name the archive after it
+                torch.save(content, file)
         except RuntimeError as error:  # PyTorch's writer reports a full disk so
             raise OSError(f"PyTorch could not write: {str(error).splitlines()[0]}") from error
 

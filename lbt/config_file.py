@@ -48,7 +48,7 @@ def parse_settings(content: Mapping[str, Any], source: str) -> Settings:
     """
     try:
         # JSON is the strict reading that takes YAML's lists for tuples; values JSON lacks (dates) arrive as text.
-        return Settings.model_validate_json(json.dumps(content, default=str))
+        return Settings.model_validate_json(json.dumps(_text_keys(content), default=str))
     except ValidationError as error:
         problems = [_explain(e) for e in error.errors()]
     lines = "\n".join(f"  {line}" for line in dict.fromkeys(problems))
@@ -56,7 +56,11 @@ def parse_settings(content: Mapping[str, Any], source: str) -> Settings:
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    location = [part for part in error["loc"] if not _is_union_tag(part)]
+    *outer, last = error["loc"] or ("",)
+    location = [part for part in outer if not _is_union_tag(part)]
+    # an unknown key may look like the name of an alternative
+    if last != "" and (error["type"] == "extra_forbidden" or not _is_union_tag(last)):
+        location.append(last)
     key = ".".join(str(part) for part in location) or "(top level)"
     found = error.get("input")
     if error["type"] == "extra_forbidden":
@@ -74,6 +78,13 @@ def _explain(error: Mapping[str, Any]) -> str:
     if error["type"] == "value_error":
         return message if key == "(top level)" else f"{key}: {message}"
     return f"{key}: {message}; found {found!r}. See config/README.md."
+
+
+def _text_keys(value: Any) -> Any:
+    """The value with every key of a dictionary as text; YAML reads some as numbers or dates."""
+    if isinstance(value, Mapping):
+        return {str(key): _text_keys(item) for key, item in value.items()}
+    return [_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _is_union_tag(part: int | str) -> bool:

@@ -9,6 +9,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from lbt.errors import LbtError
+
 
 class Progress:
     """Shows stage, step, loss and time left on standard error, and plain lines in a log file.
@@ -36,11 +38,15 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
         if self.log is not None:
-            self.log.close()
+            try:
+                self.log.close()
+            except OSError as error:
+                if kind is None:  # an earlier error says more
+                    raise self._unwritable(error) from error
 
     def advance(self, **values: float) -> None:
         """Count one step; `values` such as `loss=0.71` are shown beside it."""
@@ -67,6 +73,12 @@ class Progress:
 
     def _line(self, text: str) -> None:
         if self.log is not None:
-            self.log.write(text + "\n")
+            try:
+                self.log.write(text + "\n")
+            except OSError as error:
+                raise self._unwritable(error) from error
         if not self.terminal:
             print(text, file=sys.stderr, flush=True)
+
+    def _unwritable(self, error: OSError) -> LbtError:
+        return LbtError(f"{self.log.name}: could not be written ({error.strerror}). Free space and rerun.")

@@ -101,7 +101,21 @@ def test_another_schema_version_is_refused(stage_folder):
         verify_inputs([stage_folder / "out" / "table.csv"])
 
 
+@pytest.mark.parametrize("change", [{"outputs": None}, {"outputs": []}, {"outputs": {"table.csv": {}}}, {"outputs": 3}])
+def test_a_damaged_manifest_is_named(stage_folder, change):
+    path = stage_folder / "out" / "manifest.json"
+    write_json(path, json.loads(path.read_text()) | change)
+    with pytest.raises(LbtError, match=r"manifest\.json: is damaged"):
+        verify_inputs([stage_folder / "out" / "table.csv"])
+
+
 IDENTITY = {"classes": ["road", "sky"]}
+
+
+def test_equal_checkpoints_have_equal_bytes_under_any_name(tmp_path):
+    for name in ("one.pt", "another.pt"):
+        save_checkpoint(tmp_path / name, kind="supernet", identity=IDENTITY, state={"weight": torch.arange(9.0)})
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
 
 
 @pytest.fixture

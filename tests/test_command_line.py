@@ -1,5 +1,7 @@
 """The command line: one message and exit code 1 for bad input, no traceback."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from lbt.__main__ import main
 from lbt.artifacts import write_json
 from lbt.config_file import read_settings
 from lbt.data import streetscenes
+from lbt.errors import LbtError
+from lbt.progress import Progress
 from lbt.stages import STAGES, stage_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +84,16 @@ def spoil_validation(root):
     return "val"
 
 
-@pytest.mark.parametrize("spoil", [spoil_image, spoil_label, spoil_ids, spoil_size, spoil_root, spoil_validation])
+def spoil_every_validation_mask(root):
+    for path in (root / "gtFine/val").glob("*/*.png"):
+        Image.new("L", (97, 61), 0).save(path)  # id 0: not evaluated
+    return "val: its masks hold no labelled pixel"
+
+
+SPOILS = (spoil_image, spoil_label, spoil_ids, spoil_size, spoil_root, spoil_validation, spoil_every_validation_mask)
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_check_names_the_file_and_fails(case, capsys, spoil):
     config, root = case
     assert main(["check", str(config)]) == 0
@@ -98,6 +111,65 @@ def test_check_lists_every_problem_at_once(case, capsys):
     assert main(["check", str(config)]) == 1
     message = capsys.readouterr().err
     assert all(name in message for name in names)
+
+
+def edit(config, section, **values):
+    content = yaml.safe_load(config.read_text())
+    content[section] |= values
+    config.write_text(yaml.safe_dump(content))
+
+
+def test_check_refuses_more_shards_than_images(case, capsys):
+    edit(case[0], "search", shards=9)
+    assert main(["check", str(case[0])]) == 1
+    assert "search.shards: is 9, above the 5 image(s) of unlabeled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("classes", [19, 34])
+def test_the_official_classes_may_be_more_than_a_set_shows(case, classes):
+    edit(case[0], "data", classes=classes)
+    assert main(["check", str(case[0])]) == 0
+
+
+def test_a_key_that_is_a_date_is_refused_like_any_unknown_key(case, capsys):
+    case[0].write_text(case[0].read_text() + "2020-01-01: 3\n")
+    assert main(["check", str(case[0])]) == 1
+    assert "2020-01-01: unknown key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pattern", ["/images/{split}/*", "**{split}/*"])
+def test_a_pattern_that_is_none_is_refused(case, capsys, pattern):
+    config, root = case
+    folder = {"images": pattern, "classes": [{"name": n, "id": i, "color": [0, 0, i]} for i, n in enumerate("ab")]}
+    config.write_text(yaml.safe_dump({"data": {"layout": "folder", "root": str(root), "folder": folder}}))
+    assert main(["check", str(config)]) == 1
+    assert "is no pattern below" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_while_drawing_leaves_no_scene(tmp_path, monkeypatch):
+    settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
+    data = settings.data.model_copy(update={"root": str(tmp_path / "scenes")})
+    whole, written = Image.Image.save, []
+
+    def save(image, path, **options):
+        written.append(path)
+        if len(written) > 7:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(image, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    with pytest.raises(LbtError, match="No space left on device"):
+        streetscenes.run(scenes=settings.scenes, data=data, output=tmp_path / "scenes" / "scenes.json")
+    assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.partial"))
+    assert not (tmp_path / "scenes" / "scenes.json").exists()
+
+
+def test_a_log_that_cannot_be_written_is_a_message():
+    if not Path("/dev/full").exists():
+        pytest.skip("needs Linux")
+    with pytest.raises(LbtError, match="/dev/full: could not be written"), Progress("stage", 2, Path("/dev/full")) as p:
+        p.advance()
 
 
 def test_a_stage_without_its_input_says_so_and_writes_nothing(tmp_path, capsys):

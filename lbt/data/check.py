@@ -82,7 +82,7 @@ def find_problems(data: DataSettings, splits: SplitSettings, batch_sizes: Iterab
 
 @dataclass(frozen=True)
 class BatchSize:
-    """A setting that says how many images of a part one step takes: its key, its value and the roles it draws from."""
+    """A setting that a part must have at least as many images as: its key, its value and the roles it draws from."""
 
     key: str
     size: int
@@ -106,6 +106,7 @@ def _batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: Retrai
         BatchSize("search.student.batch_size", search.student.batch_size, ("student_train",)),
         BatchSize("search.student.batch_size", search.student.batch_size, ("student_val",)),
         BatchSize("search.student.batch_size", search.student.batch_size, ("unlabeled",)),
+        BatchSize("search.shards", search.shards, ("unlabeled",)),
         BatchSize("retrain.batch_size", retrain.batch_size, TRAINING_ROLES),
     ]
 
@@ -138,7 +139,7 @@ def _survey(
             parts = {role: len(roles[role]) for role in ROLES}
             problems += _part_problems(roles, batch_sizes)
         except LbtError as error:
-            problems.append(Problem("splits", str(error)))
+            problems.append(Problem("splits", str(error).removeprefix("splits: ")))
 
     report: dict[str, Any] = {"root": data.root, "splits": {}, "parts": parts}
     with Progress("check", sum(map(len, samples.values())), log) as progress:
@@ -148,10 +149,18 @@ def _survey(
             report["splits"][split] = _summary(members, inspections, table)
     shares = report["splits"]["train"]["classes"]
     key = "data.classes" if data.folder is None else "data.folder.classes"
+    listed = data.folder is not None or not isinstance(data.classes, int)
+    if listed:
+        # a list of classes was chosen for this data set; the official 19 or 34 may be more than a part of it shows
+        problems += [
+            Problem(f"{key}: {name}", "has no pixel in the training images; remove the class or correct its id")
+            for name, share in shares.items()
+            if share == 0
+        ]
     problems += [
-        Problem(f"{key}: {name}", "has no pixel in the training images; remove the class or correct its id")
-        for name, share in shares.items()
-        if share == 0
+        Problem(split, "its masks hold no labelled pixel; correct the masks, the class ids or the ignored ids")
+        for split in (("val",) if listed else ("train", "val"))
+        if samples[split] and not any(report["splits"][split]["classes"].values())
     ]
     return report, problems
 
@@ -186,9 +195,13 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> _Inspection:
             unknown = [int(value) for value in np.flatnonzero(values) if int(value) not in table.known]
             if unknown:
                 shown = ", ".join(f"{value} ({values[value]} pixels)" for value in unknown)
-                problems.append(Problem(sample.label, f"holds ids outside the table: {shown}"))
+                problems.append(
+                    Problem(sample.label, f"holds ids outside the table: {shown}; correct the mask or the classes")
+                )
             if size is not None and mask.shape != size:
-                problems.append(Problem(sample.label, f"is {_text(mask.shape)} pixels, its image {_text(size)}"))
+                problems.append(
+                    Problem(sample.label, f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one")
+                )
         except LbtError as error:
             problems.append(_problem(error, root, sample.label))
     return _Inspection(problems, size, values)

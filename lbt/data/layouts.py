@@ -216,8 +216,15 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 def _glob(root: Path, pattern: str) -> list[str]:
     """Images below `root` that match a pattern, as sorted relative paths; hidden files are left out."""
+    try:
+        found = list(root.glob(pattern))
+    except (NotImplementedError, ValueError) as error:
+        raise LbtError(
+            f"data.folder: {pattern} is no pattern below {root} ({error}). Write it relative to data.root, such as "
+            "`{split}/*`."
+        ) from error
     return sorted(
         path.relative_to(root).as_posix()
-        for path in root.glob(pattern)
+        for path in found
         if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".") and path.is_file()
     )

@@ -88,7 +88,8 @@ def divide(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> lis
         raise LbtError(
             f"splits: {len(samples)} training images in {len(groups)} group(s) ({', '.join(sorted(groups)[:5])}) "
             f"cannot fill {len(shares)} parts, because a group stays whole. Set `data.folder.stretch` higher or "
-            "`data.folder.group` finer (folder layout), add cities (Cityscapes layout), or use `splits.scheme: halves`."
+            "`data.folder.group` finer (folder layout), add cities (Cityscapes layout), or choose a scheme with fewer "
+            "parts."
         )
     sizes = {name: len(groups[name]) for name in sorted(groups)}
     wanted = [share * len(samples) for share in shares]

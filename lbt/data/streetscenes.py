@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from random import Random
 
-from lbt.artifacts import digest, write_json
+from lbt.artifacts import atomic_path, digest, write_json
 from lbt.config import DataSettings, SceneSettings
 from lbt.data.scenes.street import draw_street
 from lbt.data.scenes.style import city_style
@@ -64,7 +64,11 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
                     for file in _write_scene(root, scenes, split, number):
                         content.update(file.read_bytes())
                     progress.advance()
-    except OSError as error:
+    except (OSError, LbtError) as error:
+        if (root / _MARKER).is_file():
+            _clear(root)
+        if isinstance(error, LbtError):
+            raise
         raise LbtError(
             f"{root}: the scenes could not be written ({error.strerror or error}). Free space or change data.root."
         ) from error
@@ -108,6 +112,6 @@ def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> 
     if split != "test":
         files[root / f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png"] = label
     for path, picture in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
+        with atomic_path(path) as temporary:
+            picture.save(temporary, format="PNG")
     return list(files)

@@ -46,7 +46,7 @@ def run(
     table = class_table(data)
     samples = read_split(split, "unlabeled")[shard :: search.shards]
     if not samples:
-        raise LbtError(f"search.shards: {search.shards} shards for fewer unlabelled images; lower it.")
+        raise LbtError(f"{split}: has fewer unlabelled images than the {search.shards} of search.shards; lower it.")
     supernet, architecture, _ = load_supernet(teacher, table.names, space, device)
     supernet.eval()
     widths = argmax_widths(architecture, space)

@@ -29,7 +29,7 @@ class PseudoLabeledDataset(ImageDataset):
         if missing:
             raise LbtError(
                 f"{len(missing)} of {len(self.samples)} unlabelled images stand in no shard, first {missing[0]}. "
-                "Delete the round's pseudo_labels folder and label again."
+                "Delete the round's folder pseudo_labels and label again."
             )
 
     def __getitem__(self, index: int) -> tuple[tv_tensors.Image, Tensor]:

@@ -40,7 +40,9 @@ rule check:
 
 rule split:
     input:
-        check=f"{RUN}/data/check.json",
+        scenes=SCENES,
+        # its verdict matters, not its date: another batch size is checked again and changes no split
+        check=ancient(f"{RUN}/data/check.json"),
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",
