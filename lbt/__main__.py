@@ -60,7 +60,8 @@ def stage(options: argparse.Namespace) -> None:
     read = [*inputs.values(), *(path for paths in several.values() for path in paths)]
     write_text(options.log, "")
     verify_inputs(read)
-    settings = parse_stage_settings(options.settings, options.name, options.workers)
+    untracked = {key: int(value) for key, _, value in (pair.partition("=") for pair in options.untracked)}
+    settings = parse_stage_settings(options.settings, options.name, untracked)
     if options.name == "label":
         settings["code"] = options.code
     run = import_module(STAGES[options.name].module).run
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", choices=STAGES, metavar="NAME", help="name of the stage, see below")
     command.add_argument("--settings", required=True, metavar="JSON", help="the stage's settings as canonical JSON")
     command.add_argument("--code", required=True, help="fingerprint of the stage's code, kept in the manifest")
-    command.add_argument("--workers", type=int, default=0, help="loader processes (default: 0)")
+    command.add_argument(
+        "--untracked", nargs="*", default=[], metavar="KEY=INTEGER", help="settings that change no result"
+    )
     command.add_argument("--log", type=Path, required=True, help="file for plain progress lines")
     command.add_argument("--manifest", type=Path, help="file for the record of settings, code and digests")
     command.add_argument("--inputs", nargs="*", default=[], metavar="KEY=PATH", help="files that the stage reads")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +28,7 @@ class Stage:
         help: one line for `python -m lbt stage --help`.
         scalars: what else `run` takes of a job's name, such as `seed`.
         only: for sections that reach the stage in part, the keys that do; to read another one is an AttributeError.
+        untracked: integer settings that reach the stage but change no later result, so that a change reruns nothing.
     """
 
     module: str
@@ -33,6 +36,7 @@ class Stage:
     help: str
     scalars: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untracked: tuple[str, ...] = ("compute.workers",)
 
 
 _TRAINING = ("data", "augmentation", "space")
@@ -44,11 +48,12 @@ STAGES: dict[str, Stage] = {
         "lbt.data.check",
         ("data", "splits", "warmup", "search", "retrain"),
         "read the whole data set and list every problem",
-        only={
-            "warmup": ("batch_size",),
-            "search": ("batch_size", "shards", "student.batch_size"),
-            "retrain": ("batch_size",),
-        },
+        # A batch that is larger than its part is refused here at first, and by the stage that draws it ever after.
+        only={"warmup": (), "search": (), "retrain": ()},
+        untracked=(
+            *("warmup.batch_size", "search.batch_size", "search.shards", "search.student.batch_size"),
+            "retrain.batch_size",
+        ),
     ),
     "split": Stage("lbt.data.splits", ("data", "splits"), "divide the training images into parts"),
     "latency": Stage(
@@ -132,7 +137,7 @@ STAGES: dict[str, Stage] = {
 def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str]) -> str:
     """Canonical JSON of the settings that `stage` takes and of its scalars, which are picked from `job`.
 
-    The number of loader processes is left out: no result depends on it.
+    What is untracked is left out: see `untracked_settings`.
     """
     chosen, sections = STAGES[stage], {}
     for name in chosen.sections:
@@ -143,14 +148,24 @@ def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str])
     return canonical_json(sections | {name: job[name] for name in chosen.scalars})
 
 
-def parse_stage_settings(text: str, stage: str, workers: int) -> dict[str, Any]:
-    """Keyword arguments of a stage's `run` from the text that `stage_settings` made."""
+def untracked_settings(settings: Settings, stage: str) -> dict[str, int]:
+    """The stage's untracked settings by their dotted key."""
+    chosen = STAGES[stage]
+    return {key: attrgetter(key)(settings) for key in chosen.untracked if key.split(".")[0] in chosen.sections}
+
+
+def parse_stage_settings(text: str, stage: str, untracked: Mapping[str, int]) -> dict[str, Any]:
+    """Keyword arguments of a stage's `run` from what `stage_settings` and `untracked_settings` made."""
     chosen, arguments = STAGES[stage], json.loads(text)
+    for key, value in untracked.items():
+        *path, last = key.split(".")
+        reduce(lambda inner, part: inner.setdefault(part, {}), path, arguments)[last] = value
     for name in chosen.sections:
-        if name == "compute":
-            arguments[name]["workers"] = workers
         section = _section_type(name).model_validate_json(json.dumps(arguments[name]))
-        arguments[name] = _namespace(pick(section, chosen.only[name], getattr)) if name in chosen.only else section
+        if name in chosen.only:
+            loose = [key.removeprefix(f"{name}.") for key in untracked if key.startswith(f"{name}.")]
+            section = _namespace(pick(section, [*chosen.only[name], *loose], getattr))
+        arguments[name] = section
     return arguments
 
 

@@ -10,7 +10,7 @@ import pytest
 from lbt.config import Settings
 from lbt.config_file import read_settings
 from lbt.search.methods import load_method
-from lbt.stages import STAGES, parse_stage_settings, stage_settings
+from lbt.stages import STAGES, parse_stage_settings, stage_settings, untracked_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = read_settings(ROOT / "config" / "config.yaml")
@@ -28,7 +28,7 @@ def test_run_takes_exactly_the_listed_sections(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_settings_arrive_as_they_left(name):
     job = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
-    arguments = parse_stage_settings(stage_settings(SETTINGS, name, job), name, workers=0)
+    arguments = parse_stage_settings(stage_settings(SETTINGS, name, job), name, untracked_settings(SETTINGS, name))
     for section in STAGES[name].sections:
         whole, found = getattr(SETTINGS, section), arguments.pop(section)
         for key in STAGES[name].only.get(section, ()):
@@ -40,17 +40,26 @@ def test_settings_arrive_as_they_left(name):
 
 def test_a_setting_that_does_not_travel_cannot_be_read():
     text = stage_settings(SETTINGS, "label", {"seed": 0, "method": "lbt", "round": 1, "shard": 0})
-    search = parse_stage_settings(text, "label", workers=0)["search"]
+    search = parse_stage_settings(text, "label", {"compute.workers": 0})["search"]
     assert search.shards == SETTINGS.search.shards
     with pytest.raises(AttributeError, match="epochs"):
         _ = search.epochs
+
+
+def test_the_check_is_told_batch_sizes_that_it_does_not_compare():
+    untracked = untracked_settings(SETTINGS, "check")
+    assert untracked["search.student.batch_size"] == SETTINGS.search.student.batch_size
+    arguments = parse_stage_settings(stage_settings(SETTINGS, "check", {}), "check", untracked)
+    assert arguments["search"].student.batch_size == SETTINGS.search.student.batch_size
+    assert arguments["retrain"].batch_size == SETTINGS.retrain.batch_size
+    assert "batch_size" not in stage_settings(SETTINGS, "check", {})
 
 
 def test_loader_processes_are_no_part_of_what_is_compared():
     more = SETTINGS.model_copy(update={"compute": SETTINGS.compute.model_copy(update={"workers": 4})})
     assert stage_settings(more, "warmup", {"seed": 0}) == stage_settings(SETTINGS, "warmup", {"seed": 0})
     text = stage_settings(SETTINGS, "warmup", {"seed": 0})
-    assert parse_stage_settings(text, "warmup", workers=4)["compute"].workers == 4
+    assert parse_stage_settings(text, "warmup", {"compute.workers": 4})["compute"].workers == 4
 
 
 @pytest.mark.parametrize("method", ["fasterseg", "lbt", "random"])

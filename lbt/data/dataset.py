@@ -155,9 +155,14 @@ def training_loader(
         soft targets (B, C, h, w) float32.
 
     Raises:
-        LbtError: the data set is empty or an item cannot be decoded.
+        LbtError: the data set has fewer items than a batch, or an item cannot be decoded.
     """
     stream = Stream(len(dataset), batch_size, seed)
+    if batch_size > len(dataset):
+        raise LbtError(
+            f"A batch of {batch_size} images is larger than its part, which has {len(dataset)}. Lower the batch_size "
+            "of this stage, or change the split."
+        )
     batches = _AugmentedBatches(dataset, stream, data, augmentation, crop)
     loader = DataLoader(
         batches,

@@ -91,8 +91,14 @@ def test_the_seed_matters_and_the_global_generator_does_not(cityscapes):
 
 def test_the_same_image_is_changed_anew_in_each_epoch(cityscapes):
     dataset = SegmentationDataset(list_samples(cityscapes, "train")[:1], cityscapes.root, class_table(cityscapes))
-    (images, _), *_ = batches(cityscapes, dataset, batch_size=4, steps=1)
+    images = [image for image, _ in batches(cityscapes, dataset, batch_size=1, steps=4)]
     assert all(not torch.equal(images[0], other) for other in images[1:])
+
+
+def test_a_batch_above_the_data_set_is_refused(cityscapes):
+    dataset = SegmentationDataset(list_samples(cityscapes, "train")[:3], cityscapes.root, class_table(cityscapes))
+    with pytest.raises(LbtError, match="batch of 4 images is larger than its part, which has 3"):
+        list(batches(cityscapes, dataset, batch_size=4, steps=1))
 
 
 class SoftTargets:

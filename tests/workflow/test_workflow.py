@@ -114,8 +114,8 @@ SEARCHED = {"label", "round", "evaluate_supernet", *DERIVED}
     ("key", "value", "expected"),
     [
         (("retrain", "epochs"), 2, RETRAINED),
-        (("retrain", "batch_size"), 3, {"check", *RETRAINED}),
-        (("search", "shards"), 1, {"check", *SEARCHED}),
+        (("retrain", "batch_size"), 3, RETRAINED),
+        (("search", "shards"), 1, SEARCHED),
         (("evaluation", "pictures"), 2, {"evaluate_network", "tables"}),
         (("warmup", "epochs"), 1, {"warmup", *SEARCHED}),
         (("search", "rounds"), 2, SEARCHED),

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from lbt.config_file import parse_settings
 from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
-from lbt.stages import STAGES, stage_settings
+from lbt.stages import STAGES, stage_settings, untracked_settings
 
 try:
     SETTINGS = parse_settings(
@@ -24,7 +24,6 @@ except LbtError as error:
     raise WorkflowError(str(error))
 
 RUN = f"results/{SETTINGS.run}"
-WORKERS = SETTINGS.compute.workers
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 TEACHING = {"lbt"}
@@ -56,11 +55,18 @@ def code_of(stage):
     return lambda wildcards: fingerprint(*modules(wildcards))
 
 
+def untracked_of(stage):
+    """The stage's untracked settings as words; unlike parameters, resources are not compared with the last run."""
+    return " ".join(
+        f"{key}={value}" for key, value in untracked_settings(SETTINGS, stage).items()
+    )
+
+
 def call(stage):
     """The shell command of a stage, up to its files."""
     return (
         f"python -m lbt stage {stage} --settings {{params.settings:q}} --code {{params.code}} "
-        "--log {log} --workers {resources.workers} "
+        "--log {log} --untracked {resources.untracked} "
     )
 
 

@@ -12,7 +12,7 @@ if SETTINGS.scenes is not None:
         conda:
             "../../environment.yml"
         resources:
-            workers=WORKERS,
+            untracked=untracked_of("scenes"),
         params:
             settings=settings_of("scenes"),
             code=code_of("scenes"),
@@ -30,7 +30,7 @@ rule check:
     conda:
         "../../environment.yml"
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("check"),
     params:
         settings=settings_of("check"),
         code=code_of("check"),
@@ -40,9 +40,7 @@ rule check:
 
 rule split:
     input:
-        scenes=SCENES,
-        # its verdict matters, not its date: another batch size is checked again and changes no split
-        check=ancient(f"{RUN}/data/check.json"),
+        check=rules.check.output.report,
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",
@@ -51,7 +49,7 @@ rule split:
     conda:
         "../../environment.yml"
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("split"),
     params:
         settings=settings_of("split"),
         code=code_of("split"),

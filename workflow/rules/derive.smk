@@ -12,7 +12,7 @@ rule derive:
     conda:
         "../../environment.yml"
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("derive"),
     params:
         settings=settings_of("derive"),
         code=code_of("derive"),
@@ -37,7 +37,7 @@ rule profile:
         "../../environment.yml"
     threads: workflow.cores or THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("profile"),
     params:
         settings=settings_of("profile"),
         code=code_of("profile"),

@@ -12,7 +12,7 @@ rule evaluate_supernet:
         "../../environment.yml"
     threads: THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("evaluate_supernet"),
     params:
         settings=settings_of("evaluate_supernet"),
         code=code_of("evaluate_supernet"),
@@ -36,7 +36,7 @@ rule evaluate_network:
         "../../environment.yml"
     threads: THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("evaluate_network"),
     params:
         settings=settings_of("evaluate_network"),
         code=code_of("evaluate_network"),
@@ -57,7 +57,7 @@ rule evaluate_constant:
     conda:
         "../../environment.yml"
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("evaluate_constant"),
     params:
         settings=settings_of("evaluate_constant"),
         code=code_of("evaluate_constant"),

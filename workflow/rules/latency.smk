@@ -9,7 +9,7 @@ rule latency:
         "../../environment.yml"
     threads: workflow.cores or THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("latency"),
     params:
         settings=settings_of("latency"),
         code=code_of("latency"),

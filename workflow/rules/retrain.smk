@@ -13,7 +13,7 @@ rule retrain:
         "../../environment.yml"
     threads: THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("retrain"),
     params:
         settings=settings_of("retrain"),
         code=code_of("retrain"),

@@ -12,7 +12,7 @@ rule label:
         "../../environment.yml"
     threads: THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("label"),
     params:
         settings=settings_of("label"),
         code=code_of("label"),
@@ -39,7 +39,7 @@ rule round:
         "../../environment.yml"
     threads: THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("round"),
     params:
         settings=settings_of("round"),
         code=code_of("round"),

@@ -15,7 +15,7 @@ rule tables:
     conda:
         "../../environment.yml"
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("tables"),
     params:
         settings=settings_of("tables"),
         code=code_of("tables"),

@@ -12,7 +12,7 @@ rule warmup:
         "../../environment.yml"
     threads: THREADS
     resources:
-        workers=WORKERS,
+        untracked=untracked_of("warmup"),
     params:
         settings=settings_of("warmup"),
         code=code_of("warmup"),
