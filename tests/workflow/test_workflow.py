@@ -13,6 +13,8 @@ import h5py
 import pytest
 import yaml
 
+from lbt.artifacts import canonical_json
+
 ROOT = Path(__file__).resolve().parents[2]
 CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
 
@@ -98,6 +100,22 @@ def test_manifests_name_what_was_read(finished):
     assert manifest["stage"] == "round" and manifest["settings"]["method"] == "lbt"
     assert "pseudo_labels/shard-000.h5" in manifest["inputs"]
     assert set(manifest["outputs"]) == {"checkpoint.pt", "architecture.json", "metrics.csv"}
+
+
+def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(finished, tmp_path):
+    clone, _ = finished
+    run, round_ = "results/tiny", "results/tiny/search/lbt/seed-0/round-1"
+    manifest = json.loads((clone.folder / round_ / "manifest.json").read_text())
+    names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
+    command = [sys.executable, "-m", "lbt", "stage", "round", "--settings", canonical_json(manifest["settings"])]
+    command += ["--code", manifest["code"], "--log", str(tmp_path / "log.txt"), "--untracked", "compute.workers=2"]
+    command += ["--several", "shards", *(f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2))]
+    command += ["--inputs", f"split={run}/data/split.csv", f"table={run}/latency/table.csv"]
+    command += [f"previous={run}/warmup/seed-0/checkpoint.pt", "--outputs"]
+    command += [f"{key}={tmp_path / name}" for key, name in names.items()]
+    subprocess.run(command, cwd=clone.folder, check=True, capture_output=True)
+    for name in names.values():
+        assert (tmp_path / name).read_bytes() == (clone.folder / round_ / name).read_bytes(), name
 
 
 def test_nothing_changed_means_nothing_to_do(finished):
