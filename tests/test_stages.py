@@ -58,6 +58,7 @@ def test_the_check_is_told_batch_sizes_that_it_does_not_compare():
 def test_loader_processes_are_no_part_of_what_is_compared():
     more = SETTINGS.model_copy(update={"compute": SETTINGS.compute.model_copy(update={"workers": 4})})
     assert stage_settings(more, "warmup", {"seed": 0}) == stage_settings(SETTINGS, "warmup", {"seed": 0})
+    assert untracked_settings(more, "warmup") == {"compute.workers": 4}
     text = stage_settings(SETTINGS, "warmup", {"seed": 0})
     assert parse_stage_settings(text, "warmup", {"compute.workers": 4})["compute"].workers == 4
 

@@ -6,9 +6,11 @@ Universally Slimmable Networks, ICCV 2019), as FasterSeg's pretraining does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lbt.checkpoint import save_checkpoint
 from lbt.compute import prepare_device
@@ -60,21 +62,24 @@ def run(
     samples = read_split(split, "teacher_train")
     dataset = SegmentationDataset(samples, data.root, table)
     steps = steps_for(warmup.epochs, len(samples), warmup.batch_size)
-    loader = training_loader(
-        dataset,
-        data=data,
-        augmentation=augmentation,
-        crop=augmentation.crop,
-        batch_size=warmup.batch_size,
-        seed=derive_seed(seed, "warmup"),
-        steps=steps,
-        workers=compute.workers,
-    )
+
+    def batches(name: str, length: int) -> Iterator[tuple[Tensor, Tensor]]:
+        loader = training_loader(
+            dataset,
+            data=data,
+            augmentation=augmentation,
+            crop=augmentation.crop,
+            batch_size=warmup.batch_size,
+            seed=derive_seed(seed, name),
+            steps=length,
+            workers=compute.workers,
+        )
+        return ((images.to(device), labels.to(device)) for images, labels in loader)
+
     optimizer = sgd(supernet.parameters(), warmup.optimizer)
     guard, draws, rows = GuardedStep("warm-up weights"), generator(seed, "warmup widths"), []
     with Progress(f"warmup seed-{seed}", steps, log) as progress:
-        for step, (images, labels) in enumerate(loader):
-            images, labels = images.to(device), labels.to(device)
+        for step, (images, labels) in enumerate(batches("warmup", steps)):
             epoch = step * warmup.batch_size // len(samples)
             set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)
             total = 0.0
@@ -92,17 +97,8 @@ def run(
             rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
             progress.advance(loss=total / 4)
 
-    calibration = training_loader(
-        dataset,
-        data=data,
-        augmentation=augmentation,
-        crop=augmentation.crop,
-        batch_size=warmup.batch_size,
-        seed=derive_seed(seed, "calibration"),
-        steps=evaluation.calibration_batches,
-        workers=compute.workers,
-    )
-    calibrate_supernet(supernet, architecture, space, (images.to(device) for images, _ in calibration))
+    calibration = batches("calibration", evaluation.calibration_batches)
+    calibrate_supernet(supernet, architecture, space, (images for images, _ in calibration))
     write_metrics(metrics, rows)
     save_checkpoint(
         checkpoint,

@@ -6,7 +6,8 @@ if SETTINGS.scenes is not None:
 
     rule scenes:
         output:
-            SCENES,
+            listing=SCENES,
+            manifest=f"{SETTINGS.data.root}/manifest.json",
         log:
             f"{RUN}/logs/scenes.log",
         conda:
@@ -17,7 +18,8 @@ if SETTINGS.scenes is not None:
             settings=settings_of("scenes"),
             code=code_of("scenes"),
         shell:
-            call("scenes") + "--outputs output={output}"
+            call("scenes")
+            + "--manifest {output.manifest} --outputs output={output.listing}"
 
 
 rule check:
@@ -25,6 +27,7 @@ rule check:
         SCENES,
     output:
         report=f"{RUN}/data/check.json",
+        manifest=f"{RUN}/data/manifest-check.json",
     log:
         f"{RUN}/logs/check.log",
     conda:
@@ -35,7 +38,7 @@ rule check:
         settings=settings_of("check"),
         code=code_of("check"),
     shell:
-        call("check") + "--outputs output={output.report}"
+        call("check") + "--manifest {output.manifest} --outputs output={output.report}"
 
 
 rule split:
