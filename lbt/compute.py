@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from lbt.config import ComputeSettings
 from lbt.errors import LbtError
 
+# oneDNN compiles a kernel for each shape of a convolution and keeps 1024 of them. A supernet's pass at other widths
+# needs up to that many others, so that each pass would compile them all again (a quarter of its time at L = 16).
+KERNELS = "8192"
+
 
 def prepare_device(compute: ComputeSettings) -> torch.device:
-    """Set the number of threads and cuDNN's deterministic kernels, and return the device to run on.
+    """Set threads, deterministic kernels and the cache of compiled ones, and return the device to run on.
 
     Raises:
         LbtError: `device: cuda` where PyTorch finds no GPU.
     """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # read at the process's first convolution
     torch.set_num_threads(compute.threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

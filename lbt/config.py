@@ -16,6 +16,7 @@ OFFICIAL_SPLITS = ("train", "val", "unlabeled")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
 Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
@@ -179,7 +180,12 @@ class SpaceSettings(Section):
     )
     stem_twelfths: int = Field(8, ge=1, le=12, description="Width of the stem in twelfths.")
     head_twelfths: int = Field(8, ge=1, le=12, description="Width of the last layer and the decoder in twelfths.")
-    branches: Literal[1, 2] = Field(2, description="Branches of the derived network (two share a common prefix).")
+    branches: Literal["16+32", "8+32", "32", "best"] = Field(
+        "16+32",
+        description="Scales at which the branches of the derived network end; two share a common prefix. `best`: "
+        "`16+32` or `8+32`, whichever has the higher product of mIoU on teacher_val and predicted latency to the power "
+        "of -0.07, the release's objective.",
+    )
     min_length: int | None = Field(
         None,
         ge=1,
@@ -245,6 +251,9 @@ class StudentSettings(Section):
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
 
 
+Window = tuple[Positive, Positive]
+
+
 class SearchSettings(Section):
     """Rounds of the search. Each step: one step of T, one of S (lbt), one of A (not random)."""
 
@@ -255,7 +264,24 @@ class SearchSettings(Section):
     teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
     student: StudentSettings = Field(StudentSettings(), description="The student S (method lbt).")
     architecture: ArchitectureSettings = Field(ArchitectureSettings(), description="Optimiser of the architecture A.")
-    latency_weight: float = Field(0.01, ge=0, description="Weight of the expected latency (milliseconds) in stage 3.")
+    latency_weight: float = Field(
+        0.01, ge=0, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
+    )
+    latency_balance: tuple[NotNegative, NotNegative, NotNegative] = Field(
+        (1.0, 1.0, 1.5),
+        description="Factors on the latency's gradient to alpha, beta and gamma; the default makes the three about "
+        "equally long where a search of two branches begins.",
+    )
+    fps: Window | None = Field(
+        None,
+        description="Least and most frames per second wanted of the derived network, as the latency table predicts "
+        "them: after each round `latency_weight` doubles below the window and halves above it. Absent: it is constant.",
+    )
+    cosearch: bool = Field(
+        False,
+        description="Search a second architecture on the same weights, at full width and without latency, and distil "
+        "its retrained network into the searched one (FasterSeg's co-search).",
+    )
     pseudo_weight: float = Field(1.0, ge=0, description="Weight of the pseudo-labelled images in the student's loss.")
     student_weight: float = Field(1.0, ge=0, description="Weight of the student's validation loss in stage 3.")
     student_term: Literal["matched", "raw"] = Field(
@@ -267,23 +293,68 @@ class SearchSettings(Section):
         "direct", description="How the architecture gradient passes through the teacher's labels."
     )
     shards: int = Field(1, ge=1, description="Pseudo-label shards per round; each is a job of its own.")
-    random_match: Literal["fasterseg", "lbt", "none"] = Field(
+    random_match: Literal["fasterseg", "lbt", "window", "none"] = Field(
         "lbt",
-        description="Searched method whose predicted latency the random architectures must have; `none`: any latency.",
+        description="Searched method whose predicted latency the random architectures must have; `window`: any in "
+        "`fps`; `none`: any latency.",
     )
     random_tolerance: float = Field(
         0.1, gt=0, lt=1, description="Allowed relative difference of that predicted latency."
     )
 
+    @model_validator(mode="after")
+    def _window(self) -> SearchSettings:
+        _check_window(self.fps)
+        if self.random_match == "window" and self.fps is None:
+            raise ValueError("random_match: `window` needs `fps`; give a window or another match")
+        if self.fps is not None and self.latency_weight == 0:
+            raise ValueError("latency_weight: 0 stays 0 when it is doubled or halved; with `fps` it must be above 0")
+        return self
+
+
+class DerivationSettings(Section):
+    """From the searched architecture to the discrete network."""
+
+    rule: Literal["released", "search"] = Field(
+        "released",
+        description="`released`: the path by the largest product of beta, as in FasterSeg's code; `search`: every path "
+        "is scored on teacher_val with the supernet's weights, and the best inside the window is kept.",
+    )
+    fps: Window | None = Field(
+        None, description="Window in frames per second of `rule: search`; absent: that of `search.fps`, or none."
+    )
+    paths: int | None = Field(
+        None, ge=1, description="`rule: search`: score only so many paths, the most probable ones; absent: all."
+    )
+    images: int | None = Field(
+        None, ge=1, description="Images of teacher_val on which a path is scored, evenly spaced; absent: all."
+    )
+
+    @model_validator(mode="after")
+    def _window(self) -> DerivationSettings:
+        _check_window(self.fps)
+        return self
+
+
+def _check_window(fps: tuple[float, float] | None) -> None:
+    if fps is not None and fps[0] >= fps[1]:
+        raise ValueError(f"fps: the lower end {fps[0]:g} must be below the upper end {fps[1]:g}")
+
 
 class RetrainSettings(Section):
-    """Training of the derived network from random weights on the whole official training part."""
+    """Training of the derived network on the whole official training part."""
 
     epochs: Positive = Field(600.0, description="Passes over the training images; fractions work.")
     batch_size: int = Field(8, ge=2, description="Images per step.")
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the network's weights.")
     power: float = Field(0.9, ge=0, description="The learning rate falls as (1 - step/steps) to this power.")
     auxiliary_weight: float = Field(0.4, ge=0, description="Weight of the losses of the training-only heads.")
+    initial: Literal["random", "supernet"] = Field(
+        "random", description="First weights: drawn, or inherited from the supernet after its last round."
+    )
+    distillation_weight: float = Field(
+        1.0, ge=0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
+    )
 
 
 class EvaluationSettings(Section):
@@ -328,6 +399,7 @@ class Settings(Section):
     latency: LatencySettings = Field(LatencySettings(), description="Latency measurement.")
     warmup: WarmupSettings = Field(WarmupSettings(), description="Warm-up of the supernet.")
     search: SearchSettings = Field(SearchSettings(), description="The search.")
+    derivation: DerivationSettings = Field(DerivationSettings(), description="Derivation of the discrete network.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="Retraining of the derived network.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Evaluation.")
     compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
@@ -343,7 +415,7 @@ class Settings(Section):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: a value stands twice in {list(values)}")
         match = self.search.random_match
-        if "random" in self.methods and match != "none" and match not in self.methods:
+        if "random" in self.methods and match not in ("none", "window", *self.methods):
             raise ValueError(
                 f"search.random_match: {match} is not among `methods`; add it there or write `random_match: none`"
             )

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbt.artifacts import read_json, write_json
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.candidate_table import choose_candidate
+from lbt.config import DerivationSettings, SearchSettings, SpaceSettings
 from lbt.errors import LbtError
+from lbt.latency.draws import draw_genotype
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable, read_table
-from lbt.seeding import generator
 from lbt.space.architecture import architecture_from_json
+from lbt.space.candidates import list_candidates, needs_candidates
 from lbt.space.derive import derive_genotype
 from lbt.space.genotype import Genotype, read_genotype
-from lbt.space.random_genotype import random_genotype
-
-DRAWS = 20_000
 
 
 def run(
@@ -24,53 +23,66 @@ def run(
     method: str,
     space: SpaceSettings,
     search: SearchSettings,
+    derivation: DerivationSettings,
     architecture: Path,
     table: Path,
     output: Path,
     match: Path | None = None,
+    candidates: Path | None = None,
     log: Path | None = None,
 ) -> None:
-    """Write the genotype of a method: derived from `architecture`, or for `random` drawn to match `match`.
+    """Write the genotype of a method: derived from `architecture`, or for `random` drawn.
 
     Args:
         architecture: the logits after the last round.
-        match: genotype whose predicted latency a random one must have; None allows any latency.
+        match: genotype whose predicted latency a random one must have; without it, `search.random_match` tells.
+        candidates: scores of the networks that may be derived, needed where the settings compare them.
+
+    Raises:
+        LbtError: a file does not fit, or no random network meets the latency.
     """
     latency_table = read_table(table)
     if method == "random":
-        target = None if match is None else genotype_latency(read_genotype(match, space), space, latency_table)
-        genotype = draw_genotype(space, latency_table, target, search.random_tolerance, seed)
+        genotype = draw_genotype(space, latency_table, _window_ms(space, search, latency_table, match), seed)
     else:
-        genotype = derive_genotype(architecture_from_json(read_json(architecture), space), space)
-    predicted = genotype_latency(genotype, space, latency_table)
+        genotype = _derived(architecture, space, derivation.rule, latency_table, candidates)
     write_json(output, genotype.to_json())
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(
-            f"derive {method} seed-{seed}: {len(genotype.branches)} branches, {predicted:.3f} ms predicted\n"
-        )
+        predicted = genotype_latency(genotype, space, latency_table)
+        log.write_text(f"derive {method} seed-{seed}: {_summary(genotype, predicted, search.fps)}\n", encoding="utf-8")
 
 
-def draw_genotype(
-    space: SpaceSettings, table: LatencyTable, target_ms: float | None, tolerance: float, seed: int
+def _derived(
+    architecture: Path, space: SpaceSettings, rule: str, table: LatencyTable, candidates: Path | None
 ) -> Genotype:
-    """A genotype drawn uniformly from those whose predicted latency is within `tolerance` of `target_ms`.
+    logits = architecture_from_json(read_json(architecture), space, str(architecture))
+    if not needs_candidates(rule, space.branches):
+        return derive_genotype(logits, space)
+    if candidates is None:
+        raise LbtError(
+            "`derivation.rule: search` and `space.branches: best` compare scores. Give the stage the input "
+            "`candidates`, which the stage of that name makes."
+        )
+    found = list_candidates(logits, space, rule)
+    return choose_candidate(candidates, found, space, table, inside_only=rule == "search").genotype
 
-    Rejection sampling keeps the draw uniform over the space after the constraint.
 
-    Raises:
-        LbtError: none of 20,000 draws meets the constraint; the reached range is named.
-    """
-    draws, seen = generator(seed, "random genotype"), []
-    for _ in range(DRAWS):
-        genotype = random_genotype(space, draws)
-        if target_ms is None:
-            return genotype
-        predicted = genotype_latency(genotype, space, table)
-        if abs(predicted - target_ms) <= tolerance * target_ms:
-            return genotype
-        seen.append(predicted)
-    raise LbtError(
-        f"search.random_tolerance: none of {DRAWS} random architectures is within {tolerance:.0%} of {target_ms:.3f} "
-        f"ms (they reach {min(seen):.3f} to {max(seen):.3f} ms). Raise the tolerance or set `random_match: none`."
-    )
+def _window_ms(
+    space: SpaceSettings, search: SearchSettings, table: LatencyTable, match: Path | None
+) -> tuple[float, float] | None:
+    """Least and most milliseconds of a random network; None where all are allowed."""
+    if match is not None:
+        target = genotype_latency(read_genotype(match, space), space, table)
+        return target * (1 - search.random_tolerance), target * (1 + search.random_tolerance)
+    if search.random_match == "window":
+        return 1000 / search.fps[1], 1000 / search.fps[0]
+    return None
+
+
+def _summary(genotype: Genotype, milliseconds: float, fps: tuple[float, float] | None) -> str:
+    ends, reached = "+".join(str(branch.scale) for branch in reversed(genotype.branches)), 1000 / milliseconds
+    text = f"branches {ends}, {milliseconds:.3f} ms and {reached:.1f} FPS predicted"
+    if fps is None:
+        return text
+    return f"{text}, {'inside' if fps[0] <= reached <= fps[1] else 'outside'} the window {fps[0]:g} to {fps[1]:g} FPS"

@@ -101,6 +101,20 @@ def soft_cross_entropy(logits: Tensor, probability: Tensor, valid: Tensor | None
     return (losses * valid).sum() / valid.sum().clamp(min=1)
 
 
+def distillation_loss(logits: Tensor, guide_logits: Tensor) -> Tensor:
+    """Divergence KL(guide || network) of the predicted classes: sum over classes, mean over all pixels of the batch.
+
+    Pixels that carry no label count as well: the guide has an opinion on them. (The release averages over the classes
+    too, so its weight of 1 is 1 / C here.)
+
+    Args:
+        logits: the network's, (B, C, H, W).
+        guide_logits: the guide's, (B, C, H, W).
+    """
+    divergence = F.kl_div(logits.log_softmax(1), guide_logits.log_softmax(1), reduction="none", log_target=True)
+    return divergence.sum(dim=1).mean()
+
+
 def supernet_loss(outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
     """Sum of the OHEM cross-entropies of a supernet's five predictions, which count alike as in the released code."""
     return segmentation_loss(outputs, labels, auxiliary_weight=1.0)

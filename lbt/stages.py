@@ -85,18 +85,27 @@ STAGES: dict[str, Stage] = {
             # not the number of rounds: more rounds continue from the last one
             "search": (
                 *("epochs", "batch_size", "decay", "teacher", "student", "architecture"),
-                *("latency_weight", "pseudo_weight", "student_weight", "student_term", "gradient"),
+                *("latency_weight", "latency_balance", "fps", "cosearch"),
+                *("pseudo_weight", "student_weight", "student_term", "gradient"),
             ),
             "evaluation": ("calibration_batches",),
         },
     ),
+    "candidates": Stage(
+        "lbt.candidates",
+        (*_TRAINING, "search", "derivation", "evaluation", "compute"),
+        "score the networks that may be derived",
+        ("seed", "method"),
+        only={"search": ("fps",), "evaluation": ("batch_size", "calibration_batches")},
+    ),
     "derive": Stage(
         "lbt.derivation",
-        ("space", "search"),
+        ("space", "search", "derivation"),
         "derive the discrete network",
         ("seed", "method"),
-        only={"search": ("random_tolerance",)},
+        only={"search": ("fps", "random_match", "random_tolerance"), "derivation": ("rule",)},
     ),
+    "derive_guide": Stage("lbt.guide", ("space",), "derive the network to distil from", ("seed", "method")),
     "profile": Stage(
         "lbt.latency.profiler",
         ("space", "data", "latency", "compute"),
@@ -105,6 +114,13 @@ STAGES: dict[str, Stage] = {
     ),
     "retrain": Stage(
         "lbt.training", (*_TRAINING, "retrain", "compute"), "train the derived network", ("seed", "method")
+    ),
+    "retrain_guide": Stage(
+        "lbt.training",
+        (*_TRAINING, "retrain", "compute"),
+        "train the network to distil from",
+        ("seed", "method"),
+        only={"retrain": ("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial")},
     ),
     "evaluate_supernet": Stage(
         "lbt.evaluation.supernet",
@@ -127,8 +143,8 @@ STAGES: dict[str, Stage] = {
         "write the tables",
         only={
             "warmup": ("epochs", "batch_size"),
-            "search": ("rounds", "epochs", "batch_size"),
-            "retrain": ("epochs", "batch_size"),
+            "search": ("rounds", "epochs", "batch_size", "cosearch"),
+            "retrain": ("epochs", "batch_size", "initial"),
         },
     ),
 }

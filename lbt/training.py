@@ -1,4 +1,4 @@
-"""Retraining: the derived network learns from random weights on the whole official training part."""
+"""Retraining: the derived network learns on the whole official training part."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from lbt.config import AugmentationSettings, ComputeSettings, DataSettings, Retr
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset, training_loader
 from lbt.data.splits import training_samples
-from lbt.losses import segmentation_loss
+from lbt.errors import LbtError
+from lbt.losses import distillation_loss, segmentation_loss, upsample
 from lbt.metrics import write_metrics
 from lbt.optimisation import GuardedStep, set_learning_rate, sgd
 from lbt.progress import Progress
+from lbt.search.state import load_supernet
 from lbt.seeding import derive_seed
 from lbt.space.genotype import Genotype, read_genotype
+from lbt.space.inherit import inherit_weights
 from lbt.space.network import Network
 from lbt.steps import steps_for
 
@@ -38,14 +41,33 @@ def run(
     genotype: Path,
     network: Path,
     metrics: Path,
+    guide: Path | None = None,
+    supernet: Path | None = None,
     log: Path | None = None,
 ) -> None:
-    """Train the network of `genotype` and write its weights and its losses. The same seed serves every method."""
+    """Train the network of `genotype` and write its weights and its losses. The same seed serves every method.
+
+    Args:
+        guide: a retrained network whose predictions are distilled into this one; None trains on the labels alone.
+        supernet: a round's checkpoint whose weights the network starts from; None starts from random weights.
+
+    Raises:
+        LbtError: `supernet` does not fit `retrain.initial`; files of other classes or another space.
+    """
+    if (retrain.initial == "supernet") != (supernet is not None):
+        raise LbtError(
+            f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
+            "Give the input with `initial: supernet` only."
+        )
     device = prepare_device(compute)
     table = class_table(data)
     shape = read_genotype(genotype, space)
     torch.manual_seed(derive_seed(seed, "network"))
-    model = Network(shape, space, table.num_classes).to(device).train()
+    model = Network(shape, space, table.num_classes)
+    if supernet is not None:
+        inherit_weights(model, load_supernet(supernet, table.names, space, torch.device("cpu"))[0])
+    model = model.to(device).train()
+    guiding = None if guide is None else load_network(guide, table.names, space).to(device)
     samples = training_samples(split)
     steps = steps_for(retrain.epochs, len(samples), retrain.batch_size)
     loader = training_loader(
@@ -63,13 +85,20 @@ def run(
     with Progress(f"retrain {method} seed-{seed}", steps, log) as progress:
         for step, (images, labels) in enumerate(loader):
             set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
-            outputs = model.heads(images.to(device))
-            loss = segmentation_loss(outputs, labels.to(device), retrain.auxiliary_weight)
+            images, labels = images.to(device), labels.to(device)
+            outputs = model.heads(images)
+            loss = segmentation_loss(outputs, labels, retrain.auxiliary_weight)
+            row = {"step": step, "loss": float(loss.detach())}
+            if guiding is not None:
+                with torch.no_grad():
+                    wanted = guiding(images)
+                divergence = distillation_loss(upsample(outputs[0], tuple(labels.shape[-2:])), wanted)
+                row["distillation_loss"] = float(divergence.detach())
+                loss = loss + retrain.distillation_weight * divergence
             loss.backward()
-            norm = guard.apply(optimizer, loss.detach(), retrain.optimizer.clip_norm)
-            lr = optimizer.param_groups[0]["lr"]
-            rows.append({"step": step, "loss": float(loss), "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
-            progress.advance(loss=float(loss))
+            row["gradient_norm"] = guard.apply(optimizer, loss.detach(), retrain.optimizer.clip_norm)
+            rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
+            progress.advance(loss=row["loss"])
     write_metrics(metrics, rows)
     save_checkpoint(
         network,

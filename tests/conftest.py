@@ -1,5 +1,53 @@
-"""Shared by all tests: one thread, so that parallel test processes do not fight for the cores."""
+"""Shared by all tests: one thread, so that parallel test processes do not fight for the cores; a tiny run's start."""
 
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 import torch
+import yaml
+
+from lbt.config_file import parse_settings
+from lbt.data import splits, streetscenes
+from lbt.data.classes import class_table
+from lbt.latency.parts import space_parts
+from lbt.latency.table import TableKey
+from lbt.metrics import write_metrics
+from lbt.search import warmup
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> SimpleNamespace:
+    """Settings of the workflow test, drawn data and their split, an invented latency table, a warmed-up supernet."""
+    folder = tmp_path_factory.mktemp("tiny")
+    content = yaml.safe_load((Path(__file__).parent / "workflow" / "tiny.yaml").read_text())
+    content["data"]["root"] = str(folder / "data")
+    settings = parse_settings(content, "tiny.yaml")
+    classes = class_table(settings.data)
+    split, table, checkpoint = folder / "split.csv", folder / "table.csv", folder / "warmup.pt"
+    streetscenes.run(scenes=settings.scenes, data=settings.data, output=folder / "data" / "scenes.json")
+    splits.run(data=settings.data, splits=settings.splits, output=split)
+    key = TableKey("invented", "eager", "float32", 64, 64, 1, classes.num_classes, "none")
+    write_metrics(
+        table,
+        [
+            {**asdict(key), **asdict(part), "median_ms": 0.01 * part.in_channels + 0.1 / part.scale, "iqr_ms": 0.0}
+            for part in space_parts(settings.space, classes.num_classes)
+        ],
+    )
+    warmup.run(
+        seed=0,
+        data=settings.data,
+        augmentation=settings.augmentation,
+        space=settings.space,
+        warmup=settings.warmup,
+        evaluation=settings.evaluation,
+        compute=settings.compute,
+        split=split,
+        checkpoint=checkpoint,
+        metrics=folder / "warmup.csv",
+    )
+    return SimpleNamespace(settings=settings, classes=classes, split=split, table=table, warmup=checkpoint)

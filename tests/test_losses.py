@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.func import jvp
 
 from lbt.data.classes import IGNORE
-from lbt.losses import ohem_cross_entropy, segmentation_loss, soft_cross_entropy, upsample
+from lbt.losses import distillation_loss, ohem_cross_entropy, segmentation_loss, soft_cross_entropy, upsample
 
 
 @pytest.fixture
@@ -125,3 +125,30 @@ def test_upsample_puts_logits_on_their_own_pixels():
 def test_upsample_refuses_sizes_of_no_stride(rows, columns, size):
     with pytest.raises(ValueError, match=f"{rows} x {columns}"):
         upsample(torch.zeros(1, 2, rows, columns), size)
+
+
+def test_distillation_loss_against_torch_and_a_loop(batch):
+    logits, labels = batch
+    guide = torch.randn(logits.shape, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    q, p = logits.softmax(1), guide.softmax(1)
+    found = distillation_loss(logits, guide)
+    summed = F.kl_div(q.log(), p, reduction="batchmean")  # over the images alone
+    torch.testing.assert_close(found, summed / (logits.shape[-2] * logits.shape[-1]))
+    total = 0.0
+    for b in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            for x in range(labels.shape[2]):
+                for c in range(logits.shape[1]):
+                    total += float(p[b, c, y, x]) * math.log(float(p[b, c, y, x]) / float(q[b, c, y, x]))
+    assert float(found) == pytest.approx(total / labels.numel(), rel=1e-10)
+
+
+def test_distillation_loss_is_least_where_both_agree(batch):
+    logits = batch[0].requires_grad_()
+    same = distillation_loss(logits, logits.detach() + 3.0)  # logits count up to a constant
+    assert float(same.detach()) == pytest.approx(0, abs=1e-12)
+    (gradient,) = torch.autograd.grad(same, logits)
+    assert gradient.abs().max() < 1e-12
+    certain = torch.zeros_like(logits)
+    certain[:, 0] = 1e4  # probabilities of exactly 0
+    assert torch.isfinite(distillation_loss(logits, certain)) and torch.isfinite(distillation_loss(certain, certain))

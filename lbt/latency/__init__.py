@@ -1,1 +1,1 @@
-"""Latency: a measured lookup table, the expected latency of an architecture, the profile of a network."""
+"""Latency: a measured lookup table, what it predicts and what a space can reach by it, the profile of a network."""

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.latency.parts import Part, cell_part, genotype_parts, prediction_part, refinement_part, stem_part
-from lbt.latency.paths import edge_probabilities
 from lbt.latency.table import LatencyTable
 from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
 from lbt.space.derive import BRANCH_SCALES
 from lbt.space.genotype import Genotype
+from lbt.space.paths import edge_probabilities
 from lbt.space.widths import Widths, channel_choices
 
 
@@ -33,13 +33,13 @@ def expected_latency(
         Lat(A) = stem + sum over edges P(edge) sum_o alpha_o sum_{i,j} gamma_i gamma_j cell(o, stride, scale, i, j)
                  + sum over branches and their down edges P(edge) sum_i gamma_i refinement(scale, i) + prediction,
 
-    where P(edge) is the probability that any branch runs through it (`lbt.latency.paths`), so that a prefix shared by
+    where P(edge) is the probability that any branch runs through it (`lbt.space.paths`), so that a prefix shared by
     two branches counts once, as do the stem and the prediction. A skip of stride 1 costs nothing, because derivation
     removes it.
 
-    With one choice per row this is the table's sum for the network along the chosen paths, if each skip of stride 1
-    has the same width on both sides and is removed. Derivation leads a branch to 1/32 along these paths, but a branch
-    to 1/16 goes down one layer earlier (`lbt.space.derive.best_downs`).
+    With one choice per row, no skip, and betas that decide for a path of `lbt.space.derive.candidate_downs` for each
+    branch, this is `genotype_latency` of `derive_genotype`. Skips make a difference: derivation removes those of stride
+    1 down to a least length, which changes the width that the next cell reads, and replaces all others.
 
     Args:
         architecture: logits of A; gradients reach all of them.

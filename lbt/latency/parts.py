@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from lbt.config import SpaceSettings
 from lbt.losses import upsample
 from lbt.space.architecture import OPERATORS, scales_at
-from lbt.space.decoder import Head, Refine
+from lbt.space.decoder import Prediction, Refine
 from lbt.space.genotype import Branch, Genotype
 from lbt.space.network import cell_channels
-from lbt.space.operators import ConvBnRelu, derived_operator
+from lbt.space.operators import derived_operator
 from lbt.space.padding import crop_logits, feature_size, pad_images
 from lbt.space.stem import Stem, stem_channels
 from lbt.space.widths import channel_choices, channels
@@ -78,6 +78,8 @@ def space_parts(space: SpaceSettings, classes: int) -> list[Part]:
                 if stride == 2 and (scale == 32 or layer == space.layers - 1):
                     continue
                 outgoing = channel_choices(space, layer + 1, scale * stride)
+                if layer == 0 and stride == 1:  # a branch to 1/8 can be pruned to this cell alone
+                    outgoing += channel_choices(space, space.layers, scale)
                 operators = [name for name in OPERATORS if not (name == "skip" and stride == 1)]
                 cells += [cell_part(o, stride, scale, i, j) for o in operators for i in incoming for j in outgoing]
                 if stride == 2:
@@ -139,7 +141,9 @@ def build_part(
             module = Refine(part.in_channels, part.detail_channels, part.out_channels)
             inputs.append(feature(part.detail_channels, part.scale // 2))
         case "predict":
-            module = Prediction(part.in_channels, part.out_channels, size)
+            module = SizedPrediction(part.in_channels, part.out_channels, size)
+            branch = channels(space.base_width, 8, space.head_twelfths)
+            inputs = [feature(branch, 8) for _ in range(part.in_channels // branch)]
         case _:
             raise ValueError(f"no part is called {part.part!r}")
     return module.to(device).eval(), tuple(inputs)
@@ -157,20 +161,19 @@ class PaddedStem(nn.Module):
         return self.stem(pad_images(images))
 
 
-class Prediction(nn.Module):
+class SizedPrediction(nn.Module):
     """Fusion, main head, cropping and upsampling: what a network does with its branches' features at 1/8.
 
     Args:
-        in_channels: channels of the concatenated branches.
+        in_channels: channels of all branches together.
         classes: number of classes C.
         size: height and width of the image in pixels.
     """
 
     def __init__(self, in_channels: int, classes: int, size: tuple[int, int]):
         super().__init__()
-        self.fusion = ConvBnRelu((in_channels,), (in_channels,), 1)
-        self.head, self.size = Head(in_channels, classes), size
+        self.prediction, self.size = Prediction(in_channels, classes), size
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, `in_channels`, h, w) at 1/8 of the padded image -> logits (B, C, H, W)."""
-        return upsample(crop_logits(self.head(self.fusion(x)), self.size, 8), self.size)
+    def forward(self, *branches: Tensor) -> Tensor:
+        """Features of the branches (B, c, h, w) at 1/8 of the padded image -> logits (B, C, H, W)."""
+        return upsample(crop_logits(self.prediction(*branches), self.size, 8), self.size)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
-from lbt.latency.parts import Part, build_part, space_parts
-from lbt.latency.timing import measure
+from lbt.fingerprint import fingerprint
+from lbt.latency.measuring import measure_parts
+from lbt.latency.partial_rows import PartialRows
+from lbt.latency.parts import Part, space_parts
 from lbt.metrics import write_metrics
-from lbt.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,21 @@ class LatencyTable:
                 "device, or run this stage where the table was measured."
             )
 
+    def check_classes(self, classes: int) -> None:
+        """Compare the number of classes that the table was measured with, on any device, with that of the data.
+
+        Raises:
+            LbtError: they differ.
+        """
+        if classes != self.key.classes:
+            raise LbtError(
+                f"{self.path}: was measured for {self.key.classes} classes, the data have {classes}. Delete it and "
+                "rerun the latency table."
+            )
+
 
 KEY_COLUMNS = tuple(field.name for field in fields(TableKey))
 PART_COLUMNS = tuple(field.name for field in fields(Part))
-WARMUP_SECONDS = 0.5
 COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms")
 
 
@@ -151,11 +164,11 @@ def read_table(path: Path) -> LatencyTable:
         raise LbtError(f"{path}: holds no row. Delete it and rerun the latency table.")
     keys, milliseconds = set(), {}
     for line, row in rows:
-        key, part, median = _parse(path, line, row)
+        key, part, ms = _parse(path, line, row)
         if part in milliseconds:
             raise LbtError(f"{path}, line {line}: {part} stands twice. Delete the file and rerun the latency table.")
         keys.add(key)
-        milliseconds[part] = median
+        milliseconds[part] = ms
         if len(keys) > 1:
             raise LbtError(
                 f"{path}, line {line}: measured elsewhere than the lines before ({key}). One table has one device, "
@@ -168,12 +181,12 @@ def _parse(path: Path, line: int, row: Mapping[str, str]) -> tuple[TableKey, Par
     try:
         key = TableKey(**{f.name: int(row[f.name]) if f.type == "int" else row[f.name] for f in fields(TableKey)})
         part = Part(**{f.name: int(row[f.name]) if f.type == "int" else row[f.name] for f in fields(Part)})
-        median = float(row["median_ms"])
+        ms = float(row["median_ms"])
     except (TypeError, ValueError) as error:
         raise LbtError(f"{path}, line {line}: cannot be read ({error}). Delete it and rerun the table.") from error
-    if not (math.isfinite(median) and median >= 0):
-        raise LbtError(f"{path}, line {line}: median_ms is {median}. Delete the file and rerun the latency table.")
-    return key, part, median
+    if not (math.isfinite(ms) and ms >= 0):
+        raise LbtError(f"{path}, line {line}: median_ms is {ms}. Delete the file and rerun the latency table.")
+    return key, part, ms
 
 
 def run(
@@ -187,6 +200,9 @@ def run(
 ) -> None:
     """Measure every part that a derived network of the space can have, and write the table.
 
+    A part's time is the median of its blocks (`measure_parts`), which are kept in a side file (`PartialRows`) until the
+    table is written: a run after one that was stopped goes on where that stopped.
+
     Args:
         space: the search space.
         data: gives the number of classes.
@@ -199,13 +215,22 @@ def run(
     classes = class_table(data).num_classes
     key = asdict(current_key(latency, compute, device, classes))
     parts = space_parts(space, classes)
-    rows = []
-    # The first passes of a process are slow, whatever they compute; they are timed and thrown away.
-    measure(*build_part(parts[0], space, latency.input_size, device), threads=compute.threads, seconds=WARMUP_SECONDS)
-    with Progress("latency table", len(parts), log) as progress:
-        for part in parts:
-            module, inputs = build_part(part, space, latency.input_size, device)
-            median, iqr = measure(module, inputs, threads=compute.threads, seconds=latency.min_run_seconds)
-            rows.append({**key, **asdict(part), "median_ms": round(median, 6), "iqr_ms": round(iqr, 6)})
-            progress.advance(ms=median)
-    write_metrics(output, rows)
+    how = {"min_run_seconds": latency.min_run_seconds, "code": fingerprint("lbt.latency.table")}
+    rows = PartialRows(output, key | how)
+    measure_parts(
+        parts,
+        rows,
+        space=space,
+        size=latency.input_size,
+        device=device,
+        threads=compute.threads,
+        seconds=latency.min_run_seconds,
+        log=log,
+    )
+    write_metrics(output, [{**key, **asdict(part), **_summary(rows.blocks[part])} for part in parts])
+    rows.remove()
+
+
+def _summary(blocks: Sequence[float]) -> dict[str, float]:
+    low, middle, high = np.percentile(blocks, (25, 50, 75)).tolist()
+    return {"median_ms": round(middle, 6), "iqr_ms": round(high - low, 6)}

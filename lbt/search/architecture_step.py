@@ -73,6 +73,7 @@ class StepContext:
         noise: Gumbel noise of this step; the same noise is used in every pass, so widths are fixed within the step.
         validation: images (B, 3, H, W) and labels (B, H, W) of D_t^val.
         space, search, table: settings and latency table.
+        latency_weight: weight of the expected latency, which may differ from the one in the settings.
         student_step: the student's last step, or None for methods without a student.
     """
 
@@ -83,6 +84,7 @@ class StepContext:
     space: SpaceSettings
     search: SearchSettings
     table: LatencyTable
+    latency_weight: float
     student_step: StudentStep | None
 
 
@@ -132,9 +134,15 @@ def teacher_term(context: StepContext) -> Term:
 
 
 def latency_term(context: StepContext) -> Term:
-    """Lat(A) in milliseconds and its gradient in A."""
+    """Lat(A) in milliseconds and its gradient in A, whose parts in alpha, beta and gamma are balanced.
+
+    Each part is multiplied by its factor of `search.latency_balance`: the gradient of
+    w_alpha Lat(alpha) + w_beta Lat(beta) + w_gamma Lat(gamma), as in FasterSeg, section 3.3.
+    """
     latency = expected_latency(context.architecture, context.space, context.table)
-    return Term(float(latency.detach()), _gradient(latency, context.architecture))
+    factors = dict(zip(("alpha", "beta", "gamma"), context.search.latency_balance, strict=True))
+    gradient = _gradient(latency, context.architecture)
+    return Term(float(latency.detach()), {name: factors[name.split(".")[0]] * g for name, g in gradient.items()})
 
 
 def student_term(context: StepContext) -> Term:
@@ -165,7 +173,7 @@ def student_term(context: StepContext) -> Term:
 def combine(context: StepContext, teacher: Term, student: Term | None = None) -> ArchitectureGradient:
     """Weigh the terms, add the latency, and record norms and the cosine between teacher and student."""
     search, latency = context.search, latency_term(context)
-    total = _add(teacher.gradient, latency.gradient, search.latency_weight)
+    total = _add(teacher.gradient, latency.gradient, context.latency_weight)
     record = NO_ARCHITECTURE_STEP | {
         "teacher_val_loss": teacher.value,
         "latency_ms": latency.value,

@@ -6,10 +6,9 @@ methods that search one of the architecture A. What a step does is the method's;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
-
-from torch import Tensor
 
 from lbt.artifacts import sha256, write_json
 from lbt.compute import prepare_device
@@ -22,25 +21,26 @@ from lbt.config import (
     SpaceSettings,
 )
 from lbt.data.classes import class_table
-from lbt.data.dataset import SegmentationDataset, training_loader
 from lbt.data.splits import read_split
+from lbt.errors import LbtError
 from lbt.latency.table import read_table
+from lbt.latency.window import check_window, predicted_fps, steer
 from lbt.metrics import write_metrics
 from lbt.optimisation import GuardedStep, set_learning_rate
 from lbt.progress import Progress
 from lbt.search.architecture_step import NO_ARCHITECTURE_STEP, Method, StepContext
 from lbt.search.calibration import calibrate_supernet
+from lbt.search.guide import NO_GUIDE_STEP, guide_entropies, guide_step
 from lbt.search.methods import load_method
-from lbt.search.pseudo_labeled import PseudoLabeledDataset
 from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
 from lbt.search.state import SearchState, identity_of, save_round, start_round
+from lbt.search.streams import RoundStreams
 from lbt.search.weight_steps import NO_STUDENT, student_step, teacher_step
 from lbt.seeding import derive_seed, generator
 from lbt.space.architecture import architecture_to_json, entropies
+from lbt.space.derive import derive_genotype
 from lbt.space.widths import gumbel_noise
 from lbt.steps import steps_for
-
-Batches = Iterator[tuple[Tensor, ...]]
 
 
 def run(
@@ -60,70 +60,61 @@ def run(
     checkpoint: Path,
     architecture: Path,
     metrics: Path,
+    guide: Path | None = None,
     shards: Sequence[Path] = (),
     log: Path | None = None,
 ) -> None:
-    """Run round `round` (from 1) from the checkpoint `previous` and write checkpoint, architecture and metrics."""
+    """Run round `round` (from 1) from the checkpoint `previous` and write checkpoint, architecture and metrics.
+
+    Raises:
+        LbtError: a co-search without the output `guide`, or that output without a co-search; a window of frames per
+            second that no network reaches; inputs that do not fit these settings.
+    """
+    if search.cosearch != (guide is not None):
+        raise LbtError(
+            f"search.cosearch is {str(search.cosearch).lower()}, but the round was started with the output guide = "
+            f"{guide}. Give the output to a co-search only."
+        )
     device = prepare_device(compute)
     classes = class_table(data)
     chosen = load_method(method)
+    latency_table = read_table(table)
+    latency_table.check_classes(classes.num_classes)
+    if search.fps is not None:
+        check_window(search.fps, space, latency_table, "search.fps")
     state = start_round(
         previous, classes=classes.names, space=space, search=search, seed=seed, teaches=chosen.teaches, device=device
     )
-    latency_table = read_table(table)
-    parts = {role: read_split(split, role) for role in ("teacher_train", "teacher_val", "student_train", "student_val")}
-    steps = steps_for(search.epochs, len(parts["teacher_train"]), search.batch_size)
-
-    def stream(name: str, dataset, crop, batch_size: int, length: int = steps) -> Batches:
-        loader = training_loader(
-            dataset,
-            data=data,
-            augmentation=augmentation,
-            crop=crop,
-            batch_size=batch_size,
-            seed=derive_seed(seed, name),
-            steps=length,
-            start=(round - 1) * length,
-            workers=compute.workers,
-        )
-        return (tuple(tensor.to(device) for tensor in batch) for batch in loader)
-
-    def labelled(role: str) -> SegmentationDataset:
-        return SegmentationDataset(parts[role], data.root, classes)
-
-    train = stream("teacher_train", labelled("teacher_train"), augmentation.crop, search.batch_size)
-    validation = stream("teacher_val", labelled("teacher_val"), augmentation.crop, search.batch_size)
-    lesson = None
+    steps = steps_for(search.epochs, len(read_split(split, "teacher_train")), search.batch_size)
+    streams = RoundStreams(seed, round, split, classes, data, augmentation, device, compute.workers)
+    train = streams.labelled("teacher_train", "teacher_train", steps, search.batch_size)
+    validation = streams.labelled("teacher_val", "teacher_val", steps, search.batch_size)
+    lessons = None
     if chosen.teaches:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
-        pseudo = PseudoLabeledDataset(
-            read_split(split, "unlabeled"), data.root, PseudoLabels(shards, classes.names, identity)
-        )
-        crop, size = search.student.crop, search.student.batch_size
-        lesson = zip(
-            stream("student_train", labelled("student_train"), crop, size),
-            stream("unlabeled", pseudo, crop, size),
-            stream("student_val", labelled("student_val"), crop, size),
-            strict=True,
-        )
+        lessons = streams.lessons(steps, search.student, PseudoLabels(shards, classes.names, identity))
 
     decay = search.decay ** (round - 1)
     set_learning_rate(state.teacher_optimizer, search.teacher.lr * decay)
     if state.student_optimizer is not None:
         set_learning_rate(state.student_optimizer, search.student.optimizer.lr * decay)
-    guards = {name: GuardedStep(f"{name} ({method}, round {round})") for name in ("teacher", "student", "architecture")}
+    guarded = ("teacher", "student", "architecture", *(("guide",) if state.guide is not None else ()))
+    guards = {name: GuardedStep(f"{name} ({method}, round {round})") for name in guarded}
     draws, rows = generator(seed, "search", round), []
     with Progress(f"search {method} seed-{seed} round-{round}", steps, log) as progress:
         for step, batch in enumerate(train):
             row = {"round": round, "step": step, "lr": state.teacher_optimizer.param_groups[0]["lr"]}
+            row |= {"latency_weight": state.latency_weight, "fps": math.nan}
             row |= teacher_step(state, batch, gumbel_noise(space, draws), space, search, guards["teacher"])
             student_record, lesson_learned = NO_STUDENT, None
-            if lesson is not None:
+            if lessons is not None:
                 noise_seed = derive_seed(seed, "dropout", round, step)
                 student_record, lesson_learned = student_step(
-                    state, next(lesson), search, guards["student"], noise_seed
+                    state, next(lessons), search, guards["student"], noise_seed
                 )
             row |= student_record
+            if state.guide is not None:
+                row |= NO_GUIDE_STEP
             if chosen.architecture_gradient is not None:
                 context = StepContext(
                     supernet=state.supernet,
@@ -133,20 +124,33 @@ def run(
                     space=space,
                     search=search,
                     table=latency_table,
+                    latency_weight=state.latency_weight,
                     student_step=lesson_learned,
                 )
                 row |= architecture_step(state, chosen, context, guards["architecture"])
+                row["fps"] = predicted_fps(derive_genotype(state.architecture, space), space, latency_table)
+                if state.guide is not None:
+                    row |= guide_step(state.guide, state.guide_optimizer, context, guards["guide"])
+            if state.guide is not None:
+                row |= guide_entropies(state.guide)
             row |= {f"entropy_{name}": value for name, value in entropies(state.architecture).items()}
             row |= {f"skipped_{name}": guard.skipped for name, guard in guards.items()}
             rows.append(row)
             progress.advance(loss=row["teacher_loss"], **_shown(row))
+        if search.fps is not None and chosen.architecture_gradient is not None:
+            fps, before = rows[-1]["fps"], state.latency_weight
+            state.latency_weight = steer(before, fps, search.fps)
+            progress.note(
+                f"{fps:.1f} frames per second predicted, wanted {search.fps[0]:g} to {search.fps[1]:g}: "
+                f"latency_weight {before:g} -> {state.latency_weight:g}"
+            )
 
-    calibration = stream(
-        "calibration", labelled("teacher_train"), augmentation.crop, search.batch_size, evaluation.calibration_batches
-    )
+    calibration = streams.labelled("calibration", "teacher_train", evaluation.calibration_batches, search.batch_size)
     calibrate_supernet(state.supernet, state.architecture, space, (images for images, _ in calibration))
     write_metrics(metrics, rows)
     write_json(architecture, architecture_to_json(state.architecture))
+    if state.guide is not None:
+        write_json(guide, architecture_to_json(state.guide))
     save_round(checkpoint, state, identity_of(classes.names, space, seed, method, round))
 
 

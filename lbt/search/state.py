@@ -1,19 +1,23 @@
-"""What a round starts from and leaves: teacher, architecture, student and their optimisers."""
+"""What a round starts from and leaves: teacher, architecture, guide, student and their optimisers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lbt.artifacts import digest
 from lbt.checkpoint import load_checkpoint, save_checkpoint
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import ArchitectureSettings, SearchSettings, SpaceSettings
+from lbt.errors import LbtError
 from lbt.optimisation import sgd
 from lbt.search.student import build_student
-from lbt.seeding import derive_seed
+from lbt.seeding import derive_seed, generator
+from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
 
 KIND = "supernet"
@@ -21,14 +25,25 @@ KIND = "supernet"
 
 @dataclass
 class SearchState:
-    """The tensors of a search; `student` and its optimiser are None for methods without a student."""
+    """The tensors of a search, and the latency's weight.
+
+    Attributes:
+        supernet, teacher_optimizer: the teacher's weights T and their optimiser.
+        architecture, architecture_optimizer: the logits A as leaves and their optimiser.
+        latency_weight: weight of the expected latency in milliseconds in stage 3.
+        student, student_optimizer: None for methods without a student.
+        guide, guide_optimizer: the second architecture of a co-search (see `lbt.search.guide`), or None.
+    """
 
     supernet: Supernet
     architecture: dict[str, Tensor]
     teacher_optimizer: torch.optim.Optimizer
     architecture_optimizer: torch.optim.Optimizer
-    student: nn.Module | None
-    student_optimizer: torch.optim.Optimizer | None
+    latency_weight: float
+    student: nn.Module | None = None
+    student_optimizer: torch.optim.Optimizer | None = None
+    guide: dict[str, Tensor] | None = None
+    guide_optimizer: torch.optim.Optimizer | None = None
 
 
 def identity_of(classes: tuple[str, ...], space: SpaceSettings, seed: int, method: str, round: int) -> dict:
@@ -68,37 +83,63 @@ def start_round(
     teaches: bool,
     device: torch.device,
 ) -> SearchState:
-    """The state after the checkpoint at `path`: of the warm-up (new optimisers and student) or of the last round."""
+    """The state after the checkpoint at `path`: of the warm-up (all but the supernet is new) or of the last round.
+
+    Raises:
+        LbtError: see `load_supernet`; a round's checkpoint without what these settings continue from, such as a guide.
+    """
     supernet, architecture, content = load_supernet(path, classes, space, device)
     supernet.train()
     for leaf in architecture.values():
         leaf.requires_grad_()
-    settings = search.architecture
-    architecture_optimizer = torch.optim.Adam(
-        list(architecture.values()),
-        lr=settings.lr,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-    )
-    student = student_optimizer = None
-    if teaches:
-        student = build_student(search.student, len(classes), derive_seed(seed, "student")).to(device)
-        student_optimizer = sgd(student.parameters(), search.student.optimizer)
     state = SearchState(
         supernet,
         architecture,
         sgd(supernet.parameters(), search.teacher),
-        architecture_optimizer,
-        student,
-        student_optimizer,
+        _adam(architecture.values(), search.architecture),
+        search.latency_weight,
     )
+    if teaches:
+        state.student = build_student(search.student, len(classes), derive_seed(seed, "student")).to(device)
+        state.student_optimizer = sgd(state.student.parameters(), search.student.optimizer)
+    if search.cosearch:
+        state.guide = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "guide")).items()}
+        # gamma is there for the shape only: the guide has the full width everywhere
+        moving = [leaf.requires_grad_() for name, leaf in state.guide.items() if not name.startswith("gamma")]
+        state.guide_optimizer = _adam(moving, search.architecture)
     if content["identity"]["round"] > 0:
-        state.teacher_optimizer.load_state_dict(content["teacher_optimizer"])
-        state.architecture_optimizer.load_state_dict(content["architecture_optimizer"])
-        if teaches:
-            student.load_state_dict(content["student"])
-            student_optimizer.load_state_dict(content["student_optimizer"])
+        _continue(state, content, path, steered=search.fps is not None)
     return state
+
+
+def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steered: bool) -> None:
+    """Bring a fresh state to where the last round left it; `content` is that round's checkpoint."""
+
+    def saved(key: str, setting: str) -> Any:
+        if key not in content:
+            raise LbtError(
+                f"{path}: holds no {key}, from which a round with {setting} continues. Delete the round's folder "
+                f"{path.parent} and those of the rounds before it, and search again."
+            )
+        return content[key]
+
+    state.teacher_optimizer.load_state_dict(content["teacher_optimizer"])
+    state.architecture_optimizer.load_state_dict(content["architecture_optimizer"])
+    if steered:
+        state.latency_weight = saved("latency_weight", "search.fps")
+    if state.student is not None:
+        state.student.load_state_dict(content["student"])
+        state.student_optimizer.load_state_dict(content["student_optimizer"])
+    if state.guide is not None:
+        with torch.no_grad():
+            for name, leaf in state.guide.items():
+                leaf.copy_(saved("guide", "search.cosearch")[name])
+        state.guide_optimizer.load_state_dict(saved("guide_optimizer", "search.cosearch"))
+
+
+def _adam(leaves: Iterable[Tensor], settings: ArchitectureSettings) -> torch.optim.Adam:
+    betas = (settings.beta1, settings.beta2)
+    return torch.optim.Adam(list(leaves), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
 
 
 def save_round(path: Path, state: SearchState, identity: dict) -> None:
@@ -108,8 +149,12 @@ def save_round(path: Path, state: SearchState, identity: dict) -> None:
         "architecture": {name: leaf.detach() for name, leaf in state.architecture.items()},
         "teacher_optimizer": state.teacher_optimizer.state_dict(),
         "architecture_optimizer": state.architecture_optimizer.state_dict(),
+        "latency_weight": state.latency_weight,
     }
     if state.student is not None:
         content["student"] = state.student.state_dict()
         content["student_optimizer"] = state.student_optimizer.state_dict()
+    if state.guide is not None:
+        content["guide"] = {name: leaf.detach() for name, leaf in state.guide.items()}
+        content["guide_optimizer"] = state.guide_optimizer.state_dict()
     save_checkpoint(path, kind=KIND, identity=identity, state=content)

@@ -12,7 +12,7 @@ from lbt.optimisation import GuardedStep
 from lbt.search.architecture_step import StudentStep
 from lbt.search.state import SearchState
 from lbt.search.student import fixed_noise, labelled_loss, pseudo_loss
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import Widths, max_widths, sampled_widths
 
 NO_STUDENT = {"student_loss": math.nan, "pseudo_loss": math.nan, "student_weight_gradient_norm": math.nan}
 
@@ -25,14 +25,25 @@ def teacher_step(
     search: SearchSettings,
     guard: GuardedStep,
 ) -> dict[str, float]:
-    """One step of the teacher's weights on L(T, A, D_t^tr) at sampled widths, A held fixed."""
+    """One step of the teacher's weights on L(T, A, D_t^tr) at sampled widths, A held fixed.
+
+    In a co-search the loss of the guide at the full width is added, as in the released search: the weights serve both.
+    """
     images, labels = batch
+
+    def backward(architecture: dict[str, Tensor], widths: Widths) -> float:
+        loss = supernet_loss(state.supernet(images, architecture, widths), labels)
+        loss.backward()
+        return float(loss.detach())
+
     fixed = {name: leaf.detach() for name, leaf in state.architecture.items()}
     widths = sampled_widths(fixed, space, {name: value.to(images.device) for name, value in noise.items()})
-    loss = supernet_loss(state.supernet(images, fixed, widths), labels)
-    loss.backward()
-    norm = guard.apply(state.teacher_optimizer, loss.detach(), search.teacher.clip_norm)
-    return {"teacher_loss": float(loss.detach()), "teacher_weight_gradient_norm": norm}
+    losses = {"teacher_loss": backward(fixed, widths)}
+    if state.guide is not None:
+        guide = {name: leaf.detach() for name, leaf in state.guide.items()}
+        losses["guide_loss"] = backward(guide, max_widths(space))
+    norm = guard.apply(state.teacher_optimizer, sum(losses.values()), search.teacher.clip_norm)
+    return losses | {"teacher_weight_gradient_norm": norm}
 
 
 def student_step(

@@ -1,6 +1,8 @@
-"""Parts that turn features into logits: refinement to a finer scale and prediction heads."""
+"""Parts that turn features into logits: refinement to a finer scale, fusion of branches, prediction heads."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +11,11 @@ from torch import Tensor, nn
 from lbt.config import SpaceSettings
 from lbt.space.architecture import SCALES
 from lbt.space.operators import ConvBnRelu
-from lbt.space.widths import channels
+from lbt.space.widths import channel_choices, channels
 
 OUTPUTS = ("16+32", "8+32", "32", "16", "8")
+
+Details = dict[int, Tensor]
 
 
 class Refine(nn.Module):
@@ -19,7 +23,7 @@ class Refine(nn.Module):
 
     Args:
         coarse: channels of the coarse feature.
-        detail: channels of the feature at the finer scale.
+        detail: most channels of the feature at the finer scale.
         out: channels of the result.
     """
 
@@ -29,9 +33,34 @@ class Refine(nn.Module):
         self.merge = ConvBnRelu((out + detail,), (out,), 3)
 
     def forward(self, coarse: Tensor, detail: Tensor) -> Tensor:
-        """(B, coarse, H, W) and (B, detail, 2H, 2W) -> (B, out, 2H, 2W)."""
+        """(B, coarse, H, W) and (B, up to detail, 2H, 2W) -> (B, out, 2H, 2W)."""
         x = F.interpolate(self.reduce(coarse), detail.shape[-2:], mode="bilinear", align_corners=False)
         return self.merge(torch.cat([x, detail], dim=1))
+
+
+class BranchDecoder(nn.ModuleDict):
+    """Refine a branch's output to 1/8 with the branch's own details: its features just before each halving.
+
+    Args:
+        end: scale of the branch's output.
+        count: its channels.
+        details: channels of the details by scale.
+        out: channels of the refined features by scale.
+    """
+
+    def __init__(self, end: int, count: int, details: Mapping[int, int], out: Mapping[int, int]):
+        super().__init__()
+        for scale in (16, 8):
+            if scale < end:
+                self[str(scale)] = Refine(count, details[scale], out[scale])
+                count = out[scale]
+        self.out_channels = count
+
+    def forward(self, x: Tensor, details: Details) -> Tensor:
+        """Output at the branch's end and details by scale -> (B, `out_channels`, H / 8, W / 8)."""
+        for scale, refine in self.items():
+            x = refine(x, details[int(scale)])
+        return x
 
 
 class Head(nn.Sequential):
@@ -42,24 +71,67 @@ class Head(nn.Sequential):
         super().__init__(ConvBnRelu((in_channels,), (middle,), 3), nn.Conv2d(middle, num_classes, 1))
 
 
-class SupernetDecoder(nn.Module):
-    """Five predictions at 1/8 from the last layer's three features, in the order of `OUTPUTS`.
+class Prediction(nn.Module):
+    """Fuse the branches' features at 1/8 with a 1x1 convolution and predict.
 
-    Each name says which branches the derived network would have: `16+32` is the prediction of branches that end at
-    1/16 and 1/32.
+    Args:
+        in_channels: channels of all branches together.
+        num_classes: number of classes C.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int):
+        super().__init__()
+        self.fusion, self.head = ConvBnRelu((in_channels,), (in_channels,), 1), Head(in_channels, num_classes)
+
+    def forward(self, *branches: Tensor) -> Tensor:
+        """Features of the branches (B, c, h, w), coarsest branch first -> logits (B, C, h, w)."""
+        return self.head(self.fusion(torch.cat(branches, dim=1)))
+
+
+def head_channels(space: SpaceSettings) -> dict[int, int]:
+    """Channels of a branch's output and of the refined features by scale."""
+    return {scale: channels(space.base_width, scale, space.head_twelfths) for scale in SCALES}
+
+
+def branch_ends(output: str) -> tuple[int, ...]:
+    """Scales at which the branches of one of `OUTPUTS` end, coarsest first."""
+    return tuple(sorted(map(int, output.split("+")), reverse=True))
+
+
+def main_output(space: SpaceSettings) -> str:
+    """The one of `OUTPUTS` that the derived network has; of two that it may have, the first."""
+    return OUTPUTS[0] if space.branches == "best" else space.branches
+
+
+def ordered_outputs(space: SpaceSettings) -> tuple[str, ...]:
+    """`OUTPUTS` with the main one first."""
+    main = main_output(space)
+    return (main, *(name for name in OUTPUTS if name != main))
+
+
+class SupernetDecoder(nn.Module):
+    """The decoders of every derived network: one for each scale at which a branch may end, one head per output.
+
+    Args:
+        space: the search space.
+        num_classes: number of classes C.
     """
 
     def __init__(self, space: SpaceSettings, num_classes: int):
         super().__init__()
-        c8, c16, c32 = (channels(space.base_width, scale, space.head_twelfths) for scale in SCALES)
-        self.refine_16 = Refine(c16, c8, c8)
-        self.refine_32_to_16 = Refine(c32, c16, c16)
-        self.refine_32_to_8 = Refine(c16, c8, c8)
-        self.heads = nn.ModuleDict({name: Head(c8 * len(name.split("+")), num_classes) for name in OUTPUTS})
+        out, self.outputs = head_channels(space), ordered_outputs(space)
+        most = {s: max(max(channel_choices(space, layer, s)) for layer in range(s // 16, 3)) for s in SCALES[:2]}
+        self.branches = nn.ModuleDict({str(end): BranchDecoder(end, out[end], most, out) for end in SCALES})
+        self.predictions = nn.ModuleDict(
+            {name: Prediction(out[8] * len(branch_ends(name)), num_classes) for name in OUTPUTS}
+        )
 
-    def forward(self, x8: Tensor, x16: Tensor, x32: Tensor) -> tuple[Tensor, ...]:
-        """Features at 1/8, 1/16, 1/32 of an image (H, W) -> five logits (B, C, H / 8, W / 8)."""
-        from_16 = self.refine_16(x16, x8)
-        from_32 = self.refine_32_to_8(self.refine_32_to_16(x32, x16), x8)
-        branch = {"8": x8, "16": from_16, "32": from_32}
-        return tuple(self.heads[name](torch.cat([branch[end] for end in name.split("+")], dim=1)) for name in OUTPUTS)
+    def forward(self, ends: Mapping[int, Tensor], details: Mapping[int, Details]) -> tuple[Tensor, ...]:
+        """Logits (B, C, H / 8, W / 8) in the order of `ordered_outputs`.
+
+        Args:
+            ends: scale s -> the last layer's output (B, c, H / s, W / s).
+            details: scale at which a branch ends -> its details by scale.
+        """
+        refined = {end: self.branches[str(end)](x, details.get(end, {})) for end, x in ends.items()}
+        return tuple(self.predictions[name](*(refined[end] for end in branch_ends(name))) for name in self.outputs)

@@ -20,7 +20,8 @@ from lbt.space.architecture import (
 from lbt.space.genotype import Branch, Cell, Genotype
 
 SKIP = OPERATORS.index("skip")
-BRANCH_SCALES = {1: ((32,),), 2: ((32, 16), (32, 8))}
+BRANCH_SCALES = {"32": ((32,),), "16+32": ((32, 16),), "8+32": ((32, 8),), "best": ((32, 16), (32, 8))}
+"""`space.branches` -> its choices of the scales at which the branches end, coarsest first."""
 
 
 def candidate_downs(layers: int, scale: int) -> list[tuple[int, ...]]:
@@ -41,19 +42,24 @@ def _pairs(first: int, gap: int, last: int) -> list[tuple[int, ...]]:
     return [(a, b) for b in range(first + gap, last + 1) for a in range(first, b - gap + 1)]
 
 
-def best_downs(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
-    """The candidate with the largest product of the probabilities of its downs; the first of equals.
+def downs_probability(weights: Mapping[str, Tensor], downs: Sequence[int]) -> float:
+    """The release's score of a path: the product of the probabilities of its downs, 1 where there are none.
 
     The probability of a down at layer d is that of the finer predecessor of the feature that it makes, which enters
     layer d + 1. (For paths to 1/16 the release reads the row of layer d + 2 instead, unlike for paths to 1/32.)
+
+    Args:
+        weights: `lbt.space.architecture.probabilities` of the architecture.
+        downs: the path, from `candidate_downs`.
     """
+    entered = zip(downs, (16, 32), strict=False)
+    return prod(float(weights[f"beta.{coarser}"][beta_row(down + 1, coarser), 0]) for down, coarser in entered)
+
+
+def best_downs(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
+    """The candidate of the highest `downs_probability`; the first of equals."""
     weights = probabilities(architecture)
-
-    def score(downs: tuple[int, ...]) -> float:
-        entered = zip(downs, (16, 32), strict=False)
-        return prod(float(weights[f"beta.{coarser}"][beta_row(down + 1, coarser), 0]) for down, coarser in entered)
-
-    return max(candidate_downs(layers, scale), key=score)
+    return max(candidate_downs(layers, scale), key=lambda downs: downs_probability(weights, downs))
 
 
 def path_scales(downs: Sequence[int], layers: int) -> list[int]:
@@ -64,30 +70,42 @@ def path_scales(downs: Sequence[int], layers: int) -> list[int]:
 def chosen_operators(rows: Sequence[Tensor], downs: Sequence[int], minimum: int) -> list[str | None]:
     """Operator of each layer of a path, or None where a skip is pruned.
 
-    The most probable operator is taken. Skips of stride 1 are pruned, the most probable first, while more than
-    `minimum` layers remain; of a stretch that follows a down and is all skips, the least probable skip is not pruned.
-    Every other skip gives way to the most probable of the other operators, so no skip is left.
+    The most probable operator is taken. A skip that is not pruned (`pruned_skips`) gives way to the most probable of
+    the other operators, so no skip is left.
 
     Args:
         rows: the row of alpha of each layer, (5,).
         downs: layers whose cell has stride 2.
         minimum: least number of layers that remain.
     """
-    layers = len(rows)
-    skip = [float(row.softmax(-1)[SKIP]) for row in rows]
-    candidates = {i for i, row in enumerate(rows) if int(row.argmax()) == SKIP and i not in downs}
-    for start, end in pairwise([*downs, layers]):
-        stretch = range(start + 1, end)
-        if stretch and candidates.issuperset(stretch):
-            candidates.remove(min(reversed(stretch), key=skip.__getitem__))
-    pruned = sorted(candidates, key=lambda i: (-skip[i], i))[: max(layers - minimum, 0)]
+    best = [int(row.argmax()) for row in rows]
+    skips = {i: float(rows[i].softmax(-1)[SKIP]) for i, b in enumerate(best) if b == SKIP and i not in downs}
+    pruned = pruned_skips(skips, downs, len(rows), minimum)
     others = [i for i in range(len(OPERATORS)) if i != SKIP]
     return [
-        None
-        if i in pruned
-        else OPERATORS[others[int(row[others].argmax())] if int(row.argmax()) == SKIP else int(row.argmax())]
-        for i, row in enumerate(rows)
+        None if i in pruned else OPERATORS[others[int(rows[i][others].argmax())] if b == SKIP else b]
+        for i, b in enumerate(best)
     ]
+
+
+def pruned_skips(skips: Mapping[int, float], downs: Sequence[int], layers: int, minimum: int) -> set[int]:
+    """Layers of a path whose skip is pruned.
+
+    Skips of stride 1 are pruned, the most probable first, while more than `minimum` layers remain; of a stretch that
+    follows a down and is all skips, the least probable skip is not pruned, even where that leaves more layers.
+
+    Args:
+        skips: probability of the skip at each layer of stride 1 whose operator is a skip.
+        downs: layers whose cell has stride 2.
+        layers: number of layers of the path.
+        minimum: least number of layers that remain.
+    """
+    needed = set()
+    for start, end in pairwise([*downs, layers]):
+        stretch = range(start + 1, end)
+        if stretch and all(i in skips for i in stretch):
+            needed.add(min(reversed(stretch), key=skips.__getitem__))
+    return set(sorted(skips, key=lambda i: (-skips[i], i))[: max(layers - minimum, 0)]) - needed
 
 
 def minimum_length(space: SpaceSettings, scale: int) -> int:
@@ -123,13 +141,13 @@ def build_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
 def derive_genotype(
     architecture: Mapping[str, Tensor], space: SpaceSettings, ends: tuple[int, ...] | None = None
 ) -> Genotype:
-    """The genotype of an architecture.
+    """The genotype of an architecture by the released rule.
 
     Args:
         architecture: the logits.
         space: the search space.
-        ends: scales at which the branches end, coarsest first. By default the first choice of `BRANCH_SCALES`, which
-            the release takes unless the supernet's other choice scores higher.
+        ends: scales at which the branches end, coarsest first. By default those of `space.branches`; with `best`,
+            where the release compares two choices by their score on images (`lbt.space.candidates`), (32, 16).
 
     Raises:
         LbtError: the architecture is not one of this space.

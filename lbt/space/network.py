@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.losses import upsample
-from lbt.space.decoder import Head, Refine
+from lbt.space.decoder import BranchDecoder, Head, Prediction, head_channels
 from lbt.space.genotype import Branch, Cell, Genotype, cell_channels
-from lbt.space.operators import ConvBnRelu, derived_operator
+from lbt.space.operators import derived_operator
 from lbt.space.padding import crop_logits, pad_images
 from lbt.space.stem import Stem
 from lbt.space.widths import channels
@@ -35,36 +35,11 @@ class Trunk(nn.Module):
         return x, details
 
 
-class BranchDecoder(nn.ModuleDict):
-    """Refine a branch's output to 1/8 with the branch's own details.
-
-    Args:
-        end: scale of the branch's output.
-        count: its channels.
-        details: channels of the details by scale.
-        out: channels of the refined features by scale.
-    """
-
-    def __init__(self, end: int, count: int, details: dict[int, int], out: dict[int, int]):
-        super().__init__()
-        for scale in (16, 8):
-            if scale < end:
-                self[str(scale)] = Refine(count, details[scale], out[scale])
-                count = out[scale]
-        self.out_channels = count
-
-    def forward(self, x: Tensor, details: dict[int, Tensor]) -> Tensor:
-        """Output at the branch's end and details by scale -> (B, `out_channels`, H / 8, W / 8)."""
-        for scale, refine in self.items():
-            x = refine(x, details[int(scale)])
-        return x
-
-
 class Network(nn.Module):
-    """Stem, shared cells, branches, fusion and head; training adds heads at 1/16 and 1/32 where features are so coarse.
+    """Stem, shared cells, branches and their prediction; training adds heads at 1/16 and 1/32.
 
-    State-dict names: `stem`, `shared`, `branches.<end>`, `decoders.<end>`, `fusion`, `head`, and
-    `auxiliary.<scale>` for the heads that only training uses.
+    State-dict names: `stem`, `shared`, `branches.<end>`, `decoders.<end>`, `prediction`, and `auxiliary.<scale>` for
+    the heads that only training uses.
 
     Args:
         genotype: the discrete architecture.
@@ -77,13 +52,13 @@ class Network(nn.Module):
 
     def __init__(self, genotype: Genotype, space: SpaceSettings, num_classes: int):
         super().__init__()
-        self.stem = Stem(space)
+        self.genotype, self.stem = genotype, Stem(space)
         prefix = genotype.shared_prefix()
         trunks = [_operators(branch, space) for branch in genotype.branches]
         first = genotype.branches[0]
         self.shared = Trunk(first.cells[:prefix], trunks[0][:prefix])
         self.branches, self.decoders = nn.ModuleDict(), nn.ModuleDict()
-        out = {scale: channels(space.base_width, scale, space.head_twelfths) for scale in (8, 16)}
+        out = head_channels(space)
         inputs: dict[int, list[int]] = {16: [], 32: []}
         for branch, operators in zip(genotype.branches, trunks, strict=True):
             details = _detail_channels(branch, space)
@@ -94,7 +69,7 @@ class Network(nn.Module):
                 if scale in inputs:
                     inputs[scale].append(count)
         fused = sum(decoder.out_channels for decoder in self.decoders.values())
-        self.fusion, self.head = ConvBnRelu((fused,), (fused,), 1), Head(fused, num_classes)
+        self.prediction = Prediction(fused, num_classes)
         self.auxiliary = nn.ModuleDict(
             {str(scale): Head(sum(counts), num_classes) for scale, counts in inputs.items() if counts}
         )
@@ -102,13 +77,13 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W), any H and W from 32 up -> logits (B, C, H, W)."""
         size = (images.shape[-2], images.shape[-1])
-        return upsample(crop_logits(self.head(self._fuse(self.features(images))), size, 8), size)
+        return upsample(crop_logits(self._predict(self.features(images)), size, 8), size)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits at the heads' own strides: main (B, C, ceil(H / 8), ceil(W / 8)), then 1/16 and 1/32 where present."""
         size = (images.shape[-2], images.shape[-1])
         features = self.features(images)
-        outputs = [crop_logits(self.head(self._fuse(features)), size, 8)]
+        outputs = [crop_logits(self._predict(features), size, 8)]
         for name, head in self.auxiliary.items():
             maps = [{**details, end: x}[int(name)] for end, (x, details) in features.items() if end >= int(name)]
             outputs.append(crop_logits(head(torch.cat(maps, dim=1)), size, int(name)))
@@ -119,9 +94,8 @@ class Network(nn.Module):
         x, details = self.shared(self.stem(pad_images(images)), {})
         return {int(end): trunk(x, details) for end, trunk in self.branches.items()}
 
-    def _fuse(self, features: dict[int, tuple[Tensor, dict[int, Tensor]]]) -> Tensor:
-        parts = [self.decoders[str(end)](x, details) for end, (x, details) in features.items()]
-        return self.fusion(torch.cat(parts, dim=1))
+    def _predict(self, features: dict[int, tuple[Tensor, dict[int, Tensor]]]) -> Tensor:
+        return self.prediction(*(self.decoders[str(end)](x, details) for end, (x, details) in features.items()))
 
 
 def _operators(branch: Branch, space: SpaceSettings) -> list[nn.Module]:

@@ -8,7 +8,6 @@ fixed channels is one with a single width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +27,11 @@ class ConvBnRelu(nn.Module):
 
     def forward(self, x: Tensor, width: int = 0) -> Tensor:
         """(B, c, H, W) -> (B, out_channels[width], ceil(H / stride), ceil(W / stride))."""
-        return F.relu(self.bn(self.conv(x, width), width))
+        return F.relu(self.bn(self.convolved(x, width), width))
+
+    def convolved(self, x: Tensor, width: int) -> Tensor:
+        """What the BatchNorm takes."""
+        return self.conv(x, width)
 
 
 class FactorizedReduce(nn.Module):
@@ -43,8 +46,11 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor, width: int = 0) -> Tensor:
         """(B, c, H, W) -> (B, out_channels[width], H / 2, W / 2) for even H and W."""
-        x = torch.cat([self.even(x, width), self.odd(x[:, :, 1:, 1:], width)], dim=1)
-        return F.relu(self.bn(x, width))
+        return F.relu(self.bn(self.convolved(x, width), width))
+
+    def convolved(self, x: Tensor, width: int) -> Tensor:
+        """What the BatchNorm takes."""
+        return torch.cat([self.even(x, width), self.odd(x[:, :, 1:, 1:], width)], dim=1)
 
 
 class ConvChain(nn.ModuleList):
@@ -101,28 +107,6 @@ def build_operator(name: str, in_channels: Sequence[int], out_channels: Sequence
         case "zoom" | "zoom_2x":
             return Zoom(in_channels, out_channels, stride, depth=2 if name == "zoom_2x" else 1)
     raise ValueError(f"no operator is called {name!r}; there are {', '.join(OPERATORS)}")
-
-
-class MixedOperator(nn.ModuleDict):
-    """Weighted sum of all operators on one edge of the supernet."""
-
-    def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], stride: int):
-        super().__init__({name: build_operator(name, in_channels, out_channels, stride) for name in OPERATORS})
-
-    def forward(self, x: Tensor, weights: Tensor, values: Sequence[float], width: int) -> Tensor:
-        """Sum of weight times operator; an operator of weight exactly 0 is not evaluated.
-
-        Args:
-            x: (B, c, H, W).
-            weights: (5,), in the order of `OPERATORS`.
-            values: five numbers on the host that are 0 where the weight is, so that no operator waits for the device.
-            width: index into the output's channels.
-
-        Returns:
-            (B, out_channels[width], ceil(H / stride), ceil(W / stride)).
-        """
-        terms = (weights[i] * operator(x, width) for i, operator in enumerate(self.values()) if values[i] != 0)
-        return reduce(torch.add, terms)
 
 
 def derived_operator(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:

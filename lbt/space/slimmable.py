@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +28,13 @@ class SlimmableConv2d(nn.Module):
 
     def forward(self, x: Tensor, width: int) -> Tensor:
         """(B, c, H, W) -> (B, out_channels[width], ceil(H / stride), ceil(W / stride)) for any c of `in_channels`."""
-        weight = self.weight[: self.out_channels[width], : x.shape[1]]
-        return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
+        return F.conv2d(x, self.sliced(x.shape[1], width), stride=self.stride, padding=self.padding)
+
+    def sliced(self, in_channels: int, width: int) -> Tensor:
+        """The weight for an input of `in_channels`: (out_channels[width], in_channels, kernel_size, kernel_size)."""
+        shape = (self.out_channels[width], in_channels, *self.weight.shape[2:])
+        # One view instead of two slices, whose backward pass would fill a whole weight with zeros twice.
+        return self.weight.as_strided(shape, self.weight.stride())
 
 
 class SlimmableBatchNorm2d(nn.ModuleList):
@@ -40,3 +46,81 @@ class SlimmableBatchNorm2d(nn.ModuleList):
     def forward(self, x: Tensor, width: int) -> Tensor:
         """Normalise (B, channels[width], H, W) with the statistics of `width`."""
         return self[width](x)
+
+
+@dataclass(frozen=True)
+class StatisticsUpdate:
+    """What a training batch says of a BatchNorm's statistics: its mean and unbiased variance (c,)."""
+
+    norm: nn.BatchNorm2d
+    mean: Tensor
+    variance: Tensor
+
+
+def joint_conv2d(x: Tensor, layers: Sequence[tuple[SlimmableConv2d, int]], stride: int) -> Tensor:
+    """Several convolutions of one kernel size on the same input as one.
+
+    Args:
+        x: (B, c, H, W).
+        layers: convolutions and their width indices.
+        stride: theirs.
+
+    Returns:
+        (B, sum of their channels, ceil(H / stride), ceil(W / stride)).
+    """
+    weights = [layer.sliced(x.shape[1], width) for layer, width in layers]
+    return F.conv2d(x, torch.cat(weights) if len(weights) > 1 else weights[0], None, stride, layers[0][0].padding)
+
+
+def joint_batch_norm(
+    x: Tensor,
+    layers: Sequence[tuple[SlimmableBatchNorm2d, int]],
+    scales: Sequence[Tensor | None],
+    updates: list[StatisticsUpdate],
+) -> tuple[Tensor, ...]:
+    """Several BatchNorms on neighbouring channels as one, each result multiplied by a scalar.
+
+    Args:
+        x: (B, sum of the BatchNorms' channels, H, W).
+        layers: BatchNorms and their width indices.
+        scales: 0-d factor of each result, or None for 1.
+        updates: in training, what the batch says of each BatchNorm's statistics is added to it; the statistics
+            themselves are left alone.
+
+    Returns:
+        A (B, channels, H, W) for each BatchNorm.
+    """
+    norms = [layer[width] for layer, width in layers]
+    counts, first = [norm.num_features for norm in norms], norms[0]
+    weight = _joined([norm.weight if s is None else norm.weight * s for norm, s in zip(norms, scales, strict=True)])
+    bias = _joined([norm.bias if s is None else norm.bias * s for norm, s in zip(norms, scales, strict=True)])
+    if first.training:
+        mean, variance = (torch.zeros_like(x[0, :, 0, 0]) for _ in range(2))
+        # With a momentum of 1 they become the batch's own.
+        x = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=first.eps)
+        pairs = zip(norms, mean.split(counts), variance.split(counts), strict=True)
+        updates += [StatisticsUpdate(*pair) for pair in pairs]
+    else:
+        mean, variance = (_joined([getattr(norm, f"running_{name}") for norm in norms]) for name in ("mean", "var"))
+        x = F.batch_norm(x, mean, variance, weight, bias, eps=first.eps)
+    return x.split(counts, dim=1)
+
+
+@torch.no_grad()
+def update_statistics(updates: Sequence[StatisticsUpdate]) -> None:
+    """Move running means and variances towards the batch's, each by its BatchNorm's momentum, as `BatchNorm2d` does."""
+    # One launch for all: hundreds of tiny ones would take a GPU longer than the convolutions.
+    by_factor: dict[float, list[StatisticsUpdate]] = {}
+    torch._foreach_add_([update.norm.num_batches_tracked for update in updates], 1)
+    for update in updates:
+        momentum = update.norm.momentum
+        factor = 1 / int(update.norm.num_batches_tracked) if momentum is None else momentum
+        by_factor.setdefault(factor, []).append(update)
+    for factor, group in by_factor.items():
+        running = [getattr(update.norm, name) for name in ("running_mean", "running_var") for update in group]
+        batch = [u.mean for u in group] + [u.variance for u in group]
+        torch._foreach_lerp_(running, batch, factor)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
-from lbt.space.architecture import PREDECESSORS, alpha_row, beta_row, probabilities, scales_at
-from lbt.space.decoder import SupernetDecoder
-from lbt.space.operators import MixedOperator
+from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
+from lbt.space.cell import Cell, EdgeRun
+from lbt.space.decoder import Details, SupernetDecoder
 from lbt.space.padding import crop_logits, pad_images
+from lbt.space.paths import edge_probabilities
+from lbt.space.slimmable import StatisticsUpdate, update_statistics
 from lbt.space.stem import Stem
 from lbt.space.widths import Widths, channel_choices
+
+MEMORY_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch.contiguous_format}
+"""Formats of weights and features by scale: convolutions on a CPU are fastest channels-last where maps are larger than
+weights, and by planes where it is the other way round (`tests/benchmarks/supernet.py`)."""
 
 
 def edges_from(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
@@ -29,6 +36,11 @@ class Supernet(nn.Module):
     The feature that enters layer l at scale s mixes its predecessors before the cell, I = beta_down * O_down +
     beta_keep * O_keep, and the cell runs its operators once on I (section 3.2; the release runs each cell twice).
     With straight-through widths, an edge's output is multiplied by the factors of the two features that it joins.
+
+    A branch's decoder merges the features with which the branch leaves 1/8 and 1/16, as in the derived network; the
+    supernet averages them over the layers at which the branch may leave. (The release merges the last layer's features
+    there, which the derived network does not have.) At a one-hot architecture without skips the supernet's logits are
+    those of the derived network with the same weights (`lbt.space.inherit`).
 
     State-dict names read `cells.<layer>.<scale>.<keep or down>.<operator>. ...`, besides `stem` and `decoder`.
 
@@ -45,21 +57,21 @@ class Supernet(nn.Module):
         for layer in range(space.layers):
             cells = nn.ModuleDict()
             for scale in scales_at(layer):
-                cells[str(scale)] = nn.ModuleDict(
-                    {
-                        name: MixedOperator(
-                            channel_choices(space, layer, scale),
-                            channel_choices(space, layer + 1, target),
-                            target // scale,
-                        )
-                        for name, target in edges_from(layer, scale, space.layers)
-                    }
+                edges = edges_from(layer, scale, space.layers)
+                cells[str(scale)] = Cell(
+                    channel_choices(space, layer, scale),
+                    {edge: channel_choices(space, layer + 1, target) for edge, target in edges},
                 )
             self.cells.append(cells)
         self.decoder = SupernetDecoder(space, num_classes)
+        for part in (self.stem, self.decoder):
+            part.to(memory_format=MEMORY_FORMATS[8])
+        for cells in self.cells:
+            for scale, cell in cells.items():
+                cell.to(memory_format=MEMORY_FORMATS[int(scale)])
 
     def forward(self, images: Tensor, architecture: Mapping[str, Tensor], widths: Widths) -> tuple[Tensor, ...]:
-        """Logits of the five predictions, in the order of `lbt.space.decoder.OUTPUTS`; the first is the main one.
+        """Logits of the five predictions, in the order of `lbt.space.decoder.ordered_outputs`, the main one first.
 
         Args:
             images: (B, 3, H, W), normalised; any H and W from 32 up.
@@ -71,32 +83,93 @@ class Supernet(nn.Module):
             (8i + 7, 8j + 7); `lbt.losses.upsample` brings them to (H, W).
         """
         size = (images.shape[-2], images.shape[-1])
-        outputs = self.decoder(*self.features(pad_images(images), architecture, widths).values())
+        outputs = self.decoder(*self.features(pad_images(images), architecture, widths))
         return tuple(crop_logits(logits, size, 8) for logits in outputs)
 
-    def features(self, images: Tensor, architecture: Mapping[str, Tensor], widths: Widths) -> dict[int, Tensor]:
-        """The last layer's outputs: scale s -> (B, channels, H / s, W / s) for H and W multiples of 32."""
+    def features(
+        self, images: Tensor, architecture: Mapping[str, Tensor], widths: Widths
+    ) -> tuple[dict[int, Tensor], dict[int, Details]]:
+        """What the decoder takes, for H and W multiples of 32.
+
+        Returns:
+            The last layer's outputs: scale s -> (B, channels, H / s, W / s). The details: scale at which a branch ends
+            -> scale s -> (B, channels, H / s, W / s), the feature that the branch leaves s with, averaged over the
+            layers at which it may do so with the probabilities of beta; narrower features count as zero-padded.
+        """
         weights = probabilities(architecture)
         # One transfer tells the host which weights are zero; asking tensor by tensor would stall a GPU at each cell.
         values = {key: tensor.detach().tolist() for key, tensor in weights.items()}
-        entering = {8: self.stem(images)}
+        entering = {8: self.stem(images.contiguous(memory_format=MEMORY_FORMATS[8]))}
+        entered: dict[tuple[int, int], Tensor] = {}
+        updates: list[StatisticsUpdate] = []
         for layer, cells in enumerate(self.cells):
             leaving: dict[int, list[Tensor]] = {}
             for scale, x in entering.items():
-                key, row = f"alpha.{scale}", alpha_row(layer, scale)
-                for edge, target in edges_from(layer, scale, self.space.layers):
-                    factors = [widths.factor(layer, scale), widths.factor(layer + 1, target)]
-                    if self._has_two_predecessors(layer + 1, target):
-                        place = beta_row(layer + 1, target), PREDECESSORS.index(edge)
-                        if values[f"beta.{target}"][place[0]][place[1]] == 0:
-                            continue
-                        factors.append(weights[f"beta.{target}"][place])
-                    # The factors scale the five weights instead of a whole feature.
-                    scaled = reduce(torch.mul, (factor for factor in factors if factor is not None), weights[key][row])
-                    output = cells[str(scale)][edge](x, scaled, values[key][row], widths.index(layer + 1, target))
+                x = entered[layer, scale] = x.contiguous(memory_format=MEMORY_FORMATS[scale])
+                runs = self._runs(layer, scale, weights, values, widths)
+                for target, output in zip(runs, cells[str(scale)](x, list(runs.values()), updates), strict=True):
                     leaving.setdefault(target, []).append(output)
             entering = {scale: reduce(torch.add, parts) for scale, parts in sorted(leaving.items())}
-        return entering
+        if updates:
+            update_statistics(updates)
+        return entering, self._details(entered, weights, widths)
+
+    def _runs(
+        self,
+        layer: int,
+        scale: int,
+        weights: Mapping[str, Tensor],
+        values: Mapping[str, list[list[float]]],
+        widths: Widths,
+    ) -> dict[int, EdgeRun]:
+        """The edges of a cell that reach a feature with a weight above 0, by the scale that they lead to."""
+        key, row, runs = f"alpha.{scale}", alpha_row(layer, scale), {}
+        alpha = weights[key][row]
+        for edge, target in edges_from(layer, scale, self.space.layers):
+            factors = [widths.factor(layer, scale), widths.factor(layer + 1, target)]
+            if self._has_two_predecessors(layer + 1, target):
+                place = beta_row(layer + 1, target), PREDECESSORS.index(edge)
+                if values[f"beta.{target}"][place[0]][place[1]] == 0:
+                    continue
+                factors.append(weights[f"beta.{target}"][place])
+            # The factors scale the five weights instead of a whole feature.
+            scaled = reduce(torch.mul, (factor for factor in factors if factor is not None), alpha)
+            runs[target] = EdgeRun(edge, scaled.unbind(), values[key][row], widths.index(layer + 1, target))
+        return runs
 
     def _has_two_predecessors(self, layer: int, scale: int) -> bool:
         return scale > 8 and beta_row(layer, scale) >= 0 and layer < self.space.layers
+
+    def _details(
+        self, entered: Mapping[tuple[int, int], Tensor], weights: Mapping[str, Tensor], widths: Widths
+    ) -> dict[int, Details]:
+        # On the host, where a chain of products of single numbers costs little, whatever the device of the features.
+        beta = {scale: weights[f"beta.{scale}"].cpu() for scale in (16, 32)}
+        details: dict[int, Details] = {8: {}}
+        for end in (16, 32):
+            down = edge_probabilities(beta, (end,), self.space.layers).down
+            details[end] = {}
+            for scale in (s for s in SCALES if s < end):
+                places = [
+                    place
+                    for place, chance in down.items()
+                    if place[1] == scale and torch.as_tensor(chance).detach() != 0
+                ]
+                chances = torch.stack([torch.as_tensor(down[place], dtype=beta[16].dtype) for place in places])
+                chances = chances.to(entered[0, 8].device)
+                terms = []
+                for place, chance in zip(places, chances, strict=True):
+                    factor = widths.factor(*place)
+                    terms.append(entered[place] * (chance if factor is None else chance * factor))
+                details[end][scale] = _sum_of_padded(terms)
+        return details
+
+
+def _sum_of_padded(features: Sequence[Tensor]) -> Tensor:
+    """Sum of (B, c_i, H, W), the narrower ones zero-padded to the most channels."""
+    by_channels: dict[int, list[Tensor]] = {}
+    for feature in features:
+        by_channels.setdefault(feature.shape[1], []).append(feature)
+    most = max(by_channels)
+    sums = (F.pad(reduce(torch.add, group), (0, 0, 0, 0, 0, most - count)) for count, group in by_channels.items())
+    return reduce(torch.add, sums)

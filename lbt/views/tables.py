@@ -71,7 +71,10 @@ def describe_budget(split: Path, warmup: WarmupSettings, search: SearchSettings,
         steps_for(search.epochs, teacher, search.batch_size),
         steps_for(retrain.epochs, len(training_samples(split)), retrain.batch_size),
     )
-    return f"warm-up {steps[0]} + search {search.rounds} x {steps[1]} + retrain {steps[2]} steps"
+    text = f"warm-up {steps[0]} + search {search.rounds} x {steps[1]} + retrain {steps[2]} steps"
+    if search.cosearch:
+        text += ", with a co-searched network of the same budget to distil from"
+    return text + (", retrained from the supernet's weights" if retrain.initial == "supernet" else "")
 
 
 def render_html(table: pd.DataFrame) -> str:
@@ -83,10 +86,10 @@ def render_html(table: pd.DataFrame) -> str:
 <body>
 <h1>mIoU by method</h1>
 <p>Mean intersection over union in percent on the official validation images, which no earlier stage reads. The supernet
-is scored after the search at its most probable widths; the derived network is scored after retraining from random
-weights. Latency is the median of one image through the derived network on the device of this run, beside the sum of
-the lookup table. The constant row predicts the most frequent training class everywhere. A blank cell does not
-apply.</p>
+is scored after the search at its most probable widths; the derived network is scored after retraining on all
+labelled training images. Latency is the median of one image through the derived network on the device of this run,
+beside the sum of the lookup table. The constant row predicts the most frequent training class everywhere. A blank cell
+does not apply.</p>
 {shown.to_html(index=False, border=0, na_rep="")}
 <p>Budget of each method and seed: {table["budget"].dropna().iloc[0]}.</p>
 </body>

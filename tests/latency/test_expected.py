@@ -73,19 +73,31 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
     assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("ends", [(8,), (32,), (32, 8)])
-def test_decided_architecture_costs_what_its_derivation_costs(ends, synthetic_table):
-    space = small_space(10)
-    table = synthetic_table(space)
-    for seed, (first, second) in enumerate(candidate_downs(space.layers, 32)):
+@pytest.mark.parametrize("layers", [4, 5, 7, 8, 10])
+@pytest.mark.parametrize("ends", ENDS)
+def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synthetic_table):
+    """Every path of every branch, betas that leave no other path to the walk or to the derivation, and no skip."""
+    space = small_space(layers)
+    table, paths = synthetic_table(space), [candidate_downs(layers, end) for end in ends]
+    checked = set()
+    for seed, downs in enumerate(product(*paths)):
+        # Branches read the same rows, so two branches go down to 1/16 at one layer.
+        if len({path[0] for path in downs if path}) > 1:
+            continue
         indices = decide(space, seed)
-        for scale, down in ((16, first), (32, second)):
+        for place, scale in enumerate((16, 32)):
             rows = [1] * len(indices[f"beta.{scale}"])
-            rows[beta_row(down + 1, scale)] = 0
+            for path in downs:
+                if len(path) > place and beta_row(path[place] + 1, scale) >= 0:
+                    rows[beta_row(path[place] + 1, scale)] = 0
             indices[f"beta.{scale}"] = rows
         architecture = one_hot(logits(space, 0), indices)
-        expected = genotype_latency(derive_genotype(architecture, space, ends), space, table)
-        assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, abs=1e-9)
+        derived = derive_genotype(architecture, space, ends)
+        assert [tuple(c.layer for c in b.cells if c.stride == 2) for b in derived.branches] == list(downs)
+        expected = genotype_latency(derived, space, table)
+        assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, rel=1e-9)
+        checked.add(downs[0])
+    assert checked == {path for path in paths[0] if ends != (32, 16) or path[:1] in paths[1]}
 
 
 def test_pruned_skip_costs_nothing(synthetic_table):

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 SPACES = [
     SpaceSettings(layers=4, base_width=2),
     SpaceSettings(layers=7, base_width=8),
-    SpaceSettings(layers=9, base_width=12, stem_twelfths=6, head_twelfths=10, width_twelfths=(3, 12), branches=1),
+    SpaceSettings(layers=9, base_width=12, stem_twelfths=6, head_twelfths=10, width_twelfths=(3, 12), branches="32"),
 ]
 
 

@@ -1,28 +1,34 @@
 import csv
+import math
 from dataclasses import replace
 
 import pytest
 
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.errors import LbtError
+from lbt.latency import measuring, table
+from lbt.latency.measuring import TURNS
 from lbt.latency.parts import space_parts
 from lbt.latency.table import COLUMNS, read_table, run
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12))
+PARTS = space_parts(SPACE, 3)
+BLOCKS = TURNS * len(PARTS)
+
+
+SETTINGS = {
+    "space": SPACE,
+    "data": DataSettings(classes=("road", "car", "sky")),
+    "latency": LatencySettings(input_size=(32, 64), min_run_seconds=1e-4),
+    "compute": ComputeSettings(device="cpu", threads=1),
+}
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """Path of a table measured by the stage."""
     path = tmp_path_factory.mktemp("latency") / "table.csv"
-    run(
-        space=SPACE,
-        data=DataSettings(classes=("road", "car", "sky")),
-        latency=LatencySettings(input_size=(32, 64), min_run_seconds=1e-4),
-        compute=ComputeSettings(device="cpu", threads=1),
-        output=path,
-        log=path.with_name("table.log"),
-    )
+    run(**SETTINGS, output=path, log=path.with_name("table.log"))
     return path
 
 
@@ -30,6 +36,39 @@ def measured(tmp_path_factory):
 def rows(measured):
     with open(measured, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+class Clock:
+    """Stands for `time_together`: a block takes as many milliseconds as it comes late among all.
+
+    Stops the run before a group that would make it more than `stop` blocks.
+    """
+
+    def __init__(self, monkeypatch, stop=math.inf):
+        self.count, self.stop, self.warm, self.groups = 0, stop, False, []
+        monkeypatch.setattr(measuring, "time_together", self)
+
+    def __call__(self, calls, *, threads, seconds):
+        if not self.warm:
+            self.warm = True
+            return [1.0]
+        if self.count + len(calls) > self.stop:
+            raise KeyboardInterrupt
+        self.groups.append(len(calls))
+        first, self.count = self.count, self.count + len(calls)
+        return [float(place) for place in range(first + 1, self.count + 1)]
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """Where a table was to be written before it was stopped; its side file and the number of blocks in that."""
+    path = tmp_path / "table.csv"
+    clock = Clock(monkeypatch, stop=40)
+    with pytest.raises(KeyboardInterrupt):
+        run(**SETTINGS, output=path)
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv.partial-rows.jsonl"]
+    assert 0 < clock.count <= 40
+    return path, tmp_path / "table.csv.partial-rows.jsonl", clock.count
 
 
 def write(path, rows, columns=COLUMNS):
@@ -41,10 +80,10 @@ def write(path, rows, columns=COLUMNS):
 
 
 def test_every_part_is_measured_once(measured, rows):
-    table = read_table(measured)
-    assert list(table.milliseconds) == space_parts(SPACE, 3)
-    assert len(rows) == len(table.milliseconds)
-    assert all(0 < ms < 1000 for ms in table.milliseconds.values())
+    milliseconds = read_table(measured).milliseconds
+    assert list(milliseconds) == PARTS
+    assert len(rows) == len(milliseconds)
+    assert all(0 < ms < 1000 for ms in milliseconds.values())
     assert all(float(row["iqr_ms"]) >= 0 for row in rows)
 
 
@@ -57,14 +96,134 @@ def test_key_says_where_it_was_measured(measured):
 
 def test_progress_is_logged(measured, rows):
     lines = measured.with_name("table.log").read_text().splitlines()
-    assert any(f"latency table: step {len(rows)}/{len(rows)}" in line for line in lines)
+    steps = TURNS * len(rows)
+    assert any(f"latency table: step {steps}/{steps}" in line for line in lines)
 
 
 def test_other_key_is_refused_with_both_sides(measured):
-    table = read_table(measured)
-    table.check_key(table.key)
+    lookup = read_table(measured)
+    lookup.check_key(lookup.key)
     with pytest.raises(LbtError, match=r"input_height: 32 in the table, 64 here; threads: 1 in the table, 4 here"):
-        table.check_key(replace(table.key, input_height=64, threads=4))
+        lookup.check_key(replace(lookup.key, input_height=64, threads=4))
+
+
+def test_other_number_of_classes_is_refused(measured):
+    lookup = read_table(measured)
+    lookup.check_classes(3)
+    with pytest.raises(LbtError, match=r"table\.csv: was measured for 3 classes, the data have 19"):
+        lookup.check_classes(19)
+
+
+def test_all_parts_have_a_block_before_any_has_two(tmp_path, monkeypatch):
+    clock, count = Clock(monkeypatch), len(PARTS)
+    run(**SETTINGS, output=tmp_path / "table.csv")
+    assert clock.count == BLOCKS
+    assert all(measuring.GROUP <= size <= 2 * measuring.GROUP for size in clock.groups)
+    with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # the median of five blocks is the one of the third turn
+    assert {float(row["median_ms"]) for row in rows} == set(range(2 * count + 1, 3 * count + 1))
+    assert all(count < float(row["iqr_ms"]) < 3 * count for row in rows)
+
+
+def stop_before_writing(path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "write_metrics", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(**SETTINGS, output=path)
+
+
+def test_a_few_missing_blocks_are_timed_among_others(stopped, monkeypatch):
+    path, side, _ = stopped
+    Clock(monkeypatch)
+    stop_before_writing(path, monkeypatch)
+    lines = side.read_text().splitlines(keepends=True)
+    assert len(lines) == 1 + BLOCKS
+    side.write_text("".join(lines[:-3]))
+    clock = Clock(monkeypatch)
+    run(**SETTINGS, output=path)
+    assert clock.groups == [measuring.GROUP]
+    assert list(read_table(path).milliseconds) == PARTS
+
+
+def test_nothing_is_left_beside_a_finished_table(measured):
+    assert {file.name for file in measured.parent.iterdir()} == {"table.csv", "table.log"}
+
+
+def test_a_stopped_measurement_goes_on_where_it_stopped(stopped, monkeypatch):
+    path, side, kept = stopped
+    clock = Clock(monkeypatch)
+    run(**SETTINGS, output=path, log=path.with_name("table.log"))
+    assert clock.count == BLOCKS - kept
+    assert list(read_table(path).milliseconds) == PARTS
+    assert not side.exists()
+    assert f"continues after {kept} timed blocks" in path.with_name("table.log").read_text()
+
+
+def test_a_measurement_stopped_after_its_last_row_is_only_written(stopped, monkeypatch):
+    path, _, _ = stopped
+    Clock(monkeypatch)
+    stop_before_writing(path, monkeypatch)
+    clock = Clock(monkeypatch, stop=0)
+    run(**SETTINGS, output=path)
+    assert not clock.warm and list(read_table(path).milliseconds) == PARTS
+
+
+@pytest.mark.parametrize("cut", [1, 30, 90])
+def test_a_row_that_was_cut_off_is_measured_again(stopped, monkeypatch, cut):
+    path, side, kept = stopped
+    side.write_bytes(side.read_bytes()[:-cut])
+    clock = Clock(monkeypatch)
+    run(**SETTINGS, output=path)
+    assert clock.count == BLOCKS - kept + 1
+    assert len(read_table(path).milliseconds) == len(PARTS)
+
+
+@pytest.mark.parametrize("damage", ['{"part": "cell"}', "[]", "null", "not JSON", '{"ms": NaN}', "\x00\x00"])
+def test_a_damaged_row_is_measured_again(stopped, monkeypatch, damage):
+    path, side, kept = stopped
+    lines = side.read_text().split("\n")
+    side.write_text("\n".join([*lines[:4], damage, *lines[5:]]))
+    clock = Clock(monkeypatch)
+    run(**SETTINGS, output=path)
+    assert clock.count == BLOCKS - kept + 1
+    assert list(read_table(path).milliseconds) == PARTS
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "reason"),
+    [
+        ("latency", {"min_run_seconds": 2e-4}, "min_run_seconds was 0.0001 and is 0.0002"),
+        ("latency", {"input_size": (64, 64)}, "input_height was 32 and is 64"),
+        ("compute", {"threads": 2}, "threads was 1 and is 2"),
+        ("data", {"classes": ("road", "car")}, "classes was 3 and is 2"),
+    ],
+)
+def test_rows_of_another_key_are_dropped_with_the_reason(stopped, monkeypatch, section, changes, reason):
+    path, _, _ = stopped
+    settings = SETTINGS | {section: SETTINGS[section].model_copy(update=changes)}
+    clock, log = Clock(monkeypatch), path.with_name("table.log")
+    run(**settings, output=path, log=log)
+    assert clock.count == TURNS * len(read_table(path).milliseconds)
+    assert reason in log.read_text()
+
+
+def test_rows_measured_by_other_code_are_dropped(stopped, monkeypatch):
+    path, _, _ = stopped
+    monkeypatch.setattr(table, "fingerprint", lambda *_: "other")
+    clock = Clock(monkeypatch)
+    run(**SETTINGS, output=path)
+    assert clock.count == BLOCKS
+
+
+@pytest.mark.parametrize("content", ["", "garbage", '{"device": "x"', "\x00"])
+def test_an_unreadable_side_file_is_dropped(tmp_path, monkeypatch, content):
+    path = tmp_path / "table.csv"
+    path.with_name("table.csv.partial-rows.jsonl").write_text(content)
+    clock = Clock(monkeypatch)
+    run(**SETTINGS, output=path, log=tmp_path / "table.log")
+    assert clock.count == BLOCKS
+    assert "its first line cannot be read" in (tmp_path / "table.log").read_text()
 
 
 def test_missing_file(tmp_path):

@@ -1,14 +1,25 @@
 """The terms of an architecture step on a small supernet, against autograd, and what a step may not touch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from lbt.config import SearchSettings, SpaceSettings
+from lbt.latency.expected import expected_latency
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.losses import supernet_loss, upsample
-from lbt.search.architecture_step import StepContext, StudentStep, combine, norm, student_term, teacher_term
+from lbt.search.architecture_step import (
+    StepContext,
+    StudentStep,
+    combine,
+    latency_term,
+    norm,
+    student_term,
+    teacher_term,
+)
 from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods import load_method
 from lbt.space.architecture import initial_architecture
@@ -52,6 +63,7 @@ def context(tmp_path):
         space=SPACE,
         search=SearchSettings(pseudo_weight=0.5, student_term="raw"),
         table=table,
+        latency_weight=0.01,
         student_step=StudentStep(student, before, 0.2, images[1], (images[2], labels[1]), noise_seed=3),
     )
 
@@ -115,11 +127,41 @@ def test_an_architecture_step_changes_no_weight_buffer_or_gradient(context, meth
 
 
 def test_matched_students_gradient_has_the_teachers_norm(context):
-    matched = StepContext(**{**vars(context), "search": SearchSettings(student_term="matched", latency_weight=0.0)})
+    matched = replace(context, search=SearchSettings(student_term="matched"), latency_weight=0.0)
     teacher, student = teacher_term(matched), student_term(matched)
     total = combine(matched, teacher, student).gradient
     part = {name: total[name] - teacher.gradient[name] for name in total}
     assert norm(part) == pytest.approx(norm(teacher.gradient))
-    raw = StepContext(**{**vars(matched), "search": SearchSettings(student_term="raw", latency_weight=0.0)})
+    raw = replace(matched, search=SearchSettings(student_term="raw"))
     part = {n: g - teacher.gradient[n] for n, g in combine(raw, teacher, student).gradient.items()}
     assert relative(part, student.gradient) < 1e-9
+
+
+def test_latency_gradient_is_balanced_group_by_group(context):
+    """Each group's part is its factor times the gradient of the latency with the other two groups held fixed."""
+    milliseconds = {part: 1 + 0.1 * i % 3 for i, part in enumerate(context.table.milliseconds)}
+    balance = (2.0, 0.5, 3.0)
+    context = replace(
+        context,
+        table=replace(context.table, milliseconds=milliseconds),
+        search=SearchSettings(latency_balance=balance),
+        latency_weight=0.7,
+    )
+    term, expected = latency_term(context), {}
+    for group, factor in zip(("alpha", "beta", "gamma"), balance, strict=True):
+        parts = {n: v if n.startswith(group) else v.detach() for n, v in context.architecture.items()}
+        moved = [name for name in parts if name.startswith(group)]
+        latency = expected_latency(parts, SPACE, context.table)
+        gradients = torch.autograd.grad(latency, [parts[name] for name in moved])
+        expected |= {name: factor * gradient for name, gradient in zip(moved, gradients, strict=True)}
+        assert any(gradient.abs().max() > 0 for gradient in gradients)
+    assert set(expected) == set(term.gradient)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(term.gradient[name], gradient)
+    assert term.value == pytest.approx(float(expected_latency(context.architecture, SPACE, context.table).detach()))
+    teacher = teacher_term(context)
+    total = combine(context, teacher)
+    assert total.record["latency_gradient_norm"] == pytest.approx(norm(expected))
+    assert total.record["latency_ms"] == term.value
+    part = {name: total.gradient[name] - teacher.gradient[name] for name in expected}
+    assert relative(part, {name: 0.7 * gradient for name, gradient in expected.items()}) < 1e-9

@@ -120,6 +120,12 @@ def test_a_stretch_after_a_down_keeps_its_least_probable_skip():
     assert chosen_operators(given, (1, 4), 1) == ["conv", "conv", "zoom_2x", None, "conv", "zoom_2x", None]
 
 
+def test_a_kept_skip_uses_up_its_turn():
+    """As in the release: of the three most probable skips one must stay, and no fourth is pruned instead."""
+    given = rows("skip", "conv", "skip", "skip", "skip")
+    assert chosen_operators(given, (1,), 2) == ["zoom_2x", "conv", "zoom_2x", None, None]
+
+
 def test_a_skip_of_stride_2_gives_way():
     assert chosen_operators(rows("conv", "skip", "conv"), (1,), 1) == ["conv", "zoom_2x", "conv"]
 
@@ -137,6 +143,14 @@ def test_last_cell_has_the_heads_width_even_where_the_end_is_pruned():
     (branch,) = derive_genotype(architecture, space, (8,)).branches
     assert [cell.layer for cell in branch.cells] == [0, 2]
     assert branch.cells[-1].width_twelfths == 10
+
+
+@pytest.mark.parametrize(
+    ("branches", "ends"), [("32", [32]), ("16+32", [32, 16]), ("8+32", [32, 8]), ("best", [32, 16])]
+)
+def test_the_setting_names_the_ends(released, branches, ends):
+    genotype = derive_genotype(released, SpaceSettings(branches=branches))
+    assert [branch.scale for branch in genotype.branches] == ends
 
 
 def test_architecture_of_another_space_is_refused(released):

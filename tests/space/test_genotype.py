@@ -81,6 +81,18 @@ def edited(genotype, edit):
         (lambda v: v["branches"].reverse(), ["branches", "[16, 32]"]),
         (lambda v: v["branches"].clear(), ["branches", "[]"]),
         (lambda v: v.pop("branches"), ["branches"]),
+        (lambda v: v.update(layers=16), ["layers", "16"]),
+        (lambda v: v["branches"][0]["cells"][3].update(scale=8), ["branches[0]", "cells[3]", "scale 8", "1/32"]),
+        (lambda v: v["branches"][0]["cells"][2].update(scale=8, stride=1), ["branches[0]", "cells[2]", "8", "1/16"]),
+        (lambda v: v["branches"][1]["cells"][3].update(stride=2), ["branches[1]", "cells[3]", "from 16 to 32"]),
+        (lambda v: v["branches"][0]["cells"][2].update(layer=0), ["branches[0]", "cells[2]", "layer 0"]),
+        (lambda v: v["branches"][0]["cells"].reverse(), ["branches[0]", "cells[0]", "scale 32", "1/8"]),
+        (lambda v: v["branches"].append(v["branches"][1]), ["branches", "[32, 16, 16]"]),
+        (lambda v: v["branches"][0]["cells"][1].update(operator=3), ["branches[0].cells[1].operator", "3"]),
+        (lambda v: v["branches"][0]["cells"][1].update(stride=3), ["branches[0].cells[1].stride", "3"]),
+        (lambda v: v["branches"][0]["cells"][1].update(scale=64), ["branches[0].cells[1].scale", "64"]),
+        (lambda v: v["branches"][0]["cells"][1].update(width_twelfths=6.5), ["cells[1].width_twelfths", "6.5"]),
+        (lambda v: v["branches"][0].update(cells="conv"), ["branches[0].cells", "'conv'"]),
         # fits no space of these settings
         (lambda v: v["branches"][1]["cells"][3].update(layer=6), ["branches[1].cells[3].layer", "0 to 5"]),
         (lambda v: v["branches"][0]["cells"][0].update(width_twelfths=5), ["branches[0].cells[0].width_twelfths", "5"]),
@@ -98,6 +110,13 @@ def test_bad_files_are_refused_by_place(genotype, edit, words):
 def test_json_of_another_kind_is_refused(value):
     with pytest.raises(LbtError, match=r"genotype\.json"):
         Genotype.from_json(value, SPACE, "genotype.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"branches": [}', b"\xff\xfe"])
+def test_a_file_that_is_not_json_is_named(content, tmp_path):
+    (tmp_path / "genotype.json").write_bytes(content)
+    with pytest.raises(LbtError, match=r"genotype\.json: is not JSON"):
+        read_genotype(tmp_path / "genotype.json", SPACE)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -7,16 +7,10 @@ from lbt.space.architecture import OPERATORS
 from lbt.space.operators import (
     ConvBnRelu,
     FactorizedReduce,
-    MixedOperator,
     Zoom,
     build_operator,
     derived_operator,
 )
-
-
-class Forbidden(nn.Module):
-    def forward(self, *_):
-        raise AssertionError("this operator must not be evaluated")
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -60,24 +54,6 @@ def test_factorized_reduce_looks_at_even_and_odd_pixels():
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     expected = torch.stack([x[0, 0, ::2, ::2], x[0, 0, 1::2, 1::2]])[None]
     torch.testing.assert_close(reduce(x), expected / (1 + 1e-5) ** 0.5)
-
-
-def test_mixed_operator_is_the_weighted_sum():
-    mixed = MixedOperator((8,), (8, 16), stride=2).eval()
-    x, weights = torch.randn(2, 8, 4, 4), torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25])
-    expected = sum(weights[i] * mixed[name](x, 1) for i, name in enumerate(OPERATORS))
-    torch.testing.assert_close(mixed(x, weights, weights.tolist(), 1), expected)
-
-
-def test_operators_of_weight_zero_are_not_evaluated():
-    mixed = MixedOperator((8,), (8,), stride=1).eval()
-    x, weights = torch.randn(1, 8, 4, 4), torch.tensor([0.0, 0.4, 0.0, 0.0, 0.6])
-    expected = mixed(x, weights, weights.tolist(), 0)
-    for i in (0, 2, 3):
-        mixed[OPERATORS[i]] = Forbidden()
-    assert torch.equal(mixed(x, weights, weights.tolist(), 0), expected)
-    with pytest.raises(AssertionError):
-        mixed(x, torch.full((5,), 0.2), [0.2] * 5, 0)
 
 
 def test_a_derived_skip_is_the_identity_where_channels_agree():

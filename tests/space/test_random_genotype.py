@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from lbt.config import SpaceSettings
-from lbt.space.derive import candidate_downs
+from lbt.space.architecture import architecture_shapes
+from lbt.space.derive import BRANCH_SCALES, build_branch, candidate_downs
 from lbt.space.genotype import Genotype
-from lbt.space.random_genotype import random_genotype
+from lbt.space.random_genotype import _columns, _Route, random_genotype, to_genotype
 
 
 def test_draws_follow_the_generator(space):
@@ -15,13 +16,44 @@ def test_draws_follow_the_generator(space):
 
 
 @pytest.mark.parametrize("layers", [4, 7, 8, 16])
-@pytest.mark.parametrize("branches", [1, 2])
+@pytest.mark.parametrize("branches", ["32", "16+32", "best"])
 def test_every_draw_is_a_genotype_of_the_space(layers, branches, generator):
     space = SpaceSettings(layers=layers, branches=branches)
     for _ in range(20):
         genotype = random_genotype(space, generator)
         assert Genotype.from_json(genotype.to_json(), space) == genotype
-        assert len(genotype.branches) == branches
+        assert tuple(b.scale for b in genotype.branches) in BRANCH_SCALES[branches]
+
+
+@pytest.mark.parametrize("min_length", [None, 1, 3, 8])
+@pytest.mark.parametrize("ends", [(32, 16), (32, 8)])
+def test_a_draw_is_what_is_derived_from_an_architecture(ends, min_length, generator):
+    """Each number of a draw, turned into logits of the same choices, gives the same cells."""
+    space = SpaceSettings(layers=8, min_length=min_length)
+    columns = _columns(space)
+    for _ in range(40):
+        row = torch.rand(len(columns), generator=generator, dtype=torch.float64).tolist()
+        logits = {key: torch.zeros(shape) for key, shape in architecture_shapes(space).items()}
+        for (key, place), column in columns.items():
+            if key.startswith("gamma"):
+                logits[key][place, int(row[column] * len(space.width_twelfths))] = 1.0
+                continue
+            best, rest = divmod(row[column] * 5, 1)
+            logits[key][place, int(best)] = 5.0
+            if best == 0:
+                second, rank = divmod(rest * 4, 1)
+                logits[key][place, 0] += rank
+                logits[key][place, 1 + int(second)] = 1.0
+        for end in ends:
+            for downs in candidate_downs(space.layers, end):
+                drawn = to_genotype([_Route(space, downs, columns).cells(row)]).branches[0]
+                assert drawn == build_branch(logits, space, downs)
+
+
+def test_the_two_choices_of_ends_are_drawn_alike(generator):
+    space = SpaceSettings(layers=4, branches="best")
+    drawn = Counter(random_genotype(space, generator).branches[1].scale for _ in range(1000))
+    assert set(drawn) == {16, 8} and chi_square(drawn, 2) < 10.8  # p = 0.001
 
 
 def chi_square(counts: Counter, choices: int) -> float:

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -7,9 +7,10 @@ from torch.func import functional_call, jvp
 
 from lbt.config import SpaceSettings
 from lbt.space.architecture import OPERATORS, architecture_shapes
-from lbt.space.decoder import OUTPUTS
-from lbt.space.derive import path_scales
-from lbt.space.genotype import Branch, Cell, Genotype
+from lbt.space.decoder import OUTPUTS, SupernetDecoder
+from lbt.space.derive import BRANCH_SCALES, build_branch, path_scales
+from lbt.space.genotype import Genotype
+from lbt.space.inherit import inherit_weights
 from lbt.space.network import Network
 from lbt.space.supernet import Supernet
 from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, random_widths, sampled_widths
@@ -51,28 +52,112 @@ def naive_features(net, x, architecture, widths):
                 node[layer + 1, scale] = beta[0] * parts["down"] + beta[1] * parts["keep"]
             else:
                 (node[layer + 1, scale],) = parts.values()
-    return {scale: node[layers, scale] for scale in scales}
+    return {scale: node[layers, scale] for scale in scales}, naive_details(layers, node, weight, factor)
 
 
+def naive_details(layers, node, weight, factor):
+    """Path by path: the feature before each halving, weighed with the product of the path's probabilities."""
+    details = {8: {}, 16: {}, 32: {}}
+    for end in (16, 32):
+        for downs in combinations(range(layers - 1), (16, 32).index(end) + 1):
+            chance, at = torch.ones((), dtype=weight["beta.16"].dtype), path_scales(downs, layers)
+            for layer in range(1, layers):
+                row = layer - {16: 2, 32: 3}.get(at[layer], 0)
+                if at[layer] > 8 and row >= 0:
+                    chance = chance * weight[f"beta.{at[layer]}"][row, int(at[layer - 1] == at[layer])]
+            for layer in downs:
+                x, scale = node[layer, at[layer]], at[layer]
+                used = factor[f"gamma.{scale}"][layer - 1 - (scale == 32)] if layer > 0 else 1
+                part = F.pad(x * used * chance, (0, 0, 0, 0, 0, 16 * scale // 8 - x.shape[1]))
+                details[end][scale] = details[end].get(scale, 0) + part
+    return details
+
+
+def compared(net, x, architecture, widths):
+    """The same scalar of the features, once by the supernet and once by the equations; factors are 1, so that only
+    gradients show the straight-through widths."""
+    for ends, details in (net.features(x, architecture, widths), naive_features(net, x, architecture, widths)):
+        features = [*ends.values(), details[16][8], details[32][8], details[32][16]]
+        # not their squares: behind a BatchNorm these sum to nearly a constant, whose gradient is rounding
+        g = torch.Generator().manual_seed(4)
+        yield sum((f * torch.randn(f.shape, generator=g, dtype=f.dtype)).sum() for f in map(_padded, features))
+
+
+def _padded(feature):
+    """Zero-padded to the most channels that a detail can have, so that both evaluations draw the same weights."""
+    return F.pad(feature, (0, 0, 0, 0, 0, 64 - feature.shape[1]))
+
+
+def random_architecture(space, generator, dtype):
+    shapes = architecture_shapes(space).items()
+    return {key: torch.randn(shape, generator=generator, dtype=dtype).requires_grad_() for key, shape in shapes}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-5)])
 @pytest.mark.parametrize("layers", [4, 6])
-def test_features_follow_the_equations(layers, generator):
+def test_features_follow_the_equations(layers, dtype, tolerance, generator):
     space = SpaceSettings(layers=layers, base_width=2, width_twelfths=(6, 12))
-    net, x = Supernet(space, 3).double().train(), images(dtype=torch.double)
-    architecture = {
-        key: torch.randn(shape, generator=generator, dtype=torch.double)
-        for key, shape in architecture_shapes(space).items()
-    }
-    leaves = {key: value.requires_grad_() for key, value in architecture.items()}
-    for widths in (random_widths(space, generator), sampled_widths(leaves, space, gumbel_noise(space, generator))):
-        gradients = []
-        found, expected = net.features(x, leaves, widths), naive_features(net, x, leaves, widths)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net, x = Supernet(space, 3).to(dtype).train(), images(dtype=dtype, height=128, width=128)
+    architecture = random_architecture(space, generator, dtype)
+
+    def close(a, b):
+        assert (a - b).norm() <= tolerance * b.norm()
+
+    for widths in (
+        random_widths(space, generator),
+        sampled_widths(architecture, space, gumbel_noise(space, generator)),
+    ):
+        found, expected = net.features(x, architecture, widths), naive_features(net, x, architecture, widths)
         for scale in (8, 16, 32):
-            torch.testing.assert_close(found[scale], expected[scale])
-        for features in (found, expected):  # straight-through factors are 1, so only gradients show them
-            total = sum(feature.square().sum() for feature in features.values())
-            gradients.append(torch.autograd.grad(total, list(leaves.values()), allow_unused=True, retain_graph=True))
+            close(found[0][scale], expected[0][scale])
+        for end, scale in ((16, 8), (32, 8), (32, 16)):
+            detail = found[1][end][scale]
+            close(detail, expected[1][end][scale][:, : detail.shape[1]])
+            assert not expected[1][end][scale][:, detail.shape[1] :].any()
+        if dtype == torch.float:  # see test_cell.py: kinks and BatchNorms amplify rounding from cell to cell
+            continue
+        leaves = [*architecture.values(), *net.parameters()]
+        values = compared(net, x, architecture, widths)
+        gradients = [torch.autograd.grad(v, leaves, allow_unused=True, retain_graph=True) for v in values]
+        largest = [max(float(g.abs().max()) for g in part if g is not None) for part in gradients]
+        assert largest[0] == pytest.approx(largest[1], rel=1e-3)
         for a, b in zip(*gradients, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+            assert (a is None or not a.any()) == (b is None or not b.any())
+            if a is not None and b is not None:
+                close(a, b)
+
+
+def test_running_statistics_move_as_in_operators_run_one_by_one(space, generator):
+    nets = [Supernet(space, 3).double().train() for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    architecture = random_architecture(space, generator, torch.double)
+    for _ in range(3):
+        widths, x = random_widths(space, generator), torch.randn(2, 3, 64, 64, generator=generator).double()
+        nets[0].features(x, architecture, widths)
+        naive_features(nets[1], x, architecture, widths)
+    for (name, a), b in zip(nets[0].named_buffers(), nets[1].buffers(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10, msg=name)
+
+
+def test_mixed_second_derivative_is_that_of_the_equations(space, generator):
+    """d2L / dA dT . v by double backward, to 1e-10 in float64."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = Supernet(space, 3).double().train()
+    architecture = random_architecture(space, generator, torch.double)
+    widths = sampled_widths(architecture, space, gumbel_noise(space, generator))
+    parameters = [p for name, p in net.named_parameters() if not name.startswith("decoder")]
+    direction = [torch.randn(p.shape, generator=generator, dtype=torch.double) for p in parameters]
+    results = []
+    for value in compared(net, images(dtype=torch.double, height=64), architecture, widths):
+        first = torch.autograd.grad(value, parameters, create_graph=True, allow_unused=True)
+        inner = sum((g * v).sum() for g, v in zip(first, direction, strict=True) if g is not None)
+        results.append(torch.autograd.grad(inner, list(architecture.values()), retain_graph=True))
+    for key, a, b in zip(architecture, *results, strict=True):
+        assert b.norm() > 0, key
+        assert (a - b).norm() < 1e-10 * b.norm(), key
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (96, 40), (65, 64)])
@@ -91,13 +176,18 @@ def test_an_odd_image_gives_the_logits_of_the_padded_one(supernet, space, archit
     assert all(torch.equal(a, b[..., :7, :9]) for a, b in zip(small, large, strict=True))
 
 
-def test_outputs_depend_on_the_scales_in_their_name(supernet, space, architecture):
-    x = [torch.randn(2, count, 32 // s, 32 // s).requires_grad_() for s, count in ((8, 8), (16, 16), (32, 32))]
-    for name, output in zip(OUTPUTS, supernet.decoder(*[v.repeat(1, 1, 2, 2) for v in x]), strict=True):
-        gradients = torch.autograd.grad(output.square().sum(), x, allow_unused=True, retain_graph=True)
-        used = {s for s, g in zip((8, 16, 32), gradients, strict=True) if g is not None}
-        coarsest = max(int(end) for end in name.split("+"))
-        assert used == {s for s in (8, 16, 32) if s <= coarsest}
+@pytest.mark.parametrize("branches", ["16+32", "8+32", "32", "best"])
+def test_outputs_depend_on_the_branches_in_their_name(space, branches):
+    decoder = SupernetDecoder(space.model_copy(update={"branches": branches}), 3)
+    ends = {s: torch.randn(2, s, 64 // s, 64 // s).requires_grad_() for s in (8, 16, 32)}
+    details = {8: {}, 16: {8: torch.randn(2, 16, 8, 8)}, 32: {8: torch.randn(2, 8, 8, 8), 16: torch.randn(2, 32, 4, 4)}}
+    assert sorted(decoder.outputs) == sorted(OUTPUTS)
+    assert decoder.outputs[0] == ("16+32" if branches == "best" else branches)
+    for name, output in zip(decoder.outputs, decoder(ends, details), strict=True):
+        total = output.square().sum()
+        gradients = torch.autograd.grad(total, list(ends.values()), allow_unused=True, retain_graph=True)
+        used = {str(s) for s, g in zip(ends, gradients, strict=True) if g is not None}
+        assert used == set(name.split("+"))
 
 
 def test_gradient_reaches_every_row_that_has_a_choice(supernet, space, architecture, generator):
@@ -132,68 +222,31 @@ def test_statistics_move_in_training_only(supernet, space, architecture):
     )
 
 
-class TestDerivatives:
-    """Float64, train mode, against central differences; a smooth function stands for ReLU, whose kinks spoil those."""
+def test_forward_mode_in_weights_and_logits(space, architecture, generator):
+    """In float64 and train mode the derivative along a direction is the reverse-mode gradient's inner product."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = Supernet(space, 3).double().train()
+    noise = gumbel_noise(space, generator)
+    x, labels = images(4, 96, 96, torch.double), torch.randint(3, (4, 12, 12), generator=generator)
+    point = {name: p.detach() for name, p in net.named_parameters()}
+    point |= {key: value.double() for key, value in architecture.items()}
 
-    @pytest.fixture
-    def loss(self, space, generator, monkeypatch):
-        monkeypatch.setattr(F, "relu", F.softplus)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            net = Supernet(space, 3).double().train()
-        noise = gumbel_noise(space, generator)
-        x, labels = images(4, 96, 96, torch.double), torch.randint(3, (4, 12, 12), generator=generator)
-        parameters = {name: p.detach() for name, p in net.named_parameters()}
+    def loss(point):
+        a = {key: point[key] for key in architecture}
+        state = {name: value for name, value in point.items() if name not in a}
+        state |= {name: b.clone() for name, b in net.named_buffers()}
+        outputs = functional_call(net, state, (x, a, sampled_widths(a, space, noise)))
+        return sum(F.cross_entropy(o, labels) for o in outputs)
 
-        def loss(parameters, architecture):
-            widths = sampled_widths(architecture, space, noise)
-            buffers = {name: b.clone() for name, b in net.named_buffers()}
-            outputs = functional_call(net, (parameters, buffers), (x, architecture, widths))
-            return sum(F.cross_entropy(o, labels) for o in outputs)
-
-        return loss, parameters
-
-    @staticmethod
-    def direction(values, seed):
-        g = torch.Generator().manual_seed(seed)
-        return {k: torch.randn(v.shape, generator=g, dtype=v.dtype) * v.std() for k, v in values.items()}
-
-    @staticmethod
-    def moved(values, direction, step):
-        return {k: v + step * direction[k] for k, v in values.items()}
-
-    def test_forward_mode_in_weights_and_logits(self, loss, architecture):
-        function, parameters = loss
-        architecture = {k: v.double() for k, v in architecture.items()}
-        towards = self.direction({**parameters, **architecture}, 1)
-        # gamma acts straight-through: the loss itself does not follow it, so only its forward derivative is excluded
-        a_towards = {k: towards[k] * (0 if k.startswith("gamma") else 1) for k in architecture}
-        p_towards = {k: towards[k] for k in parameters}
-        _, found = jvp(function, (parameters, architecture), (p_towards, a_towards))
-        h = 1e-6
-        ends = [function(self.moved(parameters, p_towards, s), self.moved(architecture, a_towards, s)) for s in (h, -h)]
-        assert float(found) == pytest.approx(float(ends[0] - ends[1]) / (2 * h), rel=1e-5)
-
-    def test_double_backward_across_weights_and_logits(self, loss, architecture):
-        """d2L / dA dT . v by double backward equals the central difference of dL/dA along v."""
-        function, parameters = loss
-        architecture = {k: v.double().requires_grad_() for k, v in architecture.items()}
-        v = self.direction(parameters, 2)
-
-        def gradient_in_a(weights):
-            return torch.autograd.grad(function(weights, architecture), list(architecture.values()))
-
-        leaves = {k: p.clone().requires_grad_() for k, p in parameters.items()}
-        first = torch.autograd.grad(
-            function(leaves, architecture), list(leaves.values()), create_graph=True, allow_unused=True
-        )
-        inner = sum((g * v[k]).sum() for k, g in zip(leaves, first, strict=True) if g is not None)
-        found = torch.autograd.grad(inner, list(architecture.values()))
-        h = 1e-5
-        plus, minus = (gradient_in_a(self.moved(parameters, v, s)) for s in (h, -h))
-        for key, value, a, b in zip(architecture, found, plus, minus, strict=True):
-            expected = (a - b) / (2 * h)
-            assert (value - expected).norm() < 1e-4 * expected.norm() + 1e-9, key
+    direction = {k: torch.randn(v.shape, generator=generator, dtype=v.dtype) * v.std() for k, v in point.items()}
+    # gamma acts straight-through: the loss itself does not follow it, so its forward derivative is excluded
+    direction |= {key: torch.zeros_like(point[key]) for key in architecture if key.startswith("gamma")}
+    _, found = jvp(loss, (point,), (direction,))
+    leaves = {k: v.clone().requires_grad_() for k, v in point.items()}
+    gradients = torch.autograd.grad(loss(leaves), list(leaves.values()), allow_unused=True)
+    expected = sum((g * direction[k]).sum() for k, g in zip(leaves, gradients, strict=True) if g is not None)
+    assert float(found) == pytest.approx(float(expected), rel=1e-10)
 
 
 def decide(architecture, downs, layers):
@@ -207,53 +260,52 @@ def decide(architecture, downs, layers):
     return scales
 
 
-@pytest.mark.parametrize("downs", [(1,), (3,), (0, 2), (1, 3), (2, 3)])
-def test_a_decided_supernet_computes_the_derived_branch(supernet, space, architecture, downs):
-    """With one-hot alpha and beta the branch's last feature is that of the network with the same weights."""
+SETTLED = [("32", {32: (1, 2)}), ("16+32", {32: (1, 3), 16: (1,)}), ("16+32", {32: (0, 2), 16: (0,)})]
+SETTLED += [("8+32", {32: (2, 3)}), ("8+32", {32: (0, 1)}), ("8+32", {32: (1, 3)})]
+
+
+@pytest.mark.parametrize(("branches", "paths"), SETTLED)
+def test_a_decided_supernet_computes_the_derived_network(space, generator, branches, paths):
+    """With one-hot alpha and beta the logits are those of the derived network with the supernet's weights."""
+    space = space.model_copy(update={"branches": branches, "layers": 6})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        supernet = Supernet(space, 3)
+    architecture = {key: torch.randn(shape, generator=generator) for key, shape in architecture_shapes(space).items()}
     for key, value in architecture.items():
         if key.startswith("alpha"):
-            value[:, 0] = -1e4  # skips: a derived network has none of stride 1
+            value[:, 0] = -1e4  # skips: a derived network has none
             architecture[key] = 1e4 * F.one_hot(value.argmax(-1), 5).float()
-    scales = decide(architecture, downs, space.layers)
+    for downs in paths.values():
+        decide(architecture, downs, space.layers)
+    genotype = Genotype(
+        tuple(build_branch(architecture, space, paths.get(end, ())) for end in BRANCH_SCALES[branches][0])
+    )
     widths = argmax_widths(architecture, space)
-    cells = []
-    for layer, scale in enumerate(scales):
-        stride = 2 if layer in downs else 1
-        row = architecture[f"alpha.{scale}"][layer - (8, 16, 32).index(scale)]
-        last = layer == space.layers - 1
-        twelfths = 6 if last else space.width_twelfths[widths.index(layer + 1, scale * stride)]
-        cells.append(Cell(layer, scale, OPERATORS[int(row.argmax())], stride, twelfths))
-    network = Network(Genotype((Branch(scales[-1], tuple(cells)),)), space, 3)
-
     supernet.train()
     for seed in range(2):  # statistics that differ from the initial ones
         supernet(images() + seed, architecture, widths)
-    network.stem.load_state_dict(supernet.stem.state_dict())
-    trunk = network.branches[str(scales[-1])]
-    for cell, operator in zip(cells, trunk.operators, strict=True):
-        source = supernet.cells[cell.layer][str(cell.scale)]["down" if cell.stride == 2 else "keep"][cell.operator]
-        width = widths.index(cell.layer + 1, cell.scale * cell.stride)
-        for name, value in operator.state_dict().items():
-            origin = source.state_dict()[name.replace("bn.0", f"bn.{width}")]
-            value.copy_(origin[tuple(slice(n) for n in value.shape)])
-
+    network = Network(genotype, space, 3)
+    inherit_weights(network, supernet)
     supernet.eval(), network.eval()
-    found = supernet.features(images(), architecture, widths)[scales[-1]]
-    expected, _ = network.features(images())[scales[-1]]
+    x = images(2, 50, 100)
+    with torch.no_grad():
+        found, expected = supernet(x, architecture, widths)[0], network.heads(x)[0]
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 0.02
 
 
 def test_edges_of_weight_zero_are_not_evaluated(supernet, space, architecture):
     scales = decide(architecture, (1, 3), space.layers)
     assert scales == [8, 8, 16, 16, 32]
     supernet.eval()
-    expected = supernet.features(images(), architecture, max_widths(space))[32]
+    expected = supernet.features(images(), architecture, max_widths(space))[0][32]
 
     def forbidden(*_):
         raise AssertionError("this edge must not be evaluated")
 
     supernet.cells[3]["32"]["keep"].forward = forbidden  # enters layer 4 at 1/32, which comes from 1/16
-    assert torch.equal(supernet.features(images(), architecture, max_widths(space))[32], expected)
+    assert torch.equal(supernet.features(images(), architecture, max_widths(space))[0][32], expected)
 
 
 def test_state_dict_names_every_operator(supernet):

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 import h5py
@@ -26,9 +27,15 @@ class Clone:
         self.folder = folder
         for name in CLONED:
             source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, folder / name)
+            take = shutil.copytree if source.is_dir() else shutil.copy
+            take(source, folder / name)
         self.settings = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+
+    def copy(self, folder: Path) -> "Clone":
+        """The same files and results, and Snakemake's records of them, in a new folder."""
+        twin = copy(self)
+        twin.folder = shutil.copytree(self.folder, folder)
+        return twin
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(self.settings))
@@ -72,14 +79,22 @@ def test_the_table_has_a_row_per_method_and_the_constant(finished):
     assert "constant (" in result.stdout + result.stderr and "miou.html" in result.stdout + result.stderr
 
 
+ALWAYS, SOMETIMES = (ROOT / "results" / "README.md").read_text().split("## Only with some settings")
+
+
+def artefacts(run: Path, name: str) -> list[Path]:
+    """The files of a run that an artefact's name in the documentation stands for."""
+    pattern = name.replace("search/...", "search/*/seed-*/round-*").replace("search/lbt/...", "search/lbt/*/round-*")
+    return list(run.glob(re.sub(r"<\w+>", "*", pattern)))
+
+
 def test_artefacts_lie_where_the_documentation_says(finished):
     clone, _ = finished
     run = clone.folder / "results" / "tiny"
-    for name in re.findall(r"^\| `([^`]+)`", (ROOT / "results" / "README.md").read_text(), re.MULTILINE):
-        pattern = name.replace("search/...", "search/*/seed-*/round-*").replace(
-            "search/lbt/...", "search/lbt/*/round-*"
-        )
-        assert list(run.glob(re.sub(r"<\w+>", "*", pattern))), name
+    for name in re.findall(r"^\| `([^`]+)`", ALWAYS, re.MULTILINE):
+        assert artefacts(run, name), name
+    for name in re.findall(r"^\| `([^`]+)`", SOMETIMES, re.MULTILINE):
+        assert not artefacts(run, name), name
     with h5py.File(run / "search/lbt/seed-0/round-1/pseudo_labels/shard-001.h5") as shard:
         assert shard["label"].shape == (2, 61, 97)  # every second of five images, at their own size
     assert not list(clone.folder.rglob("*.partial"))
@@ -189,6 +204,57 @@ def test_changed_code_reruns_the_stages_that_import_it(finished, file, old, new,
             assert clone.would_rerun() == expected
     finally:
         path.write_text(text)
+
+
+def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    clone.settings = clone.settings | {"derivation": {"rule": "search", "images": 2}}
+    text = clone.snakemake("--dry-run").stdout
+    assert set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - {"all"} == {"candidates", *DERIVED}
+    scored = set(re.findall(r"output: results/tiny/derive/(\w+)/seed-0/candidates.csv", text))
+    assert scored == {"fasterseg", "lbt"}  # a random network is not chosen by its score
+
+    space = clone.settings["space"] | {"branches": "best"}
+    clone.settings = clone.settings | {"methods": ["fasterseg"], "space": space}
+    result = clone.snakemake("--until", "derive")
+    assert result.returncode == 0, result.stderr[-4000:]
+    folder = clone.folder / "results/tiny/derive/fasterseg/seed-0"
+    rows = read_csv(folder / "candidates.csv")
+    assert [row["branches"] for row in rows] == ["16+32", "8+32"]  # the only paths through four layers
+    best = max(rows, key=lambda row: float(row["objective"]))
+    branches = json.loads((folder / "genotype.json").read_text())["branches"]
+    assert "+".join(str(branch["scale"]) for branch in reversed(branches)) == best["branches"]
+    assert "candidates.csv" in json.loads((folder / "manifest.json").read_text())["inputs"]
+    assert "candidates.csv" in json.loads((folder / "manifest-candidates.json").read_text())["outputs"]
+
+
+def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    search = clone.settings["search"] | {"cosearch": True, "fps": [1.0, 1.0e6], "random_match": "window"}
+    retrain = clone.settings["retrain"] | {"initial": "supernet"}
+    clone.settings = clone.settings | {"methods": ["fasterseg", "random"], "search": search, "retrain": retrain}
+    result = clone.snakemake("--until", "retrain")
+    assert result.returncode == 0, result.stderr[-4000:]
+    assert "rule warmup" not in result.stdout + result.stderr
+
+    run = clone.folder / "results" / "tiny"
+    names = re.findall(r"^\| `([^`]+)` \| `search\.cosearch`", SOMETIMES, re.MULTILINE)
+    assert names and all(len(artefacts(run, name)) == len(clone.settings["methods"]) for name in names)
+    for method in clone.settings["methods"]:
+        round_ = run / "search" / method / "seed-0" / "round-1"
+        assert {"guide_loss", "latency_weight", "fps"} <= set(read_csv(round_ / "metrics.csv")[0])
+        genotype = json.loads((run / "derive" / method / "seed-0" / "guide.json").read_text())
+        for branch in genotype["branches"]:
+            assert [cell["width_twelfths"] for cell in branch["cells"]] == [12, 12, 12, 8]  # 4 layers
+        folder = run / "retrain" / method / "seed-0"
+        supernet, taught = f"../../../search/{method}/seed-0/round-1/checkpoint.pt", {"distillation_loss"}
+        columns = {name: set(read_csv(folder / name)[0]) for name in ("metrics.csv", "guide-metrics.csv")}
+        assert columns["metrics.csv"] - columns["guide-metrics.csv"] == taught
+        read = {
+            name: json.loads((folder / f"{name}.json").read_text())["inputs"] for name in ("manifest", "manifest-guide")
+        }
+        assert supernet in read["manifest"] and supernet in read["manifest-guide"]
+        assert "guide.pt" in read["manifest"] and "guide.pt" not in read["manifest-guide"]
 
 
 def test_bad_settings_stop_before_any_job(finished):

@@ -27,6 +27,7 @@ RUN = f"results/{SETTINGS.run}"
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 TEACHING = {"lbt"}
+COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
 
 
 wildcard_constraints:
@@ -95,12 +96,35 @@ def last_round(file):
     return f"{folder}/{file}"
 
 
+def initial_supernet():
+    """The checkpoint whose weights a retrained network inherits, if it inherits any."""
+    return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
+
+
+def retrained_guide():
+    """The network that is distilled into the searched one, if there is a co-search."""
+    guide = f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt"
+    return guide if SETTINGS.search.cosearch else []
+
+
+def given(**files):
+    """The optional files that a job has, as words for the command line; one that it lacks is an empty list."""
+    return " ".join(f"{key}={file}" for key, file in files.items() if file)
+
+
 def matched_genotype(wildcards):
     """Random architectures are drawn at the latency of a searched one of the same seed."""
     match = SETTINGS.search.random_match
-    if wildcards.method != "random" or match == "none":
+    if wildcards.method != "random" or match in ("none", "window"):
         return []
     return f"{RUN}/derive/{match}/seed-{wildcards.seed}/genotype.json"
+
+
+def compared_candidates(wildcards):
+    """Scores of the networks that may be derived; a random one is not chosen by its score."""
+    if wildcards.method == "random" or not COMPARES:
+        return []
+    return rules.candidates.output.table.format(**wildcards)
 
 
 def of_all_networks(pattern):

@@ -1,9 +1,37 @@
 # The discrete network of a search, and its measured latency.
+if COMPARES:
+
+    rule candidates:
+        input:
+            split=rules.split.output.split,
+            table=rules.latency.output.table,
+            checkpoint=last_round("checkpoint.pt"),
+            architecture=last_round("architecture.json"),
+        output:
+            table=f"{RUN}/derive/{{method}}/seed-{{seed}}/candidates.csv",
+            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-candidates.json",
+        log:
+            f"{RUN}/logs/candidates-{{method}}-seed-{{seed}}.log",
+        conda:
+            "../../environment.yml"
+        threads: THREADS
+        resources:
+            untracked=untracked_of("candidates"),
+        params:
+            settings=settings_of("candidates"),
+            code=code_of("candidates"),
+        shell:
+            call("candidates")
+            + "--manifest {output.manifest} --inputs split={input.split} table={input.table} "
+            "checkpoint={input.checkpoint} architecture={input.architecture} --outputs output={output.table}"
+
+
 rule derive:
     input:
         architecture=last_round("architecture.json"),
         table=rules.latency.output.table,
         match=matched_genotype,
+        candidates=compared_candidates,
     output:
         genotype=f"{RUN}/derive/{{method}}/seed-{{seed}}/genotype.json",
         manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest.json",
@@ -16,11 +44,13 @@ rule derive:
     params:
         settings=settings_of("derive"),
         code=code_of("derive"),
-        match=lambda wildcards, input: f"match={input.match}" if input.match else "",
+        optional=lambda wildcards, input: given(
+            match=input.match, candidates=input.candidates
+        ),
     shell:
         call("derive")
         + "--manifest {output.manifest} --inputs architecture={input.architecture} table={input.table} "
-        "{params.match} --outputs output={output.genotype}"
+        "{params.optional} --outputs output={output.genotype}"
 
 
 # It takes all cores, so that no other job disturbs the clock.

@@ -32,6 +32,7 @@ rule round:
         checkpoint=f"{SEARCH}/checkpoint.pt",
         architecture=f"{SEARCH}/architecture.json",
         metrics=f"{SEARCH}/metrics.csv",
+        guide=f"{SEARCH}/guide.json" if SETTINGS.search.cosearch else [],
         manifest=f"{SEARCH}/manifest.json",
     log:
         f"{RUN}/logs/search-{{method}}-seed-{{seed}}-round-{{round}}.log",
@@ -43,7 +44,9 @@ rule round:
     params:
         settings=settings_of("round"),
         code=code_of("round"),
+        guide=lambda wildcards, output: given(guide=output.guide),
     shell:
         call("round") + "--manifest {output.manifest} --several shards {input.shards} "
         "--inputs split={input.split} table={input.table} previous={input.previous} "
-        "--outputs checkpoint={output.checkpoint} architecture={output.architecture} metrics={output.metrics}"
+        "--outputs checkpoint={output.checkpoint} architecture={output.architecture} metrics={output.metrics} "
+        "{params.guide}"

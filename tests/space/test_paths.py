@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 import torch
 
-from lbt.latency.paths import edge_probabilities
+from lbt.space.paths import edge_probabilities
 
 LAYERS = 6
 NODES = [(layer, 16) for layer in range(2, LAYERS)] + [(layer, 32) for layer in range(3, LAYERS)]

@@ -1,0 +1,189 @@
+"""Scores of the networks that may be derived, on images that moved the architecture and never on held-out ones.
+
+The supernet lends each network its weights, so a score costs a pass over teacher_val instead of a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lbt.artifacts import read_json
+from lbt.candidate_table import describe_candidates
+from lbt.compute import prepare_device
+from lbt.config import (
+    AugmentationSettings,
+    ComputeSettings,
+    DataSettings,
+    DerivationSettings,
+    EvaluationSettings,
+    SearchSettings,
+    SpaceSettings,
+)
+from lbt.data.classes import ClassTable, class_table
+from lbt.data.dataset import Items, SegmentationDataset, evaluation_batches, training_loader
+from lbt.data.splits import read_split
+from lbt.errors import LbtError
+from lbt.evaluation.scores import count_confusion, scores
+from lbt.latency.table import read_table
+from lbt.latency.window import check_window
+from lbt.metrics import write_metrics
+from lbt.progress import Progress
+from lbt.search.state import load_supernet
+from lbt.seeding import derive_seed
+from lbt.space.architecture import architecture_from_json
+from lbt.space.calibration import recalibrate
+from lbt.space.candidates import list_candidates
+from lbt.space.genotype import Genotype
+from lbt.space.inherit import inherit_weights
+from lbt.space.network import Network
+from lbt.space.supernet import Supernet
+
+HELD_IMAGES = 128
+"""Decoded images in memory at once: 1.1 GB of bytes at 1024 x 2048 pixels."""
+
+LATENCY_EXPONENT = -0.07
+"""Of the milliseconds in the release's objective of two choices of branches (search/darts_utils.py)."""
+
+
+def run(
+    *,
+    seed: int,
+    method: str,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    space: SpaceSettings,
+    search: SearchSettings,
+    derivation: DerivationSettings,
+    evaluation: EvaluationSettings,
+    compute: ComputeSettings,
+    split: Path,
+    table: Path,
+    checkpoint: Path,
+    architecture: Path,
+    output: Path,
+    log: Path | None = None,
+) -> None:
+    """Write the candidates of an architecture as CSV, with the scores of those that may be derived.
+
+    Args:
+        architecture: the logits after the last round; they tell which candidates there are.
+        checkpoint: of the same round; its supernet lends the weights.
+
+    Raises:
+        LbtError: no candidate is inside the window, or the images have no labelled pixel.
+    """
+    device, classes, latency_table = prepare_device(compute), class_table(data), read_table(table)
+    setting, window = "search.fps", search.fps
+    if derivation.rule == "search":
+        if derivation.fps is not None:
+            setting, window = "derivation.fps", derivation.fps
+        if window is not None:
+            check_window(window, space, latency_table, setting)
+    logits = architecture_from_json(read_json(architecture), space, str(architecture))
+    candidates = list_candidates(logits, space, derivation.rule)
+    rows = describe_candidates(candidates, space, latency_table, window)
+    chosen = list(range(len(rows)))
+    if derivation.rule == "search":
+        chosen = [place for place in chosen if rows[place]["inside_window"] == "true"][: derivation.paths]
+        if not chosen:
+            reached = [row["predicted_fps"] for row in rows]
+            raise LbtError(
+                f"{setting}: none of the {len(rows)} networks that may be derived from {architecture} runs at "
+                f"{window[0]:g} to {window[1]:g} FPS; they reach {min(reached):.4g} to {max(reached):.4g} FPS by "
+                f"{table}. Change {setting}, or search more rounds with `search.fps` set, which leads the search there."
+            )
+
+    supernet, _, _ = load_supernet(checkpoint, classes.names, space, device)
+    train = SegmentationDataset(read_split(split, "teacher_train"), data.root, classes)
+    calibration = training_loader(
+        train,
+        data=data,
+        augmentation=augmentation,
+        crop=augmentation.crop,
+        # The coarsest feature of one small crop is a single pixel, which has no variance.
+        batch_size=min(max(evaluation.batch_size, 2), len(train)),
+        seed=derive_seed(seed, "candidates"),
+        steps=evaluation.calibration_batches,
+        workers=compute.workers,
+    )
+    samples = read_split(split, "teacher_val")
+    count = min(derivation.images or len(samples), len(samples))
+    confusions = count_confusions(
+        [candidates[place].genotype for place in chosen],
+        supernet,
+        classes,
+        [images.to(device) for images, _ in calibration],
+        SegmentationDataset([samples[i * len(samples) // count] for i in range(count)], data.root, classes),
+        evaluation.batch_size,
+        data,
+        device,
+        name=f"candidates {method} seed-{seed}",
+        log=log,
+    )
+    for place, confusion in zip(chosen, confusions, strict=True):
+        if not confusion.any():
+            raise LbtError(f"derivation.images: the {count} images of {split} have no labelled pixel. Take more.")
+        row, miou = rows[place], scores(confusion, classes)["miou"]
+        factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
+        row |= {"miou": miou, "objective": miou * factor}
+    write_metrics(output, rows)
+
+
+def count_confusions(
+    genotypes: Sequence[Genotype],
+    supernet: Supernet,
+    classes: ClassTable,
+    calibration: Sequence[Tensor],
+    dataset: Items,
+    batch_size: int,
+    data: DataSettings,
+    device: torch.device,
+    *,
+    name: str,
+    log: Path | None = None,
+) -> list[Tensor]:
+    """The confusion of each network with the supernet's weights, over all images.
+
+    Images are decoded once and kept, `HELD_IMAGES` at a time, because decoding costs as much as a fast network. The
+    networks are made again for each such part instead: hundreds of them do not fit into memory either.
+
+    Args:
+        genotypes: the networks.
+        supernet: lends its weights; unchanged.
+        classes: C of them.
+        calibration: batches (B, 3, h, w) on `device` for the BatchNorm statistics.
+        dataset: images with labels.
+        batch_size: images per forward pass.
+        data: mean and standard deviation of the images.
+        device: of `supernet`.
+        name: shown by the progress line, which counts networks.
+        log: file for plain progress lines.
+
+    Returns:
+        Counts (C, C) int64 per network, as of `lbt.evaluation.scores.count_confusion`.
+    """
+    starts = range(0, len(dataset), HELD_IMAGES)
+    totals = [torch.zeros(len(classes.names), len(classes.names), dtype=torch.int64) for _ in genotypes]
+    with Progress(name, len(genotypes) * len(starts), log) as progress:
+        for start in starts:
+            held = [dataset[index] for index in range(start, min(start + HELD_IMAGES, len(dataset)))]
+            for total, genotype in zip(totals, genotypes, strict=True):
+                network = calibrated_network(genotype, supernet, classes, calibration, device)
+                batches = evaluation_batches(held, batch_size, data)
+                total += count_confusion(network, batches, len(classes.names), device)
+                progress.advance(miou=scores(total, classes)["miou"])
+    return totals
+
+
+def calibrated_network(
+    genotype: Genotype, supernet: Supernet, classes: ClassTable, calibration: Sequence[Tensor], device: torch.device
+) -> Network:
+    """The network with the supernet's weights and BatchNorm statistics of its own, in evaluation mode on `device`."""
+    network = Network(genotype, supernet.space, len(classes.names)).to(device).eval()
+    inherit_weights(network, supernet)
+    recalibrate(network, calibration, network)
+    return network

@@ -1,0 +1,75 @@
+"""The batches of a round: every stream goes on where it stood after the last round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lbt.config import AugmentationSettings, DataSettings, StudentSettings
+from lbt.data.classes import ClassTable
+from lbt.data.dataset import Items, SegmentationDataset, training_loader
+from lbt.data.splits import read_split
+from lbt.search.pseudo_labeled import PseudoLabeledDataset
+from lbt.search.pseudo_labels import PseudoLabels
+from lbt.seeding import derive_seed
+
+Batches = Iterator[tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class RoundStreams:
+    """What all streams of a round have in common.
+
+    Attributes:
+        seed: seed of the search; each stream has one of its own derived from it and from the stream's name.
+        round: the round, from 1.
+        split: table of the images' roles.
+        classes, data, augmentation: as in `lbt.data.dataset.training_loader`.
+        device: where the batches are put.
+        workers: loader processes per stream.
+    """
+
+    seed: int
+    round: int
+    split: Path
+    classes: ClassTable
+    data: DataSettings
+    augmentation: AugmentationSettings
+    device: torch.device
+    workers: int
+
+    def labelled(
+        self, name: str, role: str, steps: int, batch_size: int, crop: tuple[int, int] | None = None
+    ) -> Batches:
+        """`steps` batches of images (B, 3, h, w) and labels (B, h, w) of a role, cropped as the augmentation says."""
+        dataset = SegmentationDataset(read_split(self.split, role), self.data.root, self.classes)
+        return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
+
+    def lessons(self, steps: int, student: StudentSettings, labels: PseudoLabels) -> Iterator[tuple]:
+        """`steps` triples of the student's batches: labelled, with the teacher's labels, for validation."""
+        size, crop = student.batch_size, student.crop
+        unlabeled = PseudoLabeledDataset(read_split(self.split, "unlabeled"), self.data.root, labels)
+        return zip(
+            self.labelled("student_train", "student_train", steps, size, crop),
+            self._stream("unlabeled", unlabeled, steps, size, crop),
+            self.labelled("student_val", "student_val", steps, size, crop),
+            strict=True,
+        )
+
+    def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Batches:
+        loader = training_loader(
+            dataset,
+            data=self.data,
+            augmentation=self.augmentation,
+            crop=crop,
+            batch_size=batch_size,
+            seed=derive_seed(self.seed, name),
+            steps=steps,
+            start=(self.round - 1) * steps,
+            workers=self.workers,
+        )
+        return (tuple(tensor.to(self.device) for tensor in batch) for batch in loader)

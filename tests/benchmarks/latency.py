@@ -1,0 +1,135 @@
+"""How well the latency table predicts derived networks: random ones, predicted beside measured.
+
+The table is measured once for each setting and kept; a stopped measurement goes on where it stopped. The networks take
+turns, so that a change of the clock rate meets all of them. Nothing else should run on the machine.
+
+    python tests/benchmarks/latency.py [--layers 16 --base-width 12 --height 256 --width 512 --csv FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lbt.compute import prepare_device
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.data.classes import class_table
+from lbt.latency import table as table_stage
+from lbt.latency.expected import genotype_latency
+from lbt.latency.parts import genotype_parts
+from lbt.latency.table import LatencyTable, current_key, read_table
+from lbt.latency.timing import time_passes
+from lbt.metrics import write_metrics
+from lbt.progress import Progress
+from lbt.space.genotype import Genotype
+from lbt.space.network import Network
+from lbt.space.random_genotype import random_genotype
+
+RUNS = 3
+
+
+def measured_table(
+    folder: Path, space: SpaceSettings, data: DataSettings, latency: LatencySettings, compute: ComputeSettings
+) -> LatencyTable:
+    """The table of these settings, measured unless it lies in the folder."""
+    size = "x".join(map(str, latency.input_size))
+    name = f"L{space.layers}-F{space.base_width}-{size}-{compute.threads}-threads-{latency.min_run_seconds:g}-s.csv"
+    path, device = folder / name, prepare_device(compute)
+    if not path.exists():
+        table_stage.run(space=space, data=data, latency=latency, compute=compute, output=path)
+    table = read_table(path)
+    table.check_key(current_key(latency, compute, device, class_table(data).num_classes))
+    return table
+
+
+def measured_networks(
+    genotypes: list[Genotype],
+    space: SpaceSettings,
+    classes: int,
+    size: tuple[int, int],
+    device: torch.device,
+    turns: int,
+) -> np.ndarray:
+    """(networks, passes) milliseconds of single forward passes; the networks take turns."""
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
+    networks = [Network(genotype, space, classes).to(device).eval() for genotype in genotypes]
+    times: list[list[float]] = [[] for _ in networks]
+    with Progress("networks", turns * len(networks)) as progress:
+        for _ in range(turns):
+            for network, found in zip(networks, times, strict=True):
+                found += time_passes(network, (images,), runs=RUNS)
+                progress.advance(ms=found[-1])
+    return np.array(times)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's, for values without ties."""
+    return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layers", type=int, default=16)
+    parser.add_argument("--base-width", type=int, default=12)
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--networks", type=int, default=20)
+    parser.add_argument("--turns", type=int, default=10, help=f"of the networks, with {RUNS} timed passes each")
+    parser.add_argument("--seconds", type=float, default=0.2, help="for one entry of the table")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--folder", type=Path, default=Path("results/latency-study"), help="where tables are kept")
+    parser.add_argument("--csv", type=Path, help="file for the rows that are printed")
+    options = parser.parse_args()
+
+    space = SpaceSettings(layers=options.layers, base_width=options.base_width)
+    size, data = (options.height, options.width), DataSettings()
+    latency = LatencySettings(input_size=size, min_run_seconds=options.seconds)
+    compute = ComputeSettings(device=options.device, threads=options.threads)
+    table = measured_table(options.folder, space, data, latency, compute)
+    generator, classes = torch.Generator().manual_seed(0), table.key.classes
+    genotypes = [random_genotype(space, generator) for _ in range(options.networks)]
+    times = measured_networks(genotypes, space, classes, size, prepare_device(compute), options.turns)
+
+    predicted = np.array([genotype_latency(genotype, space, table) for genotype in genotypes])
+    parts = [genotype_parts(genotype, space, classes) for genotype in genotypes]
+    cells = np.array([sum(part.part == "cell" for part in found) for found in parts])
+    measured, low, high = np.percentile(times, (50, 25, 75), axis=1)
+    overhead = float(cells @ (measured - predicted) / (cells @ cells))
+    factor = float(predicted @ measured / (predicted @ predicted))
+
+    rows = [
+        {
+            "network": index,
+            "cells": int(cells[index]),
+            "predicted_ms": round(float(predicted[index]), 4),
+            "measured_ms": round(float(measured[index]), 4),
+            "iqr_ms": round(float(high[index] - low[index]), 4),
+            "predicted_over_measured": round(float(predicted[index] / measured[index]), 4),
+        }
+        for index in np.argsort(measured)
+    ]
+    print(f"{table.key.device}, {table.key.software}, {options.threads} threads, {options.height}x{options.width}")
+    print(f"L={space.layers} F={space.base_width}, {len(table.milliseconds)} entries of {options.seconds:g} s each")
+    print("  ".join(rows[0]))
+    for row in rows:
+        print("  ".join(f"{value:>{len(key)}}" for key, value in row.items()))
+    print(f"Spearman rank correlation: {rank_correlation(predicted, measured):.3f}")
+    turns = np.median(times.reshape(len(genotypes), options.turns, RUNS), axis=2) / measured[:, None]
+    print(f"clock: turns ran at {turns.mean(0).min():.3f} to {turns.mean(0).max():.3f} of the median time")
+    for name, corrected in (
+        ("as predicted", predicted),
+        (f"plus {overhead:.4f} ms per cell (fitted)", predicted + overhead * cells),
+        (f"times {factor:.4f} (fitted)", predicted * factor),
+    ):
+        errors = np.abs(corrected / measured - 1)
+        print(f"{name}: median absolute error {np.median(errors):.2%}, largest {errors.max():.2%}")
+    if options.csv is not None:
+        write_metrics(options.csv, rows)
+
+
+if __name__ == "__main__":
+    main()

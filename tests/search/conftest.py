@@ -1,0 +1,47 @@
+"""A round of the tiny run, with any settings of the search."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lbt.search import round as rounds
+
+
+@pytest.fixture
+def play(tiny, tmp_path) -> Callable[..., Path]:
+    """Run a round into a folder of its own; further keywords are settings of the search."""
+
+    def run(
+        folder: str,
+        *,
+        method: str = "fasterseg",
+        round: int = 1,
+        previous: Path | None = None,
+        table: Path | None = None,
+        **search,
+    ) -> Path:
+        chosen = tiny.settings.search.model_copy(update={"epochs": 0.5, **search})
+        place = tmp_path / folder
+        rounds.run(
+            seed=0,
+            method=method,
+            round=round,
+            data=tiny.settings.data,
+            augmentation=tiny.settings.augmentation,
+            space=tiny.settings.space,
+            search=chosen,
+            evaluation=tiny.settings.evaluation,
+            compute=tiny.settings.compute,
+            split=tiny.split,
+            table=table or tiny.table,
+            previous=previous or tiny.warmup,
+            checkpoint=place / "checkpoint.pt",
+            architecture=place / "architecture.json",
+            metrics=place / "metrics.csv",
+            guide=place / "guide.json" if chosen.cosearch else None,
+            log=place / "log.txt",
+        )
+        return place
+
+    return run

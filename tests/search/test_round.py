@@ -1,0 +1,145 @@
+"""A whole round: what it writes with and without a guide, how it goes on, how it steers the latency's weight."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from lbt.checkpoint import load_checkpoint
+from lbt.errors import LbtError
+from lbt.latency.expected import genotype_latency
+from lbt.latency.table import read_table
+from lbt.latency.window import steer
+from lbt.metrics import write_metrics
+from lbt.search.state import KIND
+from lbt.space.architecture import architecture_from_json, architecture_shapes
+from lbt.space.derive import derive_genotype
+
+KEPT = {"schema_version", "kind", "identity", "supernet", "architecture", "latency_weight"}
+KEPT |= {"teacher_optimizer", "architecture_optimizer"}
+GUIDE_COLUMNS = {"guide_loss", "guide_val_loss", "guide_gradient_norm", "skipped_guide"}
+GUIDE_COLUMNS |= {"guide_entropy_alpha", "guide_entropy_beta"}
+
+
+def rows_of(place):
+    with open(place / "metrics.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def content_of(place):
+    return load_checkpoint(place / "checkpoint.pt", kind=KIND)
+
+
+def guide_of(place, tiny):
+    return architecture_from_json(json.loads((place / "guide.json").read_text()), tiny.settings.space)
+
+
+def test_without_a_co_search_nothing_of_a_guide_is_written(play):
+    place = play("plain")
+    assert set(content_of(place)) == KEPT
+    assert not GUIDE_COLUMNS & set(rows_of(place)[0])
+    assert {file.name for file in place.iterdir()} == {"checkpoint.pt", "architecture.json", "metrics.csv", "log.txt"}
+
+
+def test_a_co_search_repeats_bit_by_bit(play):
+    places = [play(name, cosearch=True, epochs=1.0) for name in ("first", "second")]
+    for name in ("checkpoint.pt", "architecture.json", "guide.json", "metrics.csv"):
+        assert len({(place / name).read_bytes() for place in places}) == 1, name
+
+
+def test_a_co_search_records_its_guide_and_goes_on_with_it(play, tiny):
+    first = play("round-1", cosearch=True)
+    content, rows = content_of(first), rows_of(first)
+    assert set(content) == KEPT | {"guide", "guide_optimizer"}
+    assert set(rows[0]) >= GUIDE_COLUMNS and all(row[name] for row in rows for name in GUIDE_COLUMNS)
+    assert {key: tuple(value.shape) for key, value in content["guide"].items()} == architecture_shapes(
+        tiny.settings.space
+    )
+    assert all(torch.equal(content["guide"][key], value) for key, value in guide_of(first, tiny).items())
+    second = content_of(play("round-2", round=2, previous=first / "checkpoint.pt", cosearch=True))
+    for key, value in content["guide"].items():
+        moved = not torch.equal(second["guide"][key], value)
+        assert moved == (not key.startswith("gamma")), key
+    steps = [state["step"] for state in second["guide_optimizer"]["state"].values()]
+    assert {int(step) for step in steps} == {2 * len(rows)}
+
+
+def test_a_round_that_finds_no_guide_to_go_on_with_is_refused(play):
+    first = play("round-1")
+    with pytest.raises(LbtError, match=r"round-1/checkpoint\.pt: holds no guide, .* search\.cosearch .* search again"):
+        play("round-2", round=2, previous=first / "checkpoint.pt", cosearch=True)
+
+
+def test_the_control_has_a_guide_that_never_moves(play, tiny):
+    first = play("round-1", method="random", cosearch=True)
+    rows = rows_of(first)
+    assert all(row["guide_loss"] and not row["guide_val_loss"] and not row["fps"] for row in rows)
+    assert len({row["guide_entropy_alpha"] for row in rows}) == 1
+    second = play("round-2", method="random", round=2, previous=first / "checkpoint.pt", cosearch=True)
+    assert (first / "guide.json").read_bytes() == (second / "guide.json").read_bytes()
+    assert set(rows[0]) == set(rows_of(second)[0])
+
+
+def test_the_output_for_the_guide_belongs_to_a_co_search(play, monkeypatch):
+    from lbt.search import round as rounds
+
+    run = rounds.run
+    monkeypatch.setattr(rounds, "run", lambda **arguments: run(**arguments | {"guide": None}))
+    with pytest.raises(LbtError, match=r"search\.cosearch is true, but .* guide = None"):
+        play("round-1", cosearch=True)
+
+
+def test_rows_hold_the_weight_and_the_frames_per_second_of_the_derived_network(play, tiny):
+    place = play("plain", latency_weight=0.25)
+    rows = rows_of(place)
+    assert {row["latency_weight"] for row in rows} == {"0.25"}
+    space, table = tiny.settings.space, read_table(tiny.table)
+    architecture = architecture_from_json(json.loads((place / "architecture.json").read_text()), space)
+    expected = 1000 / genotype_latency(derive_genotype(architecture, space), space, table)
+    assert float(rows[-1]["fps"]) == pytest.approx(expected)
+
+
+def test_the_next_round_has_the_steered_weight(play):
+    fps = float(rows_of(play("plain"))[-1]["fps"])
+    window = (1.05 * fps, 1.1 * fps)  # faster is wanted
+    first = play("round-1", fps=window)
+    assert {row["latency_weight"] for row in rows_of(first)} == {"0.01"}
+    steered = content_of(first)["latency_weight"]
+    assert steered == steer(0.01, fps, window) > 0.01
+    assert f"latency_weight 0.01 -> {steered:g}" in (first / "log.txt").read_text()
+    second = play("round-2", round=2, previous=first / "checkpoint.pt", fps=window)
+    assert {float(row["latency_weight"]) for row in rows_of(second)} == {steered}
+    # without a window the weight is that of the settings, whatever an earlier round steered to
+    third = play("round-2-constant", round=2, previous=first / "checkpoint.pt")
+    assert {row["latency_weight"] for row in rows_of(third)} == {"0.01"}
+
+
+def test_the_control_is_not_steered(play):
+    fps = float(rows_of(play("plain"))[-1]["fps"])
+    place = play("round-1", method="random", fps=(1.05 * fps, 1.1 * fps))
+    assert content_of(place)["latency_weight"] == 0.01
+
+
+def test_a_window_that_no_network_reaches_stops_the_round_before_it_starts(play, tmp_path):
+    with pytest.raises(LbtError, match=r"search\.fps"):
+        play("round-1", fps=(1.0e6, 2.0e6))
+    assert not (tmp_path / "round-1" / "checkpoint.pt").exists()
+
+
+def test_a_steered_round_needs_the_weight_of_the_last_one(play):
+    first = play("round-1") / "checkpoint.pt"
+    content = torch.load(first, weights_only=True)
+    del content["latency_weight"]
+    torch.save(content, first)
+    with pytest.raises(LbtError, match=r"holds no latency_weight, .* search\.fps"):
+        play("round-2", round=2, previous=first, fps=(1.0, 1.0e6))
+
+
+def test_a_table_for_other_classes_is_refused(play, tiny, tmp_path):
+    with open(tiny.table, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    table = tmp_path / "table.csv"
+    write_metrics(table, [row | {"classes": 19} for row in rows])
+    with pytest.raises(LbtError, match="measured for 19 classes, the data have 6"):
+        play("round-1", table=table)
