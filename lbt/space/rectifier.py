@@ -24,18 +24,19 @@ class _Rectified(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
         mask = output[1]
         ctx.mark_non_differentiable(mask)
+        ctx.set_materialize_grads(False)  # no zeros for the mask, which has no gradient
         ctx.save_for_backward(mask)
         ctx.save_for_forward(mask)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor | None, _: None) -> Tensor | None:
         (mask,) = ctx.saved_tensors
-        return gradient * mask
+        return None if gradient is None else gradient * mask
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor) -> tuple[Tensor, None]:
+    def jvp(ctx: Any, tangent: Tensor | None) -> tuple[Tensor | None, None]:
         (mask,) = ctx.saved_tensors
-        return tangent * mask, None
+        return None if tangent is None else tangent * mask, None
 
 
 def rectified(x: Tensor) -> Tensor:

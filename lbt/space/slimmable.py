@@ -95,15 +95,15 @@ def joint_batch_norm(
     weight = _joined([norm.weight if s is None else norm.weight * s for norm, s in zip(norms, scales, strict=True)])
     bias = _joined([norm.bias if s is None else norm.bias * s for norm, s in zip(norms, scales, strict=True)])
     if first.training:
-        mean, variance = (torch.zeros_like(x[0, :, 0, 0]) for _ in range(2))
+        mean, variance = x.new_zeros(2, x.shape[1]).unbind()
         # With a momentum of 1 they become the batch's own.
         x = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=first.eps)
-        pairs = zip(norms, mean.split(counts), variance.split(counts), strict=True)
+        pairs = zip(norms, _split(mean, counts), _split(variance, counts), strict=True)
         updates += [StatisticsUpdate(*pair) for pair in pairs]
     else:
         mean, variance = (_joined([getattr(norm, f"running_{name}") for norm in norms]) for name in ("mean", "var"))
         x = F.batch_norm(x, mean, variance, weight, bias, eps=first.eps)
-    return x.split(counts, dim=1)
+    return _split(x, counts, dim=1)
 
 
 @torch.no_grad()
@@ -124,3 +124,7 @@ def update_statistics(updates: Sequence[StatisticsUpdate]) -> None:
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
+
+
+def _split(x: Tensor, counts: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    return x.split(list(counts), dim) if len(counts) > 1 else (x,)

@@ -34,7 +34,20 @@ from lbt.space.decoder import OUTPUTS
 from lbt.space.supernet import MEMORY_FORMATS, Supernet, edges_from
 from lbt.space.widths import gumbel_noise, sampled_widths
 
-VIEWS = ("view", "slice", "select", "split", "expand", "detach", "alias", "permute", "t", "unbind", "transpose")
+VIEWS = (
+    "view",
+    "as_strided",
+    "slice",
+    "select",
+    "split",
+    "expand",
+    "detach",
+    "alias",
+    "permute",
+    "t",
+    "unbind",
+    "transpose",
+)
 
 
 class PlainSupernet(Supernet):
