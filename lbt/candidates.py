@@ -77,6 +77,7 @@ def run(
         LbtError: no candidate is inside the window, or the images have no labelled pixel.
     """
     device, classes, latency_table = prepare_device(compute), class_table(data), read_table(table)
+    latency_table.check_classes(len(classes.names))
     setting, window = "search.fps", search.fps
     if derivation.rule == "search":
         if derivation.fps is not None:

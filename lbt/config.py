@@ -207,7 +207,7 @@ class LatencySettings(Section):
     backend: Literal["eager"] = Field("eager", description="How the network is run when it is timed.")
     precision: Literal["float32"] = Field("float32", description="Number format of the timed network.")
     min_run_seconds: Positive = Field(
-        0.02, description="Least time in seconds for which one entry of the table is measured."
+        0.02, description="Time in seconds for which one entry of the table is measured, on average over the entries."
     )
     profile_runs: int = Field(50, ge=5, description="Timed forward passes of a derived network.")
 

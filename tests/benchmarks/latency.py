@@ -65,6 +65,15 @@ def measured_networks(
     return np.array(times)
 
 
+def clock_by_turn(times: np.ndarray) -> np.ndarray:
+    """(networks, passes) milliseconds -> (passes,) time of each turn relative to the median turn.
+
+    Every network takes part in every turn, so a turn that is slow for all of them tells of the machine only.
+    """
+    relative = times / np.median(times, axis=1, keepdims=True)
+    return np.repeat(np.median(relative.reshape(len(times), -1, RUNS), axis=(0, 2)), RUNS)
+
+
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's, for values without ties."""
     return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
@@ -97,7 +106,8 @@ def main() -> None:
     predicted = np.array([genotype_latency(genotype, space, table) for genotype in genotypes])
     parts = [genotype_parts(genotype, space, classes) for genotype in genotypes]
     cells = np.array([sum(part.part == "cell" for part in found) for found in parts])
-    measured, low, high = np.percentile(times, (50, 25, 75), axis=1)
+    clock = clock_by_turn(times)
+    measured, low, high = np.percentile(times / clock, (50, 25, 75), axis=1)
     overhead = float(cells @ (measured - predicted) / (cells @ cells))
     factor = float(predicted @ measured / (predicted @ predicted))
 
@@ -118,8 +128,7 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{value:>{len(key)}}" for key, value in row.items()))
     print(f"Spearman rank correlation: {rank_correlation(predicted, measured):.3f}")
-    turns = np.median(times.reshape(len(genotypes), options.turns, RUNS), axis=2) / measured[:, None]
-    print(f"clock: turns ran at {turns.mean(0).min():.3f} to {turns.mean(0).max():.3f} of the median time")
+    print(f"clock: turns took {clock.min():.3f} to {clock.max():.3f} of the median turn's time, divided out above")
     for name, corrected in (
         ("as predicted", predicted),
         (f"plus {overhead:.4f} ms per cell (fitted)", predicted + overhead * cells),
