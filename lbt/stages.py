@@ -62,6 +62,12 @@ STAGES: dict[str, Stage] = {
         "measure the latency lookup table",
         only={"latency": (*_MEASURED, "min_run_seconds")},
     ),
+    "reach": Stage(
+        "lbt.latency.reach",
+        ("space", "search"),
+        "check that the wanted frames per second can be reached",
+        only={"search": ("fps",)},
+    ),
     "warmup": Stage(
         "lbt.search.warmup",
         (*_TRAINING, "warmup", "evaluation", "compute"),

@@ -238,6 +238,8 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     assert "rule warmup" not in result.stdout + result.stderr
 
     run = clone.folder / "results" / "tiny"
+    reach = json.loads((run / "latency" / "reach.json").read_text())
+    assert reach["fps"] == [1.0, 1.0e6] and 0 < reach["least_ms"] < reach["greatest_ms"]
     names = re.findall(r"^\| `([^`]+)` \| `search\.cosearch`", SOMETIMES, re.MULTILINE)
     assert names and all(len(artefacts(run, name)) == len(clone.settings["methods"]) for name in names)
     for method in clone.settings["methods"]:

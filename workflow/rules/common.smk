@@ -101,6 +101,11 @@ def initial_supernet():
     return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
 
 
+def reachable_range():
+    """The file that says that the wanted window can be met, where one is wanted."""
+    return f"{RUN}/latency/reach.json" if SETTINGS.search.fps is not None else []
+
+
 def retrained_guide():
     """The network that is distilled into the searched one, if there is a co-search."""
     guide = f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt"

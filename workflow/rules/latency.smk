@@ -5,6 +5,7 @@ rule latency:
         manifest=f"{RUN}/latency/manifest.json",
     log:
         f"{RUN}/logs/latency.log",
+    priority: 1
     conda:
         "../../environment.yml"
     threads: workflow.cores or THREADS
@@ -15,3 +16,27 @@ rule latency:
         code=code_of("latency"),
     shell:
         call("latency") + "--manifest {output.manifest} --outputs output={output.table}"
+
+
+# Where a window is wanted: refused as soon as there is a table, while the warm-up has hardly begun.
+if SETTINGS.search.fps is not None:
+
+    rule reach:
+        input:
+            table=rules.latency.output.table,
+        output:
+            reach=f"{RUN}/latency/reach.json",
+            manifest=f"{RUN}/latency/manifest-reach.json",
+        log:
+            f"{RUN}/logs/reach.log",
+        priority: 1
+        conda:
+            "../../environment.yml"
+        resources:
+            untracked=untracked_of("reach"),
+        params:
+            settings=settings_of("reach"),
+            code=code_of("reach"),
+        shell:
+            call("reach")
+            + "--manifest {output.manifest} --inputs table={input.table} --outputs output={output.reach}"
