@@ -274,8 +274,9 @@ class SearchSettings(Section):
     )
     fps: Window | None = Field(
         None,
-        description="Least and most frames per second wanted of the derived network, as the latency table predicts "
-        "them: after each round `latency_weight` doubles below the window and halves above it. Absent: it is constant.",
+        description="Least and most frames per second wanted of the network that the released rule derives (16+32 with "
+        "`branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below the "
+        "window and halves above it. Absent: it is constant.",
     )
     cosearch: bool = Field(
         False,
@@ -414,6 +415,18 @@ class Settings(Section):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: a value stands twice in {list(values)}")
+        inherits = {
+            "retrain.initial: supernet": self.retrain.initial == "supernet",
+            "derivation.rule: search": self.derivation.rule == "search",
+            "space.branches: best": self.space.branches == "best",
+        }
+        reason = next((setting for setting, wanted in inherits.items() if wanted), None)
+        if reason is not None and self.space.head_twelfths > self.space.width_twelfths[-1]:
+            raise ValueError(
+                f"space.head_twelfths: {self.space.head_twelfths} is above the largest of space.width_twelfths, "
+                f"{self.space.width_twelfths[-1]}: with `{reason}` a network whose last cells are pruned could not "
+                "take its weights from the supernet; add that width or lower the head's"
+            )
         match = self.search.random_match
         if "random" in self.methods and match not in ("none", "window", *self.methods):
             raise ValueError(

@@ -50,7 +50,9 @@ def run(
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         predicted = genotype_latency(genotype, space, latency_table)
-        log.write_text(f"derive {method} seed-{seed}: {_summary(genotype, predicted, search.fps)}\n", encoding="utf-8")
+        chosen = derivation.fps if derivation.rule == "search" and method != "random" else None
+        window = search.fps if chosen is None else chosen
+        log.write_text(f"derive {method} seed-{seed}: {_summary(genotype, predicted, window)}\n", encoding="utf-8")
 
 
 def _derived(

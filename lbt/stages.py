@@ -109,7 +109,7 @@ STAGES: dict[str, Stage] = {
         ("space", "search", "derivation"),
         "derive the discrete network",
         ("seed", "method"),
-        only={"search": ("fps", "random_match", "random_tolerance"), "derivation": ("rule",)},
+        only={"search": ("fps", "random_match", "random_tolerance"), "derivation": ("rule", "fps")},
     ),
     "derive_guide": Stage("lbt.guide", ("space",), "derive the network to distil from", ("seed", "method")),
     "profile": Stage(

@@ -34,6 +34,10 @@ REFUSED = [
     ({"search": {"fps": [30.0, 30.0]}}, "search: fps: the lower end 30 must be below the upper end 30"),
     ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
     ({"derivation": {"fps": [40.0, 30.0]}}, "derivation: fps: the lower end 40"),
+    (
+        {"space": {"width_twelfths": [4, 6]}, "retrain": {"initial": "supernet"}},
+        "space.head_twelfths: 8 is above the largest of space.width_twelfths, 6",
+    ),
     ({"space": {"branches": 2}}, "space.branches"),
     ({"seeds": [1, 1]}, "seeds: a value stands twice"),
     ({"space": {"layers": 3}}, "space.layers"),

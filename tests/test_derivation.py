@@ -54,7 +54,7 @@ class Job:
             method=method,
             space=space,
             search=search,
-            derivation=SimpleNamespace(rule=rule),
+            derivation=SimpleNamespace(rule=rule, fps=None),
             architecture=self.folder / "architecture.json",
             table=self.folder / "table.csv",
             output=output,

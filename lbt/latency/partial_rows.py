@@ -88,15 +88,15 @@ def _line(part: Part, milliseconds: float) -> dict[str, Any]:
 def _parse(line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _block(value: Any) -> tuple[Part, float] | None:
-    try:
-        part, milliseconds = Part(**{field.name: value[field.name] for field in fields(Part)}), float(value["ms"])
-    except (TypeError, KeyError, ValueError):
+    types = {field.name: int if field.type == "int" else str for field in fields(Part)} | {"ms": float}
+    if not isinstance(value, dict) or {name: type(found) for name, found in value.items()} != types:
         return None
+    part, milliseconds = Part(**{name: value[name] for name in types if name != "ms"}), value["ms"]
     return (part, milliseconds) if math.isfinite(milliseconds) and milliseconds > 0 else None
 
 

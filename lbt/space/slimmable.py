@@ -95,7 +95,7 @@ def joint_batch_norm(
     weight = _joined([norm.weight if s is None else norm.weight * s for norm, s in zip(norms, scales, strict=True)])
     bias = _joined([norm.bias if s is None else norm.bias * s for norm, s in zip(norms, scales, strict=True)])
     if first.training:
-        mean, variance = x.new_zeros(2, x.shape[1]).unbind()
+        mean, variance = first.running_mean.new_zeros(2, x.shape[1]).unbind()
         # With a momentum of 1 they become the batch's own.
         x = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=first.eps)
         pairs = zip(norms, _split(mean, counts), _split(variance, counts), strict=True)

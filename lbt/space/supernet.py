@@ -58,8 +58,11 @@ class Supernet(nn.Module):
             cells = nn.ModuleDict()
             for scale in scales_at(layer):
                 edges = edges_from(layer, scale, space.layers)
+                incoming = channel_choices(space, layer, scale)
+                if scale == 8:  # where a derived network has pruned all cells before, the stem's output comes in
+                    incoming += channel_choices(space, 0, scale)
                 cells[str(scale)] = Cell(
-                    channel_choices(space, layer, scale),
+                    incoming,
                     {edge: channel_choices(space, layer + 1, target) for edge, target in edges},
                 )
             self.cells.append(cells)

@@ -179,7 +179,16 @@ def test_a_row_that_was_cut_off_is_measured_again(stopped, monkeypatch, cut):
     assert len(read_table(path).milliseconds) == len(PARTS)
 
 
-@pytest.mark.parametrize("damage", ['{"part": "cell"}', "[]", "null", "not JSON", '{"ms": NaN}', "\x00\x00"])
+def row_of(channels: str, milliseconds: str) -> str:
+    part = '"part": "cell", "operator": "conv", "stride": 1, "scale": 8, "detail_channels": 0, "out_channels": 8'
+    return f'{{{part}, "in_channels": {channels}, "ms": {milliseconds}}}'
+
+
+DAMAGES = ['{"part": "cell"}', "[]", "null", "not JSON", '{"ms": NaN}', "\x00\x00", "[" * 100_000]
+DAMAGES += [row_of("[8]", "1.0"), row_of("8.0", "1.0"), row_of("8", "true"), row_of("8", "1" + "0" * 400)]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=range(len(DAMAGES)))
 def test_a_damaged_row_is_measured_again(stopped, monkeypatch, damage):
     path, side, kept = stopped
     lines = side.read_text().split("\n")

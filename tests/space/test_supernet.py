@@ -313,3 +313,21 @@ def test_state_dict_names_every_operator(supernet):
     assert "cells.0.8.down.skip.even.weight" in names
     assert "cells.4.32.keep.zoom_2x.convs.1.conv.weight" in names
     assert not any(name.startswith(("cells.4.8.down", "cells.1.32", "cells.2.32.down")) for name in names)
+
+
+def test_a_network_whose_first_cells_are_pruned_inherits_where_the_stem_is_wider_than_every_width(generator):
+    space = SpaceSettings(layers=8, base_width=4, width_twelfths=(4, 6), head_twelfths=6)
+    supernet = Supernet(space, 3)
+    architecture = {key: torch.randn(shape, generator=generator) for key, shape in architecture_shapes(space).items()}
+    architecture["alpha.8"][0, 0] = 9  # a skip that is pruned
+    genotype = Genotype(tuple(build_branch(architecture, space, d) for d in ((2, 5), (2,))))
+    assert genotype.branches[0].cells[0].layer > 0
+    network = Network(genotype, space, 3)
+    inherit_weights(network, supernet)
+    first = next(
+        m for m in (network.shared.operators or network.branches["32"].operators)[0].modules() if hasattr(m, "sliced")
+    )
+    cell = genotype.branches[0].cells[0]
+    source = supernet.cells[cell.layer][str(cell.scale)]["down" if cell.stride == 2 else "keep"][cell.operator]
+    weight = next(m for m in source.modules() if hasattr(m, "sliced")).weight
+    assert torch.equal(first.weight, weight[tuple(slice(n) for n in first.weight.shape)])
