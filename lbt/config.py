@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-METHODS = ("fasterseg", "lbt", "random")
+from lbt.search.methods import method_names
+
+METHODS = method_names()
 OFFICIAL_SPLITS = ("train", "val", "unlabeled")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -230,14 +232,48 @@ class WarmupSettings(Section):
     decay: float = Field(0.99, gt=0, le=1, description="Factor on the learning rate after each pass.")
 
 
-class ArchitectureSettings(Section):
-    """The architecture step: Adam on the logits alpha, beta, gamma."""
+class AdamSettings(Section):
+    """Adam."""
 
-    lr: Positive = Field(3.0e-4, description="Learning rate eta of the architecture.")
-    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay rate.")
-    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second decay rate.")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay of the logits.")
-    clip_norm: Positive = Field(1.0, description="Largest norm of the architecture gradient.")
+    lr: Positive = Field(3.0e-4, description="Learning rate.")
+    beta1: float = Field(0.5, ge=0, lt=1, description="First decay rate.")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Second decay rate.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
+    clip_norm: Positive = Field(1.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
+
+
+class PseudoLabelSettings(Section):
+    """How the student learns from the teacher's labels (method lbt)."""
+
+    targets: Literal["soft", "hard"] = Field(
+        "soft",
+        description="`soft`: the teacher's probabilities; `hard`: its most probable class. The architecture's gradient "
+        "is that of soft labels in both cases.",
+    )
+    threshold: Fraction = Field(
+        0.0, description="Least probability of the most probable class; pixels below it are not learned from."
+    )
+    weighting: Literal["uniform", "confidence"] = Field(
+        "uniform", description="Weight of a pixel: the same for all, or the probability of its most probable class."
+    )
+    temperature: Positive = Field(
+        1.0, description="The labels are softmax(logits / temperature); above 1 levels them, below 1 sharpens them."
+    )
+    ratio: Positive | None = Field(
+        None,
+        description="How many images the teacher labels per image of student_train (D_pl : D_s^tr); absent: all "
+        "unlabelled ones.",
+    )
+
+
+class LptSettings(Section):
+    """Learning by Passing Tests: the tester is `search.student`, the bank of test images is teacher_val."""
+
+    bank_weight: NotNegative = Field(1.0, description="Weight of the selected bank images in the tester's loss.")
+    tester_weight: NotNegative = Field(
+        1.0, description="Weight of the tester's validation loss in what the creator of tests maximises."
+    )
+    creator: AdamSettings = Field(AdamSettings(), description="Optimiser of the creator, which scores bank images.")
 
 
 class StudentSettings(Section):
@@ -262,8 +298,10 @@ class SearchSettings(Section):
     batch_size: int = Field(4, ge=2, description="Images per teacher step and per architecture step.")
     decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")
     teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
-    student: StudentSettings = Field(StudentSettings(), description="The student S (method lbt).")
-    architecture: ArchitectureSettings = Field(ArchitectureSettings(), description="Optimiser of the architecture A.")
+    student: StudentSettings = Field(StudentSettings(), description="The student S (lbt), the tester (lpt).")
+    architecture: AdamSettings = Field(
+        AdamSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
+    )
     latency_weight: float = Field(
         0.01, ge=0, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
     )
@@ -283,18 +321,33 @@ class SearchSettings(Section):
         description="Search a second architecture on the same weights, at full width and without latency, and distil "
         "its retrained network into the searched one (FasterSeg's co-search).",
     )
-    pseudo_weight: float = Field(1.0, ge=0, description="Weight of the pseudo-labelled images in the student's loss.")
-    student_weight: float = Field(1.0, ge=0, description="Weight of the student's validation loss in stage 3.")
+    pseudo_weight: NotNegative = Field(1.0, description="Weight of the pseudo-labelled images in the student's loss.")
+    pseudo_labels: PseudoLabelSettings = Field(PseudoLabelSettings(), description="What the student learns of them.")
+    student_weight: NotNegative = Field(1.0, description="Weight of the student's validation loss in stage 3.")
     student_term: Literal["matched", "raw"] = Field(
         "matched",
-        description="`matched` rescales the student's gradient to the norm of the teacher's before `student_weight`; "
-        "`raw` leaves it.",
+        description="`matched` rescales the student's term so that its gradient at fixed weights is as long as the "
+        "teacher's before `student_weight`; `raw` leaves it.",
     )
-    gradient: Literal["direct"] = Field(
-        "direct", description="How the architecture gradient passes through the teacher's labels."
+    gradient: Literal["one_step", "direct", "published"] = Field(
+        "direct",
+        description="The gradient of stage 3: `one_step` through one step of the teacher's and the student's weights; "
+        "`direct` without the part through the teacher's step; `published` without the direct dependence of the labels "
+        "on the architecture, as in the released code.",
     )
+    second_derivative: Literal["exact", "difference"] = Field(
+        "exact",
+        description="How `one_step` and `published` take the mixed second derivative: exactly, or by a central "
+        "difference, which needs half the memory.",
+    )
+    second_order_limit: Positive = Field(
+        1.0,
+        description="Largest norm of the part through the teacher's step, as a multiple of the part at fixed weights; "
+        "a longer one is scaled down to it.",
+    )
+    lpt: LptSettings = Field(LptSettings(), description="Learning by Passing Tests (method lpt).")
     shards: int = Field(1, ge=1, description="Pseudo-label shards per round; each is a job of its own.")
-    random_match: Literal["fasterseg", "lbt", "window", "none"] = Field(
+    random_match: Literal[*METHODS, "window", "none"] = Field(
         "lbt",
         description="Searched method whose predicted latency the random architectures must have; `window`: any in "
         "`fps`; `none`: any latency.",
@@ -389,8 +442,8 @@ class Settings(Section):
         "default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Name of the folder below `results/`."
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
-    methods: tuple[Literal["fasterseg", "lbt", "random"], ...] = Field(
-        METHODS, min_length=1, description="Search methods to compare."
+    methods: tuple[Literal[METHODS], ...] = Field(
+        METHODS, min_length=1, description="Search methods to compare; each is a module of `lbt/search/methods`."
     )
     scenes: SceneSettings | None = Field(None, description="Draw street scenes into `data.root`; absent for real data.")
     data: DataSettings = Field(DataSettings(), description="The data set.")
@@ -428,6 +481,10 @@ class Settings(Section):
                 "take its weights from the supernet; add that width or lower the head's"
             )
         match = self.search.random_match
+        if match == "random":
+            raise ValueError(
+                "search.random_match: random cannot match itself; name a searched method, `window` or `none`"
+            )
         if "random" in self.methods and match not in ("none", "window", *self.methods):
             raise ValueError(
                 f"search.random_match: {match} is not among `methods`; add it there or write `random_match: none`"

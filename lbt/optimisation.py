@@ -1,19 +1,27 @@
-"""One guarded optimiser step: clipped, and skipped when a gradient is not finite."""
+"""One guarded optimiser step: clipped, and skipped without a trace when a value is not finite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from lbt.config import OptimizerSettings
+from lbt.config import AdamSettings, OptimizerSettings
 from lbt.errors import LbtError
 
 
 def sgd(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> torch.optim.SGD:
     """Stochastic gradient descent as the settings say."""
     return torch.optim.SGD(parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+
+def adam(parameters: Iterable[Tensor], settings: AdamSettings) -> torch.optim.Adam:
+    """Adam as the settings say."""
+    betas = (settings.beta1, settings.beta2)
+    return torch.optim.Adam(list(parameters), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -23,39 +31,69 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 class GuardedStep:
-    """Applies optimiser steps, skips those whose loss or gradient is not finite, and stops after too many in a row.
+    """Applies optimiser steps, undoes those with a value that is not finite, and stops after too many in a row.
+
+    A skipped step leaves weights, momentum and running statistics as they were before it, so what is in memory is
+    always the last good state.
 
     Args:
-        what: name of the stepped quantity in messages, such as `teacher weights`.
-        limit: consecutive skipped updates that end the run.
+        what: name of what is stepped in messages, such as `teacher (lbt, round 2)`.
+        module: its running statistics are put back after a skipped step; None where there are none.
+        last_good: file from which a rerun goes on, for the message that ends a run.
+        limit: skipped updates in a row that end the run.
     """
 
-    def __init__(self, what: str, limit: int = 20) -> None:
-        self.what, self.limit = what, limit
-        self.skipped, self.consecutive = 0, 0
+    def __init__(
+        self, what: str, module: nn.Module | None = None, last_good: Path | None = None, limit: int = 20
+    ) -> None:
+        self.what, self.last_good, self.limit = what, last_good, limit
+        self.steps, self.skipped, self.consecutive = 0, 0, 0
+        self.first = ""
+        self._buffers = [] if module is None else list(module.buffers())
+        self._kept = [buffer.clone() for buffer in self._buffers]
 
-    def apply(self, optimizer: torch.optim.Optimizer, loss: Tensor | float, clip_norm: float) -> float:
+    def apply(self, optimizer: torch.optim.Optimizer, values: Mapping[str, Tensor | float], clip_norm: float) -> float:
         """Step with gradients scaled to a norm of at most `clip_norm`.
 
+        Args:
+            optimizer: its parameters hold the gradients, which are dropped afterwards.
+            values: what must be finite, by name, in the order in which it was computed; the gradient comes last.
+            clip_norm: largest norm of the gradient.
+
         Returns:
-            The norm before clipping; not finite if the update was skipped.
+            The norm before clipping; NaN if the update was skipped.
 
         Raises:
-            LbtError: `limit` updates in a row were skipped.
+            LbtError: `limit` updates in a row were skipped; the first value that was not finite is named.
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         norm = float(nn.utils.clip_grad_norm_(parameters, clip_norm)) if parameters else 0.0
-        finite = bool(torch.isfinite(torch.as_tensor(loss))) and norm < float("inf")
-        if finite:
+        bad = next((f"{k} = {float(v):g}" for k, v in values.items() if not math.isfinite(float(v))), None)
+        if bad is None and not math.isfinite(norm):
+            bad = f"norm of the gradient = {norm:g}"
+        if bad is None:
             optimizer.step()
             self.consecutive = 0
+            if self._buffers:
+                torch._foreach_copy_(self._kept, self._buffers)
         else:
-            self.skipped += 1
-            self.consecutive += 1
+            self._undo(bad)
         optimizer.zero_grad(set_to_none=True)
+        self.steps += 1
         if self.consecutive >= self.limit:
+            kept = "" if self.last_good is None else f" The last good state is {self.last_good}; a rerun starts there."
             raise LbtError(
-                f"{self.what}: {self.limit} updates in a row had a loss or gradient that is not finite (last loss "
-                f"{float(loss):g}, last gradient norm {norm:g}). Lower the learning rate of this step and rerun."
+                f"{self.what}: {self.limit} updates in a row had a value that is not finite. First went wrong at step "
+                f"{self.first}; the last was {bad}. Lower the learning rate or `clip_norm` of this step and "
+                f"rerun.{kept}"
             )
-        return norm if finite else float("nan")
+        return norm if bad is None else math.nan
+
+    def _undo(self, bad: str) -> None:
+        if self.consecutive == 0:
+            self.first = f"{self.steps}: {bad}"
+        self.skipped += 1
+        self.consecutive += 1
+        with torch.no_grad():
+            if self._buffers:
+                torch._foreach_copy_(self._buffers, self._kept)

@@ -16,6 +16,7 @@ from typing import Any
 
 from lbt.artifacts import canonical_json
 from lbt.config import Section, Settings
+from lbt.search.methods import method_settings
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ STAGES: dict[str, Stage] = {
         ("data", "space", "search", "compute"),
         "label a shard of the unlabelled images",
         ("seed", "method", "round", "shard"),
-        only={"search": ("shards",)},
+        only={"search": ("shards", "pseudo_labels.ratio")},
     ),
     "round": Stage(
         "lbt.search.round",
@@ -90,9 +91,8 @@ STAGES: dict[str, Stage] = {
         only={
             # not the number of rounds: more rounds continue from the last one
             "search": (
-                *("epochs", "batch_size", "decay", "teacher", "student", "architecture"),
+                *("epochs", "batch_size", "decay", "teacher", "architecture"),
                 *("latency_weight", "latency_balance", "fps", "cosearch"),
-                *("pseudo_weight", "student_weight", "student_term", "gradient"),
             ),
             "evaluation": ("calibration_batches",),
         },
@@ -166,7 +166,7 @@ def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str])
         section = getattr(settings, name)
         exclude = {"workers"} if name == "compute" else None
         dumped = None if section is None else section.model_dump(mode="json", exclude=exclude)
-        sections[name] = pick(dumped, chosen.only[name], dict.__getitem__) if name in chosen.only else dumped
+        sections[name] = pick(dumped, _keys(stage, name, job), dict.__getitem__) if name in chosen.only else dumped
     return canonical_json(sections | {name: job[name] for name in chosen.scalars})
 
 
@@ -186,9 +186,15 @@ def parse_stage_settings(text: str, stage: str, untracked: Mapping[str, int]) ->
         section = _section_type(name).model_validate_json(json.dumps(arguments[name]))
         if name in chosen.only:
             loose = [key.removeprefix(f"{name}.") for key in untracked if key.startswith(f"{name}.")]
-            section = _namespace(pick(section, [*chosen.only[name], *loose], getattr))
+            section = _namespace(pick(section, [*_keys(stage, name, arguments), *loose], getattr))
         arguments[name] = section
     return arguments
+
+
+def _keys(stage: str, section: str, job: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of a section that a job of a stage sees; a round also sees those of its method."""
+    keys = STAGES[stage].only[section]
+    return keys + method_settings(job["method"]) if (stage, section) == ("round", "search") else keys
 
 
 def pick(section: Any, keys: Sequence[str], read: Callable[[Any, str], Any]) -> dict[str, Any]:

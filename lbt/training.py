@@ -81,7 +81,7 @@ def run(
         workers=compute.workers,
     )
     optimizer = sgd(model.parameters(), retrain.optimizer)
-    guard, rows = GuardedStep(f"network weights ({method})"), []
+    guard, rows = GuardedStep(f"network weights ({method})", model), []
     with Progress(f"retrain {method} seed-{seed}", steps, log) as progress:
         for step, (images, labels) in enumerate(loader):
             set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
@@ -96,7 +96,7 @@ def run(
                 row["distillation_loss"] = float(divergence.detach())
                 loss = loss + retrain.distillation_weight * divergence
             loss.backward()
-            row["gradient_norm"] = guard.apply(optimizer, loss.detach(), retrain.optimizer.clip_norm)
+            row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
             rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
             progress.advance(loss=row["loss"])
     write_metrics(metrics, rows)

@@ -1,6 +1,7 @@
 """Each stage takes the sections that the table lists, and settings travel to it unchanged."""
 
 import inspect
+import json
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from lbt.config import Settings
 from lbt.config_file import read_settings
-from lbt.search.methods import load_method
+from lbt.search.methods import method_settings
 from lbt.stages import STAGES, parse_stage_settings, stage_settings, untracked_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,8 +64,12 @@ def test_loader_processes_are_no_part_of_what_is_compared():
     assert parse_stage_settings(text, "warmup", {"compute.workers": 4})["compute"].workers == 4
 
 
-@pytest.mark.parametrize("method", ["fasterseg", "lbt", "random"])
-def test_the_workflow_labels_for_the_methods_that_teach(method):
-    text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
-    teaching = next(line for line in text.splitlines() if line.startswith("TEACHING"))
-    assert (f'"{method}"' in teaching) == load_method(method).teaches
+def test_a_round_sees_the_settings_of_its_method_and_not_those_of_others():
+    def seen(method):
+        job = {"seed": 0, "method": method, "round": 1}
+        return set(json.loads(stage_settings(SETTINGS, "round", job))["search"])
+
+    common = set(STAGES["round"].only["search"])
+    assert seen("fasterseg") == seen("random") == common
+    assert seen("lbt") == common | set(method_settings("lbt")) and "pseudo_weight" in seen("lbt")
+    assert seen("lpt") == common | {"student", "lpt"}

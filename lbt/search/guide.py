@@ -6,19 +6,15 @@ supernet, whose labels a student learns from.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from lbt.losses import supernet_loss
 from lbt.optimisation import GuardedStep
-from lbt.search.architecture_step import Architecture, StepContext, norm
+from lbt.search.context import Architecture, StepContext, norm
 from lbt.search.hypergradient import Parameters, call_without_side_effects, loss_gradient
 from lbt.space.architecture import entropies
 from lbt.space.widths import max_widths
-
-NO_GUIDE_STEP = {"guide_val_loss": math.nan, "guide_gradient_norm": math.nan}
 
 
 def guide_step(
@@ -48,7 +44,7 @@ def guide_step(
     for name, leaf in moving.items():
         leaf.grad = gradient[name]
     length = norm(gradient)
-    guard.apply(optimizer, value, context.search.architecture.clip_norm)
+    guard.apply(optimizer, {"validation loss": value}, context.search.architecture.clip_norm)
     return {"guide_val_loss": float(value), "guide_gradient_norm": length}
 
 

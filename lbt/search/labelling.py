@@ -12,10 +12,10 @@ from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, SearchSettings, SpaceSettings
 from lbt.data.classes import class_table
 from lbt.data.dataset import decode_image, normalise
-from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.losses import upsample
 from lbt.progress import Progress
+from lbt.search.pseudo_labeled import images_to_label
 from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
 from lbt.search.state import load_supernet
 from lbt.space.widths import argmax_widths
@@ -44,9 +44,13 @@ def run(
     """
     device = prepare_device(compute)
     table = class_table(data)
-    samples = read_split(split, "unlabeled")[shard :: search.shards]
+    images = images_to_label(split, search.pseudo_labels.ratio)
+    samples = images[shard :: search.shards]
     if not samples:
-        raise LbtError(f"{split}: has fewer unlabelled images than the {search.shards} of search.shards; lower it.")
+        raise LbtError(
+            f"{split}: {len(images)} unlabelled images are to be labelled in search.shards = {search.shards} files; "
+            "lower it."
+        )
     supernet, architecture, _ = load_supernet(teacher, table.names, space, device)
     supernet.eval()
     widths = argmax_widths(architecture, space)

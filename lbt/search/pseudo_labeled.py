@@ -11,20 +11,60 @@ from torchvision import tv_tensors
 
 from lbt.data.dataset import ImageDataset
 from lbt.data.layouts import Sample
+from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.search.pseudo_labels import PseudoLabels
+from lbt.search.targets import tempered
+from lbt.seeding import derive_seed
+
+
+def images_to_label(split: Path, ratio: float | None) -> list[Sample]:
+    """The unlabelled images that the teacher labels: all, or `ratio` times as many as student_train has.
+
+    A larger ratio takes the images of a smaller one and more, the same for all seeds and methods.
+
+    Raises:
+        LbtError: there are not so many, or none at all.
+    """
+    unlabeled = read_split(split, "unlabeled")
+    if not unlabeled:
+        raise LbtError(
+            f"{split}: has 0 unlabelled images, and a method that teaches needs some. Name the folder of unlabelled "
+            "images in `data` (`folder.splits.unlabeled`, or `unlabeled` of the Cityscapes layout), or leave that "
+            "method out of `methods`."
+        )
+    if ratio is None:
+        return unlabeled
+    labelled = len(read_split(split, "student_train"))
+    count = max(1, round(ratio * labelled))
+    if count > len(unlabeled):
+        raise LbtError(
+            f"search.pseudo_labels.ratio: {ratio:g} times the {labelled} images of student_train are {count}, but "
+            f"{split} has {len(unlabeled)} unlabelled images. Lower the ratio to at most "
+            f"{len(unlabeled) / labelled:.4g}."
+        )
+    chosen = {s.id for s in sorted(unlabeled, key=lambda s: derive_seed("images to label", s.id))[:count]}
+    return [sample for sample in unlabeled if sample.id in chosen]
 
 
 class PseudoLabeledDataset(ImageDataset):
     """Items are an image, uint8 (3, H, W), and its soft labels, float32 (C, h, w) at the teacher's output stride.
 
+    Args:
+        samples: the images.
+        root: folder of the data set.
+        labels: the shards.
+        temperature: of the softmax that made the labels; see `lbt.search.targets.tempered`.
+
     Raises:
         LbtError: an image has no prediction in the shards.
     """
 
-    def __init__(self, samples: Sequence[Sample], root: Path | str, labels: PseudoLabels) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], root: Path | str, labels: PseudoLabels, temperature: float = 1.0
+    ) -> None:
         super().__init__(samples, root)
-        self.labels = labels
+        self.labels, self.temperature = labels, temperature
         missing = [sample.id for sample in self.samples if sample.id not in labels]
         if missing:
             raise LbtError(
@@ -34,4 +74,5 @@ class PseudoLabeledDataset(ImageDataset):
 
     def __getitem__(self, index: int) -> tuple[tv_tensors.Image, Tensor]:
         (image,) = super().__getitem__(index)
-        return image, torch.from_numpy(self.labels.probability(self.samples[index].id))
+        probability = torch.from_numpy(self.labels.probability(self.samples[index].id))
+        return image, tempered(probability, self.temperature)

@@ -1,21 +1,21 @@
-"""What a round starts from and leaves: teacher, architecture, guide, student and their optimisers."""
+"""What a round starts from and leaves: teacher, architecture, guide, partner and their optimisers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lbt.artifacts import digest
 from lbt.checkpoint import load_checkpoint, save_checkpoint
-from lbt.config import ArchitectureSettings, SearchSettings, SpaceSettings
+from lbt.config import SearchSettings, SpaceSettings
 from lbt.errors import LbtError
-from lbt.optimisation import sgd
-from lbt.search.student import build_student
+from lbt.optimisation import adam, sgd
+from lbt.search.method import Method
+from lbt.search.partner import Partner
 from lbt.seeding import derive_seed, generator
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
@@ -31,7 +31,7 @@ class SearchState:
         supernet, teacher_optimizer: the teacher's weights T and their optimiser.
         architecture, architecture_optimizer: the logits A as leaves and their optimiser.
         latency_weight: weight of the expected latency in milliseconds in stage 3.
-        student, student_optimizer: None for methods without a student.
+        partner: the network that learns beside the supernet; None for methods without one.
         guide, guide_optimizer: the second architecture of a co-search (see `lbt.search.guide`), or None.
     """
 
@@ -40,8 +40,7 @@ class SearchState:
     teacher_optimizer: torch.optim.Optimizer
     architecture_optimizer: torch.optim.Optimizer
     latency_weight: float
-    student: nn.Module | None = None
-    student_optimizer: torch.optim.Optimizer | None = None
+    partner: Partner | None = None
     guide: dict[str, Tensor] | None = None
     guide_optimizer: torch.optim.Optimizer | None = None
 
@@ -80,15 +79,24 @@ def start_round(
     space: SpaceSettings,
     search: SearchSettings,
     seed: int,
-    teaches: bool,
+    method: Method,
+    round: int,
     device: torch.device,
 ) -> SearchState:
     """The state after the checkpoint at `path`: of the warm-up (all but the supernet is new) or of the last round.
 
     Raises:
-        LbtError: see `load_supernet`; a round's checkpoint without what these settings continue from, such as a guide.
+        LbtError: see `load_supernet`; a checkpoint of another method, seed or round; a round's checkpoint without what
+            these settings continue from, such as a guide.
     """
     supernet, architecture, content = load_supernet(path, classes, space, device)
+    found = {key: content["identity"][key] for key in ("method", "seed", "round")}
+    wanted = {"method": "warmup" if round == 1 else method.name, "seed": seed, "round": round - 1}
+    if found != wanted:
+        raise LbtError(
+            f"{path}: is of {_origin(found)}; round {round} of {method.name} starts from {_origin(wanted)}. Name the "
+            "right file."
+        )
     supernet.train()
     for leaf in architecture.values():
         leaf.requires_grad_()
@@ -96,18 +104,19 @@ def start_round(
         supernet,
         architecture,
         sgd(supernet.parameters(), search.teacher),
-        _adam(architecture.values(), search.architecture),
+        adam(architecture.values(), search.architecture),
         search.latency_weight,
     )
-    if teaches:
-        state.student = build_student(search.student, len(classes), derive_seed(seed, "student")).to(device)
-        state.student_optimizer = sgd(state.student.parameters(), search.student.optimizer)
+    if method.partner is not None:
+        state.partner = method.partner(
+            search, len(classes), derive_seed(seed, "student"), device, pretrained=round == 1
+        )
     if search.cosearch:
         state.guide = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "guide")).items()}
         # gamma is there for the shape only: the guide has the full width everywhere
         moving = [leaf.requires_grad_() for name, leaf in state.guide.items() if not name.startswith("gamma")]
-        state.guide_optimizer = _adam(moving, search.architecture)
-    if content["identity"]["round"] > 0:
+        state.guide_optimizer = adam(moving, search.architecture)
+    if round > 1:
         _continue(state, content, path, steered=search.fps is not None)
     return state
 
@@ -127,9 +136,8 @@ def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steere
     state.architecture_optimizer.load_state_dict(content["architecture_optimizer"])
     if steered:
         state.latency_weight = saved("latency_weight", "search.fps")
-    if state.student is not None:
-        state.student.load_state_dict(content["student"])
-        state.student_optimizer.load_state_dict(content["student_optimizer"])
+    if state.partner is not None:
+        state.partner.load(content)
     if state.guide is not None:
         with torch.no_grad():
             for name, leaf in state.guide.items():
@@ -137,9 +145,8 @@ def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steere
         state.guide_optimizer.load_state_dict(saved("guide_optimizer", "search.cosearch"))
 
 
-def _adam(leaves: Iterable[Tensor], settings: ArchitectureSettings) -> torch.optim.Adam:
-    betas = (settings.beta1, settings.beta2)
-    return torch.optim.Adam(list(leaves), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
+def _origin(identity: dict[str, Any]) -> str:
+    return f"{identity['method']} (seed {identity['seed']}, round {identity['round']})"
 
 
 def save_round(path: Path, state: SearchState, identity: dict) -> None:
@@ -151,9 +158,8 @@ def save_round(path: Path, state: SearchState, identity: dict) -> None:
         "architecture_optimizer": state.architecture_optimizer.state_dict(),
         "latency_weight": state.latency_weight,
     }
-    if state.student is not None:
-        content["student"] = state.student.state_dict()
-        content["student_optimizer"] = state.student_optimizer.state_dict()
+    if state.partner is not None:
+        content |= state.partner.state()
     if state.guide is not None:
         content["guide"] = {name: leaf.detach() for name, leaf in state.guide.items()}
         content["guide_optimizer"] = state.guide_optimizer.state_dict()

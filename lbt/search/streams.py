@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.config import AugmentationSettings, DataSettings, StudentSettings
+from lbt.config import AugmentationSettings, DataSettings, PseudoLabelSettings, StudentSettings
 from lbt.data.classes import ClassTable
 from lbt.data.dataset import Items, SegmentationDataset, training_loader
 from lbt.data.splits import read_split
-from lbt.search.pseudo_labeled import PseudoLabeledDataset
+from lbt.search.pseudo_labeled import PseudoLabeledDataset, images_to_label
 from lbt.search.pseudo_labels import PseudoLabels
 from lbt.seeding import derive_seed
 
@@ -49,16 +49,13 @@ class RoundStreams:
         dataset = SegmentationDataset(read_split(self.split, role), self.data.root, self.classes)
         return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
 
-    def lessons(self, steps: int, student: StudentSettings, labels: PseudoLabels) -> Iterator[tuple]:
-        """`steps` triples of the student's batches: labelled, with the teacher's labels, for validation."""
-        size, crop = student.batch_size, student.crop
-        unlabeled = PseudoLabeledDataset(read_split(self.split, "unlabeled"), self.data.root, labels)
-        return zip(
-            self.labelled("student_train", "student_train", steps, size, crop),
-            self._stream("unlabeled", unlabeled, steps, size, crop),
-            self.labelled("student_val", "student_val", steps, size, crop),
-            strict=True,
-        )
+    def pseudo_labelled(
+        self, name: str, steps: int, student: StudentSettings, labels: PseudoLabels, settings: PseudoLabelSettings
+    ) -> Batches:
+        """`steps` batches of images (B, 3, h, w) and the teacher's soft labels (B, C, h, w), at the student's crop."""
+        samples = images_to_label(self.split, settings.ratio)
+        dataset = PseudoLabeledDataset(samples, self.data.root, labels, settings.temperature)
+        return self._stream(name, dataset, steps, student.batch_size, student.crop)
 
     def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Batches:
         loader = training_loader(

@@ -77,7 +77,7 @@ def run(
         return ((images.to(device), labels.to(device)) for images, labels in loader)
 
     optimizer = sgd(supernet.parameters(), warmup.optimizer)
-    guard, draws, rows = GuardedStep("warm-up weights"), generator(seed, "warmup widths"), []
+    guard, draws, rows = GuardedStep("warm-up weights", supernet), generator(seed, "warmup widths"), []
     with Progress(f"warmup seed-{seed}", steps, log) as progress:
         for step, (images, labels) in enumerate(batches("warmup", steps)):
             epoch = step * warmup.batch_size // len(samples)
@@ -92,7 +92,7 @@ def run(
                 loss = supernet_loss(supernet(images, architecture, widths), labels)
                 loss.backward()
                 total += float(loss.detach())
-            norm = guard.apply(optimizer, total, warmup.optimizer.clip_norm)
+            norm = guard.apply(optimizer, {"loss": total}, warmup.optimizer.clip_norm)
             lr = optimizer.param_groups[0]["lr"]
             rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
             progress.advance(loss=total / 4)

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lbt.space.architecture import OPERATORS
+from lbt.space.batch_norm import StatisticsUpdate
 from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, build_operator
 from lbt.space.rectifier import rectified
-from lbt.space.slimmable import StatisticsUpdate, joint_batch_norm, joint_conv2d
+from lbt.space.slimmable import joint_batch_norm, joint_conv2d
 
 STRIDES = {"keep": 1, "down": 2}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lbt.space.batch_norm import BatchNorm2d, StatisticsUpdate, batch_normalised
 
 
 class SlimmableConv2d(nn.Module):
@@ -41,20 +42,11 @@ class SlimmableBatchNorm2d(nn.ModuleList):
     """One `BatchNorm2d` per width index, because each width has statistics of its own."""
 
     def __init__(self, channels: Sequence[int]):
-        super().__init__(nn.BatchNorm2d(count) for count in channels)
+        super().__init__(BatchNorm2d(count) for count in channels)
 
     def forward(self, x: Tensor, width: int) -> Tensor:
         """Normalise (B, channels[width], H, W) with the statistics of `width`."""
         return self[width](x)
-
-
-@dataclass(frozen=True)
-class StatisticsUpdate:
-    """What a training batch says of a BatchNorm's statistics: its mean and unbiased variance (c,)."""
-
-    norm: nn.BatchNorm2d
-    mean: Tensor
-    variance: Tensor
 
 
 def joint_conv2d(x: Tensor, layers: Sequence[tuple[SlimmableConv2d, int]], stride: int) -> Tensor:
@@ -95,31 +87,13 @@ def joint_batch_norm(
     weight = _joined([norm.weight if s is None else norm.weight * s for norm, s in zip(norms, scales, strict=True)])
     bias = _joined([norm.bias if s is None else norm.bias * s for norm, s in zip(norms, scales, strict=True)])
     if first.training:
-        mean, variance = first.running_mean.new_zeros(2, x.shape[1]).unbind()
-        # With a momentum of 1 they become the batch's own.
-        x = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=first.eps)
+        x, mean, variance = batch_normalised(x, weight, bias, first.eps)
         pairs = zip(norms, _split(mean, counts), _split(variance, counts), strict=True)
         updates += [StatisticsUpdate(*pair) for pair in pairs]
     else:
         mean, variance = (_joined([getattr(norm, f"running_{name}") for norm in norms]) for name in ("mean", "var"))
         x = F.batch_norm(x, mean, variance, weight, bias, eps=first.eps)
     return _split(x, counts, dim=1)
-
-
-@torch.no_grad()
-def update_statistics(updates: Sequence[StatisticsUpdate]) -> None:
-    """Move running means and variances towards the batch's, each by its BatchNorm's momentum, as `BatchNorm2d` does."""
-    # One launch for all: hundreds of tiny ones would take a GPU longer than the convolutions.
-    by_factor: dict[float, list[StatisticsUpdate]] = {}
-    torch._foreach_add_([update.norm.num_batches_tracked for update in updates], 1)
-    for update in updates:
-        momentum = update.norm.momentum
-        factor = 1 / int(update.norm.num_batches_tracked) if momentum is None else momentum
-        by_factor.setdefault(factor, []).append(update)
-    for factor, group in by_factor.items():
-        running = [getattr(update.norm, name) for name in ("running_mean", "running_var") for update in group]
-        batch = [u.mean for u in group] + [u.variance for u in group]
-        torch._foreach_lerp_(running, batch, factor)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

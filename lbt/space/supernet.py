@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
+from lbt.space.batch_norm import StatisticsUpdate, update_statistics
 from lbt.space.cell import Cell, EdgeRun
 from lbt.space.decoder import Details, SupernetDecoder
 from lbt.space.padding import crop_logits, pad_images
 from lbt.space.paths import edge_probabilities
-from lbt.space.slimmable import StatisticsUpdate, update_statistics
 from lbt.space.stem import Stem
 from lbt.space.widths import Widths, channel_choices
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lbt.config import ArchitectureSettings, OptimizerSettings, SearchSettings, SpaceSettings
+from lbt.config import AdamSettings, OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.losses import supernet_loss
 from lbt.optimisation import GuardedStep, sgd
 from lbt.search.guide import guide_entropies, guide_step
-from lbt.search.weight_steps import teacher_step
+from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
 from lbt.space.widths import gumbel_noise, max_widths, sampled_widths
@@ -18,7 +18,7 @@ from lbt.space.widths import gumbel_noise, max_widths, sampled_widths
 SPACE = SpaceSettings(layers=4, base_width=2)
 SEARCH = SearchSettings(
     teacher=OptimizerSettings(lr=0.1, momentum=0.0, weight_decay=0.0, clip_norm=1.0e6),
-    architecture=ArchitectureSettings(clip_norm=1.0e6, weight_decay=0.1),
+    architecture=AdamSettings(clip_norm=1.0e6, weight_decay=0.1),
 )
 
 
@@ -110,7 +110,7 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
     parameters = dict(state.supernet.named_parameters())
     expected = torch.autograd.grad(sum(losses), list(parameters.values()), allow_unused=True)
     before = copy(parameters)
-    record = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"))
+    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"))
     assert record["teacher_loss"] == pytest.approx(float(losses[0].detach()))
     assert record["guide_loss"] == pytest.approx(float(losses[1].detach()))
     for (name, parameter), gradient in zip(parameters.items(), expected, strict=True):
@@ -121,7 +121,7 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
 def test_without_a_guide_the_weights_descend_one_loss(state, batch):
     state.guide = None
     noise = gumbel_noise(SPACE, torch.Generator().manual_seed(5))
-    record = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"))
+    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"))
     assert set(record) == {"teacher_loss", "teacher_weight_gradient_norm"}
 
 

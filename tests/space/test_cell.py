@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from lbt.space.architecture import OPERATORS
+from lbt.space.batch_norm import update_statistics
 from lbt.space.cell import STRIDES, Cell, EdgeRun
-from lbt.space.slimmable import update_statistics
 
 RUNS = [("keep",), ("down",), ("keep", "down")]
 WEIGHTS = [

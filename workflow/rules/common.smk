@@ -13,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 from lbt.config_file import parse_settings
 from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
+from lbt.search.methods import teaches
 from lbt.stages import STAGES, stage_settings, untracked_settings
 
 try:
@@ -26,7 +27,6 @@ except LbtError as error:
 RUN = f"results/{SETTINGS.run}"
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
-TEACHING = {"lbt"}
 COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
 
 
@@ -81,7 +81,7 @@ def previous_checkpoint(wildcards):
 
 
 def pseudo_label_shards(wildcards):
-    if wildcards.method not in TEACHING:
+    if not teaches(wildcards.method):
         return []
     folder = SEARCH.format(**wildcards)
     return [

@@ -5,12 +5,15 @@ Source: Chen et al., FasterSeg: Searching for Faster Real-time Semantic Segmenta
 
 from __future__ import annotations
 
-from lbt.search.architecture_step import ArchitectureGradient, Method, StepContext, combine, teacher_term
+from lbt.search.context import ArchitectureGradient, StepContext
+from lbt.search.method import Method
+from lbt.search.terms import put_together, teacher_term
 
 
 def architecture_gradient(context: StepContext) -> ArchitectureGradient:
     """dA [L(T, A, D_t^val) + latency_weight * Lat(A)]."""
-    return combine(context, teacher_term(context))
+    teacher = teacher_term(context)
+    return put_together(context, teacher, teacher.gradient)
 
 
-METHOD = Method(name="fasterseg", teaches=False, architecture_gradient=architecture_gradient)
+METHOD = Method("fasterseg", architecture_gradient)

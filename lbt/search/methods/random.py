@@ -5,6 +5,6 @@ Its genotypes are drawn at random at the latency of a searched one (see `lbt.der
 
 from __future__ import annotations
 
-from lbt.search.architecture_step import Method
+from lbt.search.method import Method
 
-METHOD = Method(name="random", teaches=False, architecture_gradient=None)
+METHOD = Method("random", architecture_gradient=None)

@@ -1,0 +1,114 @@
+"""BatchNorm by the batch's own statistics, with a forward derivative that reverse mode can differentiate.
+
+PyTorch's forward derivative of `batch_norm` in training treats the batch's mean and deviation as constants when it is
+differentiated itself: a reverse pass over it gives wrong mixed second derivatives without a word. Here the derivative
+along a tangent is made of operators that depend on the input. Both normalising and its backward pass are linear and
+self-adjoint in each channel, so the fused kernels of the two serve for the derivative as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class _Normalised(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        mean, variance = weight.new_zeros(2, x.shape[1]).unbind()
+        # With a momentum of 1 they become the batch's own.
+        y, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, variance, True, 1.0, eps)
+        return y, mean, variance, saved_mean, saved_scale
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        x, weight, _, ctx.eps = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, weight, *output[3:])
+        ctx.save_for_forward(x, weight, *output[3:])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if gradient is None:
+            return None, None, None, None
+        x, weight, mean, scale = ctx.saved_tensors
+        return *_backward(gradient, x, weight, mean, scale, ctx.eps, list(ctx.needs_input_grad[:3])), None
+
+    @staticmethod
+    def jvp(ctx: Any, x_tangent: Tensor | None, weight_tangent: Tensor | None, bias_tangent: Tensor | None, _: None):
+        x, weight, mean, scale = ctx.saved_tensors
+        terms = []
+        if x_tangent is not None:
+            terms.append(_backward(x_tangent, x, weight, mean, scale, ctx.eps, [True, False, False])[0])
+        if weight_tangent is not None:
+            bias = torch.zeros_like(weight) if bias_tangent is None else bias_tangent
+            terms.append(F.batch_norm(x, None, None, weight_tangent, bias, training=True, eps=ctx.eps))
+        elif bias_tangent is not None:
+            terms.append(bias_tangent[:, None, None].expand_as(x))
+        return (sum(terms[1:], terms[0]) if terms else None), None, None, None, None
+
+
+def _backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float, wanted: list[bool]
+) -> tuple[Tensor | None, ...]:
+    return torch.ops.aten.native_batch_norm_backward(gradient, x, weight, None, None, mean, scale, True, eps, wanted)
+
+
+def batch_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise by the batch's statistics; differentiable twice in any mix of forward and reverse mode.
+
+    Args:
+        x: (B, c, H, W), more than one number in each channel.
+        weight, bias: (c,).
+        eps: added to the variance.
+
+    Returns:
+        (B, c, H, W), and the batch's mean and unbiased variance, (c,), without gradient.
+    """
+    y, mean, variance, _, _ = _Normalised.apply(x, weight, bias, eps)
+    return y, mean, variance
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """PyTorch's, whose training pass is `batch_normalised`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, c, H, W)."""
+        if not self.training:
+            return super().forward(x)
+        y, mean, variance = batch_normalised(x, self.weight, self.bias, self.eps)
+        update_statistics([StatisticsUpdate(self, mean, variance)])
+        return y
+
+
+@dataclass(frozen=True)
+class StatisticsUpdate:
+    """What a training batch says of a BatchNorm's statistics: its mean and unbiased variance (c,)."""
+
+    norm: nn.BatchNorm2d
+    mean: Tensor
+    variance: Tensor
+
+
+@torch.no_grad()
+def update_statistics(updates: Sequence[StatisticsUpdate]) -> None:
+    """Move running means and variances towards the batch's, each by its BatchNorm's momentum, as `BatchNorm2d` does."""
+    # One launch for all: hundreds of tiny ones would take a GPU longer than the convolutions.
+    by_factor: dict[float, list[StatisticsUpdate]] = {}
+    torch._foreach_add_([update.norm.num_batches_tracked for update in updates], 1)
+    for update in updates:
+        momentum = update.norm.momentum
+        factor = 1 / int(update.norm.num_batches_tracked) if momentum is None else momentum
+        by_factor.setdefault(factor, []).append(update)
+    for factor, group in by_factor.items():
+        running = [getattr(update.norm, name) for name in ("running_mean", "running_var") for update in group]
+        batch = [u.mean for u in group] + [u.variance for u in group]
+        torch._foreach_lerp_(running, batch, factor)
