@@ -282,9 +282,22 @@ class StudentSettings(Section):
     model: Literal["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"] = Field(
         "deeplabv3_resnet50", description="torchvision segmentation network."
     )
+    weights: str = Field(
+        "none",
+        min_length=1,
+        description="First weights. `none`: drawn from the seed; `imagenet`: torchvision's of the backbone; `coco`: "
+        "torchvision's of the network, without the layers that depend on the classes (both are downloaded once); other "
+        "text: path of a state dict, relative to where snakemake is started - of the whole network and as many "
+        "classes, or the file that torchvision downloads for `imagenet` or `coco`.",
+    )
     crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
     batch_size: int = Field(2, ge=2, description="Labelled images, and as many unlabelled ones, per student step.")
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
+
+    @property
+    def weights_file(self) -> str | None:
+        """The path that `weights` is, if it is one."""
+        return None if self.weights in ("none", "imagenet", "coco") else self.weights
 
 
 Window = tuple[Positive, Positive]

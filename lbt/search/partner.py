@@ -45,7 +45,7 @@ class Partner(ABC):
         self.guards: dict[str, GuardedStep] = {}
 
     def _build(self, num_classes: int, seed: int, pretrained: bool) -> nn.Module:
-        return build_student(self.search.student, num_classes, seed)
+        return build_student(self.search.student, num_classes, seed, pretrained=pretrained)
 
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
         """Set the learning rate of a round and new guards.

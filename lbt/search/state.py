@@ -87,7 +87,7 @@ def start_round(
 
     Raises:
         LbtError: see `load_supernet`; a checkpoint of another method, seed or round; a round's checkpoint without what
-            these settings continue from, such as a guide.
+            these settings continue from, such as a guide; first weights of the partner that cannot be had.
     """
     supernet, architecture, content = load_supernet(path, classes, space, device)
     found = {key: content["identity"][key] for key in ("method", "seed", "round")}

@@ -12,15 +12,27 @@ from torchvision.models import segmentation
 from lbt.config import StudentSettings
 from lbt.data.classes import IGNORE
 from lbt.losses import soft_cross_entropy
+from lbt.search.student_weights import load_student_weights
 
 
-def build_student(settings: StudentSettings, num_classes: int, seed: int) -> nn.Module:
-    """A student with random weights drawn from `seed`, in train mode and channels-last layout.
+def build_student(settings: StudentSettings, num_classes: int, seed: int, *, pretrained: bool = True) -> nn.Module:
+    """A student in train mode and channels-last layout.
 
     Its forward takes images (B, 3, H, W), B >= 2, and returns a dict whose `out` holds logits (B, C, H, W).
+
+    Args:
+        settings: the network, and what its weights start from (see `lbt.search.student_weights`).
+        num_classes: the number of classes C.
+        seed: weights that `settings.weights` does not give are drawn from it; they do not depend on what it gives.
+        pretrained: False draws all weights and reads nothing, for a caller that overwrites them.
+
+    Raises:
+        LbtError: the wanted weights cannot be had or do not fit.
     """
     with fixed_noise(seed, torch.device("cpu")):
         student = getattr(segmentation, settings.model)(weights=None, weights_backbone=None, num_classes=num_classes)
+    if pretrained:
+        load_student_weights(student, settings, num_classes)
     # channels-last halves the time of a step on a CPU at small sizes and is never slower
     return student.to(memory_format=torch.channels_last).train()
 
