@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 
 from lbt.artifacts import verify_inputs, write_manifest, write_text
+from lbt.config import Settings
+from lbt.data.layouts import Problem
 from lbt.errors import LbtError
 from lbt.stages import STAGES, parse_stage_settings
 
@@ -40,10 +42,33 @@ def check(options: argparse.Namespace) -> None:
     from lbt.data.streetscenes import SCENES_FILE
 
     settings = read_settings(options.config)
+    problems = _weight_problems(settings)
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
+        if problems:
+            raise LbtError("\n".join(map(str, problems)))
         print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
         return
-    print(describe(check_data(settings)))
+    print(describe(check_data(settings, problems)))
+
+
+def _weight_problems(settings: Settings) -> list[Problem]:
+    """What is wrong with the file of the student's first weights, if a method reads one.
+
+    The workflow would find a missing file before its first job, but one that does not fit only after the warm-up.
+    """
+    from lbt.data.classes import class_table
+    from lbt.search.methods import has_student
+    from lbt.search.student import build_student
+
+    student = settings.search.student
+    if student.weights_file is None or not any(map(has_student, settings.methods)):
+        return []
+    classes = class_table(settings.data).num_classes
+    try:
+        build_student(student, classes, seed=0)
+    except LbtError as error:
+        return [Problem("search.student.weights", str(error))]
+    return []
 
 
 def show(options: argparse.Namespace) -> None:

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from PIL import Image
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from lbt.__main__ import main
 from lbt.artifacts import write_json
@@ -117,6 +119,36 @@ def edit(config, section, **values):
     content = yaml.safe_load(config.read_text())
     content[section] |= values
     config.write_text(yaml.safe_dump(content))
+
+
+def test_check_lists_student_weights_that_are_missing_or_do_not_fit(case, capsys, tmp_path):
+    config, root = case
+    weights = tmp_path / "student.pth"
+    student = {"model": "lraspp_mobilenet_v3_large", "crop": [64, 64], "weights": str(weights)}
+    edit(config, "search", student=student)
+    damaged = spoil_image(root)
+    assert main(["check", str(config)]) == 1
+    message = capsys.readouterr().err
+    assert damaged in message and f"search.student.weights: {weights}: is missing" in message
+
+    shutil.rmtree(root)  # scenes that are drawn later
+    assert main(["check", str(config)]) == 1
+    assert "student.pth: is missing" in capsys.readouterr().err
+    network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=7)
+    torch.save(network.state_dict(), weights)
+    assert main(["check", str(config)]) == 1
+    assert "student.pth: was trained on 7 classes, the data set has 6" in capsys.readouterr().err
+    network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=6)
+    torch.save(network.state_dict(), weights)
+    assert main(["check", str(config)]) == 0
+
+
+def test_check_leaves_student_weights_that_no_method_reads(case):
+    edit(case[0], "search", student={"weights": "nowhere.pth"})
+    assert main(["check", str(case[0])]) == 1
+    content = yaml.safe_load(case[0].read_text())
+    case[0].write_text(yaml.safe_dump(content | {"methods": ["fasterseg"]}))
+    assert main(["check", str(case[0])]) == 0
 
 
 def test_check_refuses_more_shards_than_images(case, capsys):

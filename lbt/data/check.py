@@ -52,10 +52,10 @@ def run(
     write_json(output, _check(data, splits, _batch_sizes(warmup, search, retrain), log))
 
 
-def check_data(settings: Settings) -> dict[str, Any]:
-    """Read every file of the data set and return the report; see `run`."""
+def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str, Any]:
+    """Read every file of the data set and return the report; see `run`. Problems found elsewhere are listed with it."""
     sizes = _batch_sizes(settings.warmup, settings.search, settings.retrain)
-    return _check(settings.data, settings.splits, sizes, None)
+    return _check(settings.data, settings.splits, sizes, None, further)
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -112,9 +112,14 @@ def _batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: Retrai
 
 
 def _check(
-    data: DataSettings, splits: SplitSettings, batch_sizes: Iterable[BatchSize], log: Path | None
+    data: DataSettings,
+    splits: SplitSettings,
+    batch_sizes: Iterable[BatchSize],
+    log: Path | None,
+    further: Sequence[Problem] = (),
 ) -> dict[str, Any]:
     report, problems = _survey(data, splits, batch_sizes, log)
+    problems += further
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise LbtError("\n  ".join([f"{data.root}: {count} in the data set", *map(str, problems)]))

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from lbt.config_file import parse_settings
 from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
-from lbt.search.methods import teaches
+from lbt.search.methods import has_student, teaches
 from lbt.stages import STAGES, stage_settings, untracked_settings
 
 try:
@@ -27,7 +27,18 @@ except LbtError as error:
 RUN = f"results/{SETTINGS.run}"
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
+STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
 COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
+
+# Where a round is there already, Snakemake would not miss its input and keep what came of other weights.
+if (
+    STUDENT_WEIGHTS
+    and any(map(has_student, SETTINGS.methods))
+    and not os.path.exists(STUDENT_WEIGHTS)
+):
+    raise WorkflowError(
+        f"search.student.weights: {STUDENT_WEIGHTS}: is missing. Name a file, or write `none`, `imagenet` or `coco`."
+    )
 
 
 wildcard_constraints:
@@ -88,6 +99,12 @@ def pseudo_label_shards(wildcards):
         f"{folder}/pseudo_labels/shard-{shard:03d}.h5"
         for shard in range(SETTINGS.search.shards)
     ]
+
+
+def first_student_weights(wildcards):
+    """The file that the student of a teaching method starts from, if any; later rounds go on from a checkpoint."""
+    first = has_student(wildcards.method) and int(wildcards.round) == 1
+    return STUDENT_WEIGHTS if first else []
 
 
 def last_round(file):

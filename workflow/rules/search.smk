@@ -29,6 +29,7 @@ rule round:
         previous=previous_checkpoint,
         shards=pseudo_label_shards,
         reach=reachable_range(),
+        student_weights=first_student_weights,
     output:
         checkpoint=f"{SEARCH}/checkpoint.pt",
         architecture=f"{SEARCH}/architecture.json",

@@ -39,6 +39,11 @@ def teaches(name: str) -> bool:
     return bool(_literals(name).get("TEACHES", False))
 
 
+def has_student(name: str) -> bool:
+    """Whether a network of the settings `search.student` learns beside the supernet."""
+    return "student" in method_settings(name)
+
+
 def method_settings(name: str) -> tuple[str, ...]:
     """Keys of `search` that a method reads beside those that every method does."""
     return tuple(_literals(name).get("SETTINGS", ()))
