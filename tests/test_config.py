@@ -19,6 +19,7 @@ REFUSED = [
     ({"warmup": {"optimizer": {"lr": "1e-3"}}}, "warmup.optimizer.lr: YAML reads 1e-3 as text; write 1.0e-3"),
     ({"warmup": {"optimizer": {"lr": "5e4"}}}, "write 5.0e+4"),
     ({"search": {"student": {"batch_size": 1}}}, "search.student.batch_size"),
+    ({"search": {"student": {"weights": ""}}}, "search.student.weights"),
     ({"search": {"rounds": 0}}, "search.rounds"),
     ({"splits": {"parts": [0.5, 0.5, 0.5, 0.1]}}, "sum to 1.6"),
     ({"splits": {"scheme": "disjoint", "parts": [0.5, 0.5, 0.0, 0.0]}}, "each of the four shares"),

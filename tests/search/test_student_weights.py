@@ -324,6 +324,9 @@ def test_a_damaged_file_in_the_hubs_folder_is_named(hub):
     path.write_bytes(b"half")
     with pytest.raises(LbtError, match=rf"^{path}: cannot be read \(.+\)\. Delete it"):
         student(LRASPP, "imagenet")
+    torch.save(torch.nn.Linear(2, 2), path)
+    with pytest.raises(LbtError, match=rf"^{path}: cannot be read \(it holds something other than tensors\)"):
+        student(LRASPP, "imagenet")
     torch.save(coco(LRASPP), path)  # another file under this name
     with pytest.raises(LbtError, match=rf"^{path}: is not the student's .* lacks features"):
         student(LRASPP, "imagenet")
