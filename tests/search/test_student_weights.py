@@ -15,6 +15,7 @@ from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
 from lbt.errors import LbtError
+from lbt.search.methods import load_method
 from lbt.search.state import identity_of, save_round, start_round
 from lbt.search.student import build_student
 
@@ -353,16 +354,17 @@ def test_a_first_round_takes_the_weights_and_a_later_one_needs_no_file(tiny, fil
         "space": tiny.settings.space,
         "search": tiny.settings.search.model_copy(update={"student": chosen}),
         "seed": 0,
-        "teaches": True,
+        "method": load_method("lbt"),
         "device": torch.device("cpu"),
     }
-    state = start_round(tiny.warmup, **common)
-    check(state.student.state_dict(), student(LRASPP, "none"), network(LRASPP, len(classes)), set())
+    state = start_round(tiny.warmup, round=1, **common)
+    first = state.partner.network
+    check(first.state_dict(), student(LRASPP, "none"), network(LRASPP, len(classes)), set())
     with torch.no_grad():
-        next(state.student.parameters()).zero_()
+        next(first.parameters()).zero_()
     save_round(tmp_path / "round.pt", state, identity_of(classes, tiny.settings.space, 0, "lbt", 1))
     path.unlink()
-    later = start_round(tmp_path / "round.pt", **common).student.state_dict()
-    assert all(torch.equal(value, later[key]) for key, value in state.student.state_dict().items())
+    later = start_round(tmp_path / "round.pt", round=2, **common).partner.network.state_dict()
+    assert all(torch.equal(value, later[key]) for key, value in first.state_dict().items())
     with pytest.raises(LbtError, match="is missing"):
-        start_round(tiny.warmup, **common)
+        start_round(tiny.warmup, round=1, **common)

@@ -188,7 +188,7 @@ def test_more_rounds_continue_from_the_last(finished):
     [
         ("lbt/training.py", "(1 - step / steps)", "(1.0 - step / steps)", RETRAINED),
         ("lbt/training.py", "    optimizer = sgd(", "    # a comment\n    optimizer = sgd(", set()),
-        ("lbt/search/methods/lbt.py", 'name="lbt", teaches=True', 'teaches=True, name="lbt"', "search"),
+        ("lbt/search/methods/lbt.py", 'in_weights = context', 'in_weights: bool = context', "search"),
     ],
     ids=["code", "comment", "one method"],
 )
