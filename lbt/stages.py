@@ -67,9 +67,11 @@ STAGES: dict[str, Stage] = {
     ),
     "reach": Stage(
         "lbt.latency.reach",
-        ("space", "search"),
+        ("data", "space", "latency", "search", "derivation", "compute"),
         "check that the wanted frames per second can be reached",
-        only={"search": ("fps",)},
+        # The rule travels along because the settings refuse a window of the derivation without it.
+        only={**_KEY, "search": ("fps",), "derivation": ("rule", "fps")},
+        untracked=(),
     ),
     "warmup": Stage(
         "lbt.search.warmup",

@@ -28,7 +28,6 @@ rule round:
         table=rules.latency.output.table,
         previous=previous_checkpoint,
         shards=pseudo_label_shards,
-        reach=reachable_range(),
     output:
         checkpoint=f"{SEARCH}/checkpoint.pt",
         architecture=f"{SEARCH}/architecture.json",
