@@ -20,6 +20,7 @@ from lbt.config import (
     DataSettings,
     DerivationSettings,
     EvaluationSettings,
+    LatencySettings,
     SearchSettings,
     SpaceSettings,
 )
@@ -28,7 +29,7 @@ from lbt.data.dataset import Items, SegmentationDataset, evaluation_batches, tra
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.evaluation.scores import count_confusion, scores
-from lbt.latency.table import read_table
+from lbt.latency.table import read_table, settings_key
 from lbt.latency.window import check_window
 from lbt.metrics import write_metrics
 from lbt.progress import Progress
@@ -57,6 +58,7 @@ def run(
     augmentation: AugmentationSettings,
     space: SpaceSettings,
     search: SearchSettings,
+    latency: LatencySettings,
     derivation: DerivationSettings,
     evaluation: EvaluationSettings,
     compute: ComputeSettings,
@@ -74,10 +76,11 @@ def run(
         checkpoint: of the same round; its supernet lends the weights.
 
     Raises:
-        LbtError: no candidate is inside the window, or the images have no labelled pixel.
+        LbtError: the table was measured otherwise than the settings say, no candidate is inside the window, or the
+            images have no labelled pixel.
     """
     device, classes, latency_table = prepare_device(compute), class_table(data), read_table(table)
-    latency_table.check_classes(len(classes.names))
+    latency_table.check_key(settings_key(latency, compute, classes.num_classes))
     setting, window = "search.fps", search.fps
     if derivation.rule == "search":
         if derivation.fps is not None:

@@ -388,7 +388,7 @@ class DerivationSettings(Section):
         "is scored on teacher_val with the supernet's weights, and the best inside the window is kept.",
     )
     fps: Window | None = Field(
-        None, description="Window in frames per second of `rule: search`; absent: that of `search.fps`, or none."
+        None, description="`rule: search`: window in frames per second; absent: that of `search.fps`, or none."
     )
     paths: int | None = Field(
         None, ge=1, description="`rule: search`: score only so many paths, the most probable ones; absent: all."
@@ -400,6 +400,9 @@ class DerivationSettings(Section):
     @model_validator(mode="after")
     def _window(self) -> DerivationSettings:
         _check_window(self.fps)
+        for name in ("fps", "paths"):
+            if self.rule != "search" and getattr(self, name) is not None:
+                raise ValueError(f"{name}: has no effect with `rule: {self.rule}`; remove it or write `rule: search`")
         return self
 
 

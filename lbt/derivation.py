@@ -6,11 +6,19 @@ from pathlib import Path
 
 from lbt.artifacts import read_json, write_json
 from lbt.candidate_table import choose_candidate
-from lbt.config import DerivationSettings, SearchSettings, SpaceSettings
+from lbt.config import (
+    ComputeSettings,
+    DataSettings,
+    DerivationSettings,
+    LatencySettings,
+    SearchSettings,
+    SpaceSettings,
+)
+from lbt.data.classes import class_table
 from lbt.errors import LbtError
 from lbt.latency.draws import draw_genotype
 from lbt.latency.expected import genotype_latency
-from lbt.latency.table import LatencyTable, read_table
+from lbt.latency.table import LatencyTable, read_table, settings_key
 from lbt.space.architecture import architecture_from_json
 from lbt.space.candidates import list_candidates, needs_candidates
 from lbt.space.derive import derive_genotype
@@ -21,9 +29,12 @@ def run(
     *,
     seed: int,
     method: str,
+    data: DataSettings,
     space: SpaceSettings,
+    latency: LatencySettings,
     search: SearchSettings,
     derivation: DerivationSettings,
+    compute: ComputeSettings,
     architecture: Path,
     table: Path,
     output: Path,
@@ -39,9 +50,11 @@ def run(
         candidates: scores of the networks that may be derived, needed where the settings compare them.
 
     Raises:
-        LbtError: a file does not fit, or no random network meets the latency.
+        LbtError: a file does not fit, the table was measured otherwise than the settings say, or no random network
+            meets the latency.
     """
     latency_table = read_table(table)
+    latency_table.check_key(settings_key(latency, compute, class_table(data).num_classes))
     if method == "random":
         genotype = draw_genotype(space, latency_table, _window_ms(space, search, latency_table, match), seed)
     else:

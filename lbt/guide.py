@@ -12,8 +12,8 @@ from lbt.artifacts import read_json, write_json, write_text
 from lbt.config import SpaceSettings
 from lbt.seeding import generator
 from lbt.space.architecture import OPERATORS, alpha_row, architecture_from_json, architecture_shapes
-from lbt.space.derive import BRANCH_SCALES, SKIP, best_downs, candidate_downs, path_scales
-from lbt.space.genotype import Branch, Cell, Genotype
+from lbt.space.derive import SKIP, best_downs, candidate_downs, path_scales
+from lbt.space.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 
 
 def run(

@@ -42,6 +42,9 @@ class Stage:
 
 _TRAINING = ("data", "augmentation", "space")
 _MEASURED = ("input_size", "backend", "precision")
+_CLASSES = ("layout", "classes", "folder")
+_KEY = {"data": _CLASSES, "latency": _MEASURED, "compute": ("threads",)}
+"""What is compared with a latency table's key."""
 
 STAGES: dict[str, Stage] = {
     "scenes": Stage("lbt.data.streetscenes", ("scenes", "data"), "draw street scenes in the Cityscapes layout"),
@@ -61,13 +64,15 @@ STAGES: dict[str, Stage] = {
         "lbt.latency.table",
         ("space", "data", "latency", "compute"),
         "measure the latency lookup table",
-        only={"latency": (*_MEASURED, "min_run_seconds")},
+        only={"data": _CLASSES, "latency": (*_MEASURED, "min_run_seconds")},
     ),
     "reach": Stage(
         "lbt.latency.reach",
-        ("space", "search"),
+        ("data", "space", "latency", "search", "derivation", "compute"),
         "check that the wanted frames per second can be reached",
-        only={"search": ("fps",)},
+        # The rule travels along because the settings refuse a window of the derivation without it.
+        only={**_KEY, "search": ("fps",), "derivation": ("rule", "fps")},
+        untracked=(),
     ),
     "warmup": Stage(
         "lbt.search.warmup",
@@ -85,7 +90,7 @@ STAGES: dict[str, Stage] = {
     ),
     "round": Stage(
         "lbt.search.round",
-        (*_TRAINING, "search", "evaluation", "compute"),
+        (*_TRAINING, "search", "latency", "evaluation", "compute"),
         "run one round of the search",
         ("seed", "method", "round"),
         only={
@@ -94,29 +99,39 @@ STAGES: dict[str, Stage] = {
                 *("epochs", "batch_size", "decay", "teacher", "architecture"),
                 *("latency_weight", "latency_balance", "fps", "cosearch"),
             ),
+            "latency": _MEASURED,
             "evaluation": ("calibration_batches",),
         },
     ),
     "candidates": Stage(
         "lbt.candidates",
-        (*_TRAINING, "search", "derivation", "evaluation", "compute"),
+        (*_TRAINING, "search", "latency", "derivation", "evaluation", "compute"),
         "score the networks that may be derived",
         ("seed", "method"),
-        only={"search": ("fps",), "evaluation": ("batch_size", "calibration_batches")},
+        only={
+            "search": ("fps",),
+            "latency": _MEASURED,
+            "evaluation": ("batch_size", "calibration_batches"),
+        },
     ),
     "derive": Stage(
         "lbt.derivation",
-        ("space", "search", "derivation"),
+        ("data", "space", "latency", "search", "derivation", "compute"),
         "derive the discrete network",
         ("seed", "method"),
-        only={"search": ("fps", "random_match", "random_tolerance"), "derivation": ("rule", "fps")},
+        only={
+            **_KEY,
+            "search": ("fps", "random_match", "random_tolerance"),
+            "derivation": ("rule", "fps"),
+        },
+        untracked=(),
     ),
     "derive_guide": Stage("lbt.guide", ("space",), "derive the network to distil from", ("seed", "method")),
     "profile": Stage(
         "lbt.latency.profiler",
         ("space", "data", "latency", "compute"),
         "time the derived network",
-        only={"latency": (*_MEASURED, "profile_runs")},
+        only={"data": _CLASSES, "latency": (*_MEASURED, "profile_runs")},
     ),
     "retrain": Stage(
         "lbt.training", (*_TRAINING, "retrain", "compute"), "train the derived network", ("seed", "method")

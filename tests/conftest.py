@@ -1,5 +1,7 @@
 """Shared by all tests: one thread, so that parallel test processes do not fight for the cores; a tiny run's start."""
 
+import csv
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ import yaml
 from lbt.config_file import parse_settings
 from lbt.data import splits, streetscenes
 from lbt.data.classes import class_table
+from lbt.errors import LbtError
 from lbt.latency.parts import space_parts
 from lbt.latency.table import TableKey
 from lbt.metrics import write_metrics
@@ -51,3 +54,32 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
         metrics=folder / "warmup.csv",
     )
     return SimpleNamespace(settings=settings, classes=classes, split=split, table=table, warmup=checkpoint)
+
+
+@pytest.fixture(
+    params=[
+        ("input_height", 480),
+        ("input_width", 32),
+        ("backend", "compiled"),
+        ("precision", "float16"),
+        ("threads", 7),
+        ("classes", 19),
+    ],
+    ids=lambda change: change[0],
+)
+def refused_by_key(request, tmp_path) -> Callable[[Path, Callable[[Path], object]], None]:
+    """`refused_by_key(table, start)`: `start` refuses a copy of the table with another key, and says both values."""
+
+    def check(table: Path, start: Callable[[Path], object]) -> None:
+        field, value = request.param
+        with open(table, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        other = tmp_path / "other-table.csv"
+        write_metrics(other, [row | {field: value} for row in rows])
+        here = rows[0][field] if isinstance(value, str) else int(rows[0][field])
+        with pytest.raises(LbtError) as caught:
+            start(other)
+        assert f"{other}: was measured otherwise" in str(caught.value)
+        assert f"({field}: {value!r} in the table, {here!r} here)" in str(caught.value)
+
+    return check

@@ -68,7 +68,7 @@ class Job:
     def speeds(self, rule="search"):
         return [1000 / genotype_latency(c.genotype, self.space, self.table) for c in self.listed(rule)]
 
-    def run(self, search_fps=None, seed=0, output=None, batch_size=EVALUATION.batch_size, **derivation):
+    def run(self, search_fps=None, seed=0, output=None, batch_size=EVALUATION.batch_size, table=None, **derivation):
         output = output or self.folder / "candidates.csv"
         candidates.run(
             seed=seed,
@@ -77,11 +77,12 @@ class Job:
             augmentation=self.tiny.settings.augmentation,
             space=self.space,
             search=SimpleNamespace(fps=search_fps),
+            latency=self.tiny.settings.latency,
             derivation=DerivationSettings(**derivation),
             evaluation=EVALUATION.model_copy(update={"batch_size": batch_size}),
             compute=self.tiny.settings.compute,
             split=self.tiny.split,
-            table=self.folder / "table.csv",
+            table=table or self.folder / "table.csv",
             checkpoint=self.folder / "checkpoint.pt",
             architecture=self.folder / "architecture.json",
             output=output,
@@ -260,3 +261,8 @@ def test_a_supernet_of_another_space_is_refused(job):
     job.space = job.space.model_copy(update={"min_length": 2})
     with pytest.raises(LbtError, match=r"checkpoint\.pt: was made with space"):
         job.run(rule="search")
+
+
+def test_a_table_of_another_key_is_refused_first(job, refused_by_key):
+    (job.folder / "architecture.json").unlink()
+    refused_by_key(job.folder / "table.csv", lambda table: job.run(table=table))

@@ -35,6 +35,8 @@ REFUSED = [
     ({"search": {"fps": [30.0, 30.0]}}, "search: fps: the lower end 30 must be below the upper end 30"),
     ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
     ({"derivation": {"fps": [40.0, 30.0]}}, "derivation: fps: the lower end 40"),
+    ({"derivation": {"fps": [30.0, 40.0]}}, "derivation: fps: has no effect with `rule: released`; remove it or write"),
+    ({"derivation": {"rule": "released", "paths": 9}}, "derivation: paths: has no effect with `rule: released`"),
     (
         {"space": {"width_twelfths": [4, 6]}, "retrain": {"initial": "supernet"}},
         "space.head_twelfths: 8 is above the largest of space.width_twelfths, 6",

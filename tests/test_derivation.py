@@ -10,7 +10,7 @@ import torch
 
 from lbt.artifacts import write_json
 from lbt.candidate_table import describe_candidates
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, SearchSettings, SpaceSettings
 from lbt.derivation import run
 from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency
@@ -47,16 +47,21 @@ class Job:
         write_metrics(self.folder / "table.csv", rows)
         self.table = read_table(self.folder / "table.csv")
 
-    def derive(self, method="lbt", space=SPACE, rule="released", candidates=None, match=None, seed=0, **search):
+    def derive(
+        self, method="lbt", space=SPACE, rule="released", candidates=None, match=None, seed=0, table=None, **search
+    ):
         output, search = self.folder / "genotype.json", SearchSettings(**search)
         run(
             seed=seed,
             method=method,
+            data=DataSettings(classes=("road", "car", "sky")),
             space=space,
+            latency=LatencySettings(input_size=(64, 64)),
             search=search,
             derivation=SimpleNamespace(rule=rule, fps=None),
+            compute=ComputeSettings(threads=1),
             architecture=self.folder / "architecture.json",
-            table=self.folder / "table.csv",
+            table=table or self.folder / "table.csv",
             output=output,
             match=match,
             candidates=candidates,
@@ -208,3 +213,18 @@ def test_a_random_network_meets_the_window(job):
 def test_a_random_network_may_have_any_latency(job):
     drawn = [job.derive("random", seed=seed, random_match="none", rule="search") for seed in range(8)]
     assert len({round(job.milliseconds(genotype), 1) for genotype in drawn}) > 3
+
+
+@pytest.mark.parametrize("method", ["lbt", "random"])
+def test_a_table_of_another_key_is_refused_first(job, refused_by_key, method):
+    (job.folder / "architecture.json").unlink()
+    refused_by_key(job.folder / "table.csv", lambda table: job.derive(method, random_match="none", table=table))
+
+
+def test_a_genotype_to_match_with_other_ends_is_refused(job):
+    match = job.folder / "match.json"
+    write_json(match, derive_genotype(job.architecture, SPACE, (32, 8)).to_json())
+    with pytest.raises(
+        LbtError, match=r"match\.json: branches: end at the scales \[32, 8\], `space\.branches: 16\+32`"
+    ):
+        job.derive("random", match=match)

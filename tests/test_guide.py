@@ -10,8 +10,8 @@ from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.guide import guide_genotype, random_guide, run
 from lbt.space.architecture import architecture_to_json, initial_architecture
-from lbt.space.derive import BRANCH_SCALES, candidate_downs, derive_genotype
-from lbt.space.genotype import Genotype, read_genotype
+from lbt.space.derive import candidate_downs, derive_genotype
+from lbt.space.genotype import BRANCH_SCALES, Genotype, read_genotype
 
 
 @pytest.fixture(params=[(4, "16+32"), (9, "8+32"), (16, "best"), (16, "32")], ids=str)

@@ -11,8 +11,7 @@ from lbt.config import SpaceSettings
 from lbt.latency.parts import Part, cell_part, genotype_parts, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
 from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
-from lbt.space.derive import BRANCH_SCALES
-from lbt.space.genotype import Genotype
+from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.paths import edge_probabilities
 from lbt.space.widths import Widths, channel_choices
 

@@ -50,13 +50,13 @@ def run(
         log: file for plain progress lines.
 
     Raises:
-        LbtError: the table was measured elsewhere, or a file cannot be read.
+        LbtError: the table was measured elsewhere or otherwise, or a file cannot be read.
     """
     device = prepare_device(compute)
     classes = class_table(data).num_classes
     lookup = read_table(table)
     key = current_key(latency, compute, device, classes)
-    lookup.check_key(key)
+    lookup.check_key(asdict(key))
     discrete = read_genotype(genotype, space)
     network = Network(discrete, space, classes).to(device).eval()
     images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0)).to(device)

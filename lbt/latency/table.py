@@ -75,32 +75,28 @@ class LatencyTable:
                 "the latency table."
             ) from None
 
-    def check_key(self, expected: TableKey) -> None:
-        """Compare the table's key with the one that is needed.
+    def check_key(self, expected: Mapping[str, str | int]) -> None:
+        """Compare the table's key with what is needed.
+
+        A stage that only predicts compares `settings_key`: it may run on another device and with other versions than
+        those whose latency it predicts. The profile measures beside the table and compares the whole `current_key`.
+
+        Args:
+            expected: fields of `TableKey` and their values here; the table may have any value in the other fields.
 
         Raises:
             LbtError: they differ; the message shows each field that does, from both sides.
         """
-        mine, other = asdict(self.key), asdict(expected)
+        mine = asdict(self.key)
         different = [
-            f"{name}: {mine[name]!r} in the table, {other[name]!r} here" for name in mine if mine[name] != other[name]
+            f"{name}: {mine[name]!r} in the table, {value!r} here"
+            for name, value in expected.items()
+            if mine[name] != value
         ]
         if different:
             raise LbtError(
-                f"{self.path}: was measured elsewhere ({'; '.join(different)}). Measure the table again on this "
-                "device, or run this stage where the table was measured."
-            )
-
-    def check_classes(self, classes: int) -> None:
-        """Compare the number of classes that the table was measured with, on any device, with that of the data.
-
-        Raises:
-            LbtError: they differ.
-        """
-        if classes != self.key.classes:
-            raise LbtError(
-                f"{self.path}: was measured for {self.key.classes} classes, the data have {classes}. Delete it and "
-                "rerun the latency table."
+                f"{self.path}: was measured otherwise than this stage needs ({'; '.join(different)}). Measure the "
+                "table again as this stage needs it, or run this stage as the table was measured."
             )
 
 
@@ -109,18 +105,22 @@ PART_COLUMNS = tuple(field.name for field in fields(Part))
 COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms")
 
 
+def settings_key(latency: LatencySettings, compute: ComputeSettings, classes: int) -> dict[str, str | int]:
+    """The fields of a key that settings and data determine, whatever the device."""
+    return {
+        "backend": latency.backend,
+        "precision": latency.precision,
+        "input_height": latency.input_size[0],
+        "input_width": latency.input_size[1],
+        "threads": compute.threads,
+        "classes": classes,
+    }
+
+
 def current_key(latency: LatencySettings, compute: ComputeSettings, device: torch.device, classes: int) -> TableKey:
     """The key of a measurement made now, on `device`, with these settings."""
-    return TableKey(
-        device=device_name(device),
-        backend=latency.backend,
-        precision=latency.precision,
-        input_height=latency.input_size[0],
-        input_width=latency.input_size[1],
-        threads=compute.threads,
-        classes=classes,
-        software=_software(device),
-    )
+    fixed = settings_key(latency, compute, classes)
+    return TableKey(device=device_name(device), software=_software(device), **fixed)
 
 
 def device_name(device: torch.device) -> str:

@@ -13,8 +13,8 @@ from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable
-from lbt.space.derive import BRANCH_SCALES, candidate_downs, minimum_length
-from lbt.space.genotype import Genotype
+from lbt.space.derive import candidate_downs, minimum_length
+from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.random_genotype import OTHERS
 
 Shape = tuple[int, ...]

@@ -12,13 +12,14 @@ from lbt.config import (
     ComputeSettings,
     DataSettings,
     EvaluationSettings,
+    LatencySettings,
     SearchSettings,
     SpaceSettings,
 )
 from lbt.data.classes import class_table
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
-from lbt.latency.table import read_table
+from lbt.latency.table import read_table, settings_key
 from lbt.latency.window import check_window, steer
 from lbt.metrics import write_metrics
 from lbt.progress import Progress
@@ -41,6 +42,7 @@ def run(
     augmentation: AugmentationSettings,
     space: SpaceSettings,
     search: SearchSettings,
+    latency: LatencySettings,
     evaluation: EvaluationSettings,
     compute: ComputeSettings,
     split: Path,
@@ -68,7 +70,7 @@ def run(
     classes = class_table(data)
     chosen = load_method(method)
     latency_table = read_table(table)
-    latency_table.check_classes(classes.num_classes)
+    latency_table.check_key(settings_key(latency, compute, classes.num_classes))
     if search.fps is not None:
         check_window(search.fps, space, latency_table, "search.fps")
     state = start_round(

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.space.architecture import probabilities, validate_architecture
-from lbt.space.derive import BRANCH_SCALES, best_downs, build_branch, candidate_downs, downs_probability
-from lbt.space.genotype import Genotype
+from lbt.space.derive import best_downs, build_branch, candidate_downs, downs_probability
+from lbt.space.genotype import BRANCH_SCALES, Genotype
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,9 @@ from lbt.space.architecture import (
     probabilities,
     validate_architecture,
 )
-from lbt.space.genotype import Branch, Cell, Genotype
+from lbt.space.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 
 SKIP = OPERATORS.index("skip")
-BRANCH_SCALES = {"32": ((32,),), "16+32": ((32, 16),), "8+32": ((32, 8),), "best": ((32, 16), (32, 8))}
-"""`space.branches` -> its choices of the scales at which the branches end, coarsest first."""
 
 
 def candidate_downs(layers: int, scale: int) -> list[tuple[int, ...]]:

@@ -17,6 +17,9 @@ from lbt.space.widths import channels
 
 Scale = Literal[8, 16, 32]
 
+BRANCH_SCALES = {"32": ((32,),), "16+32": ((32, 16),), "8+32": ((32, 8),), "best": ((32, 16), (32, 8))}
+"""`space.branches` -> its choices of the scales at which the branches end, coarsest first."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -137,6 +140,10 @@ def cell_channels(branch: Branch, space: SpaceSettings) -> list[tuple[int, int]]
 
 def _misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[str, str]]:
     """Place and description of everything in a genotype that is not in the space."""
+    ends, choices = tuple(branch.scale for branch in genotype.branches), BRANCH_SCALES[space.branches]
+    if ends not in choices:
+        allowed = " or ".join(str(list(choice)) for choice in choices)
+        yield "branches", f"end at the scales {list(ends)}, `space.branches: {space.branches}` has {allowed}"
     for index, branch in enumerate(genotype.branches):
         for position, (cell, (before, after)) in enumerate(
             zip(branch.cells, cell_channels(branch, space), strict=True)

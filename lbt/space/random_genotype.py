@@ -9,8 +9,8 @@ import torch
 
 from lbt.config import SpaceSettings
 from lbt.space.architecture import OPERATORS, alpha_row, architecture_shapes, gamma_row
-from lbt.space.derive import BRANCH_SCALES, candidate_downs, minimum_length, path_scales, pruned_skips
-from lbt.space.genotype import Branch, Cell, Genotype
+from lbt.space.derive import candidate_downs, minimum_length, path_scales, pruned_skips
+from lbt.space.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 
 PlainCell = tuple[int, int, str, int, int]
 """The fields of a `Cell`, made and compared ten times as fast."""

@@ -9,6 +9,7 @@ turns, so that a change of the clock rate meets all of them. Nothing else should
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def measured_table(
     if not path.exists():
         table_stage.run(space=space, data=data, latency=latency, compute=compute, output=path)
     table = read_table(path)
-    table.check_key(current_key(latency, compute, device, class_table(data).num_classes))
+    table.check_key(asdict(current_key(latency, compute, device, class_table(data).num_classes)))
     return table
 
 

@@ -12,8 +12,8 @@ from lbt.latency.draws import draw_genotype
 from lbt.latency.expected import genotype_latency
 from lbt.latency.window import reachable_latency
 from lbt.space.architecture import architecture_shapes
-from lbt.space.derive import BRANCH_SCALES, build_branch, candidate_downs
-from lbt.space.genotype import Genotype
+from lbt.space.derive import build_branch, candidate_downs
+from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.random_genotype import random_genotype
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12), branches="best", min_length=2)

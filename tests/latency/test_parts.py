@@ -5,8 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lbt.config import SpaceSettings
 from lbt.latency.parts import BRANCH_COUNTS, Part, build_part, genotype_parts, space_parts
 from lbt.space.cost import count_macs, count_parameters
-from lbt.space.derive import BRANCH_SCALES
-from lbt.space.genotype import Branch, Cell, Genotype
+from lbt.space.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.space.network import Network
 from lbt.space.random_genotype import random_genotype
 

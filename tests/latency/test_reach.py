@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lbt.config import SpaceSettings
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.reach import run
 from lbt.latency.window import reachable_latency
@@ -22,20 +22,43 @@ def table(synthetic_table, tmp_path):
     return space, made, tmp_path / "table.csv"
 
 
-def test_the_range_is_written_with_the_window(table, tmp_path):
-    space, made, path = table
-    least, greatest = reachable_latency(space, made)
+def reach(table, output, search_fps=None, derivation_fps=None):
+    space, _, path = table
+    run(
+        data=DataSettings(classes=("road", "car", "sky", "person", "pole")),
+        space=space,
+        latency=LatencySettings(input_size=(64, 96)),
+        search=SimpleNamespace(fps=search_fps),
+        derivation=SimpleNamespace(rule="search", fps=derivation_fps),
+        compute=ComputeSettings(threads=1),
+        table=path,
+        output=output,
+    )
+    return json.loads(output.read_text())
+
+
+def test_the_range_is_written_with_the_windows(table, tmp_path):
+    least, greatest = reachable_latency(*table[:2])
     wanted = (500 / greatest, 2000 / least)
-    run(space=space, search=SimpleNamespace(fps=wanted), table=path, output=tmp_path / "reach.json")
-    found = json.loads((tmp_path / "reach.json").read_text())
+    found = reach(table, tmp_path / "reach.json", search_fps=wanted)
     assert (found["least_ms"], found["greatest_ms"]) == pytest.approx((least, greatest))
-    assert found["least_fps"] == pytest.approx(1000 / greatest) and found["fps"] == list(wanted)
+    assert found["least_fps"] == pytest.approx(1000 / greatest)
+    assert found["windows"] == {"search.fps": list(wanted)}
+    both = reach(table, tmp_path / "reach.json", search_fps=wanted, derivation_fps=(1.0, 1.0e6))
+    assert both["windows"] == {"search.fps": list(wanted), "derivation.fps": [1.0, 1.0e6]}
 
 
-def test_a_window_out_of_reach_leaves_no_file(table, tmp_path):
+@pytest.mark.parametrize("setting", ["search.fps", "derivation.fps"])
+def test_a_window_out_of_reach_leaves_no_file(table, tmp_path, setting):
+    fastest = 1000 / reachable_latency(*table[:2])[0]
+    good, bad = (fastest / 2, fastest), (fastest * 2, fastest * 3)
+    windows = (bad, good) if setting == "search.fps" else (good, bad)
+    with pytest.raises(LbtError, match=rf"{setting}: no architecture"):
+        reach(table, tmp_path / "reach.json", *windows)
+    assert not (tmp_path / "reach.json").exists()
+
+
+def test_a_table_of_another_key_is_refused(table, tmp_path, refused_by_key):
     space, made, path = table
-    fastest = 1000 / reachable_latency(space, made)[0]
-    search = SimpleNamespace(fps=(fastest * 2, fastest * 3))
-    with pytest.raises(LbtError, match=r"search\.fps: no architecture"):
-        run(space=space, search=search, table=path, output=tmp_path / "reach.json")
+    refused_by_key(path, lambda other: reach((space, made, other), tmp_path / "reach.json", (1.0, 1.0e6)))
     assert not (tmp_path / "reach.json").exists()

@@ -1,6 +1,6 @@
 import csv
 import math
-from dataclasses import replace
+from dataclasses import asdict
 
 import pytest
 
@@ -9,7 +9,7 @@ from lbt.errors import LbtError
 from lbt.latency import measuring, table
 from lbt.latency.measuring import TURNS
 from lbt.latency.parts import space_parts
-from lbt.latency.table import COLUMNS, read_table, run
+from lbt.latency.table import COLUMNS, read_table, run, settings_key
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12))
 PARTS = space_parts(SPACE, 3)
@@ -102,16 +102,20 @@ def test_progress_is_logged(measured, rows):
 
 def test_other_key_is_refused_with_both_sides(measured):
     lookup = read_table(measured)
-    lookup.check_key(lookup.key)
+    lookup.check_key(asdict(lookup.key))
     with pytest.raises(LbtError, match=r"input_height: 32 in the table, 64 here; threads: 1 in the table, 4 here"):
-        lookup.check_key(replace(lookup.key, input_height=64, threads=4))
+        lookup.check_key(asdict(lookup.key) | {"input_height": 64, "threads": 4})
 
 
-def test_other_number_of_classes_is_refused(measured):
+def test_a_part_of_the_key_is_compared_alone(measured):
     lookup = read_table(measured)
-    lookup.check_classes(3)
-    with pytest.raises(LbtError, match=r"table\.csv: was measured for 3 classes, the data have 19"):
-        lookup.check_classes(19)
+    settings, compute = SETTINGS["latency"], SETTINGS["compute"]
+    lookup.check_key(settings_key(settings, compute, 3))  # whatever the device and the versions
+    assert set(asdict(lookup.key)) - set(settings_key(settings, compute, 3)) == {"device", "software"}
+    with pytest.raises(LbtError, match=r"table\.csv: was measured otherwise .*\(classes: 3 in the table, 19 here\)"):
+        lookup.check_key({"classes": 19})
+    with pytest.raises(LbtError, match=r"device: .* in the table, 'another' here"):
+        lookup.check_key({"device": "another", "classes": 3})
 
 
 def test_all_parts_have_a_block_before_any_has_two(tmp_path, monkeypatch):

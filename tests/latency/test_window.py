@@ -11,7 +11,8 @@ from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.expected import genotype_latency
 from lbt.latency.window import check_window, predicted_fps, reachable_latency, steer
-from lbt.space.derive import BRANCH_SCALES, candidate_downs, minimum_length, path_scales, pruned_skips
+from lbt.space.derive import candidate_downs, minimum_length, path_scales, pruned_skips
+from lbt.space.genotype import BRANCH_SCALES
 from lbt.space.random_genotype import random_branches, random_genotype
 
 

@@ -31,6 +31,7 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
             augmentation=tiny.settings.augmentation,
             space=tiny.settings.space,
             search=chosen,
+            latency=tiny.settings.latency,
             evaluation=tiny.settings.evaluation,
             compute=tiny.settings.compute,
             split=tiny.split,

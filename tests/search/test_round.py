@@ -11,7 +11,6 @@ from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import read_table
 from lbt.latency.window import steer
-from lbt.metrics import write_metrics
 from lbt.search.state import KIND
 from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.derive import derive_genotype
@@ -145,10 +144,5 @@ def test_a_steered_round_needs_the_weight_of_the_last_one(play):
         play("round-2", round=2, previous=first, fps=(1.0, 1.0e6))
 
 
-def test_a_table_for_other_classes_is_refused(play, tiny, tmp_path):
-    with open(tiny.table, encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    table = tmp_path / "table.csv"
-    write_metrics(table, [row | {"classes": 19} for row in rows])
-    with pytest.raises(LbtError, match="measured for 19 classes, the data have 6"):
-        play("round-1", table=table)
+def test_a_table_of_another_key_is_refused_first(play, tiny, refused_by_key, tmp_path):
+    refused_by_key(tiny.table, lambda table: play("round-1", table=table, previous=tmp_path / "absent.pt"))

@@ -122,3 +122,20 @@ def test_a_file_that_is_not_json_is_named(content, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(LbtError, match=r"absent\.json"):
         read_genotype(tmp_path / "absent.json", SPACE)
+
+
+def test_branches_end_where_the_space_lets_them(genotype, tmp_path):
+    path, single = tmp_path / "genotype.json", Genotype(genotype.branches[:1])
+    for branches, good, bad in (("best", genotype, single), ("32", single, genotype)):
+        space = SPACE.model_copy(update={"branches": branches})
+        write_json(path, good.to_json())
+        assert read_genotype(path, space) == good
+        write_json(path, bad.to_json())
+        with pytest.raises(LbtError) as caught:
+            read_genotype(path, space)
+        ends = [branch.scale for branch in bad.branches]
+        assert f"{path}: branches: end at the scales {ends}, `space.branches: {branches}` has " in str(caught.value)
+    assert "has [32]. Use the settings" in str(caught.value)
+    write_json(path, single.to_json())
+    with pytest.raises(LbtError, match=r"has \[32, 16\] or \[32, 8\]\. "):
+        read_genotype(path, SPACE.model_copy(update={"branches": "best"}))

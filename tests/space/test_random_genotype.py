@@ -5,8 +5,8 @@ import torch
 
 from lbt.config import SpaceSettings
 from lbt.space.architecture import architecture_shapes
-from lbt.space.derive import BRANCH_SCALES, build_branch, candidate_downs
-from lbt.space.genotype import Genotype
+from lbt.space.derive import build_branch, candidate_downs
+from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.random_genotype import _columns, _Route, random_genotype, to_genotype
 
 

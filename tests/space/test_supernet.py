@@ -8,8 +8,8 @@ from torch.func import functional_call, jvp
 from lbt.config import SpaceSettings
 from lbt.space.architecture import OPERATORS, architecture_shapes
 from lbt.space.decoder import OUTPUTS, SupernetDecoder
-from lbt.space.derive import BRANCH_SCALES, build_branch, path_scales
-from lbt.space.genotype import Genotype
+from lbt.space.derive import build_branch, path_scales
+from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.inherit import inherit_weights
 from lbt.space.network import Network
 from lbt.space.supernet import Supernet

@@ -157,6 +157,7 @@ SEARCHED = {"label", "round", "evaluate_supernet", *DERIVED}
         (("search", "random_tolerance"), 0.6, DERIVED),
         (("compute", "workers"), 2, set()),
         (("latency", "profile_runs"), 6, {"profile", "tables"}),
+        (("latency", "input_size"), [64, 96], {"latency", *SEARCHED} - {"label"}),
     ],
     ids=lambda v: ".".join(v) if isinstance(v, tuple) else "",
 )
@@ -188,7 +189,7 @@ def test_more_rounds_continue_from_the_last(finished):
     [
         ("lbt/training.py", "(1 - step / steps)", "(1.0 - step / steps)", RETRAINED),
         ("lbt/training.py", "    optimizer = sgd(", "    # a comment\n    optimizer = sgd(", set()),
-        ("lbt/search/methods/lbt.py", 'in_weights = context', 'in_weights: bool = context', "search"),
+        ("lbt/search/methods/lbt.py", "in_weights = context", "in_weights: bool = context", "search"),
     ],
     ids=["code", "comment", "one method"],
 )
@@ -216,6 +217,14 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     scored = set(re.findall(r"output: results/tiny/derive/(\w+)/seed-0/candidates.csv", text))
     assert scored == {"fasterseg", "lbt"}  # a random network is not chosen by its score
 
+    clone.settings["derivation"]["fps"] = [1.0, 1.0e6]
+    assert clone.would_rerun() == {"reach", "candidates", *DERIVED}
+    clone.settings["derivation"]["fps"] = [1.0e6, 2.0e6]
+    result = clone.snakemake("--until", "candidates")
+    assert result.returncode != 0 and "rule candidates" not in result.stdout + result.stderr
+    assert "derivation.fps: no architecture of the space runs at" in result.stdout + result.stderr
+    del clone.settings["derivation"]["fps"]
+
     space = clone.settings["space"] | {"branches": "best"}
     clone.settings = clone.settings | {"methods": ["fasterseg"], "space": space}
     result = clone.snakemake("--until", "derive")
@@ -241,7 +250,7 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
 
     run = clone.folder / "results" / "tiny"
     reach = json.loads((run / "latency" / "reach.json").read_text())
-    assert reach["fps"] == [1.0, 1.0e6] and 0 < reach["least_ms"] < reach["greatest_ms"]
+    assert reach["windows"] == {"search.fps": [1.0, 1.0e6]} and 0 < reach["least_ms"] < reach["greatest_ms"]
     names = re.findall(r"^\| `([^`]+)` \| `search\.cosearch`", SOMETIMES, re.MULTILINE)
     assert names and all(len(artefacts(run, name)) == len(clone.settings["methods"]) for name in names)
     for method in clone.settings["methods"]:
@@ -259,6 +268,10 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
         }
         assert supernet in read["manifest"] and supernet in read["manifest-guide"]
         assert "guide.pt" in read["manifest"] and "guide.pt" not in read["manifest-guide"]
+
+    clone.settings = clone.settings | {"derivation": {"rule": "search", "fps": [2.0, 1.0e6]}}
+    again = clone.would_rerun()
+    assert {"reach", "candidates", "derive"} <= again and "round" not in again  # another window, the same search
 
 
 def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_path):

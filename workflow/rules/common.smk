@@ -28,6 +28,7 @@ RUN = f"results/{SETTINGS.run}"
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
+WINDOWS = [w for w in (SETTINGS.search.fps, SETTINGS.derivation.fps) if w is not None]
 COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
 
 # Where a round is there already, Snakemake would not miss its input and keep what came of other weights.
@@ -119,8 +120,11 @@ def initial_supernet():
 
 
 def reachable_range():
-    """The file that says that the wanted window can be met, where one is wanted."""
-    return f"{RUN}/latency/reach.json" if SETTINGS.search.fps is not None else []
+    """The file that says that the wanted windows can be met, where there are any.
+
+    Rounds do not wait for it, or another window of the derivation would repeat the search.
+    """
+    return f"{RUN}/latency/reach.json" if WINDOWS else []
 
 
 def retrained_guide():

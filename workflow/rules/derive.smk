@@ -7,6 +7,7 @@ if COMPARES:
             table=rules.latency.output.table,
             checkpoint=last_round("checkpoint.pt"),
             architecture=last_round("architecture.json"),
+            reach=reachable_range(),
         output:
             table=f"{RUN}/derive/{{method}}/seed-{{seed}}/candidates.csv",
             manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-candidates.json",
@@ -32,6 +33,7 @@ rule derive:
         table=rules.latency.output.table,
         match=matched_genotype,
         candidates=compared_candidates,
+        reach=reachable_range(),
     output:
         genotype=f"{RUN}/derive/{{method}}/seed-{{seed}}/genotype.json",
         manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest.json",

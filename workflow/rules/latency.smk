@@ -18,8 +18,8 @@ rule latency:
         call("latency") + "--manifest {output.manifest} --outputs output={output.table}"
 
 
-# Where a window is wanted: refused as soon as there is a table, while the warm-up has hardly begun.
-if SETTINGS.search.fps is not None:
+# Where windows are wanted: refused as soon as there is a table, while the warm-up has hardly begun.
+if WINDOWS:
 
     rule reach:
         input:

@@ -28,7 +28,6 @@ rule round:
         table=rules.latency.output.table,
         previous=previous_checkpoint,
         shards=pseudo_label_shards,
-        reach=reachable_range(),
         student_weights=first_student_weights,
     output:
         checkpoint=f"{SEARCH}/checkpoint.pt",
