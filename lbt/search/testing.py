@@ -127,12 +127,18 @@ class Tester(Partner):
 
     def after_architecture(self, context: StepContext) -> dict[str, float]:
         """One step of the creator up its objective; values of `AFTER_COLUMNS`."""
-        objective, gradient, through, share = creator_gradient(context)
+        found = creator_gradient(context)
         for name, parameter in self.creator.named_parameters():
-            parameter.grad = -gradient[name]
-        values = {"creator's objective": objective}
+            parameter.grad = -found.gradient[name]
+        values = {"tester's validation loss": found.tester_loss, "creator's objective": found.objective}
         length = self.guards["creator"].apply(self.creator_optimizer, values, self.search.lpt.creator.clip_norm)
-        return dict(zip(self.AFTER_COLUMNS, (objective, length, norm(through), float(share.max())), strict=True))
+        return {
+            "student_val_loss": found.tester_loss,
+            "creator_objective": found.objective,
+            "creator_gradient_norm": length,
+            "creator_through_tester_norm": norm(found.through_tester),
+            "largest_share": float(found.share.max()),
+        }
 
     def state(self) -> dict[str, Any]:
         """See `Partner.state`."""
@@ -160,13 +166,27 @@ def bank_term(context: StepContext) -> Term:
     return supernet_term(context, value, in_weights=False)
 
 
-def creator_gradient(context: StepContext) -> tuple[float, dict[str, Tensor], dict[str, Tensor], Tensor]:
-    """The gradient in C of what it maximises.
+@dataclass(frozen=True)
+class CreatorGradient:
+    """What the creator of tests maximises, and its gradient in the creator's parameters.
 
-    Returns:
-        The objective; its gradient by name; of it the part through the tester's step; the shares (B,) of the images of
-        D_t^val.
+    Attributes:
+        objective: its value.
+        tester_loss: of it, L(E', X', D_s^val).
+        gradient: by name.
+        through_tester: of it, the part through the tester's step.
+        share: shares (B,) of the images of D_t^val.
     """
+
+    objective: float
+    tester_loss: float
+    gradient: Mapping[str, Tensor]
+    through_tester: Mapping[str, Tensor]
+    share: Tensor
+
+
+def creator_gradient(context: StepContext) -> CreatorGradient:
+    """The gradient in C of what it maximises."""
     taken, lpt = context.partner_step, context.search.lpt
     images, _ = context.validation
     after, creator = as_leaves(dict(taken.tester.named_parameters())), as_leaves(dict(taken.creator.named_parameters()))
@@ -185,7 +205,7 @@ def creator_gradient(context: StepContext) -> tuple[float, dict[str, Tensor], di
     inner = lpt.bank_weight * (shares(call_without_side_effects(taken.creator, creator, taken.features)) * derivative)
     through = gradient_of(inner.sum(), creator)
     objective = float(passed.detach()) - lpt.tester_weight * float(tested)
-    return objective, add(direct, through), through, share.detach()
+    return CreatorGradient(objective, float(tested), add(direct, through), through, share.detach())
 
 
 def _features(taken: TesterStep, parameters: Parameters, images: Tensor) -> Tensor:
