@@ -40,6 +40,8 @@ def check(options: argparse.Namespace) -> None:
     from lbt.config_file import read_settings
     from lbt.data.check import check_data, describe
     from lbt.data.streetscenes import SCENES_FILE
+    from lbt.search.methods import teaches
+    from lbt.search.pseudo_labeled import count_to_label
 
     settings = read_settings(options.config)
     problems = _weight_problems(settings)
@@ -48,7 +50,11 @@ def check(options: argparse.Namespace) -> None:
             raise LbtError("\n".join(map(str, problems)))
         print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
         return
-    print(describe(check_data(settings, problems)))
+    report = check_data(settings, problems)
+    if any(map(teaches, settings.methods)):
+        parts = report["parts"]
+        count_to_label(settings.search.pseudo_labels.ratio, parts["student_train"], parts["unlabeled"])
+    print(describe(report))
 
 
 def _weight_problems(settings: Settings) -> list[Problem]:

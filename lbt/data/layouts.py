@@ -111,7 +111,9 @@ def _scan_cityscapes(root: Path, data: DataSettings, split: OfficialSplit) -> tu
     samples, problems = [], []
     images = _glob(root, f"leftImg8bit/{name}/*/*_leftImg8bit.png")
     if not images:
-        problems.append(Problem(f"{root}/leftImg8bit/{name}", "holds no */*_leftImg8bit.png; add images"))
+        problems.append(
+            Problem(f"{root}/leftImg8bit/{name}", f"holds no */*_leftImg8bit.png; add images{_needed(split)}")
+        )
     for image in images:
         city = Path(image).parent.name
         stem = Path(image).stem.removesuffix("_leftImg8bit")
@@ -137,7 +139,7 @@ def _scan_folder(root: Path, folder: FolderSettings, split: OfficialSplit) -> tu
         problems.append(
             Problem(
                 f"{root}/{_pattern(folder.images, folder, split)}",
-                f"matches no image ({endings}); correct data.folder.images",
+                f"matches no image ({endings}); correct data.folder.images{_needed(split)}",
             )
         )
     stems = defaultdict(list)
@@ -163,6 +165,10 @@ def _scan_folder(root: Path, folder: FolderSettings, split: OfficialSplit) -> tu
             continue
         samples.append(Sample(image.removesuffix(Path(image).suffix), image, label, match[1] or "all"))
     return _cut_groups(samples, folder.stretch), problems
+
+
+def _needed(split: OfficialSplit) -> str:
+    return ": methods that teach, such as lbt, need unlabelled images" if split == "unlabeled" else ""
 
 
 def _images(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[str]:

@@ -18,33 +18,36 @@ from lbt.search.targets import tempered
 from lbt.seeding import derive_seed
 
 
-def images_to_label(split: Path, ratio: float | None) -> list[Sample]:
-    """The unlabelled images that the teacher labels: all, or `ratio` times as many as student_train has.
-
-    A larger ratio takes the images of a smaller one and more, the same for all seeds and methods.
+def count_to_label(ratio: float | None, labelled: int, unlabeled: int) -> int:
+    """How many images the teacher labels: all, or `ratio` times as many as student_train has.
 
     Raises:
-        LbtError: there are not so many, or none at all.
+        LbtError: there are not so many.
     """
-    unlabeled = read_split(split, "unlabeled")
-    if not unlabeled:
-        raise LbtError(
-            f"{split}: has 0 unlabelled images, and a method that teaches needs some. Name the folder of unlabelled "
-            "images in `data` (`folder.splits.unlabeled`, or `unlabeled` of the Cityscapes layout), or leave that "
-            "method out of `methods`."
-        )
     if ratio is None:
         return unlabeled
-    labelled = len(read_split(split, "student_train"))
     count = max(1, round(ratio * labelled))
-    if count > len(unlabeled):
+    if count > unlabeled:
         raise LbtError(
             f"search.pseudo_labels.ratio: {ratio:g} times the {labelled} images of student_train are {count}, but "
-            f"{split} has {len(unlabeled)} unlabelled images. Lower the ratio to at most "
-            f"{len(unlabeled) / labelled:.4g}."
+            f"there are {unlabeled} unlabelled images. Lower the ratio to at most {unlabeled / labelled:.4g}."
         )
-    chosen = {s.id for s in sorted(unlabeled, key=lambda s: derive_seed("images to label", s.id))[:count]}
-    return [sample for sample in unlabeled if sample.id in chosen]
+    return count
+
+
+def images_to_label(split: Path, ratio: float | None) -> list[Sample]:
+    """The unlabelled images that the teacher labels, sorted by id.
+
+    A larger ratio takes the images of a smaller one and more; they are the same for all seeds and methods.
+
+    Raises:
+        LbtError: no unlabelled image, or fewer than wanted.
+    """
+    unlabeled = read_split(split, "unlabeled")
+    labelled = len(read_split(split, "student_train"))
+    count = count_to_label(ratio, labelled, len(unlabeled))
+    in_turn = sorted(unlabeled, key=lambda sample: derive_seed("images to label", sample.id))
+    return sorted(in_turn[:count])
 
 
 class PseudoLabeledDataset(ImageDataset):

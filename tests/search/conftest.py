@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lbt.search import labelling
 from lbt.search import round as rounds
+from lbt.search.methods import teaches
 
 
 @pytest.fixture
@@ -19,10 +21,28 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
         round: int = 1,
         previous: Path | None = None,
         table: Path | None = None,
+        workers: int = 0,
         **search,
     ) -> Path:
         chosen = tiny.settings.search.model_copy(update={"epochs": 0.5, **search})
-        place = tmp_path / folder
+        compute = tiny.settings.compute.model_copy(update={"workers": workers})
+        place, previous = tmp_path / folder, previous or tiny.warmup
+        shards = [place / f"shard-{k}.h5" for k in range(chosen.shards if teaches(method) else 0)]
+        for k, shard in enumerate(shards):
+            labelling.run(
+                seed=0,
+                method=method,
+                round=round,
+                shard=k,
+                code="code",
+                data=tiny.settings.data,
+                space=tiny.settings.space,
+                search=chosen,
+                compute=compute,
+                split=tiny.split,
+                teacher=previous,
+                output=shard,
+            )
         rounds.run(
             seed=0,
             method=method,
@@ -33,10 +53,11 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
             search=chosen,
             latency=tiny.settings.latency,
             evaluation=tiny.settings.evaluation,
-            compute=tiny.settings.compute,
+            compute=compute,
             split=tiny.split,
             table=table or tiny.table,
-            previous=previous or tiny.warmup,
+            previous=previous,
+            shards=shards,
             checkpoint=place / "checkpoint.pt",
             architecture=place / "architecture.json",
             metrics=place / "metrics.csv",

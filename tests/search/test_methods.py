@@ -1,0 +1,124 @@
+"""Every method's round through the same loop: what it leaves, that it repeats, that a new method is one file."""
+
+import csv
+import math
+
+import pytest
+import torch
+
+from lbt.checkpoint import load_checkpoint
+from lbt.config import PseudoLabelSettings
+from lbt.errors import LbtError
+from lbt.search.methods import has_student, load_method, method_names, method_settings, teaches
+from lbt.search.state import KIND
+
+COMMON = {"round", "step", "latency_weight", "teacher_loss", "teacher_weight_gradient_norm", "fps", "seconds"}
+COMMON |= {"teacher_val_loss", "student_val_loss", "latency_ms", "teacher_gradient_norm", "student_gradient_norm"}
+COMMON |= {"second_order_gradient_norm", "latency_gradient_norm", "teacher_student_cosine", "second_order_cosine"}
+COMMON |= {"entropy_alpha", "entropy_beta", "entropy_gamma", "skipped_teacher", "skipped_architecture"}
+COMMON |= {"lr_teacher", "lr_architecture"}
+FILLED = {
+    "lbt": {"student_loss", "pseudo_loss", "student_val_loss", "student_gradient_norm", "teacher_student_cosine"},
+    "lpt": {"student_loss", "bank_loss", "student_val_loss", "creator_objective", "creator_gradient_norm"},
+    "fasterseg": {"teacher_val_loss", "latency_ms", "fps"},
+    "random": set(),
+}
+
+
+def rows_of(place):
+    with open(place / "metrics.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_a_round_leaves_what_every_round_leaves(play, method):
+    place = play("round", method=method)
+    rows = rows_of(place)
+    assert {"checkpoint.pt", "architecture.json", "metrics.csv"} <= {file.name for file in place.iterdir()}
+    assert set(rows[0]) >= COMMON
+    for row in rows:
+        assert all(math.isfinite(float(row[name])) for name in FILLED[method] | {"teacher_loss", "entropy_beta"})
+        assert all(row[name] == "0" for name in row if name.startswith("skipped_"))
+    assert method == "random" or rows[0]["teacher_gradient_norm"]
+
+
+@pytest.mark.parametrize("method", ["lbt", "lpt"])
+def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(play, method):
+    places = [play(f"workers-{n}", method=method, workers=n, epochs=1.0) for n in (0, 2)]
+    for name in ("checkpoint.pt", "architecture.json"):
+        assert len({(place / name).read_bytes() for place in places}) == 1, name
+    first, second = ([row | {"seconds": ""} for row in rows_of(place)] for place in places)
+    assert first == second
+
+
+@pytest.mark.parametrize(("method", "keys"), [("lbt", {"student"}), ("lpt", {"tester", "creator"})])
+def test_the_next_round_goes_on_with_the_partner(play, method, keys):
+    def content_of(place):
+        return load_checkpoint(place / "checkpoint.pt", kind=KIND)
+
+    first = play("round-1", method=method)
+    second = play("round-2", method=method, round=2, previous=first / "checkpoint.pt")
+    before, after = content_of(first), content_of(second)
+    for key in keys:
+        assert set(before[key]) == set(after[key])
+        assert any(not torch.equal(before[key][name], after[key][name]) for name in before[key])
+        steps = [int(s["step"]) for s in after[f"{key}_optimizer"]["state"].values() if "step" in s]
+        assert all(count == 2 * len(rows_of(first)) for count in steps) and (steps or key != "creator")
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"gradient": "one_step"},
+        {"gradient": "one_step", "second_derivative": "difference"},
+        {"gradient": "published"},
+        {"student_term": "raw"},
+        {"pseudo_labels": PseudoLabelSettings(targets="hard", threshold=0.2, temperature=0.5)},
+        {"pseudo_labels": PseudoLabelSettings(weighting="confidence", ratio=0.5)},
+    ],
+    ids=str,
+)
+def test_every_setting_of_lbt_runs_and_moves_the_architecture(play, search):
+    rows = rows_of(play("round", method="lbt", **search))
+    assert float(rows[0]["architecture_gradient_norm"]) > 0
+    second = search.get("gradient", "direct") != "direct"
+    assert all(bool(row["second_order_gradient_norm"]) == second for row in rows)
+
+
+def test_the_ratio_chooses_how_many_images_are_labelled(play, tiny):
+    import h5py
+
+    place = play("round", method="lbt", shards=1, pseudo_labels=PseudoLabelSettings(ratio=0.25))
+    with h5py.File(place / "shard-0.h5") as file:
+        assert len(file["image_id"]) == 2  # a quarter of eight
+    with pytest.raises(LbtError, match=r"ratio: 2 times the 8 images .* are 16, but there are 5 unlabelled images"):
+        play("too-many", method="lbt", pseudo_labels=PseudoLabelSettings(ratio=2.0))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"method": "lpt"}, r"is of lbt \(seed 0, round 1\); round 2 of lpt starts from lpt \(seed 0, round 1\)"),
+        ({"round": 3}, r"is of lbt \(seed 0, round 1\); round 3 of lbt starts from lbt \(seed 0, round 2\)"),
+        ({"round": 1}, r"is of lbt \(seed 0, round 1\); round 1 of lbt starts from warmup \(seed 0, round 0\)"),
+    ],
+)
+def test_a_checkpoint_of_another_origin_is_refused(play, wrong, message):
+    first = play("round-1", method="lbt") / "checkpoint.pt"
+    with pytest.raises(LbtError, match=message):
+        play("wrong", **{"method": "lbt", "round": 2, "previous": first} | wrong)
+
+
+def test_a_batch_that_is_larger_than_its_part_is_refused(play):
+    with pytest.raises(LbtError, match="A batch of 9 images is larger than its part, which has 8"):
+        play("round", batch_size=9)
+
+
+def test_what_can_be_read_without_running_a_method_is_what_it_is():
+    assert {"fasterseg", "lbt", "lpt", "random"} <= set(method_names())
+    for name in method_names():
+        method = load_method(name)
+        assert method.name == name
+        assert has_student(name) == (method.partner is not None)
+        assert not teaches(name) or method.partner is not None
+    assert teaches("lbt") and not teaches("lpt") and "lpt" in method_settings("lpt")

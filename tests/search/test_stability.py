@@ -1,0 +1,107 @@
+"""Faults that are put into a round: what the guards keep out, what they say, and thirty rounds without any."""
+
+import csv
+import math
+
+import pytest
+import torch
+
+from lbt.checkpoint import load_checkpoint
+from lbt.config import OptimizerSettings
+from lbt.errors import LbtError
+from lbt.search.state import KIND
+from lbt.search.streams import RoundStreams
+
+SPOILT = {"teacher_train": "teacher", "teacher_val": "architecture", "student_train": "student", "unlabeled": "student"}
+
+
+def rows_of(place):
+    with open(place / "metrics.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def tensors_of(content):
+    if isinstance(content, torch.Tensor):
+        yield content
+    elif isinstance(content, dict):
+        for value in content.values():
+            yield from tensors_of(value)
+
+
+@pytest.fixture
+def spoil(monkeypatch):
+    """Put a NaN into the first image of a stream's second batch."""
+
+    def install(name):
+        stream = RoundStreams._stream
+
+        def spoilt(self, wanted, *arguments):
+            for step, (images, *rest) in enumerate(stream(self, wanted, *arguments)):
+                if wanted == name and step == 1:
+                    images[0, 0, 3, 3] = math.nan
+                yield images, *rest
+
+        monkeypatch.setattr(RoundStreams, "_stream", spoilt)
+
+    return install
+
+
+@pytest.mark.parametrize("stream", SPOILT)
+def test_a_nan_image_is_skipped_counted_and_leaves_no_trace(play, spoil, stream):
+    spoil(stream)
+    place = play("round", method="lbt", epochs=1.5, gradient="one_step")
+    rows = rows_of(place)
+    assert len(rows) == 3
+    for row, skipped in zip(rows, (0, 1, 1), strict=True):
+        assert int(row[f"skipped_{SPOILT[stream]}"]) == skipped
+    assert rows[1]["architecture_gradient_norm"] == "" or stream == "teacher_val"
+    assert all(math.isfinite(float(rows[2][name])) for name in ("teacher_loss", "student_loss", "teacher_val_loss"))
+    content = load_checkpoint(place / "checkpoint.pt", kind=KIND)
+    assert all(value.isfinite().all() for value in tensors_of(content))
+
+
+def test_a_nan_in_the_students_validation_leaves_the_architecture_alone(play, spoil):
+    spoil("student_val")
+    rows = rows_of(play("round", method="lbt", epochs=1.5))
+    assert [int(row["skipped_architecture"]) for row in rows] == [0, 1, 1]
+    assert [int(row["skipped_student"]) for row in rows] == [0, 0, 0]
+    assert rows[1]["entropy_alpha"] == rows[0]["entropy_alpha"] != rows[2]["entropy_alpha"]
+
+
+WILD = OptimizerSettings(lr=1.0e30, momentum=0.0, weight_decay=0.0, clip_norm=1.0e30)
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"teacher": WILD}, r"teacher \(lbt, round 1\): 20 updates in a row .* at step \d+: teacher_loss = (nan|inf)"),
+        (
+            {"student": WILD},
+            r"student \(lbt, round 1\): 20 updates .* at step \d+: loss on labelled images = (nan|inf)",
+        ),
+    ],
+    ids=["huge learning rate", "student explodes"],
+)
+def test_a_search_that_blows_up_stops_and_says_what_went_wrong_first(play, tiny, search, message, tmp_path):
+    if "student" in search:
+        search = {"student": tiny.settings.search.student.model_copy(update={"optimizer": search["student"]})}
+    before = tiny.warmup.read_bytes()
+    with pytest.raises(LbtError, match=message) as error:
+        play("round", method="lbt", epochs=13.0, **search)
+    assert f"The last good state is {tiny.warmup}" in str(error.value)
+    assert not {"checkpoint.pt", "architecture.json", "metrics.csv"} & {p.name for p in (tmp_path / "round").iterdir()}
+    assert tiny.warmup.read_bytes() == before
+
+
+def test_thirty_rounds_end_without_a_nan(play):
+    previous, updates, skipped = None, 0, 0
+    for number in range(1, 31):
+        place = play(f"round-{number}", method="lbt", round=number, previous=previous, shards=1, gradient="one_step")
+        previous = place / "checkpoint.pt"
+        for row in rows_of(place):
+            values = [float(row[name]) for name in ("teacher_loss", "student_loss", "student_val_loss", "latency_ms")]
+            assert all(map(math.isfinite, values))
+        updates += 3 * len(rows_of(place))
+        skipped += sum(int(rows_of(place)[-1][f"skipped_{name}"]) for name in ("teacher", "student", "architecture"))
+    assert skipped <= 0.01 * updates
+    assert all(value.isfinite().all() for value in tensors_of(load_checkpoint(previous, kind=KIND)))
