@@ -29,7 +29,7 @@ python -m lbt check config/camvid.yaml
 A key that is left out has the default of this page. Unknown keys, values of another type and impossible combinations
 are refused before any job starts. YAML reads `1e-3` as text: write `1.0e-3`.
 
-This page is made from `lbt/config.py` by `python -m lbt.config_docs > config/README.md`.
+This page is made from `lbt/config/` by `python -m lbt.config_docs > config/README.md`.
 """
 
 

@@ -34,7 +34,7 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
     pending, files = list(modules), {}
     while pending:
         name = pending.pop()
-        if name in files or name in WITHOUT_EFFECT or name.split(".")[0] != package:
+        if name in files or _without_effect(name) or name.split(".")[0] != package:
             continue
         file = _source(name, root)
         if file is None:
@@ -51,6 +51,10 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
         tree = _without_docstrings(ast.parse(files[name].read_bytes()))
         hashed.update(f"{name}\0{ast.dump(tree)}\0".encode())
     return hashed.hexdigest()[:16]
+
+
+def _without_effect(name: str) -> bool:
+    return name in WITHOUT_EFFECT or name.rpartition(".")[0] in WITHOUT_EFFECT
 
 
 def _source(name: str, root: Path) -> Path | None:

@@ -1,0 +1,125 @@
+"""Every setting: type, unit, bounds, default and one line of help.
+
+This package is the only source: `config/README.md`, the checks and the values that reach a job all come from it. A
+setting is a field of a frozen model; a model is a section of the YAML file. Checks that need two settings at once are
+validators of the smallest model that holds both. What can only be checked against files is in `lbt.data.check`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lbt.config.base import OFFICIAL_SPLITS, Color, Section, Size, Window
+from lbt.config.data import (
+    AugmentationSettings,
+    ClassSettings,
+    DataSettings,
+    FolderSettings,
+    SceneSettings,
+    SplitSettings,
+)
+from lbt.config.search import (
+    METHODS,
+    DerivationSettings,
+    LptSettings,
+    PseudoLabelSettings,
+    SearchSettings,
+    StudentSettings,
+)
+from lbt.config.space import LatencySettings, SpaceSettings
+from lbt.config.training import (
+    AdamSettings,
+    ComputeSettings,
+    EvaluationSettings,
+    OptimizerSettings,
+    RetrainSettings,
+    WarmupSettings,
+)
+
+__all__ = [
+    "METHODS",
+    "OFFICIAL_SPLITS",
+    "AdamSettings",
+    "AugmentationSettings",
+    "ClassSettings",
+    "Color",
+    "ComputeSettings",
+    "DataSettings",
+    "DerivationSettings",
+    "EvaluationSettings",
+    "FolderSettings",
+    "LatencySettings",
+    "LptSettings",
+    "OptimizerSettings",
+    "PseudoLabelSettings",
+    "RetrainSettings",
+    "SceneSettings",
+    "SearchSettings",
+    "Section",
+    "Settings",
+    "Size",
+    "SpaceSettings",
+    "SplitSettings",
+    "StudentSettings",
+    "WarmupSettings",
+    "Window",
+]
+
+
+class Settings(Section):
+    """A whole configuration file."""
+
+    run: str = Field(
+        "default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Name of the folder below `results/`."
+    )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
+    methods: tuple[Literal[METHODS], ...] = Field(
+        METHODS, min_length=1, description="Search methods to compare; each is a module of `lbt/search/methods`."
+    )
+    scenes: SceneSettings | None = Field(None, description="Draw street scenes into `data.root`; absent for real data.")
+    data: DataSettings = Field(DataSettings(), description="The data set.")
+    splits: SplitSettings = Field(SplitSettings(), description="Parts of the training images.")
+    augmentation: AugmentationSettings = Field(AugmentationSettings(), description="Augmentation of training images.")
+    space: SpaceSettings = Field(SpaceSettings(), description="The search space.")
+    latency: LatencySettings = Field(LatencySettings(), description="Latency measurement.")
+    warmup: WarmupSettings = Field(WarmupSettings(), description="Warm-up of the supernet.")
+    search: SearchSettings = Field(SearchSettings(), description="The search.")
+    derivation: DerivationSettings = Field(DerivationSettings(), description="Derivation of the discrete network.")
+    retrain: RetrainSettings = Field(RetrainSettings(), description="Retraining of the derived network.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Evaluation.")
+    compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.scenes is not None and self.data.layout != "cityscapes":
+            raise ValueError(
+                "scenes: drawn scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"
+            )
+        for name in ("seeds", "methods"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: a value stands twice in {list(values)}")
+        inherits = {
+            "retrain.initial: supernet": self.retrain.initial == "supernet",
+            "derivation.rule: search": self.derivation.rule == "search",
+            "space.branches: best": self.space.branches == "best",
+        }
+        reason = next((setting for setting, wanted in inherits.items() if wanted), None)
+        if reason is not None and self.space.head_twelfths > self.space.width_twelfths[-1]:
+            raise ValueError(
+                f"space.head_twelfths: {self.space.head_twelfths} is above the largest of space.width_twelfths, "
+                f"{self.space.width_twelfths[-1]}: with `{reason}` a network whose last cells are pruned could not "
+                "take its weights from the supernet; add that width or lower the head's"
+            )
+        match = self.search.random_match
+        if match == "random":
+            raise ValueError(
+                "search.random_match: random cannot match itself; name a searched method, `window` or `none`"
+            )
+        if "random" in self.methods and match not in ("none", "window", *self.methods):
+            raise ValueError(
+                f"search.random_match: {match} is not among `methods`; add it there or write `random_match: none`"
+            )
+        return self

@@ -1,0 +1,31 @@
+"""What sections of the settings are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+OFFICIAL_SPLITS = ("train", "val", "unlabeled")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+Color = tuple[
+    Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
+]
+Window = tuple[Positive, Positive]
+"""Least and greatest."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys and values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def check_window(fps: Window | None) -> None:
+    """Refuse a window of frames per second whose ends are not in order."""
+    if fps is not None and fps[0] >= fps[1]:
+        raise ValueError(f"fps: the lower end {fps[0]:g} must be below the upper end {fps[1]:g}")

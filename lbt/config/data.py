@@ -1,0 +1,150 @@
+"""Settings of the data set, its split and its augmentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lbt.config.base import OFFICIAL_SPLITS, Color, Fraction, Positive, Section, Size
+
+
+class SceneSettings(Section):
+    """The drawn street scenes, written in the Cityscapes layout to `data.root`."""
+
+    train: int = Field(160, ge=8, description="Number of training scenes with labels.")
+    val: int = Field(40, ge=2, description="Number of held-out scenes with labels (`leftImg8bit/val`).")
+    test: int = Field(60, ge=1, description="Number of scenes without labels (`leftImg8bit/test`).")
+    height: int = Field(128, ge=32, description="Height of a scene in pixels; odd sizes work.")
+    width: int = Field(256, ge=32, description="Width of a scene in pixels; odd sizes work.")
+    seed: int = Field(0, ge=0, description="Seed of the drawing.")
+
+
+class ClassSettings(Section):
+    """One class of a folder data set."""
+
+    name: str = Field(min_length=1, description="Name of the class in tables and shards.")
+    id: int = Field(ge=0, le=254, description="Value of the class in the masks.")
+    color: Color = Field(description="Red, green and blue of the class in pictures, 0 to 255 each.")
+
+
+class FolderSettings(Section):
+    """Where a folder data set keeps its images and masks, and what the mask values mean."""
+
+    images: str = Field("{split}/*", description="Pattern of the images below `data.root`; `{split}` is replaced.")
+    masks: str = Field(
+        "{split}annot/*",
+        description="Pattern of the masks below `data.root`; a mask belongs to the image of the same stem.",
+    )
+    mask_suffix: str = Field("", description="Text between an image's stem and its mask's ending, such as `_mask`.")
+    splits: dict[Literal["train", "val", "unlabeled"], str] = Field(
+        {"train": "train", "val": "val", "unlabeled": "test"},
+        description="What stands for `{split}` in each of the three official parts.",
+    )
+    classes: tuple[ClassSettings, ...] = Field((), description="The evaluated classes, in the order of the tables.")
+    ignore: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
+        (255,), description="Mask values that are neither trained nor scored."
+    )
+    group: str = Field(
+        r"^(.*?)_?[^_]*$",
+        description="Regular expression; its first group, applied to an image's stem, names the stretch of images that "
+        "a split keeps together.",
+    )
+    stretch: int = Field(
+        1, ge=1, description="Cut each group into this many runs of neighbouring images; each run stays together."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FolderSettings:
+        for name in ("images", "masks"):
+            if "*" not in getattr(self, name):
+                raise ValueError(f"{name}: needs a `*` for the file name, as in `{{split}}/*`")
+        if set(self.splits) != set(OFFICIAL_SPLITS):
+            raise ValueError(f"splits: needs the keys {', '.join(OFFICIAL_SPLITS)}")
+        for key in ("name", "id"):
+            values = [getattr(c, key) for c in self.classes]
+            double = sorted({v for v in values if values.count(v) > 1}, key=str)
+            if double:
+                raise ValueError(f"classes: the {key} {double[0]!r} stands twice")
+        both = sorted({c.id for c in self.classes} & set(self.ignore))
+        if both:
+            raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
+        return self
+
+
+class DataSettings(Section):
+    """The data set: layout, place, classes, normalisation."""
+
+    layout: Literal["cityscapes", "folder"] = Field(
+        "cityscapes", description="`cityscapes` (leftImg8bit/, gtFine/) or `folder` (any images and masks)."
+    )
+    root: str = Field("results/data/scenes", min_length=1, description="Folder of the data set.")
+    classes: Literal[19, 34] | tuple[str, ...] = Field(
+        19, description="Cityscapes layout: 19 evaluated classes, all 34, or a list of class names."
+    )
+    unlabeled: Literal["test", "train_extra"] = Field(
+        "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
+    )
+    folder: FolderSettings | None = Field(None, description="Folder layout: patterns, classes and ignored ids.")
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1] that is subtracted."
+    )
+    std: tuple[Positive, Positive, Positive] = Field(
+        (0.229, 0.224, 0.225), description="Standard deviation of red, green and blue in [0, 1] that is divided by."
+    )
+
+    @model_validator(mode="after")
+    def _folder_classes(self) -> DataSettings:
+        if self.layout == "folder":
+            if self.folder is None or len(self.folder.classes) < 2:
+                raise ValueError("layout `folder` needs `folder.classes` with at least two classes")
+        elif self.folder is not None:
+            raise ValueError("`folder` is only read with `layout: folder`; remove it or change the layout")
+        if isinstance(self.classes, tuple) and len(self.classes) < 2:
+            raise ValueError("classes: at least two class names are needed")
+        return self
+
+
+class SplitSettings(Section):
+    """How the official training part is divided between weights and architecture, teacher and student."""
+
+    scheme: Literal["halves", "disjoint"] = Field(
+        "halves",
+        description="`halves`: one part trains, one validates, shared by teacher and student (the published scheme); "
+        "`disjoint`: four parts without a common image.",
+    )
+    train_fraction: float = Field(
+        0.5, gt=0, lt=1, description="`halves`: share of images that train weights; the rest moves the architecture."
+    )
+    parts: tuple[Fraction, Fraction, Fraction, Fraction] = Field(
+        (0.4, 0.2, 0.2, 0.2),
+        description="`disjoint`: shares of teacher_train, teacher_val, student_train, student_val; sum at most 1.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of the division; one division serves all seeds and methods.")
+
+    @model_validator(mode="after")
+    def _sum(self) -> SplitSettings:
+        if sum(self.parts) > 1 + 1e-9:
+            raise ValueError(f"parts: the four shares sum to {sum(self.parts):g}; they may sum to 1 at most")
+        if self.scheme == "disjoint" and min(self.parts) == 0:
+            raise ValueError("parts: with `scheme: disjoint` each of the four shares must be above 0")
+        return self
+
+
+class AugmentationSettings(Section):
+    """Random changes of training images; held-out images are never changed."""
+
+    crop: Size = Field((128, 256), description="Height and width of a training crop in pixels, at least 32 each.")
+    scale: tuple[Positive, Positive] = Field(
+        (0.75, 1.5), description="Range of the random resizing before the crop, as a factor of the image's size."
+    )
+    flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
+    brightness: Fraction = Field(0.2, description="Largest relative change of the brightness.")
+    contrast: Fraction = Field(0.2, description="Largest relative change of the contrast.")
+    saturation: Fraction = Field(0.2, description="Largest relative change of the saturation.")
+
+    @model_validator(mode="after")
+    def _order(self) -> AugmentationSettings:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale: the lower end {self.scale[0]} is above the upper end {self.scale[1]}")
+        return self

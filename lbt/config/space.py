@@ -1,0 +1,51 @@
+"""Settings of the search space and of its latency."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lbt.config.base import Positive, Section, Size
+
+
+class SpaceSettings(Section):
+    """The FasterSeg search space."""
+
+    layers: int = Field(16, ge=4, description="Number of searched layers L after the stem.")
+    base_width: int = Field(12, ge=2, description="Base width F: scales 1/8, 1/16, 1/32 have 8F, 16F, 32F channels.")
+    width_twelfths: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
+        (4, 6, 8, 10, 12), description="Selectable widths of a cell in twelfths of the full width, ascending."
+    )
+    stem_twelfths: int = Field(8, ge=1, le=12, description="Width of the stem in twelfths.")
+    head_twelfths: int = Field(8, ge=1, le=12, description="Width of the last layer and the decoder in twelfths.")
+    branches: Literal["16+32", "8+32", "32", "best"] = Field(
+        "16+32",
+        description="Scales at which the branches of the derived network end; two share a common prefix. `best`: "
+        "`16+32` or `8+32`, whichever has the higher product of mIoU on teacher_val and predicted latency to the power "
+        "of -0.07, the release's objective.",
+    )
+    min_length: int | None = Field(
+        None,
+        ge=1,
+        description="Skip cells of a derived branch are pruned only while more than this many cells remain; absent: "
+        "the released rule, a third of the layers plus 2 per halving of the resolution after 1/8.",
+    )
+
+    @model_validator(mode="after")
+    def _widths(self) -> SpaceSettings:
+        if not self.width_twelfths or list(self.width_twelfths) != sorted(set(self.width_twelfths)):
+            raise ValueError(f"width_twelfths: must ascend without repeats, found {list(self.width_twelfths)}")
+        return self
+
+
+class LatencySettings(Section):
+    """How latency is measured, for the lookup table and for a derived network."""
+
+    input_size: Size = Field((128, 256), description="Height and width in pixels at which latency is measured.")
+    backend: Literal["eager"] = Field("eager", description="How the network is run when it is timed.")
+    precision: Literal["float32"] = Field("float32", description="Number format of the timed network.")
+    min_run_seconds: Positive = Field(
+        0.02, description="Time in seconds for which one entry of the table is measured, on average over the entries."
+    )
+    profile_runs: int = Field(50, ge=5, description="Timed forward passes of a derived network.")

@@ -1,0 +1,77 @@
+"""Settings of optimisers, of the training before and after the search, of scoring and of the machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lbt.config.base import Positive, Section
+
+
+class OptimizerSettings(Section):
+    """Stochastic gradient descent with momentum."""
+
+    lr: Positive = Field(0.01, description="Learning rate at the first step.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum.")
+    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay.")
+    clip_norm: Positive = Field(5.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
+
+
+class AdamSettings(Section):
+    """Adam."""
+
+    lr: Positive = Field(3.0e-4, description="Learning rate.")
+    beta1: float = Field(0.5, ge=0, lt=1, description="First decay rate.")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Second decay rate.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
+    clip_norm: Positive = Field(1.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
+
+
+class WarmupSettings(Section):
+    """Training of the supernet before the search, with the architecture frozen; shared by all methods of a seed."""
+
+    epochs: Positive = Field(20.0, description="Passes over teacher_train; fractions work.")
+    batch_size: int = Field(4, ge=2, description="Images per step.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the supernet's weights.")
+    decay: float = Field(0.99, gt=0, le=1, description="Factor on the learning rate after each pass.")
+
+
+class RetrainSettings(Section):
+    """Training of the derived network on the whole official training part."""
+
+    epochs: Positive = Field(600.0, description="Passes over the training images; fractions work.")
+    batch_size: int = Field(8, ge=2, description="Images per step.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the network's weights.")
+    power: float = Field(0.9, ge=0, description="The learning rate falls as (1 - step/steps) to this power.")
+    auxiliary_weight: float = Field(0.4, ge=0, description="Weight of the losses of the training-only heads.")
+    initial: Literal["random", "supernet"] = Field(
+        "random", description="First weights: drawn, or inherited from the supernet after its last round."
+    )
+    distillation_weight: float = Field(
+        1.0, ge=0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
+    )
+
+
+class EvaluationSettings(Section):
+    """Scoring on the official validation images."""
+
+    batch_size: int = Field(4, ge=1, description="Images per forward pass.")
+    calibration_batches: int = Field(
+        8,
+        ge=1,
+        description="Training batches on which a supernet's BatchNorm statistics are recomputed before scoring.",
+    )
+    pictures: int = Field(4, ge=0, description="Number of pictures of ground truth beside prediction.")
+
+
+class ComputeSettings(Section):
+    """Where and how wide the jobs run."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
+    threads: int = Field(
+        2,
+        ge=1,
+        description="CPU threads of a job. Part of the settings, because sums in another order round otherwise.",
+    )
+    workers: int = Field(0, ge=0, description="Loader processes of a job; the results do not depend on it.")
