@@ -70,14 +70,14 @@ def finished(tmp_path_factory):
 def test_the_table_has_a_row_per_method_and_the_constant(finished):
     clone, result = finished
     rows = read_csv(clone.folder / "results/tiny/tables/miou.csv")
-    assert [row["method"].split()[0] for row in rows] == ["fasterseg", "lbt", "random", "constant"]
-    for row in rows[:3]:
+    assert [row["method"].split()[0] for row in rows] == ["fasterseg", "lbt", "lpt", "random", "constant"]
+    for row in rows[:4]:
         assert 0 <= float(row["supernet_miou"]) <= 1 and 0 <= float(row["retrained_miou"]) <= 1
         assert float(row["latency_ms"]) > 0 and int(row["parameters"]) > 0 and int(row["macs"]) > 0
         assert row["budget"] == rows[0]["budget"]
-    assert rows[3]["latency_ms"] == ""
+    assert rows[4]["latency_ms"] == ""
     html = (clone.folder / "results/tiny/tables/miou.html").read_text()
-    assert html.count("<tr") == 5 and "http" not in html  # opens offline
+    assert html.count("<tr") == 6 and "http" not in html  # opens offline
     assert "constant (" in result.stdout + result.stderr and "miou.html" in result.stdout + result.stderr
 
 
@@ -131,8 +131,10 @@ def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(finished, tmp_pat
     command += [f"previous={run}/warmup/seed-0/checkpoint.pt", "--outputs"]
     command += [f"{key}={tmp_path / name}" for key, name in names.items()]
     subprocess.run(command, cwd=clone.folder, check=True, capture_output=True)
-    for name in names.values():
+    for name in ("checkpoint.pt", "architecture.json"):
         assert (tmp_path / name).read_bytes() == (clone.folder / round_ / name).read_bytes(), name
+    again, first = (read_csv(folder / "metrics.csv") for folder in (tmp_path, clone.folder / round_))
+    assert [row | {"seconds": ""} for row in again] == [row | {"seconds": ""} for row in first]
 
 
 def test_nothing_changed_means_nothing_to_do(finished):
@@ -215,7 +217,7 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     text = clone.snakemake("--dry-run").stdout
     assert set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - {"all"} == {"candidates", *DERIVED}
     scored = set(re.findall(r"output: results/tiny/derive/(\w+)/seed-0/candidates.csv", text))
-    assert scored == {"fasterseg", "lbt"}  # a random network is not chosen by its score
+    assert scored == {"fasterseg", "lbt", "lpt"}  # a random network is not chosen by its score
 
     clone.settings["derivation"]["fps"] = [1.0, 1.0e6]
     assert clone.would_rerun() == {"reach", "candidates", *DERIVED}
@@ -342,3 +344,19 @@ def test_the_workflow_is_lint_free_and_formatted():
             check=False,
         )
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_method_is_one_file(tmp_path):
+    """A new file below `lbt/search/methods` is a method for settings, check, jobs and documentation."""
+    clone = Clone(tmp_path)
+    new = "from lbt.search.method import Method\nTEACHES = True\nMETHOD = Method('sixth_1', architecture_gradient=None)\n"
+    (tmp_path / "lbt" / "search" / "methods" / "sixth_1.py").write_text(new)
+    clone.settings["methods"], clone.settings["search"]["random_match"] = ["sixth_1"], "sixth_1"
+    result = clone.snakemake("--dry-run")
+    assert result.returncode == 0, result.stderr + result.stdout
+    text = result.stdout + result.stderr
+    assert "results/tiny/search/sixth_1/seed-0/round-1/pseudo_labels/shard-001.h5" in text
+    assert "results/tiny/retrain/sixth_1/seed-0/network.pt" in text
+    command = [sys.executable, "-m", "lbt.config_docs"]
+    page = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "`lpt` or `random` or `sixth_1`" in page

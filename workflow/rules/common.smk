@@ -43,7 +43,7 @@ if (
 
 
 wildcard_constraints:
-    method="[a-z]+",
+    method="[a-z][a-z0-9_]*",
     seed=r"\d+",
     round=r"\d+",
     shard=r"\d+",
