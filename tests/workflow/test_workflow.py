@@ -349,7 +349,7 @@ def test_the_workflow_is_lint_free_and_formatted():
 def test_a_method_is_one_file(tmp_path):
     """A new file below `lbt/search/methods` is a method for settings, check, jobs and documentation."""
     clone = Clone(tmp_path)
-    new = "from lbt.search.method import Method\nTEACHES = True\nMETHOD = Method('sixth_1', architecture_gradient=None)\n"
+    new = "from lbt.search.method import Method\nTEACHES = True\nMETHOD = Method('sixth_1', None)\n"
     (tmp_path / "lbt" / "search" / "methods" / "sixth_1.py").write_text(new)
     clone.settings["methods"], clone.settings["search"]["random_match"] = ["sixth_1"], "sixth_1"
     result = clone.snakemake("--dry-run")
