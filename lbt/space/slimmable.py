@@ -33,6 +33,8 @@ class SlimmableConv2d(nn.Module):
     def sliced(self, in_channels: int, width: int) -> Tensor:
         """The weight for an input of `in_channels`: (out_channels[width], in_channels, kernel_size, kernel_size)."""
         shape = (self.out_channels[width], in_channels, *self.weight.shape[2:])
+        if shape == self.weight.shape:
+            return self.weight
         # One view instead of two slices, whose backward pass would fill a whole weight with zeros twice.
         return self.weight.as_strided(shape, self.weight.stride())
 
