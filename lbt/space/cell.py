@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from lbt.space.architecture import OPERATORS
 from lbt.space.batch_norm import StatisticsUpdate
-from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, build_operator
+from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, Zoom, build_operator
 from lbt.space.rectifier import rectified
-from lbt.space.slimmable import joint_batch_norm, joint_conv2d
+from lbt.space.slimmable import ScaledNorm, SlimmableBatchNorm2d, joint_batch_norm, joint_conv2d, scaled_norms
 
 STRIDES = {"keep": 1, "down": 2}
 
@@ -30,29 +30,35 @@ class EdgeRun:
 
     Attributes:
         edge: `keep` or `down`.
-        weights: five 0-d tensors, not negative, in the order of `OPERATORS`.
+        weights: (5,), not negative, in the order of `OPERATORS`.
         values: five numbers on the host that are 0 where the weight is, so that no operator waits for the device.
         width: index into the output's channels.
     """
 
     edge: str
-    weights: Sequence[Tensor]
+    weights: Tensor
     values: Sequence[float]
     width: int
 
-    def active(self, *names: str) -> list[tuple[str, Tensor]]:
-        """Those of the named operators whose weight is not 0, with their weight."""
-        places = ((name, OPERATORS.index(name)) for name in names)
-        return [(name, self.weights[i]) for name, i in places if self.values[i] != 0]
+    def active(self) -> list[int]:
+        """Places in `OPERATORS` of those whose weight is not 0."""
+        return [place for place, value in enumerate(self.values) if value != 0]
 
 
 @dataclass(frozen=True)
 class _Chain:
-    """A chain of convolutions to be evaluated at a width and multiplied by a weight."""
+    """A chain of convolutions to be evaluated at a width, and its last BatchNorm, scaled."""
 
     layers: ConvChain
-    weight: Tensor
     width: int
+    last: ScaledNorm
+
+    def norm(self, layer: int) -> ScaledNorm:
+        """What normalises after the given layer."""
+        if layer == len(self.layers) - 1:
+            return self.last
+        norm = self.layers[layer].bn[self.width]
+        return ScaledNorm(norm, norm.weight, norm.bias)
 
 
 class Cell(nn.ModuleDict):
@@ -83,12 +89,13 @@ class Cell(nn.ModuleDict):
         Returns:
             One (B, channels, H / stride, W / stride) for each run.
         """
-        zoomed = self._zoomed(x, runs, updates)
+        norms = [self._scaled(run) for run in runs]
+        zoomed = self._zoomed(x, runs, norms, updates)
         results = []
-        for run, small in zip(runs, zoomed, strict=True):
+        for run, scaled, small in zip(runs, norms, zoomed, strict=True):
             operators, stride = self[run.edge], STRIDES[run.edge]
-            terms = [_skip(operators["skip"], x, weight, run.width, updates) for _, weight in run.active("skip")]
-            chains = [_Chain(operators[name], weight, run.width) for name, weight in run.active("conv", "conv_2x")]
+            terms = [_skip(operators["skip"], x, run.width, scaled["skip"], updates)] if "skip" in scaled else []
+            chains = [_Chain(operators[n], run.width, scaled[n]) for n in ("conv", "conv_2x") if n in scaled]
             terms += _evaluate(chains, x, stride, updates)
             if small:
                 halved = reduce(torch.add, small)
@@ -96,11 +103,30 @@ class Cell(nn.ModuleDict):
             results.append(reduce(torch.add, terms))
         return results
 
-    def _zoomed(self, x: Tensor, runs: Sequence[EdgeRun], updates: list[StatisticsUpdate]) -> list[list[Tensor]]:
+    def _scaled(self, run: EdgeRun) -> dict[str, ScaledNorm]:
+        """The last BatchNorm of each active operator, with the operator's weight as a factor.
+
+        A weight is not negative, so it passes the ReLU and is cheapest as a factor of BatchNorm's own weights.
+        """
+        active, operators = run.active(), self[run.edge]
+        if not active:
+            return {}
+        weights = run.weights if len(active) == len(OPERATORS) else torch.stack([run.weights[i] for i in active])
+        names = [OPERATORS[place] for place in active]
+        norms = [_last_norm(operators[name])[run.width] for name in names]
+        return dict(zip(names, scaled_norms(norms, weights), strict=True))
+
+    def _zoomed(
+        self,
+        x: Tensor,
+        runs: Sequence[EdgeRun],
+        norms: Sequence[dict[str, ScaledNorm]],
+        updates: list[StatisticsUpdate],
+    ) -> list[list[Tensor]]:
         """The weighted zoomed operators of each run, at half the resolution of `x`."""
         chains = [
-            [_Chain(self[run.edge][name].convs, weight, run.width) for name, weight in run.active("zoom", "zoom_2x")]
-            for run in runs
+            [_Chain(self[run.edge][n].convs, run.width, scaled[n]) for n in ("zoom", "zoom_2x") if n in scaled]
+            for run, scaled in zip(runs, norms, strict=True)
         ]
         if not any(chains):
             return chains
@@ -112,27 +138,27 @@ def _evaluate(chains: Sequence[_Chain], x: Tensor, stride: int, updates: list[St
     """Weighted chains on one input; their first layers run as one."""
     if not chains:
         return []
-    firsts = [(chain.layers[0], chain.width) for chain in chains]
-    features = joint_conv2d(x, [(layer.conv, width) for layer, width in firsts], stride)
-    # A weight is not negative, so it passes the ReLU and is cheapest as a factor of the last BatchNorm's own weights.
-    weights = [chain.weight if len(chain.layers) == 1 else None for chain in chains]
-    parts = joint_batch_norm(features, [(layer.bn, width) for layer, width in firsts], weights, updates)
+    features = joint_conv2d(x, [(chain.layers[0].conv, chain.width) for chain in chains], stride)
+    parts = joint_batch_norm(features, [chain.norm(0) for chain in chains], updates)
     results = []
     for chain, part in zip(chains, parts, strict=True):
-        for layer in list(chain.layers)[1:]:
+        for place, layer in list(enumerate(chain.layers))[1:]:
             part = layer.conv(F.relu(part), chain.width)
-            weight = chain.weight if layer is chain.layers[-1] else None
-            (part,) = joint_batch_norm(part, [(layer.bn, chain.width)], [weight], updates)
+            (part,) = joint_batch_norm(part, [chain.norm(place)], updates)
         results.append(rectified(part))
     return results
 
 
 def _skip(
-    operator: ConvBnRelu | FactorizedReduce, x: Tensor, weight: Tensor, width: int, updates: list[StatisticsUpdate]
+    operator: ConvBnRelu | FactorizedReduce, x: Tensor, width: int, norm: ScaledNorm, updates: list[StatisticsUpdate]
 ) -> Tensor:
-    feature = operator.convolved(x, width)
-    (part,) = joint_batch_norm(feature, [(operator.bn, width)], [weight], updates)
+    (part,) = joint_batch_norm(operator.convolved(x, width), [norm], updates)
     return rectified(part)
+
+
+def _last_norm(operator: nn.Module) -> SlimmableBatchNorm2d:
+    chain = operator.convs if isinstance(operator, Zoom) else operator
+    return (chain[-1] if isinstance(chain, ConvChain) else chain).bn
 
 
 def _doubled(x: Tensor, like: Tensor) -> Tensor:

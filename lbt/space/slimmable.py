@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,8 @@ class SlimmableConv2d(nn.Module):
     def sliced(self, in_channels: int, width: int) -> Tensor:
         """The weight for an input of `in_channels`: (out_channels[width], in_channels, kernel_size, kernel_size)."""
         shape = (self.out_channels[width], in_channels, *self.weight.shape[2:])
+        if shape == self.weight.shape:
+            return self.weight
         # One view instead of two slices, whose backward pass would fill a whole weight with zeros twice.
         return self.weight.as_strided(shape, self.weight.stride())
 
@@ -47,6 +50,28 @@ class SlimmableBatchNorm2d(nn.ModuleList):
     def forward(self, x: Tensor, width: int) -> Tensor:
         """Normalise (B, channels[width], H, W) with the statistics of `width`."""
         return self[width](x)
+
+
+@dataclass(frozen=True)
+class ScaledNorm:
+    """A BatchNorm, and the weight and bias (c,) that it is to use instead of its own."""
+
+    norm: nn.BatchNorm2d
+    weight: Tensor
+    bias: Tensor
+
+
+def scaled_norms(norms: Sequence[nn.BatchNorm2d], scales: Tensor) -> list[ScaledNorm]:
+    """BatchNorms whose results are multiplied by one scalar each.
+
+    Args:
+        norms: n of them, all of c channels.
+        scales: (n,).
+    """
+    # All in one product: one by one, forward and backward are eight launches of a few numbers each.
+    own = torch.stack([norm.weight for norm in norms] + [norm.bias for norm in norms])
+    scaled = (own.unflatten(0, (2, len(norms))) * scales[:, None]).flatten(0, 1).unbind()
+    return [ScaledNorm(*found) for found in zip(norms, scaled[: len(norms)], scaled[len(norms) :], strict=True)]
 
 
 def joint_conv2d(x: Tensor, layers: Sequence[tuple[SlimmableConv2d, int]], stride: int) -> Tensor:
@@ -66,26 +91,23 @@ def joint_conv2d(x: Tensor, layers: Sequence[tuple[SlimmableConv2d, int]], strid
 
 def joint_batch_norm(
     x: Tensor,
-    layers: Sequence[tuple[SlimmableBatchNorm2d, int]],
-    scales: Sequence[Tensor | None],
+    runs: Sequence[ScaledNorm],
     updates: list[StatisticsUpdate],
 ) -> tuple[Tensor, ...]:
-    """Several BatchNorms on neighbouring channels as one, each result multiplied by a scalar.
+    """Several BatchNorms on neighbouring channels as one.
 
     Args:
         x: (B, sum of the BatchNorms' channels, H, W).
-        layers: BatchNorms and their width indices.
-        scales: 0-d factor of each result, or None for 1.
+        runs: the BatchNorms in the order of their channels.
         updates: in training, what the batch says of each BatchNorm's statistics is added to it; the statistics
             themselves are left alone.
 
     Returns:
         A (B, channels, H, W) for each BatchNorm.
     """
-    norms = [layer[width] for layer, width in layers]
+    norms = [run.norm for run in runs]
     counts, first = [norm.num_features for norm in norms], norms[0]
-    weight = _joined([norm.weight if s is None else norm.weight * s for norm, s in zip(norms, scales, strict=True)])
-    bias = _joined([norm.bias if s is None else norm.bias * s for norm, s in zip(norms, scales, strict=True)])
+    weight, bias = _joined([run.weight for run in runs]), _joined([run.bias for run in runs])
     if first.training:
         x, mean, variance = batch_normalised(x, weight, bias, first.eps)
         pairs = zip(norms, _split(mean, counts), _split(variance, counts), strict=True)

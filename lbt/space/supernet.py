@@ -137,7 +137,7 @@ class Supernet(nn.Module):
                 factors.append(weights[f"beta.{target}"][place])
             # The factors scale the five weights instead of a whole feature.
             scaled = reduce(torch.mul, (factor for factor in factors if factor is not None), alpha)
-            runs[target] = EdgeRun(edge, scaled.unbind(), values[key][row], widths.index(layer + 1, target))
+            runs[target] = EdgeRun(edge, scaled, values[key][row], widths.index(layer + 1, target))
         return runs
 
     def _has_two_predecessors(self, layer: int, scale: int) -> bool:

@@ -31,11 +31,11 @@ def build(dtype=torch.double) -> Cell:
 def arguments(edges, weights, dtype, height=12):
     x = torch.randn(2, 8, height, 16, generator=torch.Generator().manual_seed(2), dtype=dtype).requires_grad_()
     leaves = [torch.tensor(weights, dtype=dtype).requires_grad_() for _ in edges]
-    return x, leaves, [EdgeRun(edge, leaf.unbind(), weights, 1) for edge, leaf in zip(edges, leaves, strict=True)]
+    return x, leaves, [EdgeRun(edge, leaf, weights, 1) for edge, leaf in zip(edges, leaves, strict=True)]
 
 
 def one_by_one(cell, x, runs):
-    return [sum(w * cell[r.edge][name](x, r.width) for name, w in r.active(*OPERATORS)) for r in runs]
+    return [sum(r.weights[i] * cell[r.edge][OPERATORS[i]](x, r.width) for i in r.active()) for r in runs]
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-5)])
