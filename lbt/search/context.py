@@ -73,10 +73,6 @@ class Term:
     gradient: Architecture
     weights_gradient: Mapping[str, Tensor]
 
-    def scaled(self, factor: float) -> Term:
-        """The term times a number."""
-        return Term(factor * self.value, scale(self.gradient, factor), scale(self.weights_gradient, factor))
-
 
 @dataclass(frozen=True)
 class ArchitectureGradient:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.autograd import forward_ad
+from torch.func import functional_call
 
 Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Parameters], Tensor]
@@ -65,12 +66,20 @@ def directional_derivative(
     Returns:
         d function(parameters + t * direction) / dt at t = 0, of the function's shape, without gradient.
     """
-    fixed = {name: value.detach() for name, value in parameters.items() if name not in direction}
-    point = {name: parameters[name].detach() for name in direction}
-    tangent = {name: value.detach() for name, value in direction.items()}
     with torch.no_grad():
-        _, derivative = jvp(lambda moved: function({**fixed, **moved}), (point,), (tangent,))
-    return derivative.detach()
+        return _derivative(function, parameters, direction).detach()
+
+
+def _derivative(function: Callable[[Parameters], Tensor], parameters: Parameters, direction: Parameters) -> Tensor:
+    """`directional_derivative` that is itself a function of what `function` depends on."""
+    # Dual numbers as such: `torch.func.jvp` would build a class anew for each call of an autograd function.
+    with forward_ad.dual_level():
+        moved = {name: value.detach() for name, value in parameters.items()}
+        for name, tangent in direction.items():
+            moved[name] = forward_ad.make_dual(moved[name], tangent.detach())
+        value = function(moved)
+        derivative = forward_ad.unpack_dual(value).tangent
+    return torch.zeros_like(value) if derivative is None else derivative
 
 
 def mixed_product(loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters) -> dict[str, Tensor]:
@@ -85,12 +94,8 @@ def mixed_product(loss: Loss, weights: Parameters, architecture: Parameters, vec
     Returns:
         By name of A.
     """
-    fixed = {name: value.detach() for name, value in weights.items() if name not in vector}
-    point = {name: weights[name].detach() for name in vector}
-    tangent = {name: value.detach() for name, value in vector.items()}
     leaves = as_leaves(architecture)
-    _, derivative = jvp(lambda moved: loss({**fixed, **moved}, leaves), (point,), (tangent,))
-    return gradient_of(derivative, leaves)
+    return gradient_of(_derivative(lambda moved: loss(moved, leaves), weights, vector), leaves)
 
 
 def mixed_difference(

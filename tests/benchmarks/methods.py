@@ -314,9 +314,8 @@ def main() -> None:
     print(f"\n{REVERSE}: {remark}")
     shown = {n: memory[n] for n in (*passes, STUDENT_SIDE)}
     show("student, to one forward and backward", times, shown, ONE_PASS)
-    print(
-        f"{'whole student side / passes of its weight step':46}{paired_ratio(times[STUDENT_SIDE], times[BOTH_PASSES]):8.2f}"
-    )
+    whole = paired_ratio(times[STUDENT_SIDE], times[BOTH_PASSES])
+    print(f"\nstudent's side / forward and backward of its weight step: {whole:.2f}")
 
 
 if __name__ == "__main__":
