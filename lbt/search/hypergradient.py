@@ -85,6 +85,9 @@ def _derivative(function: Callable[[Parameters], Tensor], parameters: Parameters
 def mixed_product(loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters) -> dict[str, Tensor]:
     """d2 L / dA dw times a vector, exactly: the gradient in A of the derivative of L along the vector.
 
+    Reverse mode runs over a forward derivative. Of PyTorch's own, that of `batch_norm` in training gives wrong results
+    then and that of `log_softmax` an error: `lbt.space.batch_norm` and `lbt.cross_entropy` have others.
+
     Args:
         loss: L(w, A).
         weights: w by name.
@@ -103,9 +106,10 @@ def mixed_difference(
 ) -> dict[str, Tensor]:
     """`mixed_product` by a central difference of the gradient in A, on displaced copies of the weights.
 
-    It needs half the memory; its error is of second order in the displacement, whose length is `RELATIVE_DIFFERENCE`.
+    It keeps half the features and one more copy of the weights; its error is of second order in the displacement, whose
+    length is `RELATIVE_DIFFERENCE`.
     """
-    length = sum(float(value.double().square().sum()) for value in vector.values()) ** 0.5
+    length = sum(float(value.square().sum(dtype=torch.float64)) for value in vector.values()) ** 0.5
     if length == 0:
         return {name: torch.zeros_like(value) for name, value in architecture.items()}
     step = RELATIVE_DIFFERENCE / length

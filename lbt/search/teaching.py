@@ -119,7 +119,7 @@ def label_derivative(context: StepContext) -> tuple[float, Tensor]:
     after = dict(taken.student.named_parameters())
     loss, gradient = loss_gradient(lambda p: labelled_loss(logits(p, images), labels), after)
     derivative = directional_derivative(
-        lambda p: logits(p, taken.unlabeled).log_softmax(dim=1), taken.step.before, taken.step.pull_back(gradient)
+        lambda p: logits(p, taken.unlabeled).log_softmax(dim=1), taken.step.before, taken.step.pull_back_(gradient)
     )
     return float(loss), -context.search.pseudo_weight * taken.weight.unsqueeze(1) * derivative
 

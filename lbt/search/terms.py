@@ -87,7 +87,7 @@ def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> 
     """d2L(T, A, D_t^tr)/dA dT * vector, the gradient in A through the teacher's step alone.
 
     T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ..., so for a function of T' the vector is its gradient pulled back
-    through that step (`WeightStep.pull_back`). The second derivative is taken as `search.second_derivative` says.
+    through that step (`WeightStep.pull_back_`). The second derivative is taken as `search.second_derivative` says.
     """
     taken = context.teacher_step
     images, labels = taken.batch

@@ -3,10 +3,11 @@
 LBT's step is split in two. The student's side is the student's validation gradient and the directional derivative; the
 teacher's side is all that runs the supernet, timed as the whole step with the student's side looked up. Widths are the
 same in the teacher's step and in the architecture's, so that every pass of the supernet is of one size. Each ratio is
-the median over passes in which all steps are timed in turn; the last rows compare with reverse mode through both
-unrolled steps, where memory suffices.
+the median over passes in which all steps are timed in turn. Reverse mode through both unrolled steps comes last, where
+memory suffices. At the default size gradients in the weights are about half as large as the features, which matters
+for memory; in a search on larger crops they are smaller.
 
-    python tests/benchmarks/methods.py [--layers 16 --base-width 12 --height 160 --width 320 --batch 2]
+    python tests/benchmarks/methods.py [--layers 8 --base-width 6 --height 192 --width 384 --batch 2]
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
 from lbt.space.widths import gumbel_noise, sampled_widths
 
-FIRST_ORDER, STUDENT_SIDE, REVERSE = "fasterseg", "lbt, student's side", "reverse mode through both steps"
+FIRST_ORDER, STUDENT_SIDE = "fasterseg", "lbt, student's side"
 ONE_PASS, BOTH_PASSES = "forward and backward, unlabelled", "forward and backward, both"
 REVERSE_TIMES = 9
 """About how much more memory reverse mode takes than a first-order step and a student's step together."""
@@ -151,7 +152,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
     def held_out(weights: Weights) -> Tensor:
         return labelled_loss(logits(weights, taken.validation[0]), taken.validation[1])
 
-    direction = taken.step.pull_back(loss_gradient(held_out, parameters)[1])
+    direction = taken.step.pull_back_(loss_gradient(held_out, parameters)[1])
 
     def unlabelled() -> object:
         def loss(weights: Weights) -> Tensor:
@@ -221,11 +222,8 @@ def unrolled(module: torch.nn.Module, step: WeightStep, loss: Callable[[Weights]
     return moved
 
 
-def reversed_too(steps: Steps, times: dict[str, list[float]], memory: dict[str, int], device: torch.device) -> str:
-    """Measure reverse mode too, if it can be done; what to say of it."""
-    estimate = REVERSE_TIMES * (memory[FIRST_ORDER] + memory[ONE_PASS])
-    if estimate > free_memory(device):
-        return f"left out, it may take {estimate / 2**30:.1f} GiB"
+def compare_with_reverse_mode(steps: Steps, title: str, seconds: list[float], peak: int, device: torch.device) -> None:
+    """Print its time and memory, and how far `one_step` is from it."""
     changes = {"gradient": "one_step", "second_derivative": "exact"}
     exact = replace(steps.teaching, search=steps.teaching.search.model_copy(update=changes))
     found = load_method("lbt").architecture_gradient(exact).gradient
@@ -234,12 +232,11 @@ def reversed_too(steps: Steps, times: dict[str, list[float]], memory: dict[str, 
     except RuntimeError as error:
         if "is not implemented" not in str(error):
             raise
-        return f"left out: {error}"
-    memory[REVERSE] = peak_memory(lambda: reverse_mode(steps), device)
-    times |= timed({REVERSE: lambda: reverse_mode(steps)}, 1, device)
-    return (
-        f"its gradient differs from that of one_step, exact, by {norm(add(found, expected, -1)) / norm(expected):.1e}"
-    )
+        print(f"\n{title}: left out, {error}")
+        return
+    memory = {title: peak_memory(lambda: reverse_mode(steps), device)}
+    show("", timed({title: lambda: reverse_mode(steps)}, 1, device), memory, [median(seconds)], peak)
+    print(f"one_step, exact, differs from it by {norm(add(found, expected, -1)) / norm(expected):.1e}")
 
 
 def free_memory(device: torch.device) -> int:
@@ -255,25 +252,29 @@ def timed(forms: Mapping[str, Callable[[], object]], passes: int, device: torch.
     return times
 
 
-def show(title: str, times: Mapping[str, list[float]], memory: Mapping[str, int], base: str) -> None:
+def show(
+    title: str, times: Mapping[str, list[float]], memory: Mapping[str, int], base: list[float], base_memory: int
+) -> None:
     print(f"\n{title:40}{'seconds':>10}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
-    for name in memory:
-        paired = paired_ratio(times[name], times[base])
-        peak = f"{memory[name] / 2**20:10.1f}{memory[name] / memory[base]:8.2f}"
-        print(f"{name:40}{median(times[name]):10.3f}{paired:8.2f}{peak}")
+    for name, peak in memory.items():
+        paired = paired_ratio(times[name], base)
+        print(
+            f"{name:40}{median(times[name]):10.3f}{paired:8.2f}{peak / 2**20:10.1f}{peak / base_memory:8.2f}",
+            flush=True,
+        )
 
 
 def paired_ratio(mine: list[float], other: list[float]) -> float:
     """Median of the ratios within a pass."""
-    return median(a / b for a, b in zip(mine, other, strict=False))
+    return median(a / b for a, b in zip(mine, other, strict=True))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--layers", type=int, default=16)
-    parser.add_argument("--base-width", type=int, default=12)
-    parser.add_argument("--height", type=int, default=160, help="of all images and crops, the student's too")
-    parser.add_argument("--width", type=int, default=320)
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--base-width", type=int, default=6)
+    parser.add_argument("--height", type=int, default=192, help="of all images and crops, the student's too")
+    parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--classes", type=int, default=19)
     parser.add_argument("--passes", type=int, default=3, help="timed passes of each step, in turn")
@@ -291,31 +292,39 @@ def main() -> None:
         second_order_limit=1e9,
         latency_balance=(1.0, 1.0, 1.0),
     )
-    steps = take_steps(space, search, options, device)
-    second = ["exact", "difference"] if options.second_derivative == "both" else [options.second_derivative]
-    forms, passes = architecture_steps(steps, second), student_passes(steps)
-    memory = {}
-    for name, form in (forms | passes).items():  # the first pass warms up
-        memory[name] = peak_memory(form, device)
-    times = timed(forms, options.passes, device) | timed(passes, options.passes, device)
-
-    remark = reversed_too(steps, times, memory, device) if options.reverse else "left out"
-
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     print(f"L={space.layers} F={space.base_width} {options.height}x{options.width} batch {options.batch}, {name}")
     print(f"student and tester {options.student}; PyTorch {torch.__version__}, {options.threads} threads")
-    print("peak memory beyond what was allocated before the step")
-    show("architecture step", times, {n: m for n, m in memory.items() if n not in passes}, FIRST_ORDER)
-    print("\nboth sides / whole step")
+    print("peak memory beyond what was allocated before the step", flush=True)
+    steps = take_steps(space, search, options, device)
+    second = ["exact", "difference"] if options.second_derivative == "both" else [options.second_derivative]
+
+    forms = architecture_steps(steps, second)
+    memory = {name: peak_memory(form, device) for name, form in forms.items()}  # and a first pass, which warms up
+    times = timed(forms, options.passes, device)
+    show("architecture step", times, memory, times[FIRST_ORDER], memory[FIRST_ORDER])
     for name in forms:
         if f"{name}, teacher's side" in forms:
             sides = [a + b for a, b in zip(times[f"{name}, teacher's side"], times[STUDENT_SIDE], strict=True)]
-            print(f"{name:40}{'':10}{paired_ratio(sides, times[name]):8.2f}")
-    print(f"\n{REVERSE}: {remark}")
-    shown = {n: memory[n] for n in (*passes, STUDENT_SIDE)}
-    show("student, to one forward and backward", times, shown, ONE_PASS)
-    whole = paired_ratio(times[STUDENT_SIDE], times[BOTH_PASSES])
-    print(f"\nstudent's side / forward and backward of its weight step: {whole:.2f}")
+            print(f"both sides / whole step, {name}: {paired_ratio(sides, times[name]):.2f}")
+
+    passes = {STUDENT_SIDE: forms[STUDENT_SIDE]} | student_passes(steps)
+    students_memory = {name: peak_memory(form, device) for name, form in passes.items()}
+    students = timed(passes, options.passes, device)
+    show("student", students, students_memory, students[ONE_PASS], students_memory[ONE_PASS])
+    whole = paired_ratio(students[STUDENT_SIDE], students[BOTH_PASSES])
+    print(f"student's side / forward and backward of its weight step: {whole:.2f}")
+
+    title, estimate = (
+        "reverse mode through both steps",
+        REVERSE_TIMES * (memory[FIRST_ORDER] + students_memory[ONE_PASS]),
+    )
+    if not options.reverse:
+        print(f"\n{title}: left out")
+    elif estimate > free_memory(device):
+        print(f"\n{title}: left out, it may take {estimate / 2**30:.1f} GiB")
+    else:
+        compare_with_reverse_mode(steps, title, times[FIRST_ORDER], memory[FIRST_ORDER], device)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbt.config import SearchSettings
-from lbt.search.context import ArchitectureGradient, StepContext, Term, add, norm
+from lbt.search.context import ArchitectureGradient, StepContext, Term, add, add_, norm
 from lbt.search.method import Method
 from lbt.search.teaching import Student, student_term
 from lbt.search.terms import put_together, teacher_term, through_teacher_step
@@ -38,16 +38,14 @@ def architecture_gradient(context: StepContext) -> ArchitectureGradient:
     """The gradient of stage 3 as `search.gradient` says, plus that of the latency."""
     kind = context.search.gradient
     in_weights = kind != "direct"
-    teacher, student = teacher_term(context, in_weights=in_weights), student_term(context, in_weights=in_weights)
+    student, teacher = student_term(context, in_weights=in_weights), teacher_term(context, in_weights=in_weights)
     factor = student_factor(context.search, teacher, student)
     first = teacher.gradient if kind == "published" else add(teacher.gradient, student.gradient, factor)
     second = None
     if in_weights:
-        vector = add(teacher.weights_gradient, student.weights_gradient, factor)
-        # No gradient in the weights is kept but the one that is needed: together they are larger than the features.
-        teacher, student = (replace(term, weights_gradient={}) for term in (teacher, student))
-        vector = context.teacher_step.step.pull_back(vector)
-        second = through_teacher_step(context, vector)
+        vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
+        student = replace(student, weights_gradient={})  # for the memory's sake
+        second = through_teacher_step(context, context.teacher_step.step.pull_back_(vector))
     return put_together(context, teacher, first, second=second, student=student, factor=factor)
 
 
