@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lbt.cross_entropy import cross_entropy
 from lbt.data.classes import IGNORE
 
 
@@ -57,8 +58,8 @@ def ohem_cross_entropy(
     Returns:
         Mean over the kept pixels, a scalar; zero, still differentiable, if no pixel is valid.
     """
-    losses = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
     valid = labels != IGNORE
+    losses = cross_entropy(logits, labels.masked_fill(~valid, 0)).masked_fill(~valid, 0)
     probability = torch.exp(-losses.detach()).masked_fill(~valid, torch.inf).flatten()
     hard = probability < threshold
     wanted = int(valid.sum() * min_kept_fraction)

@@ -119,7 +119,7 @@ class SearchSettings(Section):
     second_derivative: Literal["exact", "difference"] = Field(
         "exact",
         description="How `one_step` and `published` take the mixed second derivative: exactly, or by a central "
-        "difference, which needs half the memory.",
+        "difference, which takes less time, and less memory where features are larger than weights.",
     )
     second_order_limit: Positive = Field(
         1.0,

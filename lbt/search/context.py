@@ -73,10 +73,6 @@ class Term:
     gradient: Architecture
     weights_gradient: Mapping[str, Tensor]
 
-    def scaled(self, factor: float) -> Term:
-        """The term times a number."""
-        return Term(factor * self.value, scale(self.gradient, factor), scale(self.weights_gradient, factor))
-
 
 @dataclass(frozen=True)
 class ArchitectureGradient:
@@ -91,9 +87,15 @@ def add(a: Mapping[str, Tensor], b: Mapping[str, Tensor], weight: float = 1.0) -
     return dict(zip(a, torch._foreach_add(list(a.values()), [b[name] for name in a], alpha=weight), strict=True))
 
 
+def add_(a: Mapping[str, Tensor], b: Mapping[str, Tensor], weight: float = 1.0) -> Mapping[str, Tensor]:
+    """`add` into the tensors of a, which must share no memory."""
+    torch._foreach_add_(list(a.values()), [b[name] for name in a], alpha=weight)
+    return a
+
+
 def scale(a: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
     """factor * a, name by name."""
-    return dict(zip(a, torch._foreach_mul(list(a.values()), factor), strict=True)) if a else {}
+    return dict(zip(a, torch._foreach_mul(list(a.values()), factor), strict=True))
 
 
 def dot(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:

@@ -32,23 +32,22 @@ class WeightStep:
     clip_norm: float
     lr: float
 
-    def pull_back(self, vector: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The transposed derivative of w' in g, applied to a vector.
+    def pull_back_(self, vector: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The transposed derivative of w' in g, applied to a vector in place: copies of all weights are large.
 
         If `vector` is the gradient of a function in w', the result is its gradient in g. Where g was clipped, the part
         along g, which does not change w', is taken out.
 
         Args:
-            vector: by name; further names are left out.
+            vector: by name, tensors that share no memory; they are overwritten. Further names are left out.
         """
-        names = list(self.gradient)
-        pulled = torch._foreach_mul([vector[name] for name in names], -self.lr)
-        factor = self.clip_norm / (self.norm + 1e-6)  # that of `torch.nn.utils.clip_grad_norm_`
+        names, factor = list(self.gradient), self.clip_norm / (self.norm + 1e-6)  # as in `clip_grad_norm_` of PyTorch
+        pulled = [vector[name] for name in names]
+        torch._foreach_mul_(pulled, -self.lr * min(factor, 1.0))
         if factor < 1:
-            clipped = [self.gradient[name] for name in names]
-            along = sum(float((a.double() * b.double()).sum()) for a, b in zip(clipped, pulled, strict=True))
-            pulled = torch._foreach_mul(pulled, factor)
-            torch._foreach_add_(pulled, clipped, alpha=-along / (self.clip_norm * self.norm))
+            clipped = list(self.gradient.values())
+            along = sum(float((a * b).sum(dtype=torch.float64)) for a, b in zip(clipped, pulled, strict=True))
+            torch._foreach_add_(pulled, clipped, alpha=-along / (factor * self.clip_norm * self.norm))
         return dict(zip(names, pulled, strict=True))
 
 

@@ -103,13 +103,13 @@ class Student(Partner):
         return record, StudentStep(self.network, step, unlabeled, weight, validation, noise_seed)
 
 
-def student_term(context: StepContext, *, in_weights: bool = False) -> Term:
-    """L(S', D_s^val), as a function of the teacher's labels p(x; T', A), which are recomputed at the current A.
+def label_derivative(context: StepContext) -> tuple[float, Tensor]:
+    """L(S', D_s^val), and its derivative in the labels p_c(x) of the student's step, (B, C, H, W).
 
     The point S' is where the student's real step led. The labels of that step came from the shards; with hard labels
-    the gradient is that of the soft ones (straight-through).
+    the derivative is that of the soft ones (straight-through).
     """
-    taken, search = context.partner_step, context.search
+    taken = context.partner_step
 
     def logits(parameters: Parameters, images: Tensor) -> Tensor:
         with fixed_noise(taken.noise_seed, images.device):
@@ -119,12 +119,18 @@ def student_term(context: StepContext, *, in_weights: bool = False) -> Term:
     after = dict(taken.student.named_parameters())
     loss, gradient = loss_gradient(lambda p: labelled_loss(logits(p, images), labels), after)
     derivative = directional_derivative(
-        lambda p: logits(p, taken.unlabeled).log_softmax(dim=1), taken.step.before, taken.step.pull_back(gradient)
+        lambda p: logits(p, taken.unlabeled).log_softmax(dim=1), taken.step.before, taken.step.pull_back_(gradient)
     )
-    factor = -search.pseudo_weight * taken.weight.unsqueeze(1) * derivative
+    return float(loss), -context.search.pseudo_weight * taken.weight.unsqueeze(1) * derivative
+
+
+def student_term(context: StepContext, *, in_weights: bool = False) -> Term:
+    """L(S', D_s^val), as a function of the teacher's labels p(x; T', A), which are recomputed at the current A."""
+    unlabeled, temperature = context.partner_step.unlabeled, context.search.pseudo_labels.temperature
+    value, derivative = label_derivative(context)
 
     def labelling_value(teacher) -> Tensor:
-        probability = (teacher(taken.unlabeled)[0] / search.pseudo_labels.temperature).softmax(dim=1)
-        return (factor * upsample(probability, tuple(taken.unlabeled.shape[-2:]))).sum()
+        probability = (teacher(unlabeled)[0] / temperature).softmax(dim=1)
+        return (derivative * upsample(probability, tuple(unlabeled.shape[-2:]))).sum()
 
-    return replace(supernet_term(context, labelling_value, in_weights=in_weights), value=float(loss))
+    return replace(supernet_term(context, labelling_value, in_weights=in_weights), value=value)

@@ -84,10 +84,10 @@ def latency_term(context: StepContext) -> Term:
 
 
 def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> Architecture:
-    """The gradient in A, through the teacher's step alone, of a function whose gradient in T' is `vector`.
+    """d2L(T, A, D_t^tr)/dA dT * vector, the gradient in A through the teacher's step alone.
 
-    T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ... gives - xi_t d2L(T, A, D_t^tr)/dA dT * vector, with the clipping of
-    that step accounted for. The second derivative is taken as `search.second_derivative` says.
+    T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ..., so for a function of T' the vector is its gradient pulled back
+    through that step (`WeightStep.pull_back_`). The second derivative is taken as `search.second_derivative` says.
     """
     taken = context.teacher_step
     images, labels = taken.batch
@@ -97,7 +97,7 @@ def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> 
         return supernet_loss(call_without_side_effects(context.supernet, weights, images, architecture, widths), labels)
 
     product = mixed_product if context.search.second_derivative == "exact" else mixed_difference
-    return product(loss, taken.step.before, context.architecture, taken.step.pull_back(vector))
+    return product(loss, taken.step.before, context.architecture, vector)
 
 
 def put_together(

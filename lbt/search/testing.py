@@ -197,7 +197,7 @@ def creator_gradient(context: StepContext) -> CreatorGradient:
 
     held_out, truth = taken.validation
     tested, gradient = loss_gradient(lambda p: labelled_loss(_tester_logits(taken, p, held_out), truth), after)
-    vector = taken.step.pull_back(add(found, gradient, -lpt.tester_weight))
+    vector = taken.step.pull_back_(add(found, gradient, -lpt.tester_weight))
     bank, bank_labels = taken.bank
     derivative = directional_derivative(
         lambda p: losses_by_image(_tester_logits(taken, p, bank), bank_labels), taken.step.before, vector

@@ -2,8 +2,8 @@
 
 PyTorch's forward derivative of `batch_norm` in training treats the batch's mean and deviation as constants when it is
 differentiated itself: a reverse pass over it gives wrong mixed second derivatives without a word. Here the derivative
-along a tangent is made of operators that depend on the input. Both normalising and its backward pass are linear and
-self-adjoint in each channel, so the fused kernels of the two serve for the derivative as well.
+along a tangent is a function of the input. Both normalising and its backward pass are linear and self-adjoint in each
+channel, so the fused kernels of the two serve for the derivative as well, and for what reverse mode makes of it.
 """
 
 from __future__ import annotations
@@ -47,13 +47,85 @@ class _Normalised(torch.autograd.Function):
         x, weight, mean, scale = ctx.saved_tensors
         terms = []
         if x_tangent is not None:
-            terms.append(_backward(x_tangent, x, weight, mean, scale, ctx.eps, [True, False, False])[0])
+            terms.append(_Derivative.apply(x_tangent, x, weight, mean, scale, ctx.eps)[0])
         if weight_tangent is not None:
             bias = torch.zeros_like(weight) if bias_tangent is None else bias_tangent
             terms.append(F.batch_norm(x, None, None, weight_tangent, bias, training=True, eps=ctx.eps))
         elif bias_tangent is not None:
             terms.append(bias_tangent[:, None, None].expand_as(x))
         return (sum(terms[1:], terms[0]) if terms else None), None, None, None, None
+
+
+class _Derivative(torch.autograd.Function):
+    """The derivative of normalising x along a tangent a: w s (a - m(a) - h m(h a)).
+
+    Here m is the mean over a channel, h = s (x - m(x)), and s = 1 / sqrt(variance + eps). For a cotangent c, with
+    q = m(h a), r = m(h c) and the covariance k = m(c a) - m(c) m(a), the gradients are
+
+        in a    w s (c - m(c) - h r), the same function of c,
+        in x    - w s^2 [r (a - m(a)) + q (c - m(c)) + h (k - 3 q r)],
+        in w    s sum(c (a - m(a) - h q)) = n s (k - q r).
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        tangent: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        result, q, tangent_mean = _backward(tangent, x, weight, mean, scale, eps, [True, True, True])
+        count = x.numel() / len(weight)
+        return result, q / count, tangent_mean / count
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.eps = inputs[5]
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs[:5], *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if cotangent is None:
+            return (None,) * 6
+        tangent, x, weight, mean, scale, q, tangent_mean = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated once more
+            return *_gradients_by_definition(cotangent, tangent, x, weight, ctx.eps), None, None, None
+        count = x.numel() / len(weight)
+        in_tangent, r, cotangent_mean = _backward(cotangent, x, weight, mean, scale, ctx.eps, [True, True, True])
+        r, cotangent_mean = r / count, cotangent_mean / count
+        # The kernel's gradient in a weight is the covariance of its first two arguments, times the last one.
+        one = torch.ones_like(scale)
+        k = _backward(cotangent, tangent, one, tangent_mean, one, ctx.eps, [False, True, False])[1] / count
+        in_weight = count * scale * (k - q * r)
+        if not ctx.needs_input_grad[1]:
+            return in_tangent, None, in_weight, None, None, None
+        factor = -weight * scale.square()
+        along_x = factor * scale * (k - 3 * q * r)
+        rest = factor * (-r * tangent_mean - q * cotangent_mean) - along_x * mean
+        in_x = torch.addcmul(_per_channel(rest), tangent, _per_channel(factor * r))
+        in_x.addcmul_(cotangent, _per_channel(factor * q)).addcmul_(x, _per_channel(along_x))
+        return in_tangent, in_x, in_weight, None, None, None
+
+
+def _gradients_by_definition(
+    cotangent: Tensor, tangent: Tensor, x: Tensor, weight: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Those of `_Derivative`, of plain operators."""
+
+    def mean(values: Tensor) -> Tensor:
+        return values.mean(dim=(0, 2, 3), keepdim=True)
+
+    centred, a, c = (values - mean(values) for values in (x, tangent, cotangent))
+    scale = (mean(centred.square()) + eps).rsqrt()
+    h, factor = centred * scale, _per_channel(weight) * scale
+    q, r, k = mean(h * a), mean(h * c), mean(a * c)
+    in_x = -factor * scale * (r * a + q * c + h * (k - 3 * q * r))
+    return factor * (c - h * r), in_x, (scale * c * (a - h * q)).sum(dim=(0, 2, 3))
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    return values[:, None, None]
 
 
 def _backward(

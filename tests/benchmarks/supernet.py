@@ -9,14 +9,12 @@ stem, decoder, widths and architecture are the same. Each figure is a ratio of t
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from functools import reduce
 from statistics import median
-from time import perf_counter
 
 import torch
+from measuring import peak_memory, seconds_of
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -109,23 +107,6 @@ class Launches(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-def peak_memory(step: Callable[[], None], device: torch.device) -> int:
-    """Most bytes that are allocated at once during a step, beyond those before it: weights and their gradients."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        step()
-        return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as prof:
-        step()
-    events = [e for e in prof.profiler.kineto_results.events() if e.name() == "[memory]"]
-    allocated = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        allocated += event.nbytes()
-        peak = max(peak, allocated)
-    return peak
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=16)
@@ -177,11 +158,7 @@ def main() -> None:
         net.zero_grad()
     for index in range(options.passes):
         for name, net in forms.items():
-            started = perf_counter()
-            step(name, index % SAMPLES)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times[name].append(perf_counter() - started)
+            times[name].append(seconds_of(lambda name=name, index=index: step(name, index % SAMPLES), device))
             net.zero_grad()
 
     print(f"L={space.layers} F={space.base_width} {options.height}x{options.width} batch {options.batch}, {device}")

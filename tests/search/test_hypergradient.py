@@ -6,6 +6,7 @@ from torch import nn
 from torch.func import functional_call
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
 
+from lbt.cross_entropy import cross_entropy
 from lbt.search.hypergradient import (
     call_without_side_effects,
     directional_derivative,
@@ -38,7 +39,7 @@ def setting(seed, classes=4, smooth=False):
     def loss(w, a):
         x = images * a["alpha"].softmax(0)[:, None, None]
         logits = call_without_side_effects(module, w, x) * a["beta"].exp()[:, None, None]
-        return nn.functional.cross_entropy(logits, truth)
+        return cross_entropy(logits, truth).mean()
 
     return loss, weights, architecture, vector
 

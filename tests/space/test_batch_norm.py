@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import jvp
 
 from lbt.space.batch_norm import BatchNorm2d, batch_normalised
@@ -50,6 +50,18 @@ def test_reverse_mode_over_the_forward_derivative_equals_double_backward(inputs,
     if place == 0:
         wrong = found(lambda x, w, b: nn.functional.batch_norm(x, None, None, w, b, training=True, eps=EPS))
         assert not torch.allclose(wrong, expected, rtol=1e-3)  # once it is, this module can go
+
+
+def test_the_forward_derivative_has_right_gradients_of_first_and_second_order(inputs):
+    tangents = [torch.randn_like(value).requires_grad_() for value in inputs]
+
+    def derivative(*pairs):
+        with forward_ad.dual_level():
+            duals = [forward_ad.make_dual(value, tangent) for value, tangent in zip(pairs[:3], pairs[3:], strict=True)]
+            return forward_ad.unpack_dual(output(*duals)).tangent
+
+    assert gradcheck(derivative, (*inputs, *tangents))
+    assert gradgradcheck(derivative, (*inputs, *tangents))
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])

@@ -13,8 +13,10 @@ does; it can point the wrong way.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lbt.config import SearchSettings
-from lbt.search.context import Architecture, ArchitectureGradient, StepContext, Term, add, norm
+from lbt.search.context import ArchitectureGradient, StepContext, Term, add, add_, norm
 from lbt.search.method import Method
 from lbt.search.teaching import Student, student_term
 from lbt.search.terms import put_together, teacher_term, through_teacher_step
@@ -34,10 +36,16 @@ SETTINGS = (
 
 def architecture_gradient(context: StepContext) -> ArchitectureGradient:
     """The gradient of stage 3 as `search.gradient` says, plus that of the latency."""
-    in_weights = context.search.gradient != "direct"
-    teacher, student = teacher_term(context, in_weights=in_weights), student_term(context, in_weights=in_weights)
+    kind = context.search.gradient
+    in_weights = kind != "direct"
+    student, teacher = student_term(context, in_weights=in_weights), teacher_term(context, in_weights=in_weights)
     factor = student_factor(context.search, teacher, student)
-    first, second = COMPOSITIONS[context.search.gradient](context, teacher, student.scaled(factor))
+    first = teacher.gradient if kind == "published" else add(teacher.gradient, student.gradient, factor)
+    second = None
+    if in_weights:
+        vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
+        student = replace(student, weights_gradient={})  # for the memory's sake
+        second = through_teacher_step(context, context.teacher_step.step.pull_back_(vector))
     return put_together(context, teacher, first, second=second, student=student, factor=factor)
 
 
@@ -47,24 +55,5 @@ def student_factor(search: SearchSettings, teacher: Term, student: Term) -> floa
     matched = search.student_term == "matched" and length > 0
     return search.student_weight * (norm(teacher.gradient) / length if matched else 1.0)
 
-
-def one_step(context: StepContext, teacher: Term, student: Term) -> tuple[Architecture, Architecture | None]:
-    """All of the gradient: the part at fixed weights, and that through the teacher's step."""
-    vector = add(teacher.weights_gradient, student.weights_gradient)
-    return add(teacher.gradient, student.gradient), through_teacher_step(context, vector)
-
-
-def direct(context: StepContext, teacher: Term, student: Term) -> tuple[Architecture, Architecture | None]:
-    """The part at fixed weights."""
-    return add(teacher.gradient, student.gradient), None
-
-
-def published(context: StepContext, teacher: Term, student: Term) -> tuple[Architecture, Architecture | None]:
-    """Without the direct dependence of the labels on A."""
-    vector = add(teacher.weights_gradient, student.weights_gradient)
-    return teacher.gradient, through_teacher_step(context, vector)
-
-
-COMPOSITIONS = {"one_step": one_step, "direct": direct, "published": published}
 
 METHOD = Method("lbt", architecture_gradient, Student)

@@ -1,0 +1,331 @@
+"""One architecture step of each search method: time and peak memory, as ratios to the first-order step (fasterseg).
+
+LBT's step is split in two. The student's side is the student's validation gradient and the directional derivative; the
+teacher's side is all that runs the supernet, timed as the whole step with the student's side looked up. Widths are the
+same in the teacher's step and in the architecture's, so that every pass of the supernet is of one size. Each ratio is
+the median over passes in which all steps are timed in turn. Reverse mode through both unrolled steps comes last, where
+memory suffices. At the default size gradients in the weights are about half as large as the features, which matters
+for memory; in a search on larger crops they are smaller.
+
+    python tests/benchmarks/methods.py [--layers 8 --base-width 6 --height 192 --width 384 --batch 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import psutil
+import torch
+from measuring import peak_memory, seconds_of
+from torch import Tensor
+
+from lbt.compute import prepare_device
+from lbt.config import ComputeSettings, SearchSettings, SpaceSettings, StudentSettings
+from lbt.latency.expected import expected_latency
+from lbt.latency.parts import space_parts
+from lbt.latency.table import LatencyTable, TableKey
+from lbt.losses import supernet_loss, upsample
+from lbt.optimisation import GuardedStep, sgd
+from lbt.search.context import StepContext, add, norm
+from lbt.search.hypergradient import (
+    as_leaves,
+    call_without_side_effects,
+    directional_derivative,
+    gradient_of,
+    loss_gradient,
+)
+from lbt.search.methods import load_method
+from lbt.search.recorded_step import WeightStep
+from lbt.search.state import SearchState
+from lbt.search.student import fixed_noise, labelled_loss
+from lbt.search.targets import weighted_cross_entropy
+from lbt.search.teacher_step import teacher_step
+from lbt.search.teaching import label_derivative
+from lbt.search.testing import creator_gradient
+from lbt.space.architecture import initial_architecture
+from lbt.space.supernet import Supernet
+from lbt.space.widths import gumbel_noise, sampled_widths
+
+FIRST_ORDER, STUDENT_SIDE = "fasterseg", "lbt, student's side"
+ONE_PASS, BOTH_PASSES = "forward and backward, unlabelled", "forward and backward, both"
+REVERSE_TIMES = 9
+"""About how much more memory reverse mode takes than a first-order step and a student's step together."""
+
+Batch = tuple[Tensor, Tensor]
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A supernet and its partners after a real step of weights each.
+
+    Attributes:
+        teaching, testing: the architecture step with LBT's student and with LPT's tester.
+        labelled: the student's labelled batch.
+        probability: the labels of its unlabelled images.
+    """
+
+    teaching: StepContext
+    testing: StepContext
+    labelled: Batch
+    probability: Tensor
+
+
+def take_steps(
+    space: SpaceSettings, search: SearchSettings, options: argparse.Namespace, device: torch.device
+) -> Steps:
+    """Random images, labels and weights, and one step of each network's weights."""
+    source = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    size = (options.height, options.width)
+
+    def batch() -> Batch:
+        labels = torch.randint(options.classes, (options.batch, *size), generator=source)
+        return torch.randn(options.batch, 3, *size, generator=source).to(device), labels.to(device)
+
+    supernet = Supernet(space, options.classes).to(device).train()
+    logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
+    state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01)
+    noise = {name: value.to(device) for name, value in gumbel_noise(space, source).items()}
+    _, taught = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet))
+    key = TableKey("invented", "eager", "float32", *size, 1, options.classes, "none")
+    context = StepContext(
+        supernet=supernet,
+        architecture=logits,
+        noise=noise,
+        validation=batch(),
+        space=space,
+        search=search,
+        table=LatencyTable(Path("invented"), key, dict.fromkeys(space_parts(space, options.classes), 1.0)),
+        latency_weight=0.01,
+        teacher_step=taught,
+    )
+    labelled, unlabeled = batch(), batch()[0]
+    probability = torch.randn(options.batch, options.classes, *size, generator=source).softmax(1).to(device)
+    contexts = []
+    for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", batch())):
+        partner = load_method(method).partner(search, options.classes, 0, device)
+        partner.begin_round(method, 1.0, Path("none"))
+        contexts.append(replace(context, partner_step=partner.learn((labelled, lesson, batch()), 1)[1]))
+    return Steps(*contexts, labelled, probability)
+
+
+def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str, Callable[[], object]]:
+    """The architecture steps and their sides, by the name of their row."""
+    found: dict[str, Callable[[], object]] = {
+        FIRST_ORDER: lambda: load_method("fasterseg").architecture_gradient(steps.teaching),
+        STUDENT_SIDE: lambda: label_derivative(steps.teaching),
+    }
+    derivative = label_derivative(steps.teaching)
+    kinds = [("direct", None), *(("one_step", second) for second in second_derivatives), ("published", "exact")]
+    for gradient, second in kinds:
+        changes = {"gradient": gradient} | ({} if second is None else {"second_derivative": second})
+        context = replace(steps.teaching, search=steps.teaching.search.model_copy(update=changes))
+
+        def whole(context: StepContext = context) -> object:
+            return load_method("lbt").architecture_gradient(context)
+
+        def teachers(context: StepContext = context) -> object:
+            with patch("lbt.search.teaching.label_derivative", return_value=derivative):
+                return whole(context)
+
+        name = f"lbt {gradient}" if second is None else f"lbt {gradient}, {second}"
+        found |= {name: whole, f"{name}, teacher's side": teachers}
+    found["lpt"] = lambda: load_method("lpt").architecture_gradient(steps.testing)
+    found["lpt, creator's gradient"] = lambda: creator_gradient(steps.testing)
+    return found
+
+
+def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
+    """The student's side in parts, and the passes of the student's weight step that it is compared with."""
+    taken = steps.teaching.partner_step
+    parameters = {name: p.detach() for name, p in taken.student.named_parameters()}
+
+    def logits(weights: Weights, images: Tensor) -> Tensor:
+        return student_logits(steps.teaching, weights, images, taken.noise_seed)
+
+    def held_out(weights: Weights) -> Tensor:
+        return labelled_loss(logits(weights, taken.validation[0]), taken.validation[1])
+
+    direction = taken.step.pull_back_(loss_gradient(held_out, parameters)[1])
+
+    def unlabelled() -> object:
+        def loss(weights: Weights) -> Tensor:
+            return weighted_cross_entropy(logits(weights, taken.unlabeled), steps.probability, taken.weight)
+
+        return loss_gradient(loss, parameters)
+
+    def labelled() -> object:
+        images, labels = steps.labelled
+        return loss_gradient(lambda weights: labelled_loss(logits(weights, images), labels), parameters)
+
+    return {
+        ONE_PASS: unlabelled,
+        BOTH_PASSES: lambda: (unlabelled(), labelled()),
+        "validation gradient": lambda: loss_gradient(held_out, parameters),
+        "directional derivative": lambda: directional_derivative(
+            lambda weights: logits(weights, taken.unlabeled).log_softmax(dim=1), taken.step.before, direction
+        ),
+    }
+
+
+def student_logits(context: StepContext, weights: Weights, images: Tensor, seed: int) -> Tensor:
+    with fixed_noise(seed, images.device):
+        return call_without_side_effects(context.partner_step.student, weights, images)["out"]
+
+
+def reverse_mode(steps: Steps) -> dict[str, Tensor]:
+    """The gradient of `one_step` (raw, unlimited) with both weight steps as graphs: T' and S' are functions of A."""
+    context, taken = steps.teaching, steps.teaching.partner_step
+    search, architecture = context.search, as_leaves(context.architecture)
+    widths = sampled_widths(architecture, context.space, context.noise)
+
+    def supernet(weights: Weights, images: Tensor) -> tuple[Tensor, ...]:
+        return call_without_side_effects(context.supernet, weights, images, architecture, widths)
+
+    images, labels = context.teacher_step.batch
+    weights = unrolled(
+        context.supernet, context.teacher_step.step, lambda w: supernet_loss(supernet(w, images), labels)
+    )
+    probability = (supernet(weights, taken.unlabeled)[0] / search.pseudo_labels.temperature).softmax(dim=1)
+    probability = upsample(probability, tuple(taken.unlabeled.shape[-2:]))
+
+    def student_loss(parameters: Weights) -> Tensor:
+        taught = student_logits(context, parameters, taken.unlabeled, taken.noise_seed)
+        supervised = student_logits(context, parameters, steps.labelled[0], taken.noise_seed + 1)
+        soft = weighted_cross_entropy(taught, probability, taken.weight)
+        return search.pseudo_weight * soft + labelled_loss(supervised, steps.labelled[1])
+
+    after = unrolled(taken.student, taken.step, student_loss)
+    images, labels = taken.validation
+    learned = labelled_loss(student_logits(context, after, images, taken.noise_seed), labels)
+    images, labels = context.validation
+    value = supernet_loss(supernet(weights, images), labels) + search.student_weight * learned
+    latency = expected_latency(architecture, context.space, context.table)
+    return gradient_of(value + context.latency_weight * latency, architecture)
+
+
+def unrolled(module: torch.nn.Module, step: WeightStep, loss: Callable[[Weights], Tensor]) -> dict[str, Tensor]:
+    """The weights after a step, as a graph over what its loss depends on."""
+    leaves, names = as_leaves(step.before), list(step.gradient)
+    gradients = torch.autograd.grad(loss(leaves), [leaves[name] for name in names], create_graph=True)
+    factor = (step.clip_norm / (torch.stack([g.norm() for g in gradients]).norm() + 1e-6)).clamp(max=1)
+    moved = {name: p.detach() for name, p in module.named_parameters()}
+    for name, gradient in zip(names, gradients, strict=True):
+        clipped = factor * gradient
+        moved[name] = moved[name] - step.lr * (clipped - clipped.detach())
+    return moved
+
+
+def compare_with_reverse_mode(steps: Steps, title: str, seconds: list[float], peak: int, device: torch.device) -> None:
+    """Print its time and memory, and how far `one_step` is from it."""
+    changes = {"gradient": "one_step", "second_derivative": "exact"}
+    exact = replace(steps.teaching, search=steps.teaching.search.model_copy(update=changes))
+    found = load_method("lbt").architecture_gradient(exact).gradient
+    try:
+        expected = reverse_mode(steps)
+    except RuntimeError as error:
+        if "is not implemented" not in str(error):
+            raise
+        print(f"\n{title}: left out, {error}")
+        return
+    memory = {title: peak_memory(lambda: reverse_mode(steps), device)}
+    show("", timed({title: lambda: reverse_mode(steps)}, 1, device), memory, [median(seconds)], peak)
+    print(f"one_step, exact, differs from it by {norm(add(found, expected, -1)) / norm(expected):.1e}")
+
+
+def free_memory(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+
+
+def timed(forms: Mapping[str, Callable[[], object]], passes: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each form in each pass, in turn."""
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    for _ in range(passes):
+        for name, form in forms.items():
+            times[name].append(seconds_of(form, device))
+    return times
+
+
+def show(
+    title: str, times: Mapping[str, list[float]], memory: Mapping[str, int], base: list[float], base_memory: int
+) -> None:
+    print(f"\n{title:40}{'seconds':>10}{'ratio':>8}{'peak MiB':>10}{'ratio':>8}")
+    for name, peak in memory.items():
+        paired = paired_ratio(times[name], base)
+        print(
+            f"{name:40}{median(times[name]):10.3f}{paired:8.2f}{peak / 2**20:10.1f}{peak / base_memory:8.2f}",
+            flush=True,
+        )
+
+
+def paired_ratio(mine: list[float], other: list[float]) -> float:
+    """Median of the ratios within a pass."""
+    return median(a / b for a, b in zip(mine, other, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--base-width", type=int, default=6)
+    parser.add_argument("--height", type=int, default=192, help="of all images and crops, the student's too")
+    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--classes", type=int, default=19)
+    parser.add_argument("--passes", type=int, default=3, help="timed passes of each step, in turn")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--student", default="deeplabv3_resnet50", help="the student, and LPT's tester")
+    parser.add_argument("--second-derivative", default="both", choices=("exact", "difference", "both"))
+    parser.add_argument("--reverse", action=argparse.BooleanOptionalAction, default=True, help="reverse mode, too")
+    options = parser.parse_args()
+    device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))
+    space = SpaceSettings(layers=options.layers, base_width=options.base_width)
+    search = SearchSettings(
+        student=StudentSettings(model=options.student, crop=(options.height, options.width), batch_size=options.batch),
+        student_term="raw",  # this and the next two change no work, but the gradient is the one of reverse mode
+        second_order_limit=1e9,
+        latency_balance=(1.0, 1.0, 1.0),
+    )
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    print(f"L={space.layers} F={space.base_width} {options.height}x{options.width} batch {options.batch}, {name}")
+    print(f"student and tester {options.student}; PyTorch {torch.__version__}, {options.threads} threads")
+    print("peak memory beyond what was allocated before the step", flush=True)
+    steps = take_steps(space, search, options, device)
+    second = ["exact", "difference"] if options.second_derivative == "both" else [options.second_derivative]
+
+    forms = architecture_steps(steps, second)
+    memory = {name: peak_memory(form, device) for name, form in forms.items()}  # and a first pass, which warms up
+    times = timed(forms, options.passes, device)
+    show("architecture step", times, memory, times[FIRST_ORDER], memory[FIRST_ORDER])
+    for name in forms:
+        if f"{name}, teacher's side" in forms:
+            sides = [a + b for a, b in zip(times[f"{name}, teacher's side"], times[STUDENT_SIDE], strict=True)]
+            print(f"both sides / whole step, {name}: {paired_ratio(sides, times[name]):.2f}")
+
+    passes = {STUDENT_SIDE: forms[STUDENT_SIDE]} | student_passes(steps)
+    students_memory = {name: peak_memory(form, device) for name, form in passes.items()}
+    students = timed(passes, options.passes, device)
+    show("student", students, students_memory, students[ONE_PASS], students_memory[ONE_PASS])
+    whole = paired_ratio(students[STUDENT_SIDE], students[BOTH_PASSES])
+    print(f"student's side / forward and backward of its weight step: {whole:.2f}")
+
+    title, estimate = (
+        "reverse mode through both steps",
+        REVERSE_TIMES * (memory[FIRST_ORDER] + students_memory[ONE_PASS]),
+    )
+    if not options.reverse:
+        print(f"\n{title}: left out")
+    elif estimate > free_memory(device):
+        print(f"\n{title}: left out, it may take {estimate / 2**30:.1f} GiB")
+    else:
+        compare_with_reverse_mode(steps, title, times[FIRST_ORDER], memory[FIRST_ORDER], device)
+
+
+if __name__ == "__main__":
+    main()
