@@ -71,7 +71,7 @@ class Term:
 
     value: float
     gradient: Architecture
-    weights_gradient: Mapping[str, Tensor]
+    weights_gradient: dict[str, Tensor]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from unrolled_steps import OBJECTIVES, Moment, through_steps
 
 from lbt.data import splits
 from lbt.metrics import write_metrics
-from lbt.search.context import Architecture, StepContext, add, cosine, norm
+from lbt.search.context import Architecture, StepContext, Term, add, cosine, norm, scale
 from lbt.search.methods.lbt import COMPOSITIONS, student_factor
 from lbt.search.teaching import student_term
 from lbt.search.terms import teacher_term
@@ -59,13 +59,19 @@ def lbt_gradients(context: StepContext) -> tuple[dict[str, dict[str, Architectur
         "student_gradient_norm": norm(student.gradient),
         "matched_factor": student_factor(matched, teacher, student),
     }
-    pairs = {"teacher": (teacher, student.scaled(0.0)), "student": (teacher.scaled(0.0), student)}
+    shares = {"teacher": (1.0, 0.0), "student": (0.0, 1.0)}
     parts: dict[str, dict[str, Architecture]] = {name: {} for name in GRADIENTS}
     for name, compose in COMPOSITIONS.items():
-        for part, pair in pairs.items():
-            first, second = compose(context, *pair)
+        for part, (of_teacher, of_student) in shares.items():
+            # copies: a composition uses the gradients in the weights up
+            first, second = compose(context, scaled(teacher, of_teacher), scaled(student, of_student), 1.0)
             parts[name][part] = first if second is None else add(first, second)
     return parts, record
+
+
+def scaled(term: Term, factor: float) -> Term:
+    """A term times a number, in new tensors."""
+    return Term(factor * term.value, scale(term.gradient, factor), scale(term.weights_gradient, factor))
 
 
 def wholes(parts: Mapping[str, Architecture], factor: float) -> dict[str, Architecture]:

@@ -225,7 +225,7 @@ def _pulled(
     """
     moved = list(step.gradient)
     both = {name: buffer[name] - step.lr * weights[name] for name in moved}
-    pulled = step.pull_back({name: weights[name] - buffer[name] / step.lr for name in moved})
+    pulled = step.pull_back_({name: weights[name] - buffer[name] / step.lr for name in moved})
     before = {name: weights[name] + settings.weight_decay * both[name] for name in moved}
     return pulled, {**weights, **before}, {**buffer, **{name: settings.momentum * both[name] for name in moved}}
 

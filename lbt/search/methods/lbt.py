@@ -13,10 +13,8 @@ does; it can point the wrong way.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lbt.config import SearchSettings
-from lbt.search.context import ArchitectureGradient, StepContext, Term, add, add_, norm
+from lbt.search.context import Architecture, ArchitectureGradient, StepContext, Term, add, add_, norm
 from lbt.search.method import Method
 from lbt.search.teaching import Student, student_term
 from lbt.search.terms import put_together, teacher_term, through_teacher_step
@@ -36,16 +34,10 @@ SETTINGS = (
 
 def architecture_gradient(context: StepContext) -> ArchitectureGradient:
     """The gradient of stage 3 as `search.gradient` says, plus that of the latency."""
-    kind = context.search.gradient
-    in_weights = kind != "direct"
+    in_weights = context.search.gradient != "direct"
     student, teacher = student_term(context, in_weights=in_weights), teacher_term(context, in_weights=in_weights)
     factor = student_factor(context.search, teacher, student)
-    first = teacher.gradient if kind == "published" else add(teacher.gradient, student.gradient, factor)
-    second = None
-    if in_weights:
-        vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
-        student = replace(student, weights_gradient={})  # for the memory's sake
-        second = through_teacher_step(context, context.teacher_step.step.pull_back_(vector))
+    first, second = COMPOSITIONS[context.search.gradient](context, teacher, student, factor)
     return put_together(context, teacher, first, second=second, student=student, factor=factor)
 
 
@@ -55,5 +47,32 @@ def student_factor(search: SearchSettings, teacher: Term, student: Term) -> floa
     matched = search.student_term == "matched" and length > 0
     return search.student_weight * (norm(teacher.gradient) / length if matched else 1.0)
 
+
+Parts = tuple[Architecture, Architecture | None]
+"""The gradient at fixed weights, and that through the teacher's step."""
+
+
+def one_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
+    """All of teacher + factor * student. Uses up the terms' gradients in the weights."""
+    return add(teacher.gradient, student.gradient, factor), _through_step(context, teacher, student, factor)
+
+
+def direct(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
+    """The part at fixed weights of teacher + factor * student."""
+    return add(teacher.gradient, student.gradient, factor), None
+
+
+def published(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
+    """`one_step` without the direct dependence of the labels on A. Uses up the terms' gradients in the weights."""
+    return teacher.gradient, _through_step(context, teacher, student, factor)
+
+
+def _through_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Architecture:
+    vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
+    student.weights_gradient.clear()  # as large as the supernet, and the next pass is the largest
+    return through_teacher_step(context, context.teacher_step.step.pull_back_(vector))
+
+
+COMPOSITIONS = {"one_step": one_step, "direct": direct, "published": published}
 
 METHOD = Method("lbt", architecture_gradient, Student)
