@@ -42,7 +42,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         panel.set_xticks(steps, [str(k) for k in steps])
         panel.minorticks_off()
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set(ylabel="cosine with the gradient\nthrough K steps", ylim=(-0.5, 1.05))
+    panels[0].set(ylabel="cosine with the gradient\nthrough K steps", ylim=(-0.35, 1.05))
     panels[-1].legend(frameon=False, loc="upper right", fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
