@@ -12,7 +12,7 @@ RUNS = [
     (
         "methods.py",
         "--layers 4 --base-width 2 --height 32 --width 64 --passes 1 --threads 1 --student lraspp_mobilenet_v3_large "
-        "--second-derivative exact",
+        "--student-height 32 --student-width 64 --second-derivative exact",
         "lbt one_step, exact, teacher's side",
     ),
     ("supernet.py", "--layers 4 --base-width 2 --height 32 --width 64 --passes 1 --threads 1", "fused / plain"),

@@ -82,18 +82,17 @@ def take_steps(
     """Random images, labels and weights, and one step of each network's weights."""
     source = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    size = (options.height, options.width)
 
-    def batch() -> Batch:
-        labels = torch.randint(options.classes, (options.batch, *size), generator=source)
-        return torch.randn(options.batch, 3, *size, generator=source).to(device), labels.to(device)
+    def batch(count: int = options.batch, size: tuple[int, int] = (options.height, options.width)) -> Batch:
+        labels = torch.randint(options.classes, (count, *size), generator=source)
+        return torch.randn(count, 3, *size, generator=source).to(device), labels.to(device)
 
     supernet = Supernet(space, options.classes).to(device).train()
     logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
     state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01)
     noise = {name: value.to(device) for name, value in gumbel_noise(space, source).items()}
     _, taught = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet))
-    key = TableKey("invented", "eager", "float32", *size, 1, options.classes, "none")
+    key = TableKey("invented", "eager", "float32", options.height, options.width, 1, options.classes, "none")
     context = StepContext(
         supernet=supernet,
         architecture=logits,
@@ -105,13 +104,14 @@ def take_steps(
         latency_weight=0.01,
         teacher_step=taught,
     )
-    labelled, unlabeled = batch(), batch()[0]
-    probability = torch.randn(options.batch, options.classes, *size, generator=source).softmax(1).to(device)
+    student = search.student.batch_size, search.student.crop
+    labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
+    probability = torch.randn(student[0], options.classes, *student[1], generator=source).softmax(1).to(device)
     contexts = []
-    for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", batch())):
+    for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", bank)):
         partner = load_method(method).partner(search, options.classes, 0, device)
         partner.begin_round(method, 1.0, Path("none"))
-        contexts.append(replace(context, partner_step=partner.learn((labelled, lesson, batch()), 1)[1]))
+        contexts.append(replace(context, partner_step=partner.learn((labelled, lesson, held_out), 1)[1]))
     return Steps(*contexts, labelled, probability)
 
 
@@ -273,28 +273,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--base-width", type=int, default=6)
-    parser.add_argument("--height", type=int, default=192, help="of all images and crops, the student's too")
+    parser.add_argument("--height", type=int, default=192, help="of the supernet's images")
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--classes", type=int, default=19)
-    parser.add_argument("--passes", type=int, default=3, help="timed passes of each step, in turn")
+    parser.add_argument("--passes", type=int, default=2, help="timed passes of each step, in turn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--student", default="deeplabv3_resnet50", help="the student, and LPT's tester")
+    parser.add_argument("--student-height", type=int, default=128)
+    parser.add_argument("--student-width", type=int, default=256)
+    parser.add_argument("--student-batch", type=int, default=2)
     parser.add_argument("--second-derivative", default="both", choices=("exact", "difference", "both"))
     parser.add_argument("--reverse", action=argparse.BooleanOptionalAction, default=True, help="reverse mode, too")
     options = parser.parse_args()
     device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))
     space = SpaceSettings(layers=options.layers, base_width=options.base_width)
+    crop = (options.student_height, options.student_width)
     search = SearchSettings(
-        student=StudentSettings(model=options.student, crop=(options.height, options.width), batch_size=options.batch),
+        student=StudentSettings(model=options.student, crop=crop, batch_size=options.student_batch),
         student_term="raw",  # this and the next two change no work, but the gradient is the one of reverse mode
         second_order_limit=1e9,
         latency_balance=(1.0, 1.0, 1.0),
     )
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     print(f"L={space.layers} F={space.base_width} {options.height}x{options.width} batch {options.batch}, {name}")
-    print(f"student and tester {options.student}; PyTorch {torch.__version__}, {options.threads} threads")
+    print(f"student and tester: {options.student}, {crop[0]}x{crop[1]} batch {options.student_batch}")
+    print(f"PyTorch {torch.__version__}, {options.threads} threads")
     print("peak memory beyond what was allocated before the step", flush=True)
     steps = take_steps(space, search, options, device)
     second = ["exact", "difference"] if options.second_derivative == "both" else [options.second_derivative]
