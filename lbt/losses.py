@@ -85,23 +85,6 @@ def segmentation_loss(outputs: Sequence[Tensor], labels: Tensor, auxiliary_weigh
     return loss
 
 
-def soft_cross_entropy(logits: Tensor, probability: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Cross-entropy against soft labels: mean over valid pixels of - sum_c p_c log softmax(logits)_c.
-
-    Args:
-        logits: (B, C, H, W).
-        probability: (B, C, H, W), non-negative.
-        valid: (B, H, W) bool; None takes every pixel.
-
-    Returns:
-        A scalar; zero, still differentiable, if no pixel is valid.
-    """
-    losses = -(probability * logits.log_softmax(dim=1)).sum(dim=1)
-    if valid is None:
-        return losses.mean()
-    return (losses * valid).sum() / valid.sum().clamp(min=1)
-
-
 def distillation_loss(logits: Tensor, guide_logits: Tensor) -> Tensor:
     """Divergence KL(guide || network) of the predicted classes: sum over classes, mean over all pixels of the batch.
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.func import jvp
 
 from lbt.data.classes import IGNORE
-from lbt.losses import distillation_loss, ohem_cross_entropy, segmentation_loss, soft_cross_entropy, upsample
+from lbt.losses import distillation_loss, ohem_cross_entropy, segmentation_loss, upsample
 
 
 @pytest.fixture
@@ -57,7 +57,6 @@ def test_without_a_valid_pixel_the_loss_is_zero_and_differentiable(batch):
     for loss in (
         ohem_cross_entropy(logits, nothing),
         segmentation_loss([logits, logits], nothing, 1.0),
-        soft_cross_entropy(logits, logits.detach().softmax(1), nothing != IGNORE),
     ):
         assert float(loss.detach()) == 0
         (gradient,) = torch.autograd.grad(loss, logits)
@@ -89,20 +88,6 @@ def test_segmentation_loss_weighs_the_other_outputs(batch):
     parts = [ohem_cross_entropy(upsample(o, (12, 10)), labels) for o in outputs]
     torch.testing.assert_close(segmentation_loss(outputs, labels, 0.4), parts[0] + 0.4 * (parts[1] + parts[2]))
     assert torch.equal(segmentation_loss(outputs, labels, 0), parts[0])
-
-
-def test_soft_cross_entropy_of_one_hot_labels_is_cross_entropy(batch):
-    logits, labels = batch
-    valid = labels != IGNORE
-    one_hot = F.one_hot(labels.clamp(max=4), 5).movedim(-1, 1).double()
-    found = soft_cross_entropy(logits, one_hot, valid)
-    torch.testing.assert_close(found, F.cross_entropy(logits, labels, ignore_index=IGNORE))
-
-
-def test_soft_cross_entropy_against_torch(batch):
-    logits, _ = batch
-    probability = torch.randn_like(logits).softmax(1)
-    torch.testing.assert_close(soft_cross_entropy(logits, probability), F.cross_entropy(logits, probability))
 
 
 @pytest.mark.parametrize("stride", [1, 8, 16, 32])

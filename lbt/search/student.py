@@ -11,7 +11,7 @@ from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
 from lbt.data.classes import IGNORE
-from lbt.losses import soft_cross_entropy
+from lbt.search.dropout import seed_dropouts
 from lbt.search.student_weights import load_student_weights
 
 
@@ -33,6 +33,7 @@ def build_student(settings: StudentSettings, num_classes: int, seed: int, *, pre
         student = getattr(segmentation, settings.model)(weights=None, weights_backbone=None, num_classes=num_classes)
     if pretrained:
         load_student_weights(student, settings, num_classes)
+    seed_dropouts(student)
     # channels-last halves the time of a step on a CPU at small sizes and is never slower
     return student.to(memory_format=torch.channels_last).train()
 
@@ -41,11 +42,6 @@ def labelled_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy over labelled pixels; 0 where there is none. Logits (B, C, H, W), labels (B, H, W)."""
     valid = (labels != IGNORE).sum().clamp(min=1)
     return nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum") / valid
-
-
-def pseudo_loss(logits: Tensor, probability: Tensor) -> Tensor:
-    """Mean cross-entropy against soft labels (B, C, H, W); pixels whose probabilities are all 0 are left out."""
-    return soft_cross_entropy(logits, probability, valid=probability.sum(dim=1) > 0)
 
 
 @contextmanager

@@ -106,7 +106,10 @@ def take_steps(
     )
     student = search.student.batch_size, search.student.crop
     labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
-    probability = torch.randn(student[0], options.classes, *student[1], generator=source).softmax(1).to(device)
+    with torch.no_grad():  # the labels that the teacher gives after its step, those of reverse mode
+        widths, weights = sampled_widths(logits, space, noise), dict(supernet.named_parameters())
+        answer = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
+        probability = upsample(answer.softmax(dim=1), student[1])
     contexts = []
     for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", bank)):
         partner = load_method(method).partner(search, options.classes, 0, device)
