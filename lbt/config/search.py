@@ -25,7 +25,9 @@ class PseudoLabelSettings(Section):
         0.0, description="Least probability of the most probable class; pixels below it are not learned from."
     )
     weighting: Literal["uniform", "confidence"] = Field(
-        "uniform", description="Weight of a pixel: the same for all, or the probability of its most probable class."
+        "uniform",
+        description="Weight of a pixel: the same for all, or the probability of its most probable class. The "
+        "architecture's gradient holds the weights fixed, as the student's step does.",
     )
     temperature: Positive = Field(
         1.0, description="The labels are softmax(logits / temperature); above 1 levels them, below 1 sharpens them."
