@@ -1,0 +1,63 @@
+"""`python -m lbt check CONFIG`: settings and data, before any hour is spent."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lbt.errors import LbtError
+
+if TYPE_CHECKING:
+    from lbt.config import Settings
+    from lbt.data.layouts import Problem
+
+HELP = "check a configuration and its data set before any hour is spent"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the configuration file."""
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="the YAML file, such as config/config.yaml")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check settings and data, and print what was found."""
+    from lbt.config_file import read_settings
+    from lbt.data.check import check_data, describe
+    from lbt.data.streetscenes import SCENES_FILE
+    from lbt.search.methods import teaches
+    from lbt.search.pseudo_labeled import count_to_label
+
+    settings = read_settings(options.config)
+    problems = _weight_problems(settings)
+    if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
+        if problems:
+            raise LbtError("\n".join(map(str, problems)))
+        print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
+        return
+    report = check_data(settings, problems)
+    if any(map(teaches, settings.methods)):
+        parts = report["parts"]
+        count_to_label(settings.search.pseudo_labels.ratio, parts["student_train"], parts["unlabeled"])
+    print(describe(report))
+
+
+def _weight_problems(settings: Settings) -> list[Problem]:
+    """What is wrong with the file of the student's first weights, if a method reads one.
+
+    The workflow would find a missing file before its first job, but one that does not fit only after the warm-up.
+    """
+    from lbt.data.classes import class_table
+    from lbt.data.layouts import Problem
+    from lbt.search.methods import has_student
+    from lbt.search.student import build_student
+
+    student = settings.search.student
+    if student.weights_file is None or not any(map(has_student, settings.methods)):
+        return []
+    classes = class_table(settings.data).num_classes
+    try:
+        build_student(student, classes, seed=0)
+    except LbtError as error:
+        return [Problem("search.student.weights", str(error))]
+    return []

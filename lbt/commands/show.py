@@ -1,0 +1,20 @@
+"""`python -m lbt show RUN`: the tables of a run in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "print the tables of a finished run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of the run."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run, such as results/default")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the tables."""
+    from lbt.views.tables import print_tables
+
+    print_tables(options.run)

@@ -1,0 +1,62 @@
+"""`python -m lbt stage NAME ...`: one stage, as the workflow runs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from lbt.artifacts import verify_inputs, write_manifest, write_text
+from lbt.stages import STAGES, parse_stage_settings
+
+HELP = "run one stage (the workflow calls this)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the stage's name, settings and files."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "stages:\n" + "\n".join(f"  {name:18} {stage.help}" for name, stage in STAGES.items())
+    parser.add_argument("name", choices=STAGES, metavar="NAME", help="name of the stage, see below")
+    parser.add_argument("--settings", required=True, metavar="JSON", help="the stage's settings as canonical JSON")
+    parser.add_argument("--code", required=True, help="fingerprint of the stage's code, kept in the manifest")
+    parser.add_argument(
+        "--untracked", nargs="*", default=[], metavar="KEY=INTEGER", help="settings that change no result"
+    )
+    parser.add_argument("--log", type=Path, required=True, help="file for plain progress lines")
+    parser.add_argument("--manifest", type=Path, help="file for the record of settings, code and digests")
+    parser.add_argument("--inputs", nargs="*", default=[], metavar="KEY=PATH", help="files that the stage reads")
+    parser.add_argument(
+        "--several", nargs="+", action="append", default=[], metavar=("KEY", "PATH"), help="an input of many files"
+    )
+    parser.add_argument("--outputs", nargs="*", default=[], metavar="KEY=PATH", help="files that the stage writes")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the stage and write its manifest."""
+    inputs, outputs = _paths(options.inputs), _paths(options.outputs)
+    several = {key: [Path(path) for path in paths] for key, *paths in options.several}
+    read = [*inputs.values(), *(path for paths in several.values() for path in paths)]
+    write_text(options.log, "")
+    verify_inputs(read)
+    untracked = {key: int(value) for key, _, value in (pair.partition("=") for pair in options.untracked)}
+    settings = parse_stage_settings(options.settings, options.name, untracked)
+    if options.name == "label":
+        settings["code"] = options.code
+    run_stage = import_module(STAGES[options.name].module).run
+    run_stage(**settings, **inputs, **several, **outputs, log=options.log)
+    if options.manifest is not None:
+        write_manifest(
+            options.manifest,
+            stage=options.name,
+            settings=json.loads(options.settings),
+            code=options.code,
+            inputs=read,
+            outputs=list(outputs.values()),
+        )
+
+
+def _paths(pairs: Sequence[str]) -> dict[str, Path]:
+    """From `key=path` words to paths by key."""
+    return {key: Path(path) for key, _, path in (pair.partition("=") for pair in pairs)}
