@@ -24,14 +24,22 @@ class ClassSettings(Section):
     """One class of a folder data set."""
 
     name: str = Field(min_length=1, description="Name of the class in tables and shards.")
-    id: int = Field(ge=0, le=254, description="Value of the class in the masks.")
-    color: Color = Field(description="Red, green and blue of the class in pictures, 0 to 255 each.")
+    id: int | None = Field(
+        None, ge=0, le=254, description="Value of the class in the masks; not needed with `mask_values: color`."
+    )
+    color: Color = Field(
+        description="Red, green and blue of the class in pictures, and in the masks with `mask_values: color`."
+    )
 
 
 class FolderSettings(Section):
     """Where a folder data set keeps its images and masks, and what the mask values mean."""
 
-    images: str = Field("{split}/*", description="Pattern of the images below `data.root`; `{split}` is replaced.")
+    images: str = Field(
+        "{split}/*",
+        description="Pattern of the images below `data.root`; `{split}` is replaced. Without `{split}` the images are "
+        "divided by `val_share` and `unlabeled_share`.",
+    )
     masks: str = Field(
         "{split}annot/*",
         description="Pattern of the masks below `data.root`; a mask belongs to the image of the same stem.",
@@ -41,9 +49,30 @@ class FolderSettings(Section):
         {"train": "train", "val": "val", "unlabeled": "test"},
         description="What stands for `{split}` in each of the three official parts.",
     )
+    val_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Patterns without `{split}`: share of the images with a mask that are held out for the evaluation.",
+    )
+    unlabeled_share: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Patterns without `{split}`: share of the images with a mask whose masks are not read, so that a "
+        "teacher may label them; images without a mask are unlabelled too.",
+    )
+    mask_values: Literal["id", "color"] = Field(
+        "id",
+        description="What a mask holds: `id` of the class in one 8-bit channel, or the `color` of the class in red, "
+        "green and blue.",
+    )
     classes: tuple[ClassSettings, ...] = Field((), description="The evaluated classes, in the order of the tables.")
     ignore: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
         (255,), description="Mask values that are neither trained nor scored."
+    )
+    ignore_colors: tuple[Color, ...] = Field(
+        ((0, 0, 0),), description="`mask_values: color`: colours that are neither trained nor scored."
     )
     group: str = Field(
         r"^(.*?)_?[^_]*$",
@@ -59,16 +88,32 @@ class FolderSettings(Section):
         for name in ("images", "masks"):
             if "*" not in getattr(self, name):
                 raise ValueError(f"{name}: needs a `*` for the file name, as in `{{split}}/*`")
+        if ("{split}" in self.images) != ("{split}" in self.masks) and "{split}" not in self.images:
+            raise ValueError("masks: has `{split}`, `images` has not; write it in both or in `masks` not")
+        if self.val_share + self.unlabeled_share >= 1:
+            raise ValueError(
+                f"val_share, unlabeled_share: {self.val_share:g} + {self.unlabeled_share:g} leaves no image to train on"
+            )
         if set(self.splits) != set(OFFICIAL_SPLITS):
             raise ValueError(f"splits: needs the keys {', '.join(OFFICIAL_SPLITS)}")
-        for key in ("name", "id"):
-            values = [getattr(c, key) for c in self.classes]
+        for key in ("name", "id", "color"):
+            values = [getattr(c, key) for c in self.classes if getattr(c, key) is not None]
             double = sorted({v for v in values if values.count(v) > 1}, key=str)
             if double:
                 raise ValueError(f"classes: the {key} {double[0]!r} stands twice")
-        both = sorted({c.id for c in self.classes} & set(self.ignore))
-        if both:
-            raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
+        if self.mask_values == "id":
+            without = [c.name for c in self.classes if c.id is None]
+            if without:
+                raise ValueError(
+                    f"classes: {without[0]} has no `id`; give its value in the masks, or write `mask_values: color`"
+                )
+            both = sorted({c.id for c in self.classes} & set(self.ignore))
+            if both:
+                raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
+        else:
+            ignored = sorted({c.color for c in self.classes} & set(self.ignore_colors))
+            if ignored:
+                raise ValueError(f"classes: color {list(ignored[0])} is a class and stands in `ignore_colors`")
         return self
 
 

@@ -23,7 +23,8 @@ from lbt.config import (
 )
 from lbt.data.classes import IGNORE, ClassTable, class_table
 from lbt.data.images import read_image, read_mask
-from lbt.data.layouts import Problem, Sample, orphan_masks, scan
+from lbt.data.layouts import Problem, orphan_masks, scan
+from lbt.data.sample import Sample
 from lbt.data.splits import ROLES, TRAINING_ROLES, split_dataset
 from lbt.errors import LbtError
 from lbt.progress import Progress
@@ -195,7 +196,7 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> _Inspection:
         problems.append(_problem(error, root, sample.image))
     if sample.label is not None:
         try:
-            mask = read_mask(root / sample.label)
+            mask = read_mask(root / sample.label, table.codes)
             values = np.bincount(mask.ravel(), minlength=256)
             unknown = [int(value) for value in np.flatnonzero(values) if int(value) not in table.known]
             if unknown:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
 
-from lbt.config import Color, DataSettings
+from lbt.config import ClassSettings, Color, DataSettings
 from lbt.errors import LbtError
 
 IGNORE = 255
@@ -73,12 +74,14 @@ class ClassTable:
         colors: red, green and blue of each class, 0 to 255.
         lut: uint8 array of shape (256,); `lut[mask value]` is the class index or `IGNORE`.
         known: the mask values that may occur, those of ignored pixels included.
+        codes: where masks hold colours, the mask value that each colour stands for; None where they hold values.
     """
 
     names: tuple[str, ...]
     colors: tuple[Color, ...]
     lut: np.ndarray
     known: frozenset[int]
+    codes: Mapping[Color, int] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -94,6 +97,8 @@ def class_table(data: DataSettings) -> ClassTable:
     """
     if data.folder is not None:
         classes = data.folder.classes
+        if data.folder.mask_values == "color":
+            return _color_table(classes, data.folder.ignore_colors)
         known = {c.id for c in classes} | set(data.folder.ignore)
         return _table([c.name for c in classes], [c.color for c in classes], [c.id for c in classes], known)
     labels = _cityscapes_labels(data.classes)
@@ -106,6 +111,13 @@ def _table(names: list[str], colors: list[Color], ids: list[int], known: set[int
     lut[ids] = np.arange(len(ids), dtype=np.uint8)
     lut.setflags(write=False)
     return ClassTable(tuple(names), tuple(colors), lut, frozenset(known))
+
+
+def _color_table(classes: Sequence[ClassSettings], ignored: Sequence[Color]) -> ClassTable:
+    """The table of masks that hold colours: a colour is read as its class's index, an ignored one as `IGNORE`."""
+    codes = {c.color: index for index, c in enumerate(classes)} | dict.fromkeys(ignored, IGNORE)
+    names, colors, indices = [c.name for c in classes], [c.color for c in classes], list(range(len(classes)))
+    return replace(_table(names, colors, indices, set(codes.values())), codes=codes)
 
 
 def _cityscapes_labels(classes: int | tuple[str, ...]) -> list[CityscapesLabel]:

@@ -17,7 +17,7 @@ from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.augment import augment, normalise
 from lbt.data.classes import ClassTable
 from lbt.data.images import read_image, read_mask
-from lbt.data.layouts import Sample
+from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.seeding import generator
 
@@ -45,7 +45,7 @@ def decode_label(path: Path | str, table: ClassTable) -> Tensor:
     Raises:
         LbtError: a value stands outside the table; see also `lbt.data.images.read_mask`.
     """
-    mask = read_mask(path)
+    mask = read_mask(path, table.codes)
     unknown = sorted(set(torch.from_numpy(mask).unique().tolist()) - table.known)
     if unknown:
         raise LbtError(

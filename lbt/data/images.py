@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from lbt.errors import LbtError
 
 IMAGE_MODES = ("L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 MASK_MODES = ("L", "P")
+_LISTED = 5
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -28,22 +30,49 @@ def read_image(path: Path | str) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
-def read_mask(path: Path | str) -> np.ndarray:
+def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None = None) -> np.ndarray:
     """Decode a mask; of a palette image the indices are taken.
+
+    Args:
+        path: the file.
+        codes: for masks that hold colours, the mask value of each colour (red, green, blue); the colours of a palette
+            image count then. None for masks that hold values.
 
     Returns:
         uint8 array of shape (H, W) of mask values.
 
     Raises:
-        LbtError: the file is missing, unreadable or truncated, or has more than one channel or 8 bits.
+        LbtError: the file is missing, unreadable or truncated; without `codes`, it has more than one channel or 8
+            bits; with them, it has a colour without a value.
     """
     with _opened(path) as image:
+        if codes is not None:
+            if image.mode not in IMAGE_MODES:
+                raise LbtError(f"{path}: is a mask of mode {image.mode}; save red, green and blue with 8 bits each.")
+            return _decode_colors(path, np.array(image.convert("RGB")), codes)
         if image.mode not in MASK_MODES:
             raise LbtError(
-                f"{path}: is a mask of mode {image.mode} ({len(image.getbands())} channels); "
-                "save one 8-bit channel that holds the class ids."
+                f"{path}: is a mask of mode {image.mode} ({len(image.getbands())} channels); save one 8-bit channel "
+                "that holds the class ids, or write `data.folder.mask_values: color` if it holds the classes' colours."
             )
         return np.array(image)
+
+
+def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[tuple[int, int, int], int]) -> np.ndarray:
+    """Mask values (H, W) of colours (H, W, 3)."""
+    packed = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colors = [tuple(int(code) >> shift & 255 for shift in (16, 8, 0)) for code in found]
+    unknown = sorted((-int(count), color) for color, count in zip(colors, counts, strict=True) if color not in codes)
+    if unknown:
+        shown = ", ".join(f"{list(color)} ({-count} pixels)" for count, color in unknown[:_LISTED])
+        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+        raise LbtError(
+            f"{path}: holds colours outside the table: {shown}{more}; correct the colours of data.folder.classes, add "
+            "them to data.folder.ignore_colors, or save the mask without compression losses and smoothed edges."
+        )
+    values = np.array([codes[color] for color in colors], np.uint8)
+    return values[places].reshape(pixels.shape[:2])
 
 
 def _opened(path: Path | str) -> Image.Image:

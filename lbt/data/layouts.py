@@ -10,28 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from lbt.config import OFFICIAL_SPLITS, DataSettings, FolderSettings
+from lbt.data.division import divide
+from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
 OfficialSplit = Literal["train", "val", "unlabeled"]
 IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _LISTED = 10
-
-
-@dataclass(frozen=True, order=True)
-class Sample:
-    """One image of a data set.
-
-    Attributes:
-        id: unique name in the data set.
-        image: path of the image below `data.root`, with `/` between its parts.
-        label: path of the mask below `data.root`; None for an image whose label is not used.
-        group: name of the images (a city, a stretch of video) that a split must keep together.
-    """
-
-    id: str
-    image: str
-    label: str | None
-    group: str
 
 
 @dataclass(frozen=True, order=True)
@@ -128,11 +113,12 @@ def _scan_cityscapes(root: Path, data: DataSettings, split: OfficialSplit) -> tu
 
 
 def _scan_folder(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
-    samples, problems = [], []
+    whole = "{split}" not in folder.images
     masks: dict[str, list[str]] = defaultdict(list)
-    if split != "unlabeled":
+    if split != "unlabeled" or whole:
         for mask in _masks(root, folder, split):
             masks[Path(mask).stem].append(mask)
+    samples, problems = [], []
     images = _images(root, folder, split)
     if not images:
         endings = " ".join(sorted(IMAGE_ENDINGS))
@@ -151,20 +137,40 @@ def _scan_folder(root: Path, folder: FolderSettings, split: OfficialSplit) -> tu
         if len(stems[stem]) > 1:
             problems.append(Problem(image, f"shares its stem with {len(stems[stem]) - 1} more; rename one"))
             continue
-        if split != "unlabeled":
-            found = masks[stem + folder.mask_suffix]
-            if len(found) != 1:
-                expected = f"{stem}{folder.mask_suffix} in {_pattern(folder.masks, folder, split)}"
-                what = f"has {len(found)} labels: {', '.join(found)}" if found else f"has no label; expected {expected}"
-                problems.append(Problem(image, what))
-                continue
-            label = found[0]
+        found = masks[stem + folder.mask_suffix]
+        if len(found) > 1:
+            problems.append(Problem(image, f"has {len(found)} labels: {', '.join(found)}"))
+            continue
+        if not found and split != "unlabeled" and not whole:
+            expected = f"{stem}{folder.mask_suffix} in {_pattern(folder.masks, folder, split)}"
+            problems.append(Problem(image, f"has no label; expected {expected}"))
+            continue
+        label = found[0] if found else None
         match = expression.search(stem)
         if match is None or match[1] is None:
             problems.append(Problem(image, f"its stem does not match data.folder.group {folder.group!r}"))
             continue
         samples.append(Sample(image.removesuffix(Path(image).suffix), image, label, match[1] or "all"))
-    return _cut_groups(samples, folder.stretch), problems
+    samples = _cut_groups(samples, folder.stretch)
+    return (_official_part(root, folder, samples, split) if whole else samples), problems
+
+
+def _official_part(root: Path, folder: FolderSettings, samples: list[Sample], split: OfficialSplit) -> list[Sample]:
+    """The official part `split` of images that lie together; the same images and shares give the same parts."""
+    labelled = [sample for sample in samples if sample.label is not None]
+    if not labelled:
+        if samples:
+            raise LbtError(
+                f"{root}/{folder.masks}: no mask has the stem of an image below {folder.images}; correct "
+                "data.folder.masks or data.folder.mask_suffix."
+            )
+        return []
+    shares = (1 - folder.val_share - folder.unlabeled_share, folder.val_share, folder.unlabeled_share)
+    divided = divide(labelled, [share for share in shares if share], seed=0)
+    if split != "unlabeled":
+        return divided[0] if split == "train" else divided[1]
+    set_aside = divided[2] if folder.unlabeled_share else []
+    return [replace(sample, label=None) for sample in set_aside] + [s for s in samples if s.label is None]
 
 
 def _needed(split: OfficialSplit) -> str:

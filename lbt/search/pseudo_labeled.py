@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from lbt.data.dataset import ImageDataset
-from lbt.data.layouts import Sample
+from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.search.pseudo_labels import PseudoLabels

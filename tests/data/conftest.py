@@ -2,24 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from drawn import CAR, ROAD, SKY, save_pair
 
 from lbt.config import ClassSettings, DataSettings, FolderSettings
-
-ROAD, CAR, SKY = 7, 26, 23
-
-
-def save_pair(image: Path, mask: Path | None, seed: int, size: tuple[int, int] = (40, 60)) -> None:
-    """Write a noise image of (height, width) `size` and, if asked, a mask of road, car and sky in rows."""
-    image.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(image)
-    if mask is not None:
-        mask.parent.mkdir(parents=True, exist_ok=True)
-        values = np.repeat(np.array([SKY, CAR, ROAD], np.uint8), [10, 10, size[0] - 20])
-        Image.fromarray(np.repeat(values[:, None], size[1], axis=1)).save(mask)
 
 
 @pytest.fixture

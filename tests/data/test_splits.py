@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from lbt.config import DataSettings, SplitSettings
-from lbt.data.layouts import Sample, list_samples
-from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES, divide, read_split, run, training_samples
+from lbt.data.division import divide
+from lbt.data.layouts import list_samples
+from lbt.data.sample import Sample
+from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES, read_split, run, training_samples
 from lbt.errors import LbtError
 
 
@@ -105,7 +107,7 @@ def test_no_part_is_empty_when_groups_are_as_many_as_parts(seed):
 
 
 def test_too_few_groups_are_refused(folder, tmp_path):
-    with pytest.raises(LbtError, match=r"12 training images in 2 group\(s\) \(A01, B02\) cannot fill 4 parts.*stretch"):
+    with pytest.raises(LbtError, match=r"12 images in 2 group\(s\) \(A01, B02\) cannot fill 4 parts.*stretch"):
         run(data=folder, splits=SplitSettings(scheme="disjoint"), output=tmp_path / "split.csv")
     assert not (tmp_path / "split.csv").exists()
 

@@ -1,0 +1,22 @@
+"""One image of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Sample:
+    """One image of a data set.
+
+    Attributes:
+        id: unique name in the data set.
+        image: path of the image below `data.root`, with `/` between its parts.
+        label: path of the mask below `data.root`; None for an image whose label is not used.
+        group: name of the images (a city, a stretch of video) that a split must keep together.
+    """
+
+    id: str
+    image: str
+    label: str | None
+    group: str
