@@ -3,6 +3,7 @@
 Each shard holds, for N images padded to a common height H and width W,
 
     label        (N, H, W)    uint8    most probable class; 255 outside the image; indexed by `palette`
+    color        (N, H, W, 3) uint8    red, green and blue of the label; black outside the image
     confidence   (N, H, W)    uint8    probability of that class times 255
     probability  (N, C, h, w) float16  probabilities at the network's output stride
     size         (N, 2)       int32    height and width of each image in pixels
@@ -11,6 +12,8 @@ Each shard holds, for N images padded to a common height H and width W,
 
 Every dataset is chunked by image, compressed and has a checksum (fletcher32), and the file uses the v110 format: there
 a file that was cut off is refused, while the default format opens it and shows zeros.
+
+h5web and silx read no palette, so `color` is what they show first; HDFView shows `label` in the palette's colours.
 """
 
 from __future__ import annotations
@@ -28,7 +31,13 @@ from lbt.artifacts import SCHEMA_VERSION, atomic_path
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
 
-DATASETS = ("label", "confidence", "probability", "size", "stride_size", "image_id")
+DATASETS = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
+_SHOWN = {
+    "label": ("IMAGE_INDEXED", "image"),
+    "color": ("IMAGE_TRUECOLOR", "rgb-image"),
+    "confidence": ("IMAGE_GRAYSCALE", "image"),
+}
+"""Datasets that a viewer can show: IMAGE_SUBCLASS of the HDF5 Image specification, `interpretation` of NeXus."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +82,10 @@ def write_shard(path: Path, predictions: Sequence[Prediction], classes: ClassTab
     stride_sizes = np.array([p.probability.shape[1:] for p in predictions], np.int32)
     height, width = (int(v) for v in sizes.max(axis=0))
     channels, (low_height, low_width) = len(classes.names), (int(v) for v in stride_sizes.max(axis=0))
-    count = len(predictions)
+    count, palette = len(predictions), palette_of(classes)
     content = {
         "label": np.full((count, height, width), IGNORE, np.uint8),
+        "color": np.zeros((count, height, width, 3), np.uint8),
         "confidence": np.zeros((count, height, width), np.uint8),
         "probability": np.zeros((count, channels, low_height, low_width), np.float16),
         "size": sizes,
@@ -85,6 +95,7 @@ def write_shard(path: Path, predictions: Sequence[Prediction], classes: ClassTab
     for i, prediction in enumerate(predictions):
         (h, w), (low_h, low_w) = sizes[i], stride_sizes[i]
         content["label"][i, :h, :w] = prediction.label
+        content["color"][i, :h, :w] = palette[prediction.label]
         content["confidence"][i, :h, :w] = prediction.confidence
         content["probability"][i, :, :low_h, :low_w] = prediction.probability
     with atomic_path(path) as temporary:
@@ -95,6 +106,13 @@ def write_shard(path: Path, predictions: Sequence[Prediction], classes: ClassTab
             raise OSError(str(error)) from error
 
 
+def palette_of(classes: ClassTable) -> np.ndarray:
+    """Colours (256, 3) uint8 by class index; black for what is no class."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(classes.colors)] = classes.colors
+    return palette
+
+
 def _write_content(
     file: h5py.File, content: Mapping[str, np.ndarray], classes: ClassTable, identity: ShardIdentity
 ) -> None:
@@ -103,23 +121,25 @@ def _write_content(
         file.create_dataset(
             name, data=values, chunks=(1, *values.shape[1:]), compression="gzip", shuffle=True, fletcher32=True
         )
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes.colors)] = classes.colors
+    palette = palette_of(classes)
     file.create_dataset("palette", data=palette, fletcher32=True, chunks=palette.shape)
     file["palette"].attrs.update({"CLASS": np.bytes_("PALETTE"), "PAL_VERSION": np.bytes_("1.2")})
-    for name, subclass in (("label", "IMAGE_INDEXED"), ("confidence", "IMAGE_GRAYSCALE")):
+    for name, (subclass, interpretation) in _SHOWN.items():
         attributes = {"CLASS": "IMAGE", "IMAGE_VERSION": "1.2", "IMAGE_SUBCLASS": subclass}
         file[name].attrs.update({key: np.bytes_(value) for key, value in attributes.items()})
-        file[name].attrs["interpretation"] = "image"
+        file[name].attrs["interpretation"] = interpretation
+    file["color"].attrs["INTERLACE_MODE"] = np.bytes_("INTERLACE_PIXEL")
     file["label"].attrs["PALETTE"] = file["palette"].ref
     # NeXus: viewers follow `default` from the root to the data that is shown first
     file.attrs.update({"NX_class": "NXroot", "default": "entry"})
     entry = file.create_group("entry")
     entry.attrs.update({"NX_class": "NXentry", "default": "data"})
     data = entry.create_group("data")
-    data.attrs.update({"NX_class": "NXdata", "signal": "label", "auxiliary_signals": ["confidence"]})
-    for name in ("label", "confidence"):
-        data[name] = file[name]
+    data.attrs.update({"NX_class": "NXdata", "signal": "color", "axes": [".", "y", ".", "."]})
+    data["color"] = file["color"]
+    # silx draws rows upwards: with an axis that falls from the first row to the last, both viewers show images upright
+    rows = np.arange(file["color"].shape[1], dtype=np.int32)[::-1]
+    data.create_dataset("y", data=rows, chunks=rows.shape, fletcher32=True)
     file.attrs["schema_version"] = SCHEMA_VERSION
     file.attrs["classes"] = json.dumps(list(classes.names))
     file.attrs.update(asdict(identity))

@@ -49,23 +49,56 @@ def test_what_is_written_is_read_back(shard):
         np.testing.assert_array_equal(file["confidence"][1], predictions()[1].confidence)
 
 
-def test_viewers_find_palette_and_default(shard):
+def test_hdfview_finds_the_palette(shard):
+    """HDF5 Image specification: an IMAGE_INDEXED dataset refers to a PALETTE of 256 colours."""
     with h5py.File(shard) as file:
         label = file["label"]
         assert label.attrs["CLASS"] == b"IMAGE"
         assert label.attrs["IMAGE_SUBCLASS"] == b"IMAGE_INDEXED"
         palette = file[label.attrs["PALETTE"]]
-        assert palette.attrs["CLASS"] == b"PALETTE"
+        assert palette.attrs["CLASS"] == b"PALETTE" and palette.shape == (256, 3)
         assert tuple(palette[2]) == (0, 0, 142)
-        data = file[file.attrs["default"]][file[file.attrs["default"]].attrs["default"]]
+
+
+def test_h5web_and_silx_find_colours_first(shard):
+    """What decides in the viewers' code, tried with h5web 16.0.1 (`NX RGB` is shown first) and silx 3.1.3 (`RGB`).
+
+    h5web, `getSupportedNxVis`: NXdata whose signal is numeric, has three dimensions or more and a last one of 3 or 4,
+    and has the interpretation `rgb-image` (older versions know no other) or CLASS `IMAGE`; `RgbVisContainer` then
+    refuses every IMAGE_SUBCLASS but IMAGE_TRUECOLOR. For a dataset outside NXdata `CORE_VIS.RGB` asks for CLASS IMAGE.
+    silx, `silx.gui.data._utils.isRgba`: the signal's interpretation is `rgb-image` or `rgba-image`, with three
+    dimensions or more and a last one of 3 or 4. Neither reads PALETTE.
+    """
+    with h5py.File(shard) as file:
+        # both follow `default` from the root to an NXdata group, then `signal`
+        assert file.attrs["NX_class"] == "NXroot" and file[file.attrs["default"]].attrs["NX_class"] == "NXentry"
+        entry = file[file.attrs["default"]]
+        data = entry[entry.attrs["default"]]
         assert data.attrs["NX_class"] == "NXdata"
-        assert data[data.attrs["signal"]] == label
-        assert file.attrs["method"] == "lbt" and file.attrs["round"] == 2
+        signal = data[data.attrs["signal"]]
+        assert signal == file["color"] and signal.dtype == np.uint8
+        assert signal.ndim >= 3 and signal.shape[-1] == 3
+        assert signal.attrs["interpretation"] == "rgb-image"
+        assert signal.attrs["CLASS"] == b"IMAGE" and signal.attrs["IMAGE_SUBCLASS"] == b"IMAGE_TRUECOLOR"
+        # both take an auxiliary signal for one more image of this shape
+        assert "auxiliary_signals" not in data.attrs
+        # one axis per dimension, `.` where there is none; falling rows, because silx draws upwards from the origin
+        assert list(data.attrs["axes"]) == [".", "y", ".", "."]
+        assert data["y"].shape == signal.shape[1:2] and (np.diff(data["y"][:]) == -1).all()
+
+
+def test_colours_are_those_of_the_labels(shard):
+    with h5py.File(shard) as file:
+        for i, prediction in enumerate(predictions()):
+            height, width = prediction.label.shape
+            expected = np.array(CLASSES.colors, np.uint8)[prediction.label]
+            np.testing.assert_array_equal(file["color"][i, :height, :width], expected)
+        assert not file["color"][0, 16:].any()  # padding is black
 
 
 def test_every_dataset_has_checksum_compression_and_image_chunks(shard):
     with h5py.File(shard) as file:
-        for name in ("label", "confidence", "probability", "size", "stride_size", "image_id"):
+        for name in ("label", "color", "confidence", "probability", "size", "stride_size", "image_id"):
             dataset = file[name]
             assert dataset.fletcher32 and dataset.compression == "gzip" and dataset.chunks[0] == 1
 
