@@ -1,3 +1,27 @@
-"""Learning by Teaching: search for fast semantic-segmentation networks."""
+"""Learning by Teaching: search for fast semantic-segmentation networks.
+
+```python
+import lbt
+network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
+labels = network("street.jpg")
+```
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+__all__ = ["SegmentationNetwork", "load_network"]
+
+# By name and not by an import statement, because every module of the package imports this one: PyTorch would be loaded
+# for each command, and the fingerprint of each stage would hold the code of the network.
+_MODULES = {"SegmentationNetwork": "lbt.segmentation", "load_network": "lbt.network_file"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -49,8 +49,12 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise LbtError(f"{path}: is damaged and cannot be read ({first}). Delete it and rerun its stage.") from error
-    found = content.get("schema_version") if isinstance(content, dict) else None
+        raise LbtError(
+            f"{path}: is damaged or no PyTorch file ({first}). If a stage made it, delete it and rerun that stage."
+        ) from error
+    if not isinstance(content, dict) or not {"schema_version", "kind", "identity"} <= content.keys():
+        raise LbtError(f"{path}: was not written by lbt. Name a file that one of its stages made, a {kind}.")
+    found = content["schema_version"]
     if found != SCHEMA_VERSION:
         raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
     if content["kind"] != kind:

@@ -157,6 +157,16 @@ STAGES: dict[str, Stage] = {
         ("seed", "method"),
         only={"evaluation": ("batch_size", "pictures")},
     ),
+    "pack": Stage(
+        "lbt.packing",
+        # all that leads to a network: the file carries their digest
+        (
+            *("data", "splits", "augmentation", "space", "latency", "warmup", "search", "derivation", "retrain"),
+            *("evaluation", "compute"),
+        ),
+        "put network, scores and profile into one file",
+        ("seed", "method"),
+    ),
     "evaluate_constant": Stage("lbt.evaluation.constant", ("data",), "score the most frequent class"),
     "tables": Stage(
         "lbt.views.tables",

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import torch
 
-from lbt.artifacts import digest
-from lbt.checkpoint import load_checkpoint, save_checkpoint
 from lbt.compute import prepare_device
 from lbt.config import AugmentationSettings, ComputeSettings, DataSettings, RetrainSettings, SpaceSettings
 from lbt.data.classes import class_table
@@ -16,16 +14,15 @@ from lbt.data.splits import training_samples
 from lbt.errors import LbtError
 from lbt.losses import distillation_loss, segmentation_loss, upsample
 from lbt.metrics import write_metrics
+from lbt.network_file import load_trained, save_network
 from lbt.optimisation import GuardedStep, set_learning_rate, sgd
 from lbt.progress import Progress
 from lbt.search.state import load_supernet
 from lbt.seeding import derive_seed
-from lbt.space.genotype import Genotype, read_genotype
+from lbt.space.genotype import read_genotype
 from lbt.space.inherit import inherit_weights
 from lbt.space.network import Network
 from lbt.steps import steps_for
-
-KIND = "network"
 
 
 def run(
@@ -67,7 +64,7 @@ def run(
     if supernet is not None:
         inherit_weights(model, load_supernet(supernet, table.names, space, torch.device("cpu"))[0])
     model = model.to(device).train()
-    guiding = None if guide is None else load_network(guide, table.names, space).to(device)
+    guiding = None if guide is None else load_trained(guide, table.names, space).network.to(device)
     samples = training_samples(split)
     steps = steps_for(retrain.epochs, len(samples), retrain.batch_size)
     loader = training_loader(
@@ -100,30 +97,14 @@ def run(
             rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
             progress.advance(loss=row["loss"])
     write_metrics(metrics, rows)
-    save_checkpoint(
+    save_network(
         network,
-        kind=KIND,
-        identity={
-            "classes": list(table.names),
-            "colors": [list(c) for c in table.colors],
-            "mean": list(data.mean),
-            "std": list(data.std),
-            "space": digest(space.model_dump(mode="json")),
-            "seed": seed,
-            "method": method,
-        },
-        state={"genotype": shape.to_json(), "network": model.state_dict()},
+        model,
+        space=space,
+        classes=table.names,
+        colors=table.colors,
+        mean=data.mean,
+        std=data.std,
+        method=method,
+        seed=seed,
     )
-
-
-def load_network(path: Path, classes: tuple[str, ...], space: SpaceSettings) -> Network:
-    """The retrained network of a file, in eval mode on the CPU.
-
-    Raises:
-        LbtError: damaged file, other classes or another space.
-    """
-    expect = {"classes": list(classes), "space": digest(space.model_dump(mode="json"))}
-    content = load_checkpoint(path, kind=KIND, expect=expect)
-    model = Network(Genotype.from_json(content["genotype"], space, str(path)), space, len(classes))
-    model.load_state_dict(content["network"])
-    return model.eval()

@@ -97,10 +97,10 @@ def test_a_supernet_that_does_not_fit_the_setting_is_refused(retrain, tiny, init
 
 def test_the_guide_stays_as_it_is(retrain, monkeypatch):
     guide = retrain("guide", of="guide") / "network.pt"
-    loaded, load = [], training.load_network
-    monkeypatch.setattr(training, "load_network", lambda *arguments: loaded.append(load(*arguments)) or loaded[-1])
+    loaded, load = [], training.load_trained
+    monkeypatch.setattr(training, "load_trained", lambda *arguments: loaded.append(load(*arguments)) or loaded[-1])
     retrain("taught", inputs={"guide": guide})
-    (network,) = loaded
+    network = loaded[0].network
     saved = torch.load(guide, weights_only=True)["network"]
     assert not network.training and all(torch.equal(saved[name], v) for name, v in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())

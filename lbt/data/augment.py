@@ -11,20 +11,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE
-
-
-def normalise(images: Tensor, data: DataSettings) -> Tensor:
-    """Scale images to [0, 1], subtract the mean and divide by the standard deviation of each channel.
-
-    Args:
-        images: uint8 of shape (..., 3, H, W), or floats that are in [0, 1] already.
-        data: mean and standard deviation.
-
-    Returns:
-        float32 of the same shape.
-    """
-    scaled = transforms.to_dtype(images.as_subclass(Tensor), torch.float32, scale=True)
-    return transforms.normalize(scaled, mean=list(data.mean), std=list(data.std))
+from lbt.data.normalise import normalise
 
 
 def augment(
@@ -69,7 +56,7 @@ def augment(
 
     padding = [0, 0, crop[1] - window[3], crop[0] - window[2]]
     jittered = _jitter(place(image.as_subclass(Tensor), InterpolationMode.BILINEAR), settings, draw[4:])
-    placed = [transforms.pad(normalise(jittered, data), padding)]
+    placed = [transforms.pad(normalise(jittered, data.mean, data.std), padding)]
     for target in targets:
         if target.is_floating_point():
             part = place(target.as_subclass(Tensor).float(), InterpolationMode.BILINEAR)

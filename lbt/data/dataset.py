@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 
 from lbt.config import AugmentationSettings, DataSettings
-from lbt.data.augment import augment, normalise
+from lbt.data.augment import augment
 from lbt.data.classes import ClassTable
 from lbt.data.images import read_image, read_mask
+from lbt.data.normalise import normalise
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.seeding import generator
@@ -218,7 +219,7 @@ def evaluation_batches(dataset: Items, batch_size: int, data: DataSettings) -> I
     for _, equal in groupby(items, key=lambda item: tuple(part.shape for part in item)):
         batch: list[tuple[Tensor, ...]] = []
         for image, *targets in equal:
-            batch.append((normalise(image, data), *targets))
+            batch.append((normalise(image, data.mean, data.std), *targets))
             if len(batch) == batch_size:
                 yield _stack(batch)
                 batch = []

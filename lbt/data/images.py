@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lbt.errors import LbtError
 
@@ -28,6 +28,36 @@ def read_image(path: Path | str) -> np.ndarray:
         if image.mode not in IMAGE_MODES:
             raise LbtError(f"{path}: is an image of mode {image.mode}; save it with 8 bits a channel.")
         return np.array(image.convert("RGB"))
+
+
+def read_photograph(path: Path | str) -> np.ndarray:
+    """Decode an image that stands for itself, as a viewer shows it.
+
+    A camera that was held upright writes the picture lying and says so beside it; here it is turned upright. Images
+    of a data set are not turned (`read_image`): their masks lie as their pixels do.
+
+    Returns:
+        uint8 array of shape (H, W, 3), red, green and blue from 0 to 255.
+
+    Raises:
+        LbtError: as for `read_image`.
+    """
+    with _opened(path) as image:
+        try:
+            return upright_rgb(image)
+        except ValueError as error:
+            raise LbtError(f"{path}: {error}") from error
+
+
+def upright_rgb(image: Image.Image) -> np.ndarray:
+    """The pixels (H, W, 3) uint8 of an image, upright; transparency is left out.
+
+    Raises:
+        ValueError: it has more than 8 bits a channel: which of its values is white is not known.
+    """
+    if image.mode not in IMAGE_MODES:
+        raise ValueError(f"is an image of mode {image.mode}; save it with 8 bits a channel.")
+    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None = None) -> np.ndarray:

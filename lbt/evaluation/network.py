@@ -13,8 +13,8 @@ from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset, evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, counted, scores
+from lbt.network_file import load_trained
 from lbt.progress import Progress
-from lbt.training import load_network
 from lbt.views.pictures import write_picture
 
 
@@ -35,7 +35,7 @@ def run(
     """Score the network and draw ground truth beside prediction for evenly spaced images into `pictures`."""
     device = prepare_device(compute)
     table = class_table(data)
-    model = load_network(network, table.names, space).to(device)
+    model = load_trained(network, table.names, space).network.to(device)
     samples = read_split(split, "evaluation")
     dataset = SegmentationDataset(samples, data.root, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data)

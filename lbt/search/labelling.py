@@ -11,7 +11,8 @@ from lbt.artifacts import sha256
 from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, SearchSettings, SpaceSettings
 from lbt.data.classes import class_table
-from lbt.data.dataset import decode_image, normalise
+from lbt.data.dataset import decode_image
+from lbt.data.normalise import normalise
 from lbt.errors import LbtError
 from lbt.losses import upsample
 from lbt.progress import Progress
@@ -59,7 +60,7 @@ def run(
         for sample in samples:
             image = decode_image(Path(data.root) / sample.image)
             with torch.no_grad():
-                logits = supernet(normalise(image[None], data).to(device), architecture, widths)[0]
+                logits = supernet(normalise(image[None], data.mean, data.std).to(device), architecture, widths)[0]
                 low = logits.softmax(dim=1)
                 confidence, label = upsample(low, tuple(image.shape[-2:]))[0].max(dim=0)
             predictions.append(

@@ -3,7 +3,7 @@ import torch
 from torchvision import tv_tensors
 
 from lbt.config import AugmentationSettings, DataSettings
-from lbt.data.augment import augment, normalise
+from lbt.data.augment import augment
 from lbt.data.classes import IGNORE
 
 PLAIN = DataSettings(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -20,16 +20,6 @@ def coordinates(height: int, width: int) -> tuple[tv_tensors.Image, tv_tensors.M
 
 def change(item, settings, crop, seed, data=PLAIN):
     return augment(item, settings=settings, data=data, crop=crop, generator=torch.Generator().manual_seed(seed))
-
-
-def test_normalise_follows_the_formula():
-    data = DataSettings(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
-    image = torch.randint(0, 256, (2, 3, 4, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    expected = (image.double() / 255 - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor(
-        [0.5, 0.25, 2.0]
-    ).view(3, 1, 1)
-    assert normalise(image, data).dtype == torch.float32
-    torch.testing.assert_close(normalise(image, data).double(), expected, rtol=0, atol=1e-6)
 
 
 def test_nothing_changes_without_randomness():

@@ -142,7 +142,7 @@ def test_nothing_changed_means_nothing_to_do(finished):
     assert clone.would_rerun() == set()
 
 
-RETRAINED = {"retrain", "evaluate_network", "tables"}
+RETRAINED = {"retrain", "evaluate_network", "pack", "tables"}
 DERIVED = {"derive", "profile", *RETRAINED}
 SEARCHED = {"label", "round", "evaluate_supernet", *DERIVED}
 
@@ -153,12 +153,12 @@ SEARCHED = {"label", "round", "evaluate_supernet", *DERIVED}
         (("retrain", "epochs"), 2, RETRAINED),
         (("retrain", "batch_size"), 3, RETRAINED),
         (("search", "shards"), 1, SEARCHED),
-        (("evaluation", "pictures"), 2, {"evaluate_network", "tables"}),
+        (("evaluation", "pictures"), 2, {"evaluate_network", "pack", "tables"}),
         (("warmup", "epochs"), 1, {"warmup", *SEARCHED}),
         (("search", "rounds"), 2, SEARCHED),
         (("search", "random_tolerance"), 0.6, DERIVED),
         (("compute", "workers"), 2, set()),
-        (("latency", "profile_runs"), 6, {"profile", "tables"}),
+        (("latency", "profile_runs"), 6, {"profile", "pack", "tables"}),
         (("latency", "input_size"), [64, 96], {"latency", *SEARCHED} - {"label"}),
     ],
     ids=lambda v: ".".join(v) if isinstance(v, tuple) else "",

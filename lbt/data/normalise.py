@@ -1,0 +1,25 @@
+"""What a network is fed: images whose channels are scaled and shifted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Scale images to [0, 1], subtract the mean and divide by the standard deviation of each channel.
+
+    Args:
+        images: uint8 of shape (..., 3, H, W), or floats that are in [0, 1] already.
+        mean: of red, green and blue in [0, 1].
+        std: of red, green and blue in [0, 1], above 0.
+
+    Returns:
+        float32 of the same shape, a plain tensor.
+    """
+    images = images.as_subclass(Tensor)
+    scaled = images.float() if images.is_floating_point() else images.float() * (1 / 255)
+    shift, scale = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
+    return (scaled - shift) / scale

@@ -1,0 +1,64 @@
+"""A network of a drawn genotype with drawn weights, and its file, for tests of what is done with a finished network."""
+
+from pathlib import Path
+
+import torch
+
+from lbt.config import SpaceSettings
+from lbt.network_file import save_network
+from lbt.space.network import Network
+from lbt.space.random_genotype import random_genotype
+
+SPACE = SpaceSettings(layers=6, base_width=4)
+CLASSES = {
+    "road": (128, 64, 128),
+    "car": (0, 0, 142),
+    "sky": (70, 130, 180),
+    "tree": (107, 142, 35),
+    "sign": (220, 220, 0),
+}
+USE = {
+    "input_size": [70, 99],
+    "settings_digest": "0123456789abcdef",
+    "scores": {"miou": 0.25, "pixel_accuracy": 0.5, "iou": dict.fromkeys(CLASSES, 0.25) | {"sign": None}},
+    "profile": {
+        "median_ms": 4.0,
+        "p95_ms": 5.0,
+        "fps": 250.0,
+        "parameters": 1,
+        "macs": 2,
+        "key": {"device": "invented"},
+    },
+}
+
+
+def drawn_network(seed: int = 0, space: SpaceSettings = SPACE, classes: int = len(CLASSES)) -> Network:
+    """With BatchNorm statistics of noise, and heads so scaled that every class is predicted somewhere."""
+    torch.manual_seed(seed)
+    network = Network(random_genotype(space, torch.Generator().manual_seed(seed)), space, classes).train()
+    with torch.no_grad():
+        for _ in range(6):
+            network(torch.randn(2, 3, 64, 64).cumsum(2).cumsum(3) / 30)
+        network.eval()
+        last = network.prediction.head[1]
+        logits = network(torch.randn(2, 3, 64, 64).cumsum(2).cumsum(3) / 30).movedim(1, 0).flatten(1)
+        last.weight.mul_(5 / logits.std(dim=1)[:, None, None, None])
+        last.bias.sub_(logits.mean(dim=1)).mul_(5 / logits.std(dim=1))
+    return network
+
+
+def write_network(path: Path, seed: int = 0, **use: object) -> Path:
+    """Write the file of `drawn_network(seed)`, finished unless `use` says what is known."""
+    save_network(
+        path,
+        drawn_network(seed),
+        space=SPACE,
+        classes=tuple(CLASSES),
+        colors=tuple(CLASSES.values()),
+        mean=(0.4, 0.5, 0.3),
+        std=(0.2, 0.3, 0.25),
+        method="lbt",
+        seed=seed,
+        **(use or USE),
+    )
+    return path
