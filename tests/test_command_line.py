@@ -220,7 +220,7 @@ def test_show_needs_a_finished_run(tmp_path, capsys):
     assert "miou.csv: is missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["show"], ["stage"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["shards"], ["show"], ["stage"]])
 def test_help_is_complete(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from random import Random
 
+from PIL import Image
+
 from lbt.artifacts import atomic_path, digest, write_json
 from lbt.config import DataSettings, SceneSettings
 from lbt.data.scenes.street import draw_street
@@ -39,7 +41,9 @@ DRAWN_CLASSES = (
 SCENES_FILE = "scenes.json"
 """Name below `data.root` of the description that the workflow has written when all scenes are there."""
 
-_MARKER = ".street-scenes.json"
+MARKER = ".street-scenes.json"
+"""Name below `data.root` of the settings that scenes were drawn with, written before the first scene."""
+
 _FOLDERS = ("leftImg8bit", "gtFine")
 
 
@@ -57,7 +61,7 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
     content = hashlib.sha256()
     try:
         _clear(root)
-        write_json(root / _MARKER, settings)
+        write_json(root / MARKER, settings)
         with Progress("scenes", sum(counts.values()), log) as progress:
             for split, count in counts.items():
                 for number in range(count):
@@ -65,7 +69,7 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
                         content.update(file.read_bytes())
                     progress.advance()
     except (OSError, LbtError) as error:
-        if (root / _MARKER).is_file():
+        if (root / MARKER).is_file():
             _clear(root)
         if isinstance(error, LbtError):
             raise
@@ -86,11 +90,31 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
     )
 
 
+def draw_scene(scenes: SceneSettings, split: str, number: int) -> tuple[Image.Image, Image.Image]:
+    """Draw a scene: the image and its mask of Cityscapes ids."""
+    return draw_street(
+        city_style(Random(f"{scenes.seed}/{_city(split, number)}")),
+        scenes.height,
+        scenes.width,
+        Random(f"{scenes.seed}/{split}/{number}"),
+    )
+
+
+def scene_number(split: str, image_id: str) -> int:
+    """Number of a scene of `split` from the identifier of its image."""
+    city, place, _ = image_id.split("_")
+    return int(place) * len(CITIES[split]) + CITIES[split].index(city)
+
+
+def _city(split: str, number: int) -> str:
+    return CITIES[split][number % len(CITIES[split])]
+
+
 def _clear(root: Path) -> None:
     old = [root / name for name in _FOLDERS if (root / name).exists()]
-    if old and not (root / _MARKER).is_file():
+    if old and not (root / MARKER).is_file():
         raise LbtError(
-            f"{old[0]}: was not drawn by this program (no {_MARKER} beside it) and is not replaced. "
+            f"{old[0]}: was not drawn by this program (no {MARKER} beside it) and is not replaced. "
             "Point data.root to another folder, or remove `scenes` from the settings to use this data set."
         )
     for folder in old:
@@ -99,14 +123,8 @@ def _clear(root: Path) -> None:
 
 def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> list[Path]:
     """Draw one scene and write its files; returns them."""
-    cities = CITIES[split]
-    city, place = cities[number % len(cities)], number // len(cities)
-    image, label = draw_street(
-        city_style(Random(f"{scenes.seed}/{city}")),
-        scenes.height,
-        scenes.width,
-        Random(f"{scenes.seed}/{split}/{number}"),
-    )
+    city, place = _city(split, number), number // len(CITIES[split])
+    image, label = draw_scene(scenes, split, number)
     name = f"{city}_{place:06d}_000019"
     files = {root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png": image}
     if split != "test":

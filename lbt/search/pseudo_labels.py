@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -31,6 +32,7 @@ from lbt.artifacts import SCHEMA_VERSION, atomic_path
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
 
+T = TypeVar("T")
 DATASETS = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
 _SHOWN = {
     "label": ("IMAGE_INDEXED", "image"),
@@ -164,7 +166,7 @@ class PseudoLabels:
         self._places: dict[str, tuple[Path, int]] = {}
         for path in paths:
             self._check(path, list(classes), identity)
-            for index, name in enumerate(_read(path, "image_id", lambda p: self._open(p)["image_id"][:])):
+            for index, name in enumerate(explained(path, "image_id", lambda p: self._open(p)["image_id"][:])):
                 image_id = name.decode()
                 if image_id in self._places:
                     raise LbtError(f"{path}: image {image_id} stands in {self._places[image_id][0]} too. Label again.")
@@ -185,7 +187,7 @@ class PseudoLabels:
             height, width = file["stride_size"][index]
             return file["probability"][index, :, :height, :width].astype(np.float32)
 
-        return _read(path, f"probability[{index}]", read)
+        return explained(path, f"probability[{index}]", read)
 
     def _open(self, path: Path) -> h5py.File:
         key = (os.getpid(), path)
@@ -194,7 +196,7 @@ class PseudoLabels:
         return self._handles[key]
 
     def _check(self, path: Path, classes: list[str], identity: ShardIdentity) -> None:
-        attributes = _read(path, "attributes", lambda p: dict(self._open(p).attrs))
+        attributes = explained(path, "attributes", lambda p: dict(self._open(p).attrs))
         wanted = {"schema_version": SCHEMA_VERSION, **asdict(identity), "classes": json.dumps(classes)}
         del wanted["code"]
         for key, value in wanted.items():
@@ -207,7 +209,12 @@ class PseudoLabels:
             raise LbtError(f"{path}: lacks the dataset {missing[0]}. Delete it and label again.")
 
 
-def _read(path: Path, what: str, read):
+def explained(path: Path, what: str, read: Callable[[Path], T]) -> T:
+    """Call `read` with `path`; what HDF5 reports becomes a message that names the file and `what` was read.
+
+    Raises:
+        LbtError: the file is missing or damaged.
+    """
     try:
         return read(path)
     except FileNotFoundError as error:

@@ -1,0 +1,85 @@
+"""`python -m lbt shards DIR`: pseudo-label shards listed, checked and summarised."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lbt.errors import LbtError
+
+HELP = "list, check and summarise the pseudo labels of a run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the place of the shards and what may be written of them."""
+    parser.add_argument(
+        "place",
+        type=Path,
+        metavar="DIR",
+        help="a run, such as results/default, a folder of it (method, seed, round, pseudo_labels), or one shard",
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the summaries of all rounds as CSV")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="DIR",
+        help="a folder of true labels of these images, named as the data set's layout names masks; without it they are "
+        "looked for where the layout has them",
+    )
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="the folder of the data set, if it is no longer where the run had it"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the tables, write what was asked for.
+
+    Raises:
+        LbtError: something is wrong with a shard; all good ones were summarised before.
+    """
+    import pandas as pd
+
+    from lbt.artifacts import write_text
+    from lbt.progress import Progress
+    from lbt.shards.finding import find_rounds
+    from lbt.shards.survey import count_round, heads_before, survey_round
+    from lbt.views.shard_tables import LEGEND, files_table, readable_summary, summary_table
+
+    for folder in filter(None, (options.labels, options.root)):
+        if not folder.is_dir():
+            raise LbtError(f"{folder}: is not a folder. Correct --{'root' if folder == options.root else 'labels'}.")
+    found = find_rounds(options.place)
+    with Progress("check shards", len(found)) as progress:
+        surveys = []
+        for folder, files in found.items():
+            surveys.append(survey_round(folder, files, options.root))
+            progress.advance()
+    print(files_table(surveys, options.place).to_string(index=False))
+    good, tables = [survey for survey in surveys if survey.heads], []
+    for survey in good:
+        truth = _true_labels(survey, options.labels)
+        counts = count_round(survey, heads_before(survey, surveys), truth)
+        tables.append(summary_table(survey.head, counts))
+        print(f"\n{survey.head.title}: {counts.images[0]} images")
+        print(readable_summary(tables[-1]))
+        if counts.images[1]:
+            print(f"changed: against round {survey.head.identity.round - 1}, {counts.images[1]} images")
+        if truth is not None:
+            print(f"true labels of {counts.images[2]} images: {truth.source}")
+    if tables:
+        print(f"\n{LEGEND}")
+    if options.csv is not None and tables:
+        write_text(options.csv, pd.concat(tables).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
+    if problems:
+        raise LbtError("\n".join(["some shards are not in order:", *problems]))
+
+
+def _true_labels(survey, folder: Path | None):
+    from lbt.shards.truth import TrueLabels
+
+    if survey.origin is None:
+        if folder is not None:
+            survey.samples()  # says what is missing
+        return None
+    return TrueLabels(survey.origin.data, folder) if survey.origin.split.is_file() else None

@@ -1,0 +1,49 @@
+"""Rounds of shards below a folder."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from lbt.errors import LbtError
+
+
+def find_rounds(place: Path) -> dict[Path, list[Path]]:
+    """The shards at or below `place`, by the folder of their round, in the order of methods, seeds and rounds.
+
+    Args:
+        place: a run, a folder of a method, seed or round, a `pseudo_labels` folder, or one shard.
+
+    Raises:
+        LbtError: there is none.
+    """
+    files = [place] if place.is_file() else sorted(place.rglob("*.h5")) if place.is_dir() else []
+    if not files:
+        raise LbtError(
+            f"{place}: {'holds no shard (*.h5)' if place.is_dir() else 'is missing'}. Name a run, such as "
+            "results/default, the folder of a round, or a shard; only methods that teach, such as lbt, have shards."
+        )
+    rounds = defaultdict(list)
+    for file in files:
+        rounds[file.parent].append(file)
+    return {folder: rounds[folder] for folder in sorted(rounds, key=_natural)}
+
+
+def round_beside(folder: Path, number: int) -> Path | None:
+    """The `pseudo_labels` folder of another round of the same search, if it is there.
+
+    Args:
+        folder: `.../round-<r>/pseudo_labels`.
+        number: the other round.
+    """
+    folder = folder.resolve()
+    if not re.fullmatch(r"round-\d+", folder.parent.name):
+        return None
+    other = folder.parent.with_name(f"round-{number}") / folder.name
+    return other if other.is_dir() else None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key under which round 9 comes before round 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]

@@ -1,0 +1,116 @@
+"""Shards as tables: the files with their checks, and a summary of each round by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lbt.shards.reading import ShardHead
+from lbt.shards.statistics import Counts, mean_confidence, quantile, shares
+from lbt.shards.survey import Survey
+
+QUANTILES = {"confidence_q05": 0.05, "confidence_q50": 0.5, "confidence_q95": 0.95}
+ALL = "all"
+"""Row of a summary that stands for all classes together."""
+TITLES = {
+    "class": "class",
+    "share": "share %",
+    "confidence": "confidence %",
+    "confidence_q05": "5 %",
+    "confidence_q50": "median",
+    "confidence_q95": "95 %",
+    "agreement": "agreement %",
+    "iou": "IoU %",
+    "changed": "changed %",
+    "confidence_change": "confidence change",
+}
+LEGEND = """share: of the labelled pixels. confidence: probability of the label, mean and quantiles over the pixels.
+agreement: share of the pixels with this label whose true class it is. IoU: against the true labels (all: mean).
+changed: share of the pixels with this label that had another one in the round before; confidence change: over the same
+pixels, in points. A blank cell: no such pixel, no true label, or no round before."""
+
+
+def files_table(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
+    """A row per file: name below `place`, round, method, seed, images, size and checks."""
+    rows = []
+    for survey in surveys:
+        for path in survey.files:
+            head, problems = survey.heads.get(path), survey.problems[path]
+            identity = head.identity if head is not None else None
+            good = "good" if survey.origin is not None else "good, but no manifest lists it"
+            rows.append(
+                {
+                    "file": path.name if path == place else str(path.relative_to(place)),
+                    "method": identity.method if identity else "",
+                    "seed": identity.seed if identity else "",
+                    "round": identity.round if identity else "",
+                    "images": len(head.image_ids) if head is not None else "",
+                    "MB": f"{path.stat().st_size / 1e6:.1f}",
+                    "checks": f"{len(problems)} problem(s), see below" if problems else good,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def summary_table(head: ShardHead, counts: Counts) -> pd.DataFrame:
+    """A row for all classes and one for each; shares and confidences from 0 to 1, NaN where there is nothing."""
+    iou = _intersection_over_union(counts)
+    true_pixels = counts.confusion.sum(axis=0)
+    rows = [
+        {
+            "class": ALL,
+            "share": 1.0,
+            **_confidences(counts.confidence.sum(axis=0)),
+            "agreement": _ratio(counts.confusion.trace(), true_pixels.sum()),
+            "iou": float(np.nanmean(iou)) if true_pixels.sum() else np.nan,
+            "changed": _ratio(counts.changed.sum(), counts.compared.sum()),
+            "confidence_change": _ratio(counts.gained.sum(), counts.compared.sum()),
+        }
+    ]
+    for index, (name, share) in enumerate(zip(head.classes, shares(counts), strict=True)):
+        rows.append(
+            {
+                "class": name,
+                "share": share,
+                **_confidences(counts.confidence[index]),
+                "agreement": _ratio(counts.confusion[index, index], true_pixels[index]),
+                "iou": iou[index],
+                "changed": _ratio(counts.changed[index], counts.compared[index]),
+                "confidence_change": _ratio(counts.gained[index], counts.compared[index]),
+            }
+        )
+    identity = head.identity
+    keys = pd.DataFrame([{"method": identity.method, "seed": identity.seed, "round": identity.round}] * len(rows))
+    return pd.concat([keys, pd.DataFrame(rows)], axis=1)
+
+
+def readable_summary(table: pd.DataFrame) -> str:
+    """The summary of one round as text: percent with one digit, columns without any value left out."""
+    shown = table[list(TITLES)].dropna(axis=1, how="all")
+    text = pd.DataFrame({"class": shown["class"]})
+    for name in shown.columns[1:]:
+        sign = "+" if name == "confidence_change" else ""
+        text[name] = ["" if pd.isna(value) else f"{100 * value:{sign}.1f}" for value in shown[name]]
+    return text.rename(columns=TITLES).to_string(index=False)
+
+
+def _confidences(histogram: np.ndarray) -> dict[str, float]:
+    quantiles = {name: quantile(histogram, share) for name, share in QUANTILES.items()}
+    return {"confidence": mean_confidence(histogram), **quantiles}
+
+
+def _intersection_over_union(counts: Counts) -> np.ndarray:
+    if not counts.images[2]:
+        return np.full(len(counts.confusion), np.nan)
+    import torch
+
+    from lbt.evaluation.scores import intersection_over_union
+
+    return intersection_over_union(torch.from_numpy(counts.confusion)).numpy()
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else np.nan
