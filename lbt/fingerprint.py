@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # Values of the settings reach a stage as parameters of their own, and what a progress line or a message looks like
@@ -30,6 +31,18 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
     Raises:
         ModuleNotFoundError: one of `modules` does not exist.
     """
+    hashed = hashlib.sha256()
+    for name, file in sorted(imported(*modules, root=root).items()):
+        hashed.update(f"{name}\0{_read(name, file).digest}\0".encode())
+    return hashed.hexdigest()[:16]
+
+
+def imported(*modules: str, root: Path = ROOT) -> dict[str, Path]:
+    """The modules, all modules of their package that they import, also inside functions, and the files of all.
+
+    Raises:
+        ModuleNotFoundError: one of `modules` does not exist.
+    """
     package = modules[0].split(".")[0]
     pending, files = list(modules), {}
     while pending:
@@ -42,15 +55,27 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
                 raise ModuleNotFoundError(f"{name}: no such module below {root}")
             continue  # `from lbt.x import y` is tried as the module lbt.x.y; here y is not a module
         files[name] = file
-        tree = ast.parse(file.read_bytes())
-        pending.extend(_imports(tree, name, file.name == "__init__.py"))
+        pending.extend(_read(name, file).imports)
         if "." in name:
             pending.append(name.rpartition(".")[0])
-    hashed = hashlib.sha256()
-    for name in sorted(files):
-        tree = _without_docstrings(ast.parse(files[name].read_bytes()))
-        hashed.update(f"{name}\0{ast.dump(tree)}\0".encode())
-    return hashed.hexdigest()[:16]
+    return files
+
+
+class _Module(NamedTuple):
+    imports: tuple[str, ...]
+    digest: str
+
+
+def _read(name: str, file: Path) -> _Module:
+    return _parsed(file.read_bytes(), name, file.name == "__init__.py")
+
+
+@cache
+def _parsed(source: bytes, name: str, is_package: bool) -> _Module:
+    """Each source is parsed once, although most modules are part of many stages."""
+    tree = ast.parse(source)
+    imports = tuple(dict.fromkeys(_imports(tree, name, is_package)))
+    return _Module(imports, hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest())
 
 
 def _without_effect(name: str) -> bool:

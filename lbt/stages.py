@@ -16,7 +16,8 @@ from typing import Any
 
 from lbt.artifacts import canonical_json
 from lbt.config import Section, Settings
-from lbt.search.methods import method_settings
+from lbt.data.splits import TRAINING_ROLES
+from lbt.search.methods import has_student, method_settings, teaches
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Stage:
         scalars: what else `run` takes of a job's name, such as `seed`.
         only: for sections that reach the stage in part, the keys that do; to read another one is an AttributeError.
         untracked: integer settings that reach the stage but change no later result, so that a change reruns nothing.
+        reads: the roles whose images or masks it reads, so that it reruns if one changes; see also `roles_read`.
     """
 
     module: str
@@ -38,6 +40,7 @@ class Stage:
     scalars: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     untracked: tuple[str, ...] = ("compute.workers",)
+    reads: tuple[str, ...] = ()
 
 
 _TRAINING = ("data", "augmentation", "space")
@@ -80,6 +83,7 @@ STAGES: dict[str, Stage] = {
         "train the supernet at all widths",
         ("seed",),
         only={"evaluation": ("calibration_batches",)},
+        reads=("teacher_train",),
     ),
     "label": Stage(
         "lbt.search.labelling",
@@ -87,6 +91,7 @@ STAGES: dict[str, Stage] = {
         "label a shard of the unlabelled images",
         ("seed", "method", "round", "shard"),
         only={"search": ("shards", "pseudo_labels.ratio")},
+        reads=("unlabeled",),
     ),
     "round": Stage(
         "lbt.search.round",
@@ -102,6 +107,7 @@ STAGES: dict[str, Stage] = {
             "latency": _MEASURED,
             "evaluation": ("calibration_batches",),
         },
+        reads=("teacher_train", "teacher_val"),
     ),
     "candidates": Stage(
         "lbt.candidates",
@@ -113,6 +119,7 @@ STAGES: dict[str, Stage] = {
             "latency": _MEASURED,
             "evaluation": ("batch_size", "calibration_batches"),
         },
+        reads=("teacher_train", "teacher_val"),
     ),
     "derive": Stage(
         "lbt.derivation",
@@ -134,7 +141,11 @@ STAGES: dict[str, Stage] = {
         only={"data": _CLASSES, "latency": (*_MEASURED, "profile_runs")},
     ),
     "retrain": Stage(
-        "lbt.training", (*_TRAINING, "retrain", "compute"), "train the derived network", ("seed", "method")
+        "lbt.training",
+        (*_TRAINING, "retrain", "compute"),
+        "train the derived network",
+        ("seed", "method"),
+        reads=TRAINING_ROLES,
     ),
     "retrain_guide": Stage(
         "lbt.training",
@@ -142,6 +153,7 @@ STAGES: dict[str, Stage] = {
         "train the network to distil from",
         ("seed", "method"),
         only={"retrain": ("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial")},
+        reads=TRAINING_ROLES,
     ),
     "evaluate_supernet": Stage(
         "lbt.evaluation.supernet",
@@ -149,6 +161,7 @@ STAGES: dict[str, Stage] = {
         "score the supernet",
         ("seed", "method"),
         only={"evaluation": ("batch_size",)},
+        reads=("evaluation",),
     ),
     "evaluate_network": Stage(
         "lbt.evaluation.network",
@@ -156,6 +169,13 @@ STAGES: dict[str, Stage] = {
         "score the retrained network",
         ("seed", "method"),
         only={"evaluation": ("batch_size", "pictures")},
+        reads=("evaluation",),
+    ),
+    "evaluate_constant": Stage(
+        "lbt.evaluation.constant",
+        ("data",),
+        "score the most frequent class",
+        reads=(*TRAINING_ROLES, "evaluation"),
     ),
     "pack": Stage(
         "lbt.packing",
@@ -167,7 +187,6 @@ STAGES: dict[str, Stage] = {
         "put network, scores and profile into one file",
         ("seed", "method"),
     ),
-    "evaluate_constant": Stage("lbt.evaluation.constant", ("data",), "score the most frequent class"),
     "tables": Stage(
         "lbt.views.tables",
         ("warmup", "search", "retrain"),
@@ -179,6 +198,15 @@ STAGES: dict[str, Stage] = {
         },
     ),
 }
+
+
+def roles_read(stage: str, method: str = "") -> tuple[str, ...]:
+    """The roles whose images or masks a stage reads; a round also reads those of its method's student and labels."""
+    roles = STAGES[stage].reads
+    if stage == "round":
+        student = ("student_train", "student_val") if has_student(method) else ()
+        roles += student + (("unlabeled",) if teaches(method) else ())
+    return roles
 
 
 def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str]) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import OFFICIAL_SPLITS, Color, Section, Size, Window
+from lbt.config.base import Color, Section, Size, Window
 from lbt.config.data import (
     AugmentationSettings,
     ClassSettings,
@@ -40,7 +40,6 @@ from lbt.config.training import (
 
 __all__ = [
     "METHODS",
-    "OFFICIAL_SPLITS",
     "AdamSettings",
     "AugmentationSettings",
     "ClassSettings",

@@ -13,7 +13,6 @@ import numpy as np
 
 from lbt.artifacts import write_json
 from lbt.config import (
-    OFFICIAL_SPLITS,
     DataSettings,
     RetrainSettings,
     SearchSettings,
@@ -22,8 +21,9 @@ from lbt.config import (
     WarmupSettings,
 )
 from lbt.data.classes import IGNORE, ClassTable, class_table
+from lbt.data.contents import RECORD, record_contents
 from lbt.data.images import read_image, read_mask
-from lbt.data.layouts import Problem, orphan_masks, scan
+from lbt.data.layouts import OFFICIAL_SPLITS, Problem, orphan_masks, scan
 from lbt.data.sample import Sample
 from lbt.data.splits import ROLES, TRAINING_ROLES, split_dataset
 from lbt.errors import LbtError
@@ -45,12 +45,14 @@ def run(
     output: Path,
     log: Path | None = None,
 ) -> None:
-    """Read every file of the data set and write the report as JSON.
+    """Read every file of the data set and write the report as JSON, and beside it the record of their contents.
 
     Raises:
         LbtError: lists every problem, one a line.
     """
-    write_json(output, _check(data, splits, _batch_sizes(warmup, search, retrain), log))
+    report = _check(data, splits, _batch_sizes(warmup, search, retrain), log)
+    record_contents(data, splits, output.with_name(RECORD))
+    write_json(output, report)
 
 
 def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str, Any]:
@@ -79,6 +81,18 @@ def find_problems(data: DataSettings, splits: SplitSettings, batch_sizes: Iterab
         LbtError: the root is missing or the classes cannot be told, so that no file can be judged.
     """
     return _survey(data, splits, batch_sizes, None)[1]
+
+
+def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
+    """Read some samples.
+
+    Raises:
+        LbtError: lists what is wrong with them, one problem a line.
+    """
+    table = class_table(data)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        inspections = pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples)
+        _raise(data, [problem for inspection in inspections for problem in inspection.problems])
 
 
 @dataclass(frozen=True)
@@ -121,10 +135,14 @@ def _check(
 ) -> dict[str, Any]:
     report, problems = _survey(data, splits, batch_sizes, log)
     problems += further
+    _raise(data, problems)
+    return report
+
+
+def _raise(data: DataSettings, problems: Sequence[Problem]) -> None:
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise LbtError("\n  ".join([f"{data.root}: {count} in the data set", *map(str, problems)]))
-    return report
 
 
 def _survey(

@@ -7,14 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from lbt.config import OFFICIAL_SPLITS, DataSettings, FolderSettings
+from lbt.config import DataSettings, FolderSettings
 from lbt.data.division import divide
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
 OfficialSplit = Literal["train", "val", "unlabeled"]
+OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
 IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _LISTED = 10
 

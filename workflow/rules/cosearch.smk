@@ -40,6 +40,7 @@ if SETTINGS.search.cosearch:
         params:
             settings=settings_of("retrain_guide"),
             code=code_of("retrain_guide"),
+            images=images_of("retrain_guide"),
             supernet=lambda wildcards, input: given(supernet=input.supernet),
         shell:
             call("retrain_guide")

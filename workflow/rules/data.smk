@@ -37,6 +37,7 @@ rule check:
     params:
         settings=settings_of("check"),
         code=code_of("check"),
+        images=VERSIONS and VERSIONS.split,
     shell:
         call("check") + "--manifest {output.manifest} --outputs output={output.report}"
 
@@ -56,5 +57,6 @@ rule split:
     params:
         settings=settings_of("split"),
         code=code_of("split"),
+        images=VERSIONS and VERSIONS.split,
     shell:
         call("split") + "--manifest {output.manifest} --outputs output={output.split}"

@@ -21,6 +21,7 @@ if COMPARES:
         params:
             settings=settings_of("candidates"),
             code=code_of("candidates"),
+            images=images_of("candidates"),
         shell:
             call("candidates")
             + "--manifest {output.manifest} --inputs split={input.split} table={input.table} "

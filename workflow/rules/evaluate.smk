@@ -16,6 +16,7 @@ rule evaluate_supernet:
     params:
         settings=settings_of("evaluate_supernet"),
         code=code_of("evaluate_supernet"),
+        images=images_of("evaluate_supernet"),
     shell:
         call("evaluate_supernet")
         + "--manifest {output.manifest} --inputs split={input.split} checkpoint={input.checkpoint} "
@@ -40,6 +41,7 @@ rule evaluate_network:
     params:
         settings=settings_of("evaluate_network"),
         code=code_of("evaluate_network"),
+        images=images_of("evaluate_network"),
     shell:
         call("evaluate_network")
         + "--manifest {output.manifest} --inputs split={input.split} network={input.network} "
@@ -61,6 +63,7 @@ rule evaluate_constant:
     params:
         settings=settings_of("evaluate_constant"),
         code=code_of("evaluate_constant"),
+        images=images_of("evaluate_constant"),
     shell:
         call("evaluate_constant")
         + "--manifest {output.manifest} --inputs split={input.split} --outputs output={output.scores}"

@@ -19,6 +19,7 @@ rule retrain:
     params:
         settings=settings_of("retrain"),
         code=code_of("retrain"),
+        images=images_of("retrain"),
         optional=lambda wildcards, input: given(
             guide=input.guide, supernet=input.supernet
         ),

@@ -16,6 +16,7 @@ rule label:
     params:
         settings=settings_of("label"),
         code=code_of("label"),
+        images=images_of("label"),
     shell:
         call("label")
         + "--manifest {output.manifest} --inputs split={input.split} teacher={input.teacher} "
@@ -45,6 +46,7 @@ rule round:
     params:
         settings=settings_of("round"),
         code=code_of("round"),
+        images=images_of("round"),
         guide=lambda wildcards, output: given(guide=output.guide),
     shell:
         call("round") + "--manifest {output.manifest} --several shards {input.shards} "

@@ -16,6 +16,7 @@ rule warmup:
     params:
         settings=settings_of("warmup"),
         code=code_of("warmup"),
+        images=images_of("warmup"),
     shell:
         call("warmup") + "--manifest {output.manifest} --inputs split={input.split} "
         "--outputs checkpoint={output.checkpoint} metrics={output.metrics}"
