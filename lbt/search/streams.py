@@ -13,6 +13,7 @@ from lbt.config import AugmentationSettings, DataSettings, PseudoLabelSettings, 
 from lbt.data.classes import ClassTable
 from lbt.data.dataset import Items, SegmentationDataset, training_loader
 from lbt.data.splits import read_split
+from lbt.errors import LbtError
 from lbt.search.pseudo_labeled import PseudoLabeledDataset, images_to_label
 from lbt.search.pseudo_labels import PseudoLabels
 from lbt.seeding import derive_seed
@@ -58,6 +59,12 @@ class RoundStreams:
         return self._stream(name, dataset, steps, student.batch_size, student.crop)
 
     def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Batches:
+        # The loader says so too, but when its first batch is drawn: other networks have taken a step by then.
+        if batch_size > len(dataset):
+            raise LbtError(
+                f"{self.split}: {name} has {len(dataset)} images, a batch has {batch_size}. Lower the batch size of "
+                "this network (search.batch_size, search.student.batch_size), or change the split or the ratio."
+            )
         loader = training_loader(
             dataset,
             data=self.data,

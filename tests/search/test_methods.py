@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lbt.checkpoint import load_checkpoint
-from lbt.config import PseudoLabelSettings
+from lbt.config import PseudoLabelSettings, StudentSettings
 from lbt.errors import LbtError
 from lbt.search.methods import has_student, load_method, method_names, method_settings, teaches
 from lbt.search.state import KIND
@@ -109,9 +109,21 @@ def test_a_checkpoint_of_another_origin_is_refused(play, wrong, message):
         play("wrong", **{"method": "lbt", "round": 2, "previous": first} | wrong)
 
 
-def test_a_batch_that_is_larger_than_its_part_is_refused(play):
-    with pytest.raises(LbtError, match="A batch of 9 images is larger than its part, which has 8"):
-        play("round", batch_size=9)
+LARGE = {"student": StudentSettings(model="lraspp_mobilenet_v3_large", crop=(64, 64), batch_size=6)}
+
+
+@pytest.mark.parametrize(
+    ("method", "search", "message"),
+    [
+        ("fasterseg", {"batch_size": 9}, "teacher_train has 8 images, a batch has 9"),
+        ("lbt", LARGE, "unlabeled has 5 images, a batch has 6"),
+        ("lbt", {"shards": 1, "pseudo_labels": PseudoLabelSettings(ratio=0.13)}, "unlabeled has 1 images, .* has 2"),
+    ],
+)
+def test_a_batch_that_is_larger_than_its_part_is_refused_before_any_step(play, monkeypatch, method, search, message):
+    monkeypatch.setattr("lbt.search.round.take_steps", None)
+    with pytest.raises(LbtError, match=message):
+        play("round", method=method, **search)
 
 
 def test_what_can_be_read_without_running_a_method_is_what_it_is():
