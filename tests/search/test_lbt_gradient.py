@@ -21,9 +21,10 @@ from unrolled import (
 
 from lbt.config import PseudoLabelSettings, SearchSettings, StudentSettings
 from lbt.losses import supernet_loss, upsample
-from lbt.search.context import add, norm
+from lbt.search.context import Term, add, norm
 from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods import load_method
+from lbt.search.methods.lbt import student_factor
 from lbt.search.student import fixed_noise
 from lbt.search.teaching import student_term
 from lbt.space.widths import sampled_widths
@@ -229,3 +230,12 @@ def test_a_label_that_helps_the_student_is_raised(tmp_path):
     step = 1e-3 / norm(gradient)
     moved = {name: v.detach() - step * gradient[name] for name, v in context.architecture.items()}
     assert true_probability(moved) > true_probability(context.architecture)
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-42, 1e-20])
+def test_a_student_that_says_nearly_nothing_is_matched_as_far_as_numbers_go(length):
+    """A float32 factor of 1e42 would be refused by PyTorch, and would be of rounding errors."""
+    teacher, student = (Term(1.0, {"alpha.8": torch.tensor([value])}, {}) for value in (1.0, length))
+    factor = student_factor(SearchSettings(), teacher, student)
+    total = float(add(teacher.gradient, student.gradient, factor)["alpha.8"])
+    assert total == pytest.approx(2.0 if length == 1e-20 else 1.0)

@@ -41,11 +41,16 @@ def architecture_gradient(context: StepContext) -> ArchitectureGradient:
     return put_together(context, teacher, first, second=second, student=student, factor=factor)
 
 
+NOTHING = 1e-30
+"""A student's term that is shorter than this times the teacher's is rounding error, and float32 could not hold a factor
+that makes up for it."""
+
+
 def student_factor(search: SearchSettings, teacher: Term, student: Term) -> float:
     """What the student's term is multiplied by; `matched` gives it the norm of the teacher's, at fixed weights."""
-    length = norm(student.gradient)
-    matched = search.student_term == "matched" and length > 0
-    return search.student_weight * (norm(teacher.gradient) / length if matched else 1.0)
+    length, wanted = norm(student.gradient), norm(teacher.gradient)
+    matched = search.student_term == "matched" and length > NOTHING * wanted
+    return search.student_weight * (wanted / length if matched else 1.0)
 
 
 Parts = tuple[Architecture, Architecture | None]
