@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,9 @@ class GuardedStep:
         module: its running statistics are put back after a skipped step; None where there are none.
         last_good: file from which a rerun goes on, for the message that ends a run.
         limit: skipped updates in a row that end the run.
+
+    Attributes:
+        steps: number of the next step in messages, from 0; a caller that does not apply every step sets it.
     """
 
     def __init__(
@@ -81,17 +85,31 @@ class GuardedStep:
         optimizer.zero_grad(set_to_none=True)
         self.steps += 1
         if self.consecutive >= self.limit:
-            kept = "" if self.last_good is None else f" The last good state is {self.last_good}; a rerun starts there."
             raise LbtError(
-                f"{self.what}: {self.limit} updates in a row had a value that is not finite. First went wrong at step "
+                f"{self.what}: {self.limit} updates in a row had a value that is not finite. First went wrong at "
                 f"{self.first}; the last was {bad}. Lower the learning rate or `clip_norm` of this step and "
-                f"rerun.{kept}"
+                f"rerun.{self._start_of_a_rerun()}"
             )
         return norm if bad is None else math.nan
 
+    def run_of_skips(self) -> dict[str, Any]:
+        """The skipped updates in a row up to now; the guard of the next round counts on from them."""
+        return {"consecutive": self.consecutive, "first": self.first}
+
+    def count_on(self, run: Mapping[str, Any]) -> None:
+        """Count on from what `run_of_skips` of the last round's guard returned."""
+        self.consecutive, self.first = run["consecutive"], run["first"]
+
+    def _start_of_a_rerun(self) -> str:
+        if self.last_good is None:
+            return ""
+        if f" of {self.what}: " in self.first:
+            return f" The last good state is {self.last_good}; a rerun starts there."
+        return f" {self.last_good} was not good any more: delete it and the checkpoints back to that step."
+
     def _undo(self, bad: str) -> None:
         if self.consecutive == 0:
-            self.first = f"{self.steps}: {bad}"
+            self.first = f"step {self.steps} of {self.what}: {bad}"
         self.skipped += 1
         self.consecutive += 1
         with torch.no_grad():

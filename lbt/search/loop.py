@@ -77,6 +77,8 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress) -> list[
         started = time.monotonic()
         row = _blank(state, plan, step)
         noises = [gumbel_noise(plan.space, draws) for _ in range(2)]  # as many whatever the method
+        for guard in guards.values():
+            guard.steps = step
         record, taught = teacher_step(state, batch, noises[0], plan.space, plan.search, guards["teacher"])
         row |= record
         learned = None
@@ -104,6 +106,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress) -> list[
         row["seconds"] = round(time.monotonic() - started, 4)
         rows.append(row)
         progress.advance(**_shown(row, guards))
+    state.skips = {name: guard.run_of_skips() for name, guard in guards.items() if guard.consecutive}
     return rows
 
 
@@ -120,6 +123,8 @@ def _begin(state: SearchState, plan: RoundPlan) -> dict[str, GuardedStep]:
     if state.partner is not None:
         state.partner.begin_round(name, decay, plan.last_good)
         guards |= state.partner.guards
+    for name, run in state.skips.items():
+        guards[name].count_on(run)
     return guards
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class SearchState:
         latency_weight: weight of the expected latency in milliseconds in stage 3.
         partner: the network that learns beside the supernet; None for methods without one.
         guide, guide_optimizer: the second architecture of a co-search (see `lbt.search.guide`), or None.
+        skips: the skipped updates in a row with which the last round ended, by guard (see `lbt.optimisation`): a short
+            round must not hide weights that are lost.
     """
 
     supernet: Supernet
@@ -43,6 +45,7 @@ class SearchState:
     partner: Partner | None = None
     guide: dict[str, Tensor] | None = None
     guide_optimizer: torch.optim.Optimizer | None = None
+    skips: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def identity_of(classes: tuple[str, ...], space: SpaceSettings, seed: int, method: str, round: int) -> dict:
@@ -134,6 +137,7 @@ def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steere
 
     state.teacher_optimizer.load_state_dict(content["teacher_optimizer"])
     state.architecture_optimizer.load_state_dict(content["architecture_optimizer"])
+    state.skips = content["skips"]
     if steered:
         state.latency_weight = saved("latency_weight", "search.fps")
     if state.partner is not None:
@@ -157,6 +161,7 @@ def save_round(path: Path, state: SearchState, identity: dict) -> None:
         "teacher_optimizer": state.teacher_optimizer.state_dict(),
         "architecture_optimizer": state.architecture_optimizer.state_dict(),
         "latency_weight": state.latency_weight,
+        "skips": state.skips,
     }
     if state.partner is not None:
         content |= state.partner.state()

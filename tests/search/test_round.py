@@ -15,7 +15,7 @@ from lbt.search.state import KIND
 from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.derive import derive_genotype
 
-KEPT = {"schema_version", "kind", "identity", "supernet", "architecture", "latency_weight"}
+KEPT = {"schema_version", "kind", "identity", "supernet", "architecture", "latency_weight", "skips"}
 KEPT |= {"teacher_optimizer", "architecture_optimizer"}
 GUIDE_COLUMNS = {"guide_loss", "guide_val_loss", "guide_gradient_norm", "skipped_guide"}
 GUIDE_COLUMNS |= {"guide_entropy_alpha", "guide_entropy_beta"}

@@ -9,6 +9,7 @@ import torch
 from lbt.checkpoint import load_checkpoint
 from lbt.config import OptimizerSettings
 from lbt.errors import LbtError
+from lbt.optimisation import GuardedStep
 from lbt.search.state import KIND
 from lbt.search.streams import RoundStreams
 
@@ -30,14 +31,14 @@ def tensors_of(content):
 
 @pytest.fixture
 def spoil(monkeypatch):
-    """Put a NaN into the first image of a stream's second batch."""
+    """Put a NaN into the first image of one of a stream's batches."""
 
-    def install(name):
+    def install(name, step=1):
         stream = RoundStreams._stream
 
         def spoilt(self, wanted, *arguments):
-            for step, (images, *rest) in enumerate(stream(self, wanted, *arguments)):
-                if wanted == name and step == 1:
+            for number, (images, *rest) in enumerate(stream(self, wanted, *arguments)):
+                if (wanted, number) == (name, step):
                     images[0, 0, 3, 3] = math.nan
                 yield images, *rest
 
@@ -74,10 +75,13 @@ WILD = OptimizerSettings(lr=1.0e30, momentum=0.0, weight_decay=0.0, clip_norm=1.
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        ({"teacher": WILD}, r"teacher \(lbt, round 1\): 20 updates in a row .* at step \d+: teacher_loss = (nan|inf)"),
+        (
+            {"teacher": WILD},
+            r"teacher \(lbt, round 1\): 20 updates in a row .* at step \d+ of .*: teacher_loss = (nan|inf)",
+        ),
         (
             {"student": WILD},
-            r"student \(lbt, round 1\): 20 updates .* at step \d+: loss on labelled images = (nan|inf)",
+            r"student \(lbt, round 1\): 20 updates .* at step \d+ of .*: loss on labelled images = (nan|inf)",
         ),
     ],
     ids=["huge learning rate", "student explodes"],
@@ -91,6 +95,40 @@ def test_a_search_that_blows_up_stops_and_says_what_went_wrong_first(play, tiny,
     assert f"The last good state is {tiny.warmup}" in str(error.value)
     assert not {"checkpoint.pt", "architecture.json", "metrics.csv"} & {p.name for p in (tmp_path / "round").iterdir()}
     assert tiny.warmup.read_bytes() == before
+
+
+def test_short_rounds_do_not_hide_that_a_network_is_lost(play, tiny):
+    """Twelve steps a round, twenty skipped updates in a row: the second round stops, and says where it began."""
+    first = play("round-1", epochs=6.0, teacher=WILD)
+    rows = rows_of(first)
+    began = next(int(row["step"]) for row in rows if int(row["skipped_teacher"]))
+    assert 0 < began < 5 and int(rows[-1]["skipped_teacher"]) == 12 - began
+    message = (
+        rf"teacher \(fasterseg, round 2\): 20 updates .* step {began} of teacher \(fasterseg, round 1\): teacher_loss"
+    )
+    with pytest.raises(LbtError, match=message) as error:
+        play("round-2", round=2, previous=first / "checkpoint.pt", epochs=6.0, teacher=WILD)
+    assert f"{first}/checkpoint.pt was not good any more: delete it" in str(error.value)
+
+
+def test_a_skipped_last_step_is_forgotten_by_the_next_rounds_first_good_one(play, spoil):
+    spoil("teacher_train")
+    first = play("round-1", epochs=1.0)
+    assert load_checkpoint(first / "checkpoint.pt", kind=KIND)["skips"]["teacher"]["consecutive"] == 1
+    second = play("round-2", round=2, previous=first / "checkpoint.pt", epochs=0.5)
+    assert load_checkpoint(second / "checkpoint.pt", kind=KIND)["skips"] == {}
+    assert rows_of(second)[-1]["skipped_teacher"] == "0"
+
+
+def test_the_step_in_a_message_is_that_of_the_metrics(play, spoil, monkeypatch):
+    """Where the teacher's update was skipped the architecture's is not tried, and must be counted all the same."""
+    spoil("teacher_train")
+    spoil("teacher_val", step=2)
+    first, undo = {}, GuardedStep._undo
+    monkeypatch.setattr(GuardedStep, "_undo", lambda guard, bad: first.update({guard: undo(guard, bad) or guard.first}))
+    rows = rows_of(play("round", epochs=1.5))
+    assert [row["skipped_architecture"] for row in rows] == ["0", "0", "1"]
+    assert [text.split(" (")[0] for text in first.values()] == ["step 1 of teacher", "step 2 of architecture"]
 
 
 def test_thirty_rounds_end_without_a_nan(play):
