@@ -7,10 +7,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lbt.commands import check, shards, show, stage
+from lbt.commands import check, predict, shards, show, stage
 from lbt.errors import LbtError
 
-COMMANDS = {"check": check, "show": show, "shards": shards, "stage": stage}
+COMMANDS = {
+    "check": check,
+    "show": show,
+    "shards": shards,
+    "predict": predict,
+    "stage": stage,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

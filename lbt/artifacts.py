@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             "nothing half-written was left behind."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # also where its folder is a file
+            temporary.unlink()
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -10,13 +10,8 @@ from lbt.space.network import Network
 from lbt.space.random_genotype import random_genotype
 
 SPACE = SpaceSettings(layers=6, base_width=4)
-CLASSES = {
-    "road": (128, 64, 128),
-    "car": (0, 0, 142),
-    "sky": (70, 130, 180),
-    "tree": (107, 142, 35),
-    "sign": (220, 220, 0),
-}
+COLORS = ((128, 64, 128), (0, 0, 142), (70, 130, 180), (107, 142, 35), (220, 220, 0))
+CLASSES = dict(zip(("road", "car", "sky", "tree", "sign"), COLORS, strict=True))
 USE = {
     "input_size": [70, 99],
     "settings_digest": "0123456789abcdef",

@@ -1,0 +1,64 @@
+"""`python -m lbt predict NETWORK IMAGE...`: label maps and overlays of images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lbt.errors import LbtError
+
+HELP = "segment images with a network: label maps and coloured overlays"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add network, images and where the results go."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = """\
+writes into DIR, at the size of each image:
+  labels/NAME.png    class index of each pixel, 8 bits with a palette
+  overlays/NAME.png  the image with the colours of the classes over it
+  legend.png         what the colours mean; classes.csv: the same for programs
+
+An image that cannot be read is named and left out, and the exit code is then 1. A photograph that its camera marks as
+turned is turned upright. Of a video, make the frames first: mkdir frames && ffmpeg -i clip.mp4 frames/%06d.png"""
+    parser.add_argument(
+        "network",
+        type=Path,
+        metavar="NETWORK",
+        help="a network of a run, such as results/default/networks/lbt-seed-0.pt",
+    )
+    parser.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE", help="an image of 8 bits a channel, or a folder of images"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("predictions"), metavar="DIR", help="folder for the results (predictions)"
+    )
+    parser.add_argument(
+        "--opacity", type=float, default=0.5, metavar="SHARE", help="opacity of the colours in overlays, 0 to 1 (0.5)"
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes the GPU where there is one (auto)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Segment the images; the speed goes to standard output."""
+    import torch
+
+    from lbt.compute import prepare_device
+    from lbt.config import ComputeSettings
+    from lbt.image_files import find_images
+    from lbt.network_file import load_network
+    from lbt.prediction import predict_images
+
+    if not 0 <= options.opacity <= 1:
+        raise LbtError(f"--opacity: is {options.opacity:g}; write a number from 0 to 1.")
+    network = load_network(options.network)
+    images = find_images(options.images, options.output)
+    device = prepare_device(ComputeSettings(device=options.device, threads=torch.get_num_threads()))
+    done = predict_images(network.to(device), images, options.output, options.opacity)
+    print(f"{options.output}: {done.speed()}")
+    if done.unreadable:
+        raise LbtError(
+            f"{len(done.unreadable)} of {len(images)} images could not be read:\n" + "\n".join(done.unreadable)
+        )
