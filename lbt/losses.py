@@ -28,17 +28,26 @@ def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     Raises:
         ValueError: no stride explains the two sizes.
     """
-    height, width = size
-    rows, columns = logits.shape[-2:]
+    stride = stride_of((logits.shape[-2], logits.shape[-1]), size)
+    if stride == 1:
+        return logits
+    logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
+    return logits[..., : size[0], : size[1]]
+
+
+def stride_of(logits: tuple[int, int], size: tuple[int, int]) -> int:
+    """The stride s, a power of two, at which an image of `size` (H, W) has `logits` (ceil(H / s), ceil(W / s)).
+
+    Raises:
+        ValueError: no stride explains the two sizes.
+    """
+    (rows, columns), (height, width) = logits, size
     stride = 1
     while stride * rows < height or stride * columns < width:
         stride *= 2
     if (rows, columns) != (-(-height // stride), -(-width // stride)):
         raise ValueError(f"logits of {rows} x {columns} are of no stride of an image of {height} x {width}")
-    if stride == 1:
-        return logits
-    logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
-    return logits[..., :height, :width]
+    return stride
 
 
 def ohem_cross_entropy(

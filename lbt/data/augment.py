@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE
 from lbt.data.normalise import normalise
+from lbt.losses import stride_of
 
 
 def augment(
@@ -25,8 +26,9 @@ def augment(
     """Resize, crop, flip and jitter an image, and move its targets with it.
 
     The number format of a target says how it is treated: integers are a mask (H, W), resized by nearest neighbour and
-    padded with `IGNORE`; floats are soft targets (C, h, w), at any resolution of the same view, resized bilinearly and
-    padded with 0. An image smaller than the crop is padded at its right and lower edge with the mean.
+    padded with `IGNORE`; floats are soft targets (C, h, w), at the stride of a network (see `lbt.losses.upsample`),
+    resized bilinearly and padded with 0. An image smaller than the crop is padded at its right and lower edge with the
+    mean.
 
     Args:
         item: the image, uint8 `tv_tensors.Image` of shape (3, H, W), and its targets.
@@ -48,9 +50,14 @@ def augment(
     window = [top, left, min(crop[0], size[0]), min(crop[1], size[1])]
     flip = draw[3] < settings.flip
 
-    def place(part: Tensor, mode: InterpolationMode) -> Tensor:
-        if list(part.shape[-2:]) != size:
-            part = transforms.resize(part, size, interpolation=mode, antialias=True)
+    def place(part: Tensor, mode: InterpolationMode, stride: int = 1) -> Tensor:
+        # Soft targets may reach beyond the image; fitted into it they would stand beside their pixels.
+        covered = (
+            round(stride * rows * length / whole)
+            for rows, length, whole in zip(part.shape[-2:], size, image.shape[-2:], strict=True)
+        )
+        if list(part.shape[-2:]) != (wanted := list(covered)):
+            part = transforms.resize(part, wanted, interpolation=mode, antialias=True)
         part = transforms.crop(part, *window)
         return transforms.horizontal_flip(part) if flip else part
 
@@ -59,7 +66,8 @@ def augment(
     placed = [transforms.pad(normalise(jittered, data.mean, data.std), padding)]
     for target in targets:
         if target.is_floating_point():
-            part = place(target.as_subclass(Tensor).float(), InterpolationMode.BILINEAR)
+            stride = stride_of(tuple(target.shape[-2:]), tuple(image.shape[-2:]))
+            part = place(target.as_subclass(Tensor).float(), InterpolationMode.BILINEAR, stride)
             placed.append(transforms.pad(part, padding, fill=0))
         else:
             # A mask as a plain tensor: for `tv_tensors.Mask` torchvision's nearest neighbour is half a pixel off.

@@ -67,6 +67,21 @@ def test_soft_targets_of_lower_resolution_stay_probabilities():
     torch.testing.assert_close(placed.sum(dim=0), torch.ones(64, 64), rtol=0, atol=2e-3)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.5, 1.7])
+def test_soft_targets_of_a_stride_stay_on_their_pixels(scale):
+    """A side that is no multiple of the stride: 61 rows have 8 of stride 8, which cover 64."""
+    height, width = 61, 245
+    centres = [8 * torch.arange(-(-side // 8)) + 3.5 for side in (height, width)]  # in pixels of the image
+    soft = torch.stack(torch.meshgrid(*centres, indexing="ij"))
+    settings, crop = STILL.model_copy(update={"scale": (scale, scale)}), (round(scale * height), round(scale * width))
+    _, placed = change((tv_tensors.Image(torch.zeros(3, height, width, dtype=torch.uint8)), soft), settings, crop, 0)
+    for found, side, new in ((placed[0].mean(dim=1), height, crop[0]), (placed[1].mean(dim=0), width, crop[1])):
+        expected = (torch.arange(new) + 0.5) * side / new - 0.5
+        inner = round(4 * scale) + 1  # the outermost half of a stride repeats the last value
+        # in pixels of the result: sizes are rounded to whole ones
+        assert ((found - expected) * scale)[inner:-inner].abs().max() < 0.6
+
+
 def test_a_mask_keeps_its_values():
     mask = tv_tensors.Mask(torch.tensor([0, 9, IGNORE], dtype=torch.uint8).repeat(48, 16))
     image = tv_tensors.Image(torch.zeros(3, 48, 48, dtype=torch.uint8))
