@@ -241,3 +241,23 @@ def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):
     arguments += [f"network={tmp_path / 'n.pt'}", f"metrics={tmp_path / 'm.csv'}"]
     assert main(arguments) == 1
     assert "genotype.json: branches[0].cells[0]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shards", "message"),
+    [
+        (0.13, 1, "search.student.batch_size: is 2, above the 1 image(s) that the teacher labels"),
+        (0.25, 3, "search.shards: is 3, above the 2 image(s) that the teacher labels"),
+        (0.25, 2, ""),
+        (2.0, 1, "search.pseudo_labels.ratio: 2 times the 8 images of student_train are 16, but there are 5"),
+    ],
+)
+def test_a_ratio_that_leaves_too_few_images_is_found_by_check(drawn, tmp_path, capsys, ratio, shards, message):
+    content = yaml.safe_load(drawn.read_text())
+    content["search"] |= {"shards": shards, "pseudo_labels": {"ratio": ratio}}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(content | {"methods": ["lbt"]}))
+    assert main(["check", str(config)]) == bool(message)
+    assert message in capsys.readouterr().err
+    config.write_text(yaml.safe_dump(content | {"methods": ["fasterseg"]}))  # labels nothing
+    assert main(["check", str(config)]) == 0

@@ -26,7 +26,6 @@ def run(options: argparse.Namespace) -> None:
     from lbt.data.check import check_data, describe
     from lbt.data.streetscenes import SCENES_FILE
     from lbt.search.methods import teaches
-    from lbt.search.pseudo_labeled import count_to_label
 
     settings = read_settings(options.config)
     problems = _weight_problems(settings)
@@ -37,9 +36,22 @@ def run(options: argparse.Namespace) -> None:
         return
     report = check_data(settings, problems)
     if any(map(teaches, settings.methods)):
-        parts = report["parts"]
-        count_to_label(settings.search.pseudo_labels.ratio, parts["student_train"], parts["unlabeled"])
+        _check_ratio(settings, report["parts"])
     print(describe(report))
+
+
+def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:
+    """Refuse a ratio of pseudo-labels for which there are too few images, or which leaves too few for a batch."""
+    from lbt.search.pseudo_labeled import count_to_label
+
+    search, ratio = settings.search, settings.search.pseudo_labels.ratio
+    count = count_to_label(ratio, parts["student_train"], parts["unlabeled"])
+    for key, size in {"search.student.batch_size": search.student.batch_size, "search.shards": search.shards}.items():
+        if size > count:
+            raise LbtError(
+                f"{key}: is {size}, above the {count} image(s) that the teacher labels with search.pseudo_labels.ratio "
+                f"= {ratio}; lower it or raise the ratio."
+            )
 
 
 def _weight_problems(settings: Settings) -> list[Problem]:
