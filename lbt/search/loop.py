@@ -169,7 +169,7 @@ def _after(state: SearchState, guards: dict[str, GuardedStep]) -> Row:
     row |= {f"skipped_{name}": guard.skipped for name, guard in guards.items()}
     optimizers = {"teacher": state.teacher_optimizer, "architecture": state.architecture_optimizer}
     if state.partner is not None:
-        optimizers[state.partner.NAME] = state.partner.optimizer
+        optimizers |= state.partner.optimizers
     return row | {f"lr_{name}": optimizer.param_groups[0]["lr"] for name, optimizer in optimizers.items()}
 
 

@@ -47,6 +47,11 @@ class Partner(ABC):
     def _build(self, num_classes: int, seed: int, pretrained: bool) -> nn.Module:
         return build_student(self.search.student, num_classes, seed, pretrained=pretrained)
 
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """All of its optimisers, by what they move."""
+        return {self.NAME: self.optimizer}
+
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
         """Set the learning rate of a round and new guards.
 

@@ -85,6 +85,11 @@ class Tester(Partner):
     def _build(self, num_classes: int, seed: int, pretrained: bool) -> nn.Module:
         return TesterNetwork(super()._build(num_classes, seed, pretrained))
 
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """See `Partner.optimizers`."""
+        return super().optimizers | {"creator": self.creator_optimizer}
+
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
         """See `Partner.begin_round`."""
         super().begin_round(name, decay, last_good)

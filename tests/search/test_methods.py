@@ -39,6 +39,7 @@ def test_a_round_leaves_what_every_round_leaves(play, method):
     for row in rows:
         assert all(math.isfinite(float(row[name])) for name in FILLED[method] | {"teacher_loss", "entropy_beta"})
         assert all(row[name] == "0" for name in row if name.startswith("skipped_"))
+        assert all(float(row[name.replace("skipped", "lr")]) > 0 for name in row if name.startswith("skipped_"))
     assert method == "random" or rows[0]["teacher_gradient_norm"]
 
 
