@@ -11,6 +11,7 @@ from lbt.config import AugmentationSettings, ComputeSettings, DataSettings, Retr
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset, training_loader
 from lbt.data.splits import training_samples
+from lbt.distributed import group
 from lbt.errors import LbtError
 from lbt.losses import distillation_loss, segmentation_loss, upsample
 from lbt.metrics import write_metrics
@@ -93,18 +94,20 @@ def run(
                 row["distillation_loss"] = float(divergence.detach())
                 loss = loss + retrain.distillation_weight * divergence
             loss.backward()
+            group().sum_gradients(model.parameters())
             row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
             rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
             progress.advance(loss=row["loss"])
-    write_metrics(metrics, rows)
-    save_network(
-        network,
-        model,
-        space=space,
-        classes=table.names,
-        colors=table.colors,
-        mean=data.mean,
-        std=data.std,
-        method=method,
-        seed=seed,
-    )
+    if group().first:
+        write_metrics(metrics, rows)
+        save_network(
+            network,
+            model,
+            space=space,
+            classes=table.names,
+            colors=table.colors,
+            mean=data.mean,
+            std=data.std,
+            method=method,
+            seed=seed,
+        )

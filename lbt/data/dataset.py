@@ -19,6 +19,7 @@ from lbt.data.classes import ClassTable
 from lbt.data.images import read_image, read_mask
 from lbt.data.normalise import normalise
 from lbt.data.sample import Sample
+from lbt.distributed import group
 from lbt.errors import LbtError
 from lbt.seeding import generator
 
@@ -138,14 +139,15 @@ def training_loader(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield `steps` augmented batches of the endless stream of `seed`, from global step `start` on.
 
-    Starting at k gives the batches that follow after k others; the number of workers changes nothing.
+    Starting at k gives the batches that follow after k others; the number of workers changes nothing. In a job of
+    several processes each gets its own rows of every batch, and loads no others.
 
     Args:
         dataset: items of an image and its targets, see `lbt.data.augment.augment`.
         data: mean and standard deviation of the images.
         augmentation: kinds and ranges of the random changes; its own crop is not read.
         crop: height and width of the crops in pixels.
-        batch_size: items per batch, also where an epoch ends.
+        batch_size: items per batch of all processes together, also where an epoch ends.
         seed: seed of order and augmentation.
         steps: number of batches.
         start: global step of the first batch.
@@ -156,7 +158,8 @@ def training_loader(
         soft targets (B, C, h, w) float32.
 
     Raises:
-        LbtError: the data set has fewer items than a batch, or an item cannot be decoded.
+        LbtError: the data set has fewer items than a batch, the processes cannot share a batch evenly, or an item
+            cannot be decoded.
     """
     stream = Stream(len(dataset), batch_size, seed)
     if batch_size > len(dataset):
@@ -164,7 +167,7 @@ def training_loader(
             f"A batch of {batch_size} images is larger than its part, which has {len(dataset)}. Lower the batch_size "
             "of this stage, or change the split."
         )
-    batches = _AugmentedBatches(dataset, stream, data, augmentation, crop)
+    batches = _AugmentedBatches(dataset, stream, group().rows(batch_size), data, augmentation, crop)
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -180,24 +183,29 @@ def training_loader(
 
 
 class _AugmentedBatches(Dataset):
-    """Batches by global step. An LbtError is returned, because the loader would wrap it in a worker's traceback."""
+    """The rows `rows` of batches by global step.
+
+    An LbtError is returned, because the loader would wrap it in a worker's traceback.
+    """
 
     def __init__(
         self,
         dataset: Items,
         stream: Stream,
+        rows: slice,
         data: DataSettings,
         augmentation: AugmentationSettings,
         crop: tuple[int, int],
     ) -> None:
-        self.dataset, self.stream, self.data, self.augmentation, self.crop = dataset, stream, data, augmentation, crop
+        self.dataset, self.stream, self.rows = dataset, stream, rows
+        self.data, self.augmentation, self.crop = data, augmentation, crop
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, step: int) -> tuple[Tensor, ...] | LbtError:
         try:
-            return _stack([self._item(epoch, index) for epoch, index in self.stream.indices(step)])
+            return _stack([self._item(epoch, index) for epoch, index in self.stream.indices(step)[self.rows]])
         except LbtError as error:
             return error
 

@@ -1,9 +1,14 @@
-"""Dropout whose mask is the same in every pass that draws from the same seed."""
+"""Dropout whose mask is the same in every pass that draws from the same seed.
+
+It is the mask of the whole batch, whatever number of processes hold it.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from lbt.distributed import group
 
 
 class SeededDropout(nn.Dropout):
@@ -17,7 +22,10 @@ class SeededDropout(nn.Dropout):
         """Drop units of x with probability `p` and scale the others, in training."""
         if not self.training or self.p == 0:
             return x
-        kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(1 - self.p)
+        among = group()
+        whole = among.size * len(x)
+        kept = torch.empty((whole, *x.shape[1:]), dtype=x.dtype, device=x.device).bernoulli_(1 - self.p)
+        kept = kept[among.rows(whole)]
         return x * kept.div_(1 - self.p)
 
 

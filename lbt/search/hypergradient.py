@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
+from lbt.distributed import group
+
 Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Parameters], Tensor]
 """Scalar function of weights and architecture."""
@@ -47,10 +49,14 @@ def as_leaves(parameters: Parameters) -> dict[str, Tensor]:
 
 
 def gradient_of(value: Tensor, leaves: Parameters) -> dict[str, Tensor]:
-    """Gradient of a scalar in named leaves; zeros where it does not depend on one."""
+    """Gradient of a scalar in named leaves; zeros where it does not depend on one.
+
+    In a job of several processes it is the sum of their gradients: see `lbt.distributed`.
+    """
     gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
-    pairs = zip(leaves.items(), gradients, strict=True)
-    return {name: torch.zeros_like(leaf) if g is None else g for (name, leaf), g in pairs}
+    pairs = zip(leaves.values(), gradients, strict=True)
+    parts = [torch.zeros_like(leaf) if g is None else g for leaf, g in pairs]
+    return dict(zip(leaves, group().sums(parts), strict=True))
 
 
 def directional_derivative(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lbt.distributed import group
 from lbt.optimisation import GuardedStep
 
 
@@ -58,7 +59,7 @@ def take_step(
     values: Mapping[str, Tensor | float],
     clip_norm: float,
 ) -> tuple[float, WeightStep | None]:
-    """Step with the gradients that the module's parameters hold.
+    """Step with the gradients that the module's parameters hold, summed over the processes of the job.
 
     Args:
         module: the stepped module.
@@ -69,6 +70,7 @@ def take_step(
         The norm of the gradient, and the step; NaN and None if it was skipped.
     """
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    group().sum_gradients(module.parameters())
     gradient = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     norm = guard.apply(optimizer, values, clip_norm)
     if not math.isfinite(norm):

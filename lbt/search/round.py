@@ -18,6 +18,7 @@ from lbt.config import (
 )
 from lbt.data.classes import class_table
 from lbt.data.splits import read_split
+from lbt.distributed import group
 from lbt.errors import LbtError
 from lbt.latency.table import read_table, settings_key
 from lbt.latency.window import check_window, steer
@@ -108,6 +109,8 @@ def run(
 
     calibration = streams.labelled("calibration", "teacher_train", evaluation.calibration_batches, search.batch_size)
     calibrate_supernet(state.supernet, state.architecture, space, (images for images, _ in calibration))
+    if not group().first:
+        return
     write_metrics(metrics, rows)
     write_json(architecture, architecture_to_json(state.architecture))
     if state.guide is not None:

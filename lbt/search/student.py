@@ -11,8 +11,10 @@ from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
 from lbt.data.classes import IGNORE
+from lbt.distributed import Group, group
 from lbt.search.dropout import seed_dropouts
 from lbt.search.student_weights import load_student_weights
+from lbt.space.batch_norm import synchronise_batch_norms
 
 
 def build_student(settings: StudentSettings, num_classes: int, seed: int, *, pretrained: bool = True) -> nn.Module:
@@ -34,14 +36,23 @@ def build_student(settings: StudentSettings, num_classes: int, seed: int, *, pre
     if pretrained:
         load_student_weights(student, settings, num_classes)
     seed_dropouts(student)
+    if group().size > 1:
+        synchronise_batch_norms(student)
     # channels-last halves the time of a step on a CPU at small sizes and is never slower
     return student.to(memory_format=torch.channels_last).train()
 
 
-def labelled_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy over labelled pixels; 0 where there is none. Logits (B, C, H, W), labels (B, H, W)."""
-    valid = (labels != IGNORE).sum().clamp(min=1)
-    return nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum") / valid
+def labelled_loss(logits: Tensor, labels: Tensor, *, among: Group | None = None) -> Tensor:
+    """Mean cross-entropy over the labelled pixels of a batch; 0 where there is none.
+
+    Args:
+        logits: (B, C, H, W).
+        labels: (B, H, W).
+        among: the processes that hold the batch; None means all of the job.
+    """
+    among = among or group()
+    valid = among.whole((labels != IGNORE).sum()).clamp(min=1)
+    return among.whole(nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")) / valid
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lbt.config import PseudoLabelSettings
+from lbt.distributed import group
 
 
 def tempered(probability: Tensor, temperature: float) -> Tensor:
@@ -32,12 +33,12 @@ def targets(probability: Tensor, settings: PseudoLabelSettings) -> tuple[Tensor,
 
     Returns:
         Targets (B, C, H, W): the probabilities, or 1 for the most probable class and 0 for all others. Weights
-        (B, H, W) that sum to 1, or are all 0 where no pixel counts.
+        (B, H, W) that sum to 1 over the batches of all processes, or are all 0 where no pixel counts.
     """
     confidence = probability.amax(dim=1)
     counts = (confidence > 0) & (confidence >= settings.threshold)
     weight = confidence * counts if settings.weighting == "confidence" else counts.to(probability.dtype)
-    weight = weight / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+    weight = weight / group().whole(weight.sum()).clamp(min=torch.finfo(weight.dtype).tiny)
     if settings.targets == "hard":
         hard = F.one_hot(probability.argmax(dim=1), probability.shape[1]).movedim(-1, 1)
         return hard.to(probability.dtype), weight
@@ -51,4 +52,4 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Te
         logits, target: (B, C, H, W).
         weight: (B, H, W).
     """
-    return -(weight * (target * logits.log_softmax(dim=1)).sum(dim=1)).sum()
+    return group().whole(-(weight * (target * logits.log_softmax(dim=1)).sum(dim=1)).sum())

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from lbt.distributed import group
 from lbt.losses import upsample
 from lbt.search.context import StepContext, Term
 from lbt.search.hypergradient import (
@@ -95,7 +96,7 @@ class Student(Partner):
         record = {
             "student_loss": float(supervised.detach()),
             "pseudo_loss": float(taught.detach()),
-            "pseudo_share": float((weight > 0).to(torch.float32).mean()),
+            "pseudo_share": float(group().whole((weight > 0).to(torch.float32).mean())) / group().size,
             "student_weight_gradient_norm": norm,
         }
         if step is None:
@@ -131,6 +132,6 @@ def student_term(context: StepContext, *, in_weights: bool = False) -> Term:
 
     def labelling_value(teacher) -> Tensor:
         probability = (teacher(unlabeled)[0] / temperature).softmax(dim=1)
-        return (derivative * upsample(probability, tuple(unlabeled.shape[-2:]))).sum()
+        return group().whole((derivative * upsample(probability, tuple(unlabeled.shape[-2:]))).sum())
 
     return replace(supernet_term(context, labelling_value, in_weights=in_weights), value=value)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
+from lbt.distributed import group
 from lbt.latency.expected import expected_latency
 from lbt.losses import supernet_loss
 from lbt.search.context import Architecture, ArchitectureGradient, StepContext, Term, add, cosine, norm, scale
@@ -78,7 +79,8 @@ def latency_term(context: StepContext) -> Term:
     """
     latency = expected_latency(context.architecture, context.space, context.table)
     factors = dict(zip(("alpha", "beta", "gamma"), context.search.latency_balance, strict=True))
-    gradient = gradient_of(latency, context.architecture)
+    # Every process computes all of it, and `gradient_of` sums.
+    gradient = gradient_of(latency / group().size, context.architecture)
     balanced = {name: factors[name.split(".")[0]] * g for name, g in gradient.items()}
     return Term(float(latency.detach()), balanced, {})
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.segmentation import LRASPP
 
+from lbt.distributed import ALONE, group
 from lbt.losses import supernet_loss
 from lbt.search.student import labelled_loss
 
@@ -47,17 +48,18 @@ class Creator(nn.Sequential):
 
 
 def shares(logits: Tensor) -> Tensor:
-    """s / sum s of the scores s = sigmoid(logits) of a batch, (B, 1) -> (B,)."""
-    return F.logsigmoid(logits.squeeze(1)).softmax(dim=0)
+    """s / sum s of the scores s = sigmoid(logits), (B, 1) -> (B,); the sum is over the batches of all processes."""
+    among = group()
+    found = F.logsigmoid(among.gathered(logits.squeeze(1))).softmax(dim=0)
+    return found[among.rows(len(found))]
 
 
 def losses_by_image(logits: Tensor, labels: Tensor) -> Tensor:
     """`labelled_loss` of each image, (B,). Logits (B, C, H, W), labels (B, H, W)."""
-    return torch.stack([labelled_loss(a[None], b[None]) for a, b in zip(logits, labels, strict=True)])
+    return torch.stack([labelled_loss(a[None], b[None], among=ALONE) for a, b in zip(logits, labels, strict=True)])
 
 
 def supernet_losses_by_image(outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
     """`supernet_loss` of each image, (B,)."""
-    return torch.stack(
-        [supernet_loss([part[i : i + 1] for part in outputs], labels[i : i + 1]) for i in range(len(labels))]
-    )
+    ones = [slice(i, i + 1) for i in range(len(labels))]
+    return torch.stack([supernet_loss([part[one] for part in outputs], labels[one], among=ALONE) for one in ones])

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import SearchSettings
+from lbt.distributed import group
 from lbt.optimisation import GuardedStep, adam
 from lbt.search.context import StepContext, Term, add, norm
 from lbt.search.hypergradient import (
@@ -112,7 +113,7 @@ class Tester(Partner):
             logits, features = self.network(bank)
         features = features.detach()
         share = shares(self.creator(features)).detach()
-        tested = (share * losses_by_image(logits, bank_labels)).sum()
+        tested = group().whole((share * losses_by_image(logits, bank_labels)).sum())
         (self.search.lpt.bank_weight * tested).backward()
         with fixed_noise(noise_seed + 1, images.device):
             supervised = labelled_loss(self.network(images)[0], labels)
@@ -142,7 +143,7 @@ class Tester(Partner):
             "creator_objective": found.objective,
             "creator_gradient_norm": length,
             "creator_through_tester_norm": norm(found.through_tester),
-            "largest_share": float(found.share.max()),
+            "largest_share": float(group().gathered(found.share).max()),
         }
 
     def state(self) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def bank_term(context: StepContext) -> Term:
         share = shares(taken.creator(_features(taken, after, images)))
 
     def value(logits) -> Tensor:
-        return (share * supernet_losses_by_image(logits(images), labels)).sum()
+        return group().whole((share * supernet_losses_by_image(logits(images), labels)).sum())
 
     return supernet_term(context, value, in_weights=False)
 
@@ -196,7 +197,7 @@ def creator_gradient(context: StepContext) -> CreatorGradient:
     images, _ = context.validation
     after, creator = as_leaves(dict(taken.tester.named_parameters())), as_leaves(dict(taken.creator.named_parameters()))
     share = shares(call_without_side_effects(taken.creator, creator, _features(taken, after, images)))
-    passed = (share * _learner_losses(context)).sum()
+    passed = group().whole((share * _learner_losses(context)).sum())
     found = gradient_of(passed, {**after, **{f"creator.{name}": leaf for name, leaf in creator.items()}})
     direct = {name: found.pop(f"creator.{name}") for name in creator}
 
@@ -208,7 +209,7 @@ def creator_gradient(context: StepContext) -> CreatorGradient:
         lambda p: losses_by_image(_tester_logits(taken, p, bank), bank_labels), taken.step.before, vector
     )
     inner = lpt.bank_weight * (shares(call_without_side_effects(taken.creator, creator, taken.features)) * derivative)
-    through = gradient_of(inner.sum(), creator)
+    through = gradient_of(group().whole(inner.sum()), creator)
     objective = float(passed.detach()) - lpt.tester_weight * float(tested)
     return CreatorGradient(objective, float(tested), add(direct, through), through, share.detach())
 

@@ -25,6 +25,7 @@ from lbt.config import (
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset, training_loader
 from lbt.data.splits import read_split
+from lbt.distributed import group
 from lbt.losses import supernet_loss
 from lbt.metrics import write_metrics
 from lbt.optimisation import GuardedStep, set_learning_rate, sgd
@@ -92,6 +93,7 @@ def run(
                 loss = supernet_loss(supernet(images, architecture, widths), labels)
                 loss.backward()
                 total += float(loss.detach())
+            group().sum_gradients(supernet.parameters())
             norm = guard.apply(optimizer, {"loss": total}, warmup.optimizer.clip_norm)
             lr = optimizer.param_groups[0]["lr"]
             rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
@@ -99,10 +101,11 @@ def run(
 
     calibration = batches("calibration", evaluation.calibration_batches)
     calibrate_supernet(supernet, architecture, space, (images for images, _ in calibration))
-    write_metrics(metrics, rows)
-    save_checkpoint(
-        checkpoint,
-        kind=KIND,
-        identity=identity_of(table.names, space, seed, "warmup", 0),
-        state={"supernet": supernet.state_dict(), "architecture": architecture},
-    )
+    if group().first:
+        write_metrics(metrics, rows)
+        save_checkpoint(
+            checkpoint,
+            kind=KIND,
+            identity=identity_of(table.names, space, seed, "warmup", 0),
+            state={"supernet": supernet.state_dict(), "architecture": architecture},
+        )

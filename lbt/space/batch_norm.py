@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lbt.space.batch_norm_kernels import normalise, normalise_backward, per_channel, whole_mean
 
 
 class _Normalised(torch.autograd.Function):
@@ -22,10 +23,7 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        mean, variance = weight.new_zeros(2, x.shape[1]).unbind()
-        # With a momentum of 1 they become the batch's own.
-        y, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, variance, True, 1.0, eps)
-        return y, mean, variance, saved_mean, saved_scale
+        return normalise(x, weight, bias, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
@@ -40,7 +38,7 @@ class _Normalised(torch.autograd.Function):
         if gradient is None:
             return None, None, None, None
         x, weight, mean, scale = ctx.saved_tensors
-        return *_backward(gradient, x, weight, mean, scale, ctx.eps, list(ctx.needs_input_grad[:3])), None
+        return *normalise_backward(gradient, x, weight, mean, scale, ctx.eps, ctx.needs_input_grad[:3]), None
 
     @staticmethod
     def jvp(ctx: Any, x_tangent: Tensor | None, weight_tangent: Tensor | None, bias_tangent: Tensor | None, _: None):
@@ -50,7 +48,7 @@ class _Normalised(torch.autograd.Function):
             terms.append(_Derivative.apply(x_tangent, x, weight, mean, scale, ctx.eps)[0])
         if weight_tangent is not None:
             bias = torch.zeros_like(weight) if bias_tangent is None else bias_tangent
-            terms.append(F.batch_norm(x, None, None, weight_tangent, bias, training=True, eps=ctx.eps))
+            terms.append(_Normalised.apply(x, weight_tangent, bias, ctx.eps)[0])
         elif bias_tangent is not None:
             terms.append(bias_tangent[:, None, None].expand_as(x))
         return (sum(terms[1:], terms[0]) if terms else None), None, None, None, None
@@ -73,7 +71,7 @@ class _Derivative(torch.autograd.Function):
     def forward(
         tangent: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        result, q, tangent_mean = _backward(tangent, x, weight, mean, scale, eps, [True, True, True])
+        result, q, tangent_mean = normalise_backward(tangent, x, weight, mean, scale, eps, [True, True, True])
         count = x.numel() / len(weight)
         return result, q / count, tangent_mean / count
 
@@ -92,19 +90,20 @@ class _Derivative(torch.autograd.Function):
         if torch.is_grad_enabled():  # to be differentiated once more
             return *_gradients_by_definition(cotangent, tangent, x, weight, ctx.eps), None, None, None
         count = x.numel() / len(weight)
-        in_tangent, r, cotangent_mean = _backward(cotangent, x, weight, mean, scale, ctx.eps, [True, True, True])
+        wanted = [True, True, True]
+        in_tangent, r, cotangent_mean = normalise_backward(cotangent, x, weight, mean, scale, ctx.eps, wanted)
         r, cotangent_mean = r / count, cotangent_mean / count
         # The kernel's gradient in a weight is the covariance of its first two arguments, times the last one.
         one = torch.ones_like(scale)
-        k = _backward(cotangent, tangent, one, tangent_mean, one, ctx.eps, [False, True, False])[1] / count
+        k = normalise_backward(cotangent, tangent, one, tangent_mean, one, ctx.eps, [False, True, False])[1] / count
         in_weight = count * scale * (k - q * r)
         if not ctx.needs_input_grad[1]:
             return in_tangent, None, in_weight, None, None, None
         factor = -weight * scale.square()
         along_x = factor * scale * (k - 3 * q * r)
         rest = factor * (-r * tangent_mean - q * cotangent_mean) - along_x * mean
-        in_x = torch.addcmul(_per_channel(rest), tangent, _per_channel(factor * r))
-        in_x.addcmul_(cotangent, _per_channel(factor * q)).addcmul_(x, _per_channel(along_x))
+        in_x = torch.addcmul(per_channel(rest), tangent, per_channel(factor * r))
+        in_x.addcmul_(cotangent, per_channel(factor * q)).addcmul_(x, per_channel(along_x))
         return in_tangent, in_x, in_weight, None, None, None
 
 
@@ -112,26 +111,12 @@ def _gradients_by_definition(
     cotangent: Tensor, tangent: Tensor, x: Tensor, weight: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Those of `_Derivative`, of plain operators."""
-
-    def mean(values: Tensor) -> Tensor:
-        return values.mean(dim=(0, 2, 3), keepdim=True)
-
-    centred, a, c = (values - mean(values) for values in (x, tangent, cotangent))
-    scale = (mean(centred.square()) + eps).rsqrt()
-    h, factor = centred * scale, _per_channel(weight) * scale
-    q, r, k = mean(h * a), mean(h * c), mean(a * c)
+    centred, a, c = (values - whole_mean(values) for values in (x, tangent, cotangent))
+    scale = (whole_mean(centred.square()) + eps).rsqrt()
+    h, factor = centred * scale, per_channel(weight) * scale
+    q, r, k = whole_mean(h * a), whole_mean(h * c), whole_mean(a * c)
     in_x = -factor * scale * (r * a + q * c + h * (k - 3 * q * r))
     return factor * (c - h * r), in_x, (scale * c * (a - h * q)).sum(dim=(0, 2, 3))
-
-
-def _per_channel(values: Tensor) -> Tensor:
-    return values[:, None, None]
-
-
-def _backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float, wanted: list[bool]
-) -> tuple[Tensor | None, ...]:
-    return torch.ops.aten.native_batch_norm_backward(gradient, x, weight, None, None, mean, scale, True, eps, wanted)
 
 
 def batch_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,7 +135,7 @@ def batch_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tup
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's, whose training pass is `batch_normalised`."""
+    """PyTorch's, whose training pass is `batch_normalised`: by the statistics of the whole batch of all processes."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, c, H, W)."""
@@ -159,6 +144,18 @@ class BatchNorm2d(nn.BatchNorm2d):
         y, mean, variance = batch_normalised(x, self.weight, self.bias, self.eps)
         update_statistics([StatisticsUpdate(self, mean, variance)])
         return y
+
+
+def synchronise_batch_norms(module: nn.Module) -> None:
+    """Replace every BatchNorm of PyTorch's by a `BatchNorm2d` with the same tensors, in place; no name changes."""
+    for name, child in module.named_children():
+        if type(child) is nn.BatchNorm2d:
+            mine = BatchNorm2d(child.num_features, child.eps, child.momentum).train(child.training)
+            for key, tensor in [*child.named_parameters(), *child.named_buffers()]:
+                setattr(mine, key, tensor)
+            setattr(module, name, mine)
+        else:
+            synchronise_batch_norms(child)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""PyTorch's fused kernels of BatchNorm, over the batches of all processes of a job.
+
+All processes have as many rows, so a mean over the whole batch is the mean of their means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lbt.distributed import group
+
+
+def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Normalise by the statistics of the whole batch.
+
+    Returns:
+        The result, like x (B, c, H, W); the mean and the unbiased variance; the mean, and 1 / sqrt(variance + eps)
+        with the biased variance, for `normalise_backward`.
+    """
+    others = group()
+    if others.size == 1:
+        mean, variance = weight.new_zeros(2, x.shape[1]).unbind()
+        # With a momentum of 1 they become the batch's own.
+        y, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, variance, True, 1.0, eps)
+        return y, mean, variance, saved_mean, saved_scale
+    own = torch.stack(torch.var_mean(x, dim=(0, 2, 3), correction=0))
+    variances, means = others.gathered(own[None]).unbind(1)
+    mean = means.mean(0)
+    variance = (variances + (means - mean).square()).mean(0)
+    y, _, _ = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)
+    count = others.size * x.numel() / len(mean)
+    return y, mean, variance * (count / (count - 1)), mean.clone(), (variance + eps).rsqrt()
+
+
+def normalise_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float, wanted: Sequence[bool]
+) -> tuple[Tensor | None, ...]:
+    """Gradients of `normalise` in x, weight and bias, as far as they are wanted.
+
+    Args:
+        gradient, x: (B, c, H, W).
+        weight: (c,).
+        mean, scale: (c,), as `normalise` returned them last.
+        eps: as in `normalise`.
+        wanted: whether each of the three is.
+
+    Returns:
+        Those in weight and bias are the same in all processes: the sums over the whole batch, divided by the number of
+        processes.
+    """
+    kernel, others = torch.ops.aten.native_batch_norm_backward, group()
+    if others.size == 1:
+        return kernel(gradient, x, weight, None, None, mean, scale, True, eps, list(wanted))
+    if torch.is_grad_enabled():  # to be differentiated: the kernel's derivative is that of these rows alone
+        return _backward_by_definition(gradient, x, weight, eps)
+    _, *sums = kernel(gradient, x, weight, None, None, mean, scale, True, eps, [False, True, True])
+    in_weight, in_bias = others.summed(torch.stack(sums)) / others.size
+    in_x = None
+    if wanted[0]:
+        count = x.numel() / len(mean)
+        # w s (g - m(g) - h m(h g)) for h = s (x - mean) and the means m over the whole batch
+        factor = weight * scale
+        along_x = -factor * scale * in_weight / count
+        rest = -factor * in_bias / count - along_x * mean
+        in_x = torch.addcmul(per_channel(rest), gradient, per_channel(factor)).addcmul_(x, per_channel(along_x))
+    return in_x, in_weight if wanted[1] else None, in_bias if wanted[2] else None
+
+
+def _backward_by_definition(gradient: Tensor, x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    centred = x - whole_mean(x)
+    scale = (whole_mean(centred.square()) + eps).rsqrt()
+    h, count = centred * scale, x.numel() / len(weight)
+    in_weight, in_bias = whole_mean(gradient * h), whole_mean(gradient)
+    in_x = per_channel(weight) * scale * (gradient - in_bias - h * in_weight)
+    return in_x, count * in_weight.flatten(), count * in_bias.flatten()
+
+
+def whole_mean(values: Tensor) -> Tensor:
+    """Mean of each channel over the whole batch, differentiable: (B, c, H, W) -> (1, c, 1, 1)."""
+    others = group()
+    return others.summed(values.mean(dim=(0, 2, 3), keepdim=True)) / others.size
+
+
+def per_channel(values: Tensor) -> Tensor:
+    """(c,) -> (c, 1, 1)."""
+    return values[:, None, None]
