@@ -23,15 +23,19 @@ class Progress:
         total: number of steps.
         log: a file to append plain lines to, or None.
         interval: least time between plain lines in seconds.
+        shown: False shows and writes nothing: of the processes of a job only the first does.
     """
 
-    def __init__(self, stage: str, total: int, log: Path | None = None, interval: float = 5.0) -> None:
+    def __init__(
+        self, stage: str, total: int, log: Path | None = None, interval: float = 5.0, *, shown: bool = True
+    ) -> None:
         self.stage, self.total, self.interval = stage, total, interval
         self.step, self.started, self.last_line = 0, time.monotonic(), 0.0
-        self.terminal = sys.stderr.isatty()
+        self.shown = shown
+        self.terminal = sys.stderr.isatty() and shown
         self.bar = tqdm(total=total, desc=stage, leave=False, dynamic_ncols=True) if self.terminal else None
         self.log: TextIO | None = None
-        if log is not None:
+        if log is not None and shown:
             log.parent.mkdir(parents=True, exist_ok=True)
             self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
 
@@ -77,7 +81,7 @@ class Progress:
                 self.log.write(text + "\n")
             except OSError as error:
                 raise self._unwritable(error) from error
-        if not self.terminal:
+        if self.shown and not self.terminal:
             print(text, file=sys.stderr, flush=True)
 
     def _unwritable(self, error: OSError) -> LbtError:

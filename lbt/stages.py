@@ -30,6 +30,7 @@ class Stage:
         help: one line for `python -m lbt stage --help`.
         scalars: what else `run` takes of a job's name, such as `seed`.
         only: for sections that reach the stage in part, the keys that do; to read another one is an AttributeError.
+        gpus: the setting that says how many processes run the stage together; None where one does.
         untracked: integer settings that reach the stage but change no later result, so that a change reruns nothing.
         reads: the roles whose images or masks it reads, so that it reruns if one changes; see also `roles_read`.
     """
@@ -39,6 +40,7 @@ class Stage:
     help: str
     scalars: tuple[str, ...] = ()
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gpus: str | None = None
     untracked: tuple[str, ...] = ("compute.workers",)
     reads: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ STAGES: dict[str, Stage] = {
         "train the supernet at all widths",
         ("seed",),
         only={"evaluation": ("calibration_batches",)},
+        gpus="warmup.gpus",
         reads=("teacher_train",),
     ),
     "label": Stage(
@@ -102,11 +105,12 @@ STAGES: dict[str, Stage] = {
             # not the number of rounds: more rounds continue from the last one
             "search": (
                 *("epochs", "batch_size", "decay", "teacher", "architecture"),
-                *("latency_weight", "latency_balance", "fps", "cosearch"),
+                *("latency_weight", "latency_balance", "fps", "cosearch", "gpus"),
             ),
             "latency": _MEASURED,
             "evaluation": ("calibration_batches",),
         },
+        gpus="search.gpus",
         reads=("teacher_train", "teacher_val"),
     ),
     "candidates": Stage(
@@ -145,6 +149,7 @@ STAGES: dict[str, Stage] = {
         (*_TRAINING, "retrain", "compute"),
         "train the derived network",
         ("seed", "method"),
+        gpus="retrain.gpus",
         reads=TRAINING_ROLES,
     ),
     "retrain_guide": Stage(
@@ -152,7 +157,8 @@ STAGES: dict[str, Stage] = {
         (*_TRAINING, "retrain", "compute"),
         "train the network to distil from",
         ("seed", "method"),
-        only={"retrain": ("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial")},
+        only={"retrain": ("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial", "gpus")},
+        gpus="retrain.gpus",
         reads=TRAINING_ROLES,
     ),
     "evaluate_supernet": Stage(

@@ -80,7 +80,7 @@ def run(
     )
     optimizer = sgd(model.parameters(), retrain.optimizer)
     guard, rows = GuardedStep(f"network weights ({method})", model), []
-    with Progress(f"retrain {method} seed-{seed}", steps, log) as progress:
+    with Progress(f"retrain {method} seed-{seed}", steps, log, shown=group().first) as progress:
         for step, (images, labels) in enumerate(loader):
             set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
             images, labels = images.to(device), labels.to(device)

@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from lbt.artifacts import verify_inputs, write_manifest, write_text
-from lbt.stages import STAGES, parse_stage_settings
+from lbt.stages import STAGES, Stage, parse_stage_settings
 
 HELP = "run one stage (the workflow calls this)"
 
@@ -44,8 +45,7 @@ def run(options: argparse.Namespace) -> None:
     settings = parse_stage_settings(options.settings, options.name, untracked)
     if options.name == "label":
         settings["code"] = options.code
-    run_stage = import_module(STAGES[options.name].module).run
-    run_stage(**settings, **inputs, **several, **outputs, log=options.log)
+    _compute(STAGES[options.name], {**settings, **inputs, **several, **outputs, "log": options.log})
     if options.manifest is not None:
         write_manifest(
             options.manifest,
@@ -55,6 +55,24 @@ def run(options: argparse.Namespace) -> None:
             inputs=read,
             outputs=list(outputs.values()),
         )
+
+
+def _compute(stage: Stage, arguments: dict[str, Any]) -> None:
+    """Do the work of a stage, in as many processes as its settings want."""
+    if stage.gpus is not None:
+        section, _, key = stage.gpus.partition(".")
+        count = getattr(arguments[section], key)
+        if count > 1:
+            from lbt.processes import check_gpus, run_together
+
+            device = check_gpus(stage.gpus, count, arguments["compute"].device)
+            run_together(count, device, _run_module, stage.module, arguments)
+            return
+    _run_module(stage.module, arguments)
+
+
+def _run_module(module: str, arguments: dict[str, Any]) -> None:
+    import_module(module).run(**arguments)
 
 
 def _paths(pairs: Sequence[str]) -> dict[str, Path]:

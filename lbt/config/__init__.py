@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import Color, Section, Size, Window
+from lbt.config.base import Color, Section, Size, Window, check_gpus
 from lbt.config.data import (
     AugmentationSettings,
     ClassSettings,
@@ -37,6 +37,7 @@ from lbt.config.training import (
     RetrainSettings,
     WarmupSettings,
 )
+from lbt.search.methods import has_student
 
 __all__ = [
     "METHODS",
@@ -112,6 +113,8 @@ class Settings(Section):
                 f"{self.space.width_twelfths[-1]}: with `{reason}` a network whose last cells are pruned could not "
                 "take its weights from the supernet; add that width or lower the head's"
             )
+        if any(map(has_student, self.methods)):
+            check_gpus(self.search.gpus, **{"search.student.batch_size": self.search.student.batch_size})
         match = self.search.random_match
         if match == "random":
             raise ValueError(

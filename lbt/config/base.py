@@ -25,6 +25,25 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+Gpus = Annotated[int, Field(ge=1)]
+"""Number of processes of a stage."""
+GPUS_HELP = (
+    "GPUs of one machine that share each batch, a process each (with `compute.device: cpu` processes on the CPU). "
+    "The batch sizes stay those of all together and must be multiples of it. Part of the settings, because the results "
+    "are those of one GPU up to rounding only."
+)
+
+
+def check_gpus(gpus: int, **batch_sizes: int) -> None:
+    """Refuse batches that cannot be divided evenly among GPUs."""
+    for name, size in batch_sizes.items():
+        if size % gpus:
+            raise ValueError(
+                f"gpus: {gpus} GPUs cannot share a {name} of {size} evenly; make it a multiple of {gpus}, such as "
+                f"{-(-size // gpus) * gpus}, or change `gpus`"
+            )
+
+
 def check_window(fps: Window | None) -> None:
     """Refuse a window of frames per second whose ends are not in order."""
     if fps is not None and fps[0] >= fps[1]:

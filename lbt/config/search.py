@@ -6,7 +6,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import Fraction, NotNegative, Positive, Section, Size, Window, check_window
+from lbt.config.base import (
+    GPUS_HELP,
+    Fraction,
+    Gpus,
+    NotNegative,
+    Positive,
+    Section,
+    Size,
+    Window,
+    check_gpus,
+    check_window,
+)
 from lbt.config.training import AdamSettings, OptimizerSettings
 from lbt.search.methods import method_names
 
@@ -140,6 +151,13 @@ class SearchSettings(Section):
     random_tolerance: float = Field(
         0.1, gt=0, lt=1, description="Allowed relative difference of that predicted latency."
     )
+
+    gpus: Gpus = Field(1, description=GPUS_HELP)
+
+    @model_validator(mode="after")
+    def _divided(self) -> SearchSettings:
+        check_gpus(self.gpus, batch_size=self.batch_size)
+        return self
 
     @model_validator(mode="after")
     def _window(self) -> SearchSettings:

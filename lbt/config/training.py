@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lbt.config.base import Positive, Section
+from lbt.config.base import GPUS_HELP, Gpus, Positive, Section, check_gpus
 
 
 class OptimizerSettings(Section):
@@ -35,6 +35,12 @@ class WarmupSettings(Section):
     batch_size: int = Field(4, ge=2, description="Images per step.")
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the supernet's weights.")
     decay: float = Field(0.99, gt=0, le=1, description="Factor on the learning rate after each pass.")
+    gpus: Gpus = Field(1, description=GPUS_HELP)
+
+    @model_validator(mode="after")
+    def _divided(self) -> WarmupSettings:
+        check_gpus(self.gpus, batch_size=self.batch_size)
+        return self
 
 
 class RetrainSettings(Section):
@@ -51,6 +57,12 @@ class RetrainSettings(Section):
     distillation_weight: float = Field(
         1.0, ge=0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
     )
+    gpus: Gpus = Field(1, description=GPUS_HELP)
+
+    @model_validator(mode="after")
+    def _divided(self) -> RetrainSettings:
+        check_gpus(self.gpus, batch_size=self.batch_size)
+        return self
 
 
 class EvaluationSettings(Section):

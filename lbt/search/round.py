@@ -97,7 +97,7 @@ def run(
     plan = RoundPlan(
         chosen, seed, round, steps, train, validation, lessons, space, search, latency_table, last_good=previous
     )
-    with Progress(f"search {method} seed-{seed} round-{round}", steps, log) as progress:
+    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
         rows = take_steps(state, plan, progress)
         if search.fps is not None and chosen.architecture_gradient is not None:
             fps, before = rows[-1]["fps"], state.latency_weight

@@ -79,7 +79,7 @@ def run(
 
     optimizer = sgd(supernet.parameters(), warmup.optimizer)
     guard, draws, rows = GuardedStep("warm-up weights", supernet), generator(seed, "warmup widths"), []
-    with Progress(f"warmup seed-{seed}", steps, log) as progress:
+    with Progress(f"warmup seed-{seed}", steps, log, shown=group().first) as progress:
         for step, (images, labels) in enumerate(batches("warmup", steps)):
             epoch = step * warmup.batch_size // len(samples)
             set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)

@@ -1,0 +1,133 @@
+"""The processes of a stage that runs on several GPUs of one machine: how they start, fail and stop together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from multiprocessing.queues import SimpleQueue
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import multiprocessing
+from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException
+
+from lbt.errors import LbtError
+
+TIMEOUT = timedelta(minutes=30)
+"""Longest wait of a process for the others in one message. A process that fails ends the others at once."""
+_LONGEST = 30_000  # characters of a report, which must fit into a pipe that nobody reads yet
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_PASSED_ON = (*_STOP, signal.SIGUSR1)
+
+
+def check_gpus(key: str, count: int, device: str) -> str:
+    """The kind of device, `cuda` or `cpu`, on which `count` processes run.
+
+    Args:
+        key: the setting that asks for them.
+        count: how many.
+        device: `compute.device`; with `cpu` any number of processes shares the CPU.
+
+    Raises:
+        LbtError: this machine has fewer GPUs.
+    """
+    if device == "cpu":
+        return "cpu"
+    present = torch.cuda.device_count()
+    if present < count:
+        raise LbtError(
+            f"{key}: {count} GPUs are wanted, this machine (or the part of it that the job may use) has {present}. "
+            "Lower it, ask the cluster for more, or write `compute.device: cpu`, with which the processes share the "
+            "CPU."
+        )
+    return "cuda"
+
+
+def run_together(count: int, device: str, work: Callable[..., None], *arguments: Any) -> None:
+    """Run `work(*arguments)` in `count` processes that find each other as `lbt.distributed.group()`.
+
+    SIGTERM, SIGINT and SIGUSR1 are passed on to all of them.
+
+    Args:
+        count: number of processes; on GPUs each has one of its own.
+        device: `cuda` or `cpu`.
+        work: a function of a module's top level.
+        arguments: its arguments; they travel by pickle.
+
+    Raises:
+        LbtError: what the process that failed first raised, or how it ended; the others are ended then.
+        RuntimeError: another exception of the process that failed first, with its traceback.
+    """
+    # The server of the addresses by which the processes find each other; it takes a free port.
+    store = dist.TCPStore("127.0.0.1", 0, count, is_master=True, wait_for_workers=False)
+    reports = multiprocessing.get_context("spawn").SimpleQueue()
+    context = multiprocessing.start_processes(
+        _work, (count, device, store.port, reports, work, arguments), nprocs=count, join=False
+    )
+    try:
+        with _passing_on(context) as passed:
+            while not context.join():
+                pass
+    except ProcessExitedException as error:
+        expected, exit_code, text = (False, 1, "") if reports.empty() else reports.get()
+        if expected:
+            failure = LbtError(text)
+            failure.exit_code = exit_code
+            raise failure from None
+        for number in passed:
+            if number in _STOP:
+                signal.raise_signal(number)  # end as a process does that does not handle the signal
+        if text:
+            raise RuntimeError(text) from None
+        raise LbtError(
+            f"Process {error.error_index} of {count} ended without a message ({error.signal_name or error.exit_code})."
+            " SIGKILL often means that the machine or the job ran out of memory: lower the batch_size of this stage, "
+            "or ask for more memory, and rerun."
+        ) from error
+
+
+def _work(
+    rank: int, count: int, device: str, port: int, reports: SimpleQueue, work: Callable[..., None], arguments: tuple
+) -> None:
+    """What a process does. One that fails reports why, before the others fail for want of it, and ends at once."""
+    try:
+        if device == "cuda":
+            torch.cuda.set_device(rank)
+        store = dist.TCPStore("127.0.0.1", port, count, is_master=False)
+        backend = "nccl" if device == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
+        work(*arguments)
+        dist.barrier()
+        dist.destroy_process_group()
+    except BaseException as error:
+        expected = isinstance(error, LbtError)
+        text = str(error) if expected else f"process {rank} of {count}:\n{traceback.format_exc()}"
+        with suppress(OSError):  # nobody reads it if the parent is gone
+            reports.put((expected, getattr(error, "exit_code", 1), text[-_LONGEST:]))
+        sys.stderr.flush()
+        os._exit(1)  # a process that waits for others in its exit handlers would keep them all
+
+
+@contextmanager
+def _passing_on(context: ProcessContext) -> Iterator[list[int]]:
+    """Pass signals on to the processes; yields those that came."""
+    passed: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        passed.append(number)
+        for process in context.processes:
+            if process.is_alive():
+                os.kill(process.pid, number)
+
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    try:
+        yield passed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
