@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
@@ -22,6 +24,8 @@ from lbt.errors import LbtError
 TIMEOUT = timedelta(minutes=30)
 """Longest wait of a process for the others in one message. A process that fails ends the others at once."""
 _LONGEST = 30_000  # characters of a report, which must fit into a pipe that nobody reads yet
+_PAUSE = 3.0
+"""Seconds before an unexpected error counts: it may be that of a process that lost another, which is then the cause."""
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _PASSED_ON = (*_STOP, signal.SIGUSR1)
 
@@ -70,26 +74,43 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
     context = multiprocessing.start_processes(
         _work, (count, device, store.port, reports, work, arguments), nprocs=count, join=False
     )
+    ended: dict[int, int] = {}
     try:
         with _passing_on(context) as passed:
-            while not context.join():
-                pass
-    except ProcessExitedException as error:
-        expected, exit_code, text = (False, 1, "") if reports.empty() else reports.get()
-        if expected:
-            failure = LbtError(text)
-            failure.exit_code = exit_code
-            raise failure from None
-        for number in passed:
-            if number in _STOP:
-                signal.raise_signal(number)  # end as a process does that does not handle the signal
-        if text:
-            raise RuntimeError(text) from None
-        raise LbtError(
-            f"Process {error.error_index} of {count} ended without a message ({error.signal_name or error.exit_code})."
-            " SIGKILL often means that the machine or the job ran out of memory: lower the batch_size of this stage, "
-            "or ask for more memory, and rerun."
-        ) from error
+            while True:
+                wait(context.sentinels)
+                ended = {i: p.exitcode for i, p in enumerate(context.processes) if p.exitcode is not None}
+                if context.join():  # which ends the others if one failed
+                    return
+    except ProcessExitedException:
+        _raise_failure(reports, ended, count, passed)
+
+
+def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, passed: Sequence[int]) -> None:
+    """Raise what went wrong first: a process that is cut off makes others fail that waited for it.
+
+    Args:
+        reports: of the processes, in the order in which they failed.
+        ended: exit codes of the processes that had ended when the first failure was seen.
+        count: number of processes.
+        passed: signals that were passed on.
+    """
+    expected, exit_code, text = (False, 1, "") if reports.empty() else reports.get()
+    if expected:
+        failure = LbtError(text)
+        failure.exit_code = exit_code
+        raise failure from None
+    for number in passed:
+        if number in _STOP:
+            signal.raise_signal(number)  # end as a process does that does not handle the signal
+    killed = next((rank for rank, code in ended.items() if code < 0), None)
+    if text and killed is None:
+        raise RuntimeError(text) from None
+    name = "" if killed is None else f" by {signal.Signals(-ended[killed]).name}"
+    raise LbtError(
+        f"Process {killed} of {count} was ended{name} without a message. SIGKILL often means that the machine or the "
+        "job ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
+    ) from None
 
 
 def _work(
@@ -108,6 +129,8 @@ def _work(
     except BaseException as error:
         expected = isinstance(error, LbtError)
         text = str(error) if expected else f"process {rank} of {count}:\n{traceback.format_exc()}"
+        if not expected:
+            time.sleep(_PAUSE)
         with suppress(OSError):  # nobody reads it if the parent is gone
             reports.put((expected, getattr(error, "exit_code", 1), text[-_LONGEST:]))
         sys.stderr.flush()
