@@ -78,8 +78,11 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
     try:
         with _passing_on(context) as passed:
             while True:
-                wait(context.sentinels)
-                ended = {i: p.exitcode for i, p in enumerate(context.processes) if p.exitcode is not None}
+                ready = wait(context.sentinels)
+                for rank, process in enumerate(context.processes):
+                    if process.sentinel in ready:
+                        process.join()
+                        ended[rank] = process.exitcode
                 if context.join():  # which ends the others if one failed
                     return
     except ProcessExitedException:
@@ -103,13 +106,13 @@ def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, p
     for number in passed:
         if number in _STOP:
             signal.raise_signal(number)  # end as a process does that does not handle the signal
-    killed = next((rank for rank, code in ended.items() if code < 0), None)
-    if text and killed is None:
+    killed = [(rank, signal.Signals(-code).name) for rank, code in ended.items() if code < 0]
+    if text and not killed:
         raise RuntimeError(text) from None
-    name = "" if killed is None else f" by {signal.Signals(-ended[killed]).name}"
+    rank, how = killed[0] if killed else next((rank, f"exit code {code}") for rank, code in ended.items() if code)
     raise LbtError(
-        f"Process {killed} of {count} was ended{name} without a message. SIGKILL often means that the machine or the "
-        "job ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
+        f"Process {rank} of {count} ended without a message ({how}). SIGKILL often means that the machine or the job "
+        "ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
     ) from None
 
 
@@ -127,14 +130,20 @@ def _work(
         dist.barrier()
         dist.destroy_process_group()
     except BaseException as error:
-        expected = isinstance(error, LbtError)
-        text = str(error) if expected else f"process {rank} of {count}:\n{traceback.format_exc()}"
-        if not expected:
-            time.sleep(_PAUSE)
-        with suppress(OSError):  # nobody reads it if the parent is gone
-            reports.put((expected, getattr(error, "exit_code", 1), text[-_LONGEST:]))
-        sys.stderr.flush()
-        os._exit(1)  # a process that waits for others in its exit handlers would keep them all
+        try:
+            _report(error, rank, count, reports)
+        finally:  # also after a second Ctrl-C
+            os._exit(1)  # a process that waits for others in its exit handlers would keep them all
+
+
+def _report(error: BaseException, rank: int, count: int, reports: SimpleQueue) -> None:
+    expected = isinstance(error, LbtError)
+    text = str(error) if expected else f"process {rank} of {count}:\n{''.join(traceback.format_exception(error))}"
+    if isinstance(error, Exception) and not expected:
+        time.sleep(_PAUSE)
+    with suppress(OSError):  # nobody reads it if the parent is gone
+        reports.put((expected, getattr(error, "exit_code", 1), text[-_LONGEST:]))
+    sys.stderr.flush()
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def fail(how):
             RuntimeError,
             r"^process 1 of 2:\nTraceback[\s\S]*ValueError: a defect\n$",
         ),
-        ("killed", LbtError, r"^Process 1 of 2 was ended by SIGKILL without a message\."),
+        ("killed", LbtError, r"^Process 1 of 2 ended without a message \(SIGKILL\)"),
     ],
 )
 def test_what_one_raises_ends_all(how, kind, message):
