@@ -132,7 +132,7 @@ STAGES: dict[str, Stage] = {
         ("seed", "method"),
         only={
             **_KEY,
-            "search": ("fps", "random_match", "random_tolerance"),
+            "search": ("fps",),
             "derivation": ("rule", "fps"),
         },
         untracked=(),
@@ -251,9 +251,16 @@ def parse_stage_settings(text: str, stage: str, untracked: Mapping[str, int]) ->
 
 
 def _keys(stage: str, section: str, job: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of a section that a job of a stage sees; a round also sees those of its method."""
+    """The keys of a section that a job of a stage sees.
+
+    A round also sees those of its method, and only a random network those of the draw.
+    """
     keys = STAGES[stage].only[section]
-    return keys + method_settings(job["method"]) if (stage, section) == ("round", "search") else keys
+    if (stage, section) == ("round", "search"):
+        return keys + method_settings(job["method"])
+    if (stage, section) == ("derive", "search") and job["method"] == "random":
+        return (*keys, "random_match", "random_tolerance")
+    return keys
 
 
 def pick(section: Any, keys: Sequence[str], read: Callable[[Any, str], Any]) -> dict[str, Any]:

@@ -1,0 +1,164 @@
+"""A copy of the project in an empty folder, as a user has it after cloning, and runs of Snakemake in it."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy, deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that Snakemake listed."""
+
+    rule: str
+    wildcards: tuple[tuple[str, str], ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def scalars(self) -> dict[str, int | str]:
+        """The wildcards as the rules hand them to the stages."""
+        return {key: value if key == "method" else int(value) for key, value in self.wildcards}
+
+
+class Clone:
+    """A copy of the project's files in an empty folder, without an installed package."""
+
+    def __init__(self, folder: Path, settings: Path = HERE / "tiny.yaml") -> None:
+        self.folder = folder
+        for name in CLONED:
+            source = ROOT / name
+            take = shutil.copytree if source.is_dir() else shutil.copy
+            take(source, folder / name)
+        self.settings = yaml.safe_load(settings.read_text())
+
+    def copy(self, folder: Path) -> "Clone":
+        """The same files and results, and Snakemake's records of them, in a new folder."""
+        twin = copy(self)
+        twin.folder = shutil.copytree(self.folder, folder, symlinks=True)
+        return twin
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Rules call `python`: the one in `bin` of the clone, if there is one, or the one that runs the tests."""
+        path = os.pathsep.join((str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
+        return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": path, "OMP_NUM_THREADS": "1"}
+
+    def write_settings(self) -> list[str]:
+        """Write the settings; returns the arguments with which Snakemake reads them."""
+        (self.folder / "tiny.yaml").write_text(yaml.safe_dump(self.settings))
+        return ["--cores", "2", "--configfile", "tiny.yaml"]
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", *self.write_settings(), *arguments]
+        environment = self.environment
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, check=False)
+
+    def would_run(self, *arguments: str) -> list[Job]:
+        """The jobs that Snakemake would run now."""
+        result = self.snakemake("--dry-run", *arguments)
+        assert result.returncode == 0, result.stderr + result.stdout
+        return listed(result.stdout + result.stderr)
+
+    def would_rerun(self, *arguments: str) -> set[str]:
+        """The rules of the jobs that Snakemake would run now."""
+        return {job.rule for job in self.would_run(*arguments)}
+
+    @contextmanager
+    def changed(self, values: dict[str, Any]) -> Iterator[None]:
+        """Other values of dotted keys, for a while."""
+        before = self.settings
+        for key, value in values.items():
+            self.settings = with_value(self.settings, key, value)
+        try:
+            yield
+        finally:
+            self.settings = before
+
+
+class QuickClone(Clone):
+    """A clone whose stages are not run but only write their files, and whose dry-runs share one start of Snakemake."""
+
+    def __init__(self, folder: Path, settings: Path) -> None:
+        super().__init__(folder, settings)
+        (folder / "bin").mkdir()
+        shutil.copy(HERE / "stub_python", folder / "bin" / "python")
+        self._server = None
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        if "--dry-run" not in arguments:
+            return super().snakemake(*arguments)
+        if self._server is None:
+            command = [sys.executable, HERE / "snakemake_server.py"]
+            pipe, environment = subprocess.PIPE, self.environment
+            self._server = subprocess.Popen(
+                command, cwd=self.folder, stdin=pipe, stdout=pipe, text=True, env=environment
+            )
+        request = [*self.write_settings(), *arguments]
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        code, text = json.loads(self._server.stdout.readline())
+        return subprocess.CompletedProcess(request, code, text, "")
+
+    def finish(self) -> None:
+        """Run everything. What the workflow prints at its end cannot be made of these files, and may fail."""
+        result = self.snakemake()
+        assert "(100%) done" in result.stderr, result.stderr
+
+    def copy(self, folder: Path) -> "QuickClone":
+        twin = super().copy(folder)
+        twin._server = None
+        return twin
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.stdin.close()
+            self._server.wait()
+
+
+def listed(text: str) -> list[Job]:
+    """The jobs in what a dry-run printed, without the target."""
+    jobs = []
+    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", text, re.MULTILINE):
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block, re.MULTILINE))
+        wildcards = [pair.split("=") for pair in fields.get("wildcards", "").split(", ") if pair]
+        files = [tuple(filter(None, fields.get(name, "").split(", "))) for name in ("input", "output")]
+        jobs.append(Job(rule, tuple((key, value) for key, value in wildcards), *files))
+    return [job for job in jobs if job.rule != "all"]
+
+
+def with_value(settings: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The settings with another value of a dotted key."""
+    settings = deepcopy(settings)
+    *path, last = key.split(".")
+    section = settings
+    for part in path:
+        section[part] = section.get(part) or {}
+        section = section[part]
+    section[last] = value
+    return settings
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def artefacts(run: Path, name: str) -> list[Path]:
+    """The files of a run that an artefact's name in the documentation stands for."""
+    pattern = name.replace("search/...", "search/*/seed-*/round-*").replace("search/lbt/...", "search/lbt/*/round-*")
+    return list(run.glob(re.sub(r"<\w+>", "*", pattern)))
