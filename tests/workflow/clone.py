@@ -19,6 +19,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
+ALWAYS, SOMETIMES = (ROOT / "results" / "README.md").read_text().split("## Only with some settings")
+"""The artefacts of every run, and those that only some settings bring."""
 
 
 @dataclass(frozen=True)
