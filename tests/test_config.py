@@ -34,6 +34,10 @@ REFUSED = [
     ({"methods": ["random"], "search": {"random_match": "window"}}, "random_match: `window` needs `fps`"),
     ({"search": {"fps": [30.0, 30.0]}}, "search: fps: the lower end 30 must be below the upper end 30"),
     ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
+    ({"warmup": {"batch_size": 6, "gpus": 4}}, "warmup: gpus: 4 GPUs cannot share a batch_size of 6 evenly; make it a"),
+    ({"search": {"batch_size": 4, "gpus": 3}}, "search: gpus: 3 GPUs cannot share a batch_size of 4 evenly"),
+    ({"search": {"batch_size": 4, "gpus": 4}}, "gpus: 4 GPUs cannot share a search.student.batch_size of 2 evenly"),
+    ({"retrain": {"batch_size": 9, "gpus": 2}}, "retrain: gpus: 2 GPUs cannot share a batch_size of 9 evenly"),
     ({"derivation": {"fps": [40.0, 30.0]}}, "derivation: fps: the lower end 40"),
     ({"derivation": {"fps": [30.0, 40.0]}}, "derivation: fps: has no effect with `rule: released`; remove it or write"),
     ({"derivation": {"rule": "released", "paths": 9}}, "derivation: paths: has no effect with `rule: released`"),
@@ -58,6 +62,11 @@ def test_bad_settings_are_refused_with_the_place(content, message):
         parse_settings(content, "my.yaml")
     assert message in str(error.value)
     assert str(error.value).startswith("my.yaml: ")
+
+
+def test_without_a_student_its_batch_need_not_be_divided():
+    settings = parse_settings({"methods": ["fasterseg"], "search": {"gpus": 4}}, "my.yaml")
+    assert settings.search.gpus == 4 and settings.search.student.batch_size == 2
 
 
 def test_all_problems_are_listed_at_once():

@@ -1,0 +1,78 @@
+"""The command of a stage with two GPUs, which are processes on the CPU here."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from lbt.__main__ import main
+from lbt.config import Settings
+from lbt.data.dataset import Stream
+from lbt.data.splits import read_split
+from lbt.seeding import derive_seed
+from lbt.stages import stage_settings, untracked_settings
+
+OUTPUTS = {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv"}
+
+
+@pytest.fixture
+def warm_up(tiny, tmp_path):
+    """Run the warm-up of the tiny settings on so many GPUs; returns exit code and folder."""
+
+    def run(gpus, **data):
+        settings = Settings.model_validate(
+            tiny.settings.model_copy(
+                update={
+                    "warmup": tiny.settings.warmup.model_copy(update={"gpus": gpus, "epochs": 1.0}),
+                    "data": tiny.settings.data.model_copy(update=data),
+                }
+            )
+        )
+        folder = tmp_path / f"gpus-{gpus}"
+        code = main(
+            [
+                *("stage", "warmup", "--settings", stage_settings(settings, "warmup", {"seed": 0}), "--code", "code"),
+                *("--untracked", *(f"{key}={value}" for key, value in untracked_settings(settings, "warmup").items())),
+                *("--log", str(folder / "log.txt"), "--manifest", str(folder / "manifest.json")),
+                *("--inputs", f"split={tiny.split}"),
+                *("--outputs", *(f"{key}={folder / name}" for key, name in OUTPUTS.items())),
+            ]
+        )
+        return code, folder
+
+    return run
+
+
+def first_loss(folder):
+    with open(folder / "metrics.csv", encoding="utf-8") as file:
+        return float(next(csv.DictReader(file))["loss"])
+
+
+def test_two_leave_what_one_does(warm_up, capfd):
+    left = {}
+    for gpus in (1, 2):
+        code, folder = warm_up(gpus)
+        assert code == 0
+        lines = [line for line in capfd.readouterr().err.splitlines() if "step 2/2" in line]
+        assert len(lines) == 1 and (folder / "log.txt").read_text().count("step 2/2") == 1
+        left[gpus] = folder
+    assert sorted(p.name for p in left[1].iterdir()) == sorted(p.name for p in left[2].iterdir())
+    assert first_loss(left[2]) == pytest.approx(first_loss(left[1]), rel=1e-5)
+    one, two = (json.loads((folder / "manifest.json").read_text()) for folder in left.values())
+    assert one["outputs"].keys() == two["outputs"].keys() == set(OUTPUTS.values())
+    assert two["settings"]["warmup"]["gpus"] == 2
+
+
+def test_an_image_that_one_of_them_cannot_read_ends_the_stage(warm_up, tiny, tmp_path, capfd):
+    root = shutil.copytree(tiny.settings.data.root, tmp_path / "data")
+    samples, size = read_split(tiny.split, "teacher_train"), tiny.settings.warmup.batch_size
+    _, index = Stream(len(samples), size, derive_seed(0, "warmup")).indices(0)[-1]  # in the second's half
+    image = root / samples[index].image
+    image.write_bytes(image.read_bytes()[:100])
+    code, folder = warm_up(2, root=str(root))
+    assert code == 1
+    errors = capfd.readouterr().err
+    assert f"lbt stage: {image}" in errors and "Traceback" not in errors
+    assert str(image) in (folder / "log.txt").read_text()
+    assert [path.name for path in folder.iterdir()] == ["log.txt"]
