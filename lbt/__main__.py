@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lbt.commands import check, predict, shards, show, stage
+from lbt.commands import check, export, predict, shards, show, stage
 from lbt.errors import LbtError
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "show": show,
     "shards": shards,
     "predict": predict,
+    "export": export,
     "stage": stage,
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from lbt.cross_entropy import cross_entropy
 from lbt.data.classes import IGNORE
 from lbt.distributed import Group, group
+from lbt.space.padding import enlarge_logits
 
 
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
@@ -32,11 +33,7 @@ def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     Raises:
         ValueError: no stride explains the two sizes.
     """
-    stride = stride_of((logits.shape[-2], logits.shape[-1]), size)
-    if stride == 1:
-        return logits
-    logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
-    return logits[..., : size[0], : size[1]]
+    return enlarge_logits(logits, size, stride_of((logits.shape[-2], logits.shape[-1]), size))
 
 
 def stride_of(logits: tuple[int, int], size: tuple[int, int]) -> int:

@@ -71,6 +71,8 @@ class SegmentationNetwork(nn.Module):
         self.input_size, self.settings_digest = input_size, settings_digest
         self.scores, self.profile = scores, profile
         self.register_buffer("palette", torch.tensor(self.colors, dtype=torch.uint8), persistent=False)
+        self.register_buffer("_mean", torch.tensor(self.mean), persistent=False)
+        self.register_buffer("_std", torch.tensor(self.std), persistent=False)
         self.eval()
 
     @property
@@ -101,7 +103,7 @@ class SegmentationNetwork(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 of images (B, 3, H, W): uint8, or floats in [0, 1]. Gradients flow."""
-        return self.network(normalise(images, self.mean, self.std))
+        return self.network(normalise(images, self._mean, self._std))
 
     def _batch(self, images: Images) -> Tensor:
         if isinstance(images, str | Path):

@@ -1,11 +1,13 @@
 """A network of a drawn genotype with drawn weights, and its file, for tests of what is done with a finished network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from lbt.config import SpaceSettings
 from lbt.network_file import save_network
+from lbt.space.genotype import Genotype
 from lbt.space.network import Network
 from lbt.space.random_genotype import random_genotype
 
@@ -27,10 +29,13 @@ USE = {
 }
 
 
-def drawn_network(seed: int = 0, space: SpaceSettings = SPACE, classes: int = len(CLASSES)) -> Network:
+def drawn_network(
+    seed: int = 0, space: SpaceSettings = SPACE, classes: int = len(CLASSES), genotype: Genotype | None = None
+) -> Network:
     """With BatchNorm statistics of noise, and heads so scaled that every class is predicted somewhere."""
     torch.manual_seed(seed)
-    network = Network(random_genotype(space, torch.Generator().manual_seed(seed)), space, classes).train()
+    genotype = genotype or random_genotype(space, torch.Generator().manual_seed(seed))
+    network = Network(genotype, space, classes).train()
     with torch.no_grad():
         for _ in range(6):
             network(torch.randn(2, 3, 64, 64).cumsum(2).cumsum(3) / 30)
@@ -42,18 +47,18 @@ def drawn_network(seed: int = 0, space: SpaceSettings = SPACE, classes: int = le
     return network
 
 
-def write_network(path: Path, seed: int = 0, **use: object) -> Path:
-    """Write the file of `drawn_network(seed)`, finished unless `use` says what is known."""
+def write_network(path: Path, network: Network | None = None, use: Mapping[str, object] = USE) -> Path:
+    """Write a network's file, by default a drawn one's, with what `use` says of it."""
     save_network(
         path,
-        drawn_network(seed),
+        network or drawn_network(),
         space=SPACE,
         classes=tuple(CLASSES),
         colors=tuple(CLASSES.values()),
         mean=(0.4, 0.5, 0.3),
         std=(0.2, 0.3, 0.25),
         method="lbt",
-        seed=seed,
-        **(use or USE),
+        seed=0,
+        **use,
     )
     return path

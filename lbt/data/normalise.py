@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalise(images: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
     """Scale images to [0, 1], subtract the mean and divide by the standard deviation of each channel.
 
     Args:
@@ -19,7 +19,6 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     Returns:
         float32 of the same shape, a plain tensor.
     """
-    images = images.as_subclass(Tensor)
     scaled = images.float() if images.is_floating_point() else images.float() * (1 / 255)
-    shift, scale = (torch.tensor(values, device=images.device)[:, None, None] for values in (mean, std))
+    shift, scale = (torch.as_tensor(values, device=images.device)[:, None, None] for values in (mean, std))
     return (scaled - shift) / scale

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
-from lbt.losses import upsample
 from lbt.space.decoder import BranchDecoder, Head, Prediction, head_channels
 from lbt.space.genotype import Branch, Cell, Genotype, cell_channels
 from lbt.space.operators import derived_operator
-from lbt.space.padding import crop_logits, pad_images
+from lbt.space.padding import crop_logits, enlarge_logits, pad_images
 from lbt.space.stem import Stem
 from lbt.space.widths import channels
 
@@ -77,7 +76,7 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W), any H and W from 32 up -> logits (B, C, H, W)."""
         size = (images.shape[-2], images.shape[-1])
-        return upsample(crop_logits(self._predict(self.features(images)), size, 8), size)
+        return enlarge_logits(crop_logits(self._predict(self.features(images)), size, 8), size, 8)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits at the heads' own strides: main (B, C, ceil(H / 8), ceil(W / 8)), then 1/16 and 1/32 where present."""

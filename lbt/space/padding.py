@@ -8,9 +8,17 @@ from torch import Tensor
 COARSEST = 32
 
 
+def blocks(length: int, side: int) -> int:
+    """How many blocks of `side` pixels cover `length`: length / side, rounded up.
+
+    Written without negative numbers, whose division ONNX rounds the other way than Python.
+    """
+    return (length + side - 1) // side
+
+
 def feature_size(size: tuple[int, int], scale: int) -> tuple[int, int]:
     """Height and width of a feature at 1/`scale` of an image of `size`, padding included."""
-    height, width = (-(-side // COARSEST) * COARSEST // scale for side in size)
+    height, width = (blocks(side, COARSEST) * COARSEST // scale for side in size)
     return height, width
 
 
@@ -21,10 +29,18 @@ def pad_images(images: Tensor) -> Tensor:
     belongs to the same s x s pixels as without padding.
     """
     height, width = images.shape[-2:]
-    return F.pad(images, (0, -width % COARSEST, 0, -height % COARSEST))
+    right, bottom = (blocks(side, COARSEST) * COARSEST - side for side in (width, height))
+    return F.pad(images, (0, right, 0, bottom))
 
 
 def crop_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor:
     """Drop the logits that cover padding only: (B, C, ceil(H / stride), ceil(W / stride)) for an image of `size`."""
     height, width = size
-    return logits[..., : -(-height // stride), : -(-width // stride)]
+    return logits[..., : blocks(height, stride), : blocks(width, stride)]
+
+
+def enlarge_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor:
+    """Bilinear upsampling of (B, C, ceil(H / stride), ceil(W / stride)) by `stride`, cropped to `size` (H, W)."""
+    if stride > 1:
+        logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
+    return logits[..., : size[0], : size[1]]

@@ -1,0 +1,63 @@
+"""`python -m lbt export NETWORK OUT`: a network as an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lbt.errors import LbtError
+
+HELP = "write a network as an ONNX file and compare the two"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add network, file and size."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = """\
+The graph takes photographs and normalises them itself:
+  input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
+  output  logits  (B, C, H, W) float32
+          labels  (B, H, W) uint8, index into the classes
+Its metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The file is
+written only if ONNX Runtime gives the logits of PyTorch to within 1e-4."""
+    parser.add_argument(
+        "network",
+        type=Path,
+        metavar="NETWORK",
+        help="a network of a run, such as results/default/networks/lbt-seed-0.pt",
+    )
+    parser.add_argument("output", type=Path, metavar="OUT", help="the file to write, such as network.onnx")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="height and width of the images in pixels, at least 32 (that at which the network was timed)",
+    )
+    parser.add_argument("--dynamic", action="store_true", help="take batches of any number and images of any size")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Export; what was compared goes to standard output."""
+    from lbt.network_file import load_network
+    from lbt.onnx_file import export_network
+
+    if options.output.resolve() == options.network.resolve():
+        raise LbtError(f"{options.output}: is the network itself and would be replaced. Name another file.")
+    network = load_network(options.network)
+    size = network.input_size if options.size is None else tuple(options.size)
+    if size is None:
+        raise LbtError(
+            f"{options.network}: has no input size, because it is not the finished network. Name one below networks/, "
+            "or write --size H W."
+        )
+    if min(size) < 32:
+        raise LbtError(f"--size: is {size[0]} {size[1]}; write a height and a width of at least 32.")
+    found = export_network(network, options.output, size, dynamic=options.dynamic)
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, ONNX Runtime against PyTorch:")
+    for agreement in found:
+        batch, height, width = agreement.shape
+        print(
+            f"  {batch} x {height} x {width}: largest difference of a logit {agreement.difference:.1e}, "
+            f"equal labels {agreement.equal:.4%}"
+        )
