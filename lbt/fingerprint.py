@@ -2,7 +2,8 @@
 
 Snakemake reruns a rule when its parameters change; it does not look into imported packages. Each rule therefore has
 the fingerprint of its stage as a parameter. The fingerprint is taken over syntax trees without docstrings, so a
-change of a comment, a docstring or the formatting reruns nothing.
+change of a comment, a docstring or the formatting reruns nothing. Files beside a module that have its stem, such as
+the style of a page that it writes, are part of the module.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
     hashed = hashlib.sha256()
     for name, file in sorted(imported(*modules, root=root).items()):
         hashed.update(f"{name}\0{_read(name, file).digest}\0".encode())
+        for part in sorted(set(file.parent.glob(f"{file.stem}.*")) - {file}):
+            hashed.update(f"{part.name}\0{hashlib.sha256(part.read_bytes()).hexdigest()}\0".encode())
     return hashed.hexdigest()[:16]
 
 

@@ -96,6 +96,14 @@ STAGES: dict[str, Stage] = {
         only={"search": ("shards", "pseudo_labels.ratio")},
         reads=("unlabeled",),
     ),
+    "gallery": Stage(
+        "lbt.views.gallery",
+        ("data", "search"),
+        "write the page of a round's pseudo labels",
+        # the number of rounds, because the page links to the next one
+        only={"data": ("root",), "search": ("rounds",)},
+        reads=("unlabeled",),
+    ),
     "round": Stage(
         "lbt.search.round",
         (*_TRAINING, "search", "latency", "evaluation", "compute"),

@@ -13,6 +13,8 @@ FILES = {
     "pkg/deep/__init__.py": "",
     "pkg/deep/inner.py": "x = 1\n",
     "pkg/unrelated.py": "y = 1\n",
+    "pkg/part.css": "p { color: red; }\n",
+    "pkg/unrelated.css": "",
 }
 
 
@@ -39,6 +41,8 @@ def of_main(root):
         ("pkg/deep/inner.py", "x = 2\n", True),
         ("pkg/deep/__init__.py", "z = 0\n", True),
         ("pkg/unrelated.py", "y = 2\n", False),
+        ("pkg/part.css", "p { color: blue; }\n", True),
+        ("pkg/unrelated.css", "p {}\n", False),
     ],
 )
 def test_only_code_that_runs_changes_it(package, file, text, changes):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lbt.errors import LbtError
+
+if TYPE_CHECKING:
+    from lbt.shards.survey import Survey
+    from lbt.shards.truth import TrueLabels
 
 HELP = "list, check and summarise the pseudo labels of a run"
 
@@ -19,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run, such as results/default, a folder of it (method, seed, round, pseudo_labels), or one shard",
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the summaries of all rounds as CSV")
+    parser.add_argument(
+        "--gallery",
+        type=Path,
+        metavar="FILE",
+        help="write the round's gallery, one HTML page that opens offline; of several rounds a page each, with method, "
+        "seed and round in its name",
+    )
     parser.add_argument(
         "--labels",
         type=Path,
@@ -70,12 +83,14 @@ def run(options: argparse.Namespace) -> None:
         print(f"\n{LEGEND}")
     if options.csv is not None and tables:
         write_text(options.csv, pd.concat(tables).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    if options.gallery is not None:
+        _write_galleries(good, surveys, options.gallery)
     problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
     if problems:
         raise LbtError("\n".join(["some shards are not in order:", *problems]))
 
 
-def _true_labels(survey, folder: Path | None):
+def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:
     from lbt.shards.truth import TrueLabels
 
     if survey.origin is None:
@@ -83,3 +98,28 @@ def _true_labels(survey, folder: Path | None):
             survey.samples()  # says what is missing
         return None
     return TrueLabels(survey.origin.data, folder) if survey.origin.split.is_file() else None
+
+
+def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
+    from lbt.shards.survey import heads_before
+    from lbt.views.gallery import write_gallery
+
+    pages = {_key(survey): path for survey in good}
+    if len(good) > 1:
+        pages = {
+            key: path.with_name(f"{path.stem}-{key[0]}-seed-{key[1]}-round-{key[2]}{path.suffix}") for key in pages
+        }
+    if len(pages) < len(good):
+        raise LbtError("--gallery: two rounds have the same method, seed and number; name the folder of one run.")
+    for survey in good:
+        method, seed, number = _key(survey)
+        near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
+        links = {where: pages[key].name if key in pages else None for where, key in near.items()}
+        samples, before = survey.samples(), heads_before(survey, surveys)
+        root = Path(survey.origin.data.root)
+        write_gallery(pages[_key(survey)], survey.heads, before, samples, root, links)
+        print(f"gallery: {pages[_key(survey)]}")
+
+
+def _key(survey: Survey) -> tuple[str, int, int]:
+    return *survey.head.search, survey.head.identity.round

@@ -92,10 +92,12 @@ def previous_checkpoint(wildcards):
     return f"{folder}/checkpoint.pt"
 
 
-def pseudo_label_shards(wildcards):
-    if not teaches(wildcards.method):
+def pseudo_label_shards(wildcards, back=0):
+    """The shards of a job's round, or of `back` rounds before; none before the first round."""
+    number = int(wildcards.round) - back
+    if not teaches(wildcards.method) or number < 1:
         return []
-    folder = SEARCH.format(**wildcards)
+    folder = SEARCH.format(method=wildcards.method, seed=wildcards.seed, round=number)
     return [
         f"{folder}/pseudo_labels/shard-{shard:03d}.h5"
         for shard in range(SETTINGS.search.shards)

@@ -1,0 +1,177 @@
+"""The gallery of a round: one page of images, labels and confidences that opens offline, for any number of images.
+
+The page holds small pictures as text that no browser decodes until a card comes into view; `gallery.js` draws it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from PIL import Image
+
+from lbt.artifacts import atomic_path
+from lbt.config import DataSettings, SearchSettings
+from lbt.data.images import read_image
+from lbt.data.sample import Sample
+from lbt.data.splits import read_split
+from lbt.errors import LbtError
+from lbt.progress import Progress
+from lbt.shards.reading import LabelledImages, ShardHead, read_head
+from lbt.shards.statistics import count_image, mean_confidence, shares
+
+WIDTH = 320
+"""Largest width of a picture in pixels."""
+SHADES = 24
+"""Steps of confidence that a picture shows."""
+_UNSURE_TO_SURE = ((0, 32, 77), (65, 77, 107), (124, 123, 120), (187, 173, 109), (255, 234, 70))
+"""The colour map cividis in five colours: readable without red and green."""
+
+
+def run(
+    *,
+    data: DataSettings,
+    search: SearchSettings,
+    split: Path,
+    shards: Sequence[Path],
+    previous: Sequence[Path],
+    output: Path,
+    log: Path | None = None,
+) -> None:
+    """Write the gallery of a round from its shards and those of the round before, if there is one.
+
+    Raises:
+        LbtError: a file is missing or damaged.
+    """
+    heads = {path: read_head(path) for path in shards}
+    before = {path: read_head(path) for path in previous}
+    number = next(iter(heads.values())).identity.round
+    links = {
+        "previous": f"../round-{number - 1}/{output.name}" if previous else None,
+        "next": f"../round-{number + 1}/{output.name}" if number < search.rounds else None,
+    }
+    samples = {sample.id: sample for sample in read_split(split, "unlabeled")}
+    write_gallery(output, heads, before, samples, Path(data.root), links, log)
+
+
+def write_gallery(
+    path: Path,
+    heads: Mapping[Path, ShardHead],
+    before: Mapping[Path, ShardHead],
+    samples: Mapping[str, Sample],
+    root: Path,
+    links: Mapping[str, str | None],
+    log: Path | None = None,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        heads: shards of the round, at least one.
+        before: shards of the round before, which changes are counted against; may be empty.
+        samples: the images by identifier.
+        root: folder of the data set.
+        links: addresses, relative to `path`, of the `previous` and the `next` round's gallery, or None.
+        log: a file for progress lines.
+
+    Raises:
+        LbtError: an image or a shard is missing or damaged.
+    """
+    head = next(iter(heads.values()))
+    with (
+        LabelledImages(heads) as now,
+        LabelledImages(before) as earlier,
+        Progress(f"gallery of {head.title}", 2 * len(now), log) as progress,
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8") as page,
+    ):
+        described = []
+        for image_id in now:
+            described.append(_describe(image_id, now, earlier, len(head.classes)))
+            progress.advance()
+        _write_head(page, head, links, described)
+        for index, image_id in enumerate(now):
+            if image_id not in samples:
+                raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
+            pictures = _pictures(read_image(root / samples[image_id].image), *now.read(image_id), head)
+            page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
+            progress.advance()
+        page.write("</body>\n</html>\n")
+
+
+def _describe(image_id: str, now: LabelledImages, earlier: LabelledImages, classes: int) -> dict[str, Any]:
+    """What filters, order and captions of an image are made of; shares and confidences in thousandths."""
+    label, confidence = now.read(image_id)
+    counts = count_image(label, confidence, classes, earlier.read(image_id) if image_id in earlier else None)
+    found = [
+        [index, round(1000 * share, 1), round(1000 * mean_confidence(counts.confidence[index]))]
+        for index, share in enumerate(shares(counts))
+        if share > 0
+    ]
+    return {
+        "id": image_id,
+        "size": [label.shape[1], label.shape[0]],
+        "confidence": round(1000 * mean_confidence(counts.confidence.sum(axis=0))),
+        "changed": round(1000 * counts.changed.sum() / counts.compared.sum(), 1) if counts.images[1] else None,
+        "classes": sorted(found, key=lambda entry: -entry[1]),
+    }
+
+
+def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], images: list[dict[str, Any]]) -> None:
+    """Everything but the pictures, so that a browser draws the page before it has read them."""
+    parts = {kind: Path(__file__).with_suffix(f".{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
+    facts = {
+        "round": head.identity.round,
+        "links": links,
+        "classes": head.classes,
+        "colors": ["#{:02x}{:02x}{:02x}".format(*color) for color in head.colors],
+        "images": images,
+    }
+    text = json.dumps(facts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    gradient = ", ".join("rgb({} {} {})".format(*color) for color in _UNSURE_TO_SURE)
+    for mark, content in {
+        "/*STYLE*/": parts["css"].replace("GRADIENT", gradient),
+        "TITLE": escape(f"Pseudo labels: {head.title}"),
+        "FACTS": text,
+        "/*SCRIPT*/": parts["js"],
+    }.items():
+        before, _, after = parts["html"].partition(mark)
+        parts["html"] = before + content + after
+    page.write(parts["html"])
+
+
+def _pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:
+    """Image as WebP, label and confidence as PNG with a palette, in base64."""
+    width = min(WIDTH, label.shape[1])
+    size = (width, max(1, round(label.shape[0] * width / label.shape[1])))
+    colors = [value for color in head.colors for value in color]
+    labels = Image.fromarray(label).resize(size, Image.Resampling.NEAREST)
+    steps = np.asarray(Image.fromarray(confidence).resize(size, Image.Resampling.BOX)).astype(np.int64)
+    shades = Image.fromarray((steps * (SHADES - 1) // 255).astype(np.uint8))
+    labels.putpalette(colors)
+    shades.putpalette(_shades())
+    return [
+        _encode(Image.fromarray(image).resize(size, Image.Resampling.BOX), "WEBP", quality=70, method=2),
+        _encode(labels, "PNG", optimize=True),
+        _encode(shades, "PNG", optimize=True),
+    ]
+
+
+def _shades() -> list[int]:
+    places = np.linspace(0, len(_UNSURE_TO_SURE) - 1, SHADES)
+    channels = [
+        np.interp(places, range(len(_UNSURE_TO_SURE)), channel) for channel in zip(*_UNSURE_TO_SURE, strict=True)
+    ]
+    return np.round(channels).astype(int).T.ravel().tolist()
+
+
+def _encode(picture: Image.Image, kind: str, **options: Any) -> str:
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return base64.b64encode(content.getvalue()).decode("ascii")

@@ -1,0 +1,31 @@
+# A page of each round's pseudo labels, for people; no later stage waits for it.
+GALLERIES = expand(
+    f"{SEARCH}/gallery.html",
+    method=filter(teaches, SETTINGS.methods),
+    seed=SETTINGS.seeds,
+    round=range(1, SETTINGS.search.rounds + 1),
+)
+
+
+rule gallery:
+    input:
+        split=rules.split.output.split,
+        shards=pseudo_label_shards,
+        previous=lambda wildcards: pseudo_label_shards(wildcards, back=1),
+    output:
+        page=f"{SEARCH}/gallery.html",
+        manifest=f"{SEARCH}/manifest-gallery.json",
+    log:
+        f"{RUN}/logs/gallery-{{method}}-seed-{{seed}}-round-{{round}}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        untracked=untracked_of("gallery"),
+    params:
+        settings=settings_of("gallery"),
+        code=code_of("gallery"),
+        images=images_of("gallery"),
+    shell:
+        call("gallery")
+        + "--manifest {output.manifest} --several shards {input.shards} --several previous {input.previous} "
+        "--inputs split={input.split} --outputs output={output.page}"
