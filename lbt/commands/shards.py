@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the summaries of all rounds as CSV")
     parser.add_argument(
+        "--png",
+        type=Path,
+        metavar="DIR",
+        help="write every image with its label laid over it, in a folder for each round",
+    )
+    parser.add_argument(
         "--gallery",
         type=Path,
         metavar="FILE",
@@ -69,9 +75,11 @@ def run(options: argparse.Namespace) -> None:
             progress.advance()
     print(files_table(surveys, options.place).to_string(index=False))
     good, tables = [survey for survey in surveys if survey.heads], []
+    problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
     for survey in good:
         truth = _true_labels(survey, options.labels)
-        counts = count_round(survey, heads_before(survey, surveys), truth)
+        counts, faults = count_round(survey, heads_before(survey, surveys), truth)
+        problems += faults
         tables.append(summary_table(survey.head, counts))
         print(f"\n{survey.head.title}: {counts.images[0]} images")
         print(readable_summary(tables[-1]))
@@ -83,11 +91,14 @@ def run(options: argparse.Namespace) -> None:
         print(f"\n{LEGEND}")
     if options.csv is not None and tables:
         write_text(options.csv, pd.concat(tables).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    if options.gallery is not None:
-        _write_galleries(good, surveys, options.gallery)
-    problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
+    for write, path in ((_write_overlays, options.png), (_write_galleries, options.gallery)):
+        if path is not None:
+            try:
+                write(good, surveys, path)
+            except LbtError as error:
+                problems.append(str(error))
     if problems:
-        raise LbtError("\n".join(["some shards are not in order:", *problems]))
+        raise LbtError("\n".join(["not everything is in order:", *problems]))
 
 
 def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:
@@ -100,15 +111,21 @@ def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:
     return TrueLabels(survey.origin.data, folder) if survey.origin.split.is_file() else None
 
 
+def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -> None:
+    from lbt.views.label_overlays import write_overlays
+
+    for survey in good:
+        samples = survey.samples()
+        print(f"overlays: {write_overlays(folder, survey.heads, samples, Path(survey.origin.data.root))}")
+
+
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
     from lbt.shards.survey import heads_before
     from lbt.views.gallery import write_gallery
 
     pages = {_key(survey): path for survey in good}
     if len(good) > 1:
-        pages = {
-            key: path.with_name(f"{path.stem}-{key[0]}-seed-{key[1]}-round-{key[2]}{path.suffix}") for key in pages
-        }
+        pages = {_key(s): path.with_name(f"{path.stem}-{s.head.file_name}{path.suffix}") for s in good}
     if len(pages) < len(good):
         raise LbtError("--gallery: two rounds have the same method, seed and number; name the folder of one run.")
     for survey in good:

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from lbt.data.images import read_image
 from lbt.errors import LbtError
 from lbt.search.pseudo_labels import ShardIdentity, explained
 
@@ -40,6 +41,11 @@ class ShardHead:
         """Method, seed and round in words."""
         return f"{self.identity.method}, seed {self.identity.seed}, round {self.identity.round}"
 
+    @property
+    def file_name(self) -> str:
+        """Method, seed and round as part of a file's name."""
+        return f"{self.identity.method}-seed-{self.identity.seed}-round-{self.identity.round}"
+
 
 def read_head(path: Path) -> ShardHead:
     """Read what a shard says of itself.
@@ -60,6 +66,21 @@ def read_head(path: Path) -> ShardHead:
         return explained(path, "its head", read)
     except (TypeError, ValueError, AttributeError) as error:
         raise LbtError(f"{path}: is no shard of pseudo labels ({error}). Delete it and label again.") from error
+
+
+def photograph(path: Path, label: np.ndarray) -> np.ndarray:
+    """The image (H, W, 3) uint8 that a label (H, W) belongs to.
+
+    Raises:
+        LbtError: the image is missing, damaged or of another size than its label.
+    """
+    pixels = read_image(path)
+    if pixels.shape[:2] != label.shape:
+        raise LbtError(
+            f"{path}: is {pixels.shape[1]} x {pixels.shape[0]} pixels (width x height), its label {label.shape[1]} x "
+            f"{label.shape[0]}. Put the image back that was labelled, or label again."
+        )
+    return pixels
 
 
 class LabelledImages:

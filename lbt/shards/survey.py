@@ -114,7 +114,7 @@ def _shards(folder: Path) -> set[Path]:
     return set(folder.glob("*.h5"))
 
 
-def count_round(survey: Survey, before: Mapping[Path, ShardHead], truth: TrueLabels | None) -> Counts:
+def count_round(survey: Survey, before: Mapping[Path, ShardHead], truth: TrueLabels | None) -> tuple[Counts, list[str]]:
     """Counts over the images of the good shards, against the round before and the true labels where they exist.
 
     Args:
@@ -122,21 +122,23 @@ def count_round(survey: Survey, before: Mapping[Path, ShardHead], truth: TrueLab
         before: the good shards of the round before, see `heads_before`.
         truth: true labels, or None for none.
 
+    Returns:
+        The counts, and what is wrong with true labels: these images count as if they had none.
+
     Raises:
-        LbtError: a true label is damaged or of another size than its image.
+        LbtError: the split is missing or damaged.
     """
     samples = survey.samples() if truth is not None else {}
     classes = len(survey.head.classes)
-    found = []
+    found, problems = [], []
     with LabelledImages(survey.heads) as now, LabelledImages(before) as previous:
         for image_id in now:
             label, confidence = now.read(image_id)
             earlier = previous.read(image_id) if image_id in previous else None
-            true = truth.find(samples[image_id]) if image_id in samples else None
-            if true is not None and true.shape != label.shape:
-                raise LbtError(
-                    f"{truth.source}: the true label of {image_id} is {true.shape[1]} x {true.shape[0]} pixels, its "
-                    f"image {label.shape[1]} x {label.shape[0]}. Name another folder of labels."
-                )
+            try:
+                true = truth.find(samples[image_id], label.shape) if image_id in samples else None
+            except LbtError as error:
+                problems.append(str(error))
+                true = None
             found.append(count_image(label, confidence, classes, earlier, true))
-    return reduce(add, found)
+    return reduce(add, found), problems

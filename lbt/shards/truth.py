@@ -40,14 +40,25 @@ class TrueLabels:
             self._masks[path.stem].append(path)
         self.source = "the drawing of the scenes" if self._scenes is not None else f"{place / pattern}"
 
-    def find(self, sample: Sample) -> np.ndarray | None:
+    def find(self, sample: Sample, shape: tuple[int, int]) -> np.ndarray | None:
         """True class indices (H, W) uint8 of an image, 255 where ignored; None if there is no label with a class.
+
+        Args:
+            sample: the image.
+            shape: its H and W.
 
         Raises:
             LbtError: two masks fit, or the mask cannot be decoded or is of another size than the image.
         """
         label = self._draw(sample) if self._scenes is not None else self._read(sample)
-        return None if label is None or (label == IGNORE).all() else label
+        if label is None or (label == IGNORE).all():
+            return None
+        if label.shape != shape:
+            raise LbtError(
+                f"{self.source}: the true label of {sample.id} is {label.shape[1]} x {label.shape[0]} pixels (width x "
+                f"height), its image {shape[1]} x {shape[0]}. Replace one of them."
+            )
+        return label
 
     def _read(self, sample: Sample) -> np.ndarray | None:
         from lbt.data.dataset import decode_label

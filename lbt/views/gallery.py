@@ -18,12 +18,11 @@ from PIL import Image
 
 from lbt.artifacts import atomic_path
 from lbt.config import DataSettings, SearchSettings
-from lbt.data.images import read_image
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.progress import Progress
-from lbt.shards.reading import LabelledImages, ShardHead, read_head
+from lbt.shards.reading import LabelledImages, ShardHead, photograph, read_head
 from lbt.shards.statistics import count_image, mean_confidence, shares
 
 WIDTH = 320
@@ -99,7 +98,8 @@ def write_gallery(
         for index, image_id in enumerate(now):
             if image_id not in samples:
                 raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
-            pictures = _pictures(read_image(root / samples[image_id].image), *now.read(image_id), head)
+            label, confidence = now.read(image_id)
+            pictures = _pictures(photograph(root / samples[image_id].image, label), label, confidence, head)
             page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
             progress.advance()
         page.write("</body>\n</html>\n")

@@ -57,7 +57,8 @@ def browser():
 @pytest.fixture
 def page(browser):
     """A page that fails the test for anything on the console and any request outside the file."""
-    opened = browser.new_page(viewport={"width": 1300, "height": 800})
+    # Playwright waits by `eval`, which the page forbids itself
+    opened = browser.new_page(viewport={"width": 1300, "height": 800}, bypass_csp=True)
     faults = []
     opened.on("console", lambda message: faults.append(message.text))
     opened.on("pageerror", lambda error: faults.append(str(error)))
@@ -72,6 +73,11 @@ def content_of(path):
     facts = json.loads(re.search(r'id="facts">(.*?)</script>', text, re.DOTALL)[1])
     blocks = re.findall(r'<script type="text/plain" id="pictures-\d+">([^<]*)</script>', text)
     return facts, [[Image.open(io.BytesIO(base64.b64decode(part))) for part in block.split(" ")] for block in blocks]
+
+
+def test_it_forbids_itself_every_request(pages):
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', pages[0].read_text())[1]
+    assert "default-src 'none'" in policy and "img-src data:" in policy
 
 
 def test_it_holds_the_predictions(labelled, pages):
@@ -174,7 +180,7 @@ def test_two_thousand_images_open_within_two_seconds_and_scroll(labelled, page, 
     many = iter((Many(f"image-{i:04d}" for i in range(count)), Many()))
     monkeypatch.setattr(gallery, "LabelledImages", lambda _: next(many))
     monkeypatch.setattr(gallery, "_pictures", lambda *_: pictures)
-    monkeypatch.setattr(gallery, "read_image", lambda _: image)
+    monkeypatch.setattr(gallery, "photograph", lambda *_: image)
     samples = {f"image-{i:04d}": Sample("", "", None, "") for i in range(count)}
     path = tmp_path / "many.html"
     gallery.write_gallery(path, {Path("a"): head}, {}, samples, tmp_path, {"previous": None, "next": None})

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lbt.__main__ import main
+from lbt.artifacts import sha256
 
 
 @pytest.fixture
@@ -23,8 +26,6 @@ def shard(run, number=1, index=0):
 
 def forget_digest(path):
     """Write the shard's digest of now into its manifest, as if it had been written so."""
-    from lbt.artifacts import sha256
-
     manifest = path.with_name(path.name.replace("shard", "manifest")).with_suffix(".json")
     content = json.loads(manifest.read_text())
     content["outputs"][path.name]["sha256"] = sha256(path)
@@ -129,3 +130,36 @@ def test_a_place_without_shards_is_a_message(run, capsys, place):
     assert main(["shards", str(run / place)]) == 1
     message = capsys.readouterr().err
     assert str(run / place) in message and "results/default" in message
+
+
+def test_overlays_are_named_by_image_and_blend_its_label(labelled, run, tmp_path, capsys):
+    place = ["shards", str(run / "search/lbt/seed-0/round-2"), "--png", str(tmp_path / "png")]
+    assert main(place) == 0
+    folder = tmp_path / "png" / "lbt-seed-0-round-2"
+    assert {path.stem for path in folder.iterdir()} == {*labelled.predictions[2], "legend"}
+    sample = labelled.images[0]
+    image = np.array(Image.open(Path(labelled.settings.data.root) / sample.image)).astype(int)
+    color = np.array(labelled.classes.colors)[labelled.predictions[2][sample.id].label]
+    found = np.array(Image.open(folder / f"{sample.id}.png")).astype(int)
+    assert np.abs(found - (image + color) / 2).max() <= 1
+
+    root = shutil.copytree(labelled.settings.data.root, tmp_path / "scenes")
+    Image.new("RGB", (5, 4)).save(root / sample.image)
+    assert main([*place, "--root", str(root)]) == 1
+    out, err = capsys.readouterr()
+    assert "is 5 x 4 pixels (width x height), its label 97 x 61" in err
+    assert "is not the scene that its settings draw" in err and "true labels of 4 images" in out
+    shutil.rmtree(root / "leftImg8bit")
+    assert main([*place, "--root", str(root)]) == 1
+    assert "is missing" in capsys.readouterr().err
+
+
+def test_without_a_manifest_shards_are_summarised_but_have_no_images(run, capsys, tmp_path):
+    folder = shutil.copytree(run / "search/lbt/seed-0/round-1/pseudo_labels", tmp_path / "elsewhere")
+    for path in folder.glob("*.json"):
+        path.unlink()
+    assert main(["shards", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "no manifest lists it" in out and "round 1: 5 images" in out and "true labels" not in out.split("share:")[0]
+    assert main(["shards", str(folder), "--png", str(tmp_path / "png")]) == 1
+    assert "has no manifest of its shards" in capsys.readouterr().err

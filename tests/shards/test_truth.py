@@ -29,24 +29,30 @@ def save(path, values):
 
 
 def test_a_held_back_mask_is_found_where_the_layout_has_it(data, tmp_path):
-    assert TrueLabels(data).find(SAMPLE) is None
+    assert TrueLabels(data).find(SAMPLE, (1, 2)) is None
     save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]])
     truth = TrueLabels(data)
-    assert truth.find(SAMPLE).tolist() == [[0, 1, 255]] and truth.source.endswith("set/testannot/*")
+    assert truth.find(SAMPLE, (1, 3)).tolist() == [[0, 1, 255]] and truth.source.endswith("set/testannot/*")
 
 
 def test_masks_of_another_folder_are_found_below_it(data, tmp_path):
     save(tmp_path / "mine/deep/a_mask.png", [[5, 5]])
-    assert TrueLabels(data, tmp_path / "mine").find(SAMPLE).tolist() == [[1, 1]]
+    assert TrueLabels(data, tmp_path / "mine").find(SAMPLE, (1, 2)).tolist() == [[1, 1]]
     save(tmp_path / "mine/other/a_mask.png", [[0, 0]])
     with pytest.raises(LbtError, match="both fit image test/a"):
-        TrueLabels(data, tmp_path / "mine").find(SAMPLE)
+        TrueLabels(data, tmp_path / "mine").find(SAMPLE, (1, 2))
 
 
 def test_a_mask_without_any_class_is_no_true_label(data, tmp_path):
     """Cityscapes publishes such masks in place of the test set's labels."""
     save(tmp_path / "set/testannot/a_mask.png", [[255, 255]])
-    assert TrueLabels(data).find(SAMPLE) is None
+    assert TrueLabels(data).find(SAMPLE, (1, 2)) is None
+
+
+def test_a_mask_of_another_size_is_named(data, tmp_path):
+    save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]])
+    with pytest.raises(LbtError, match="true label of test/a is 3 x 1 pixels"):
+        TrueLabels(data).find(SAMPLE, (2, 3))
 
 
 @pytest.mark.parametrize(("part", "kind"), [("test", "gtFine"), ("train_extra", "gtCoarse")])
@@ -54,7 +60,7 @@ def test_cityscapes_masks(tmp_path, part, kind):
     data = DataSettings(root=str(tmp_path), unlabeled=part)
     save(tmp_path / f"{kind}/{part}/ulm/ulm_1_2_{kind}_labelIds.png", [[7, 23, 0]])
     sample = Sample("ulm_1_2", f"leftImg8bit/{part}/ulm/ulm_1_2_leftImg8bit.png", None, "ulm")
-    assert TrueLabels(data).find(sample).tolist() == [[0, 10, 255]]
+    assert TrueLabels(data).find(sample, (1, 3)).tolist() == [[0, 10, 255]]
 
 
 def test_scenes_are_drawn_again(labelled):
@@ -64,7 +70,7 @@ def test_scenes_are_drawn_again(labelled):
         image_id = path.name.removesuffix("_gtFine_labelIds.png")
         _, label = streetscenes.draw_scene(scenes, "val", streetscenes.scene_number("val", image_id))
         np.testing.assert_array_equal(np.array(label), np.array(Image.open(path)))
-    found = TrueLabels(data).find(labelled.images[0])
+    found = TrueLabels(data).find(labelled.images[0], (61, 97))
     assert found.shape == (scenes.height, scenes.width) and set(np.unique(found)) <= {*range(6), 255}
 
 
@@ -73,4 +79,4 @@ def test_a_scene_that_was_changed_is_no_base_for_truth(labelled, tmp_path):
     image = root / labelled.images[0].image
     Image.open(image).rotate(180).save(image)
     with pytest.raises(LbtError, match="is not the scene that its settings draw"):
-        TrueLabels(labelled.settings.data.model_copy(update={"root": str(root)})).find(labelled.images[0])
+        TrueLabels(labelled.settings.data.model_copy(update={"root": str(root)})).find(labelled.images[0], (61, 97))

@@ -1,0 +1,52 @@
+"""Pictures of a round's labels: each image with its label laid over it, and what the colours mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from lbt.artifacts import atomic_path
+from lbt.data.sample import Sample
+from lbt.errors import LbtError
+from lbt.progress import Progress
+from lbt.shards.reading import LabelledImages, ShardHead, photograph
+from lbt.views.overlay import legend_image, overlay_image
+
+OPACITY = 0.5
+"""Of the colours over an image."""
+
+
+def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mapping[str, Sample], root: Path) -> Path:
+    """Write `<method>-seed-<s>-round-<r>/<image id>.png` for every image of a round, and `legend.png` beside them.
+
+    Args:
+        folder: where the round's folder goes; files of the same names are replaced.
+        heads: shards of the round, at least one.
+        samples: the images by identifier.
+        root: folder of the data set.
+
+    Returns:
+        The round's folder.
+
+    Raises:
+        LbtError: an image or a shard is missing or damaged, or a file cannot be written.
+    """
+    head = next(iter(heads.values()))
+    place = folder / head.file_name
+    with LabelledImages(heads) as images, Progress(f"overlays of {head.title}", len(images)) as progress:
+        _save(legend_image(head.classes, head.colors), place / "legend.png")
+        for image_id in images:
+            if image_id not in samples:
+                raise LbtError(f"{place}: image {image_id} is not in the split. Label again, or name its own run.")
+            label, _ = images.read(image_id)
+            pixels = photograph(root / samples[image_id].image, label)
+            _save(overlay_image(pixels, label, head.colors, OPACITY), place / f"{image_id}.png")
+            progress.advance()
+    return place
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
