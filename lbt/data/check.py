@@ -140,6 +140,7 @@ def _check(
 
 
 def _raise(data: DataSettings, problems: Sequence[Problem]) -> None:
+    problems = list(dict.fromkeys(problems))  # one pattern may serve all parts
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise LbtError("\n  ".join([f"{data.root}: {count} in the data set", *map(str, problems)]))
@@ -218,10 +219,9 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> _Inspection:
             values = np.bincount(mask.ravel(), minlength=256)
             unknown = [int(value) for value in np.flatnonzero(values) if int(value) not in table.known]
             if unknown:
+                remedy = "correct the mask, or add them to the classes or to the ignored ids"
                 shown = ", ".join(f"{value} ({values[value]} pixels)" for value in unknown)
-                problems.append(
-                    Problem(sample.label, f"holds ids outside the table: {shown}; correct the mask or the classes")
-                )
+                problems.append(Problem(sample.label, f"holds ids outside the table: {shown}; {remedy}"))
             if size is not None and mask.shape != size:
                 problems.append(
                     Problem(sample.label, f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one")

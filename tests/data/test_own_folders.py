@@ -10,8 +10,8 @@ from drawn import save_pair
 from PIL import Image
 from pydantic import ValidationError
 
-from lbt.config import DataSettings, SplitSettings
-from lbt.data.check import find_problems
+from lbt.config import DataSettings, Settings, SplitSettings
+from lbt.data.check import check_data, find_problems
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.dataset import decode_label
 from lbt.data.layouts import list_samples, orphan_masks
@@ -73,6 +73,11 @@ def test_masks_of_other_names_are_answered(ten):
         list_samples(settings(ten, mask_suffix="_mask"), "train")
     with pytest.raises(LbtError, match=r"nowhere/\*: matches no image.*data\.folder\.images"):
         list_samples(settings(ten, images="nowhere/*"), "train")
+    parsed = Settings.model_validate({"data": settings(ten, images="nowhere/*")})
+    with pytest.raises(LbtError) as caught:
+        check_data(parsed)
+    lines = str(caught.value).splitlines()
+    assert "nowhere/*: matches no image" in lines[1] and len(set(lines)) == len(lines)
 
 
 @pytest.mark.parametrize(
