@@ -21,7 +21,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, or 1 with one message on standard error."""
+    """Run the command; returns the exit code: 0, or another with one message on standard error."""
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # the message is out; a log that cannot be written must not hide it
             with suppress(OSError), open(options.log, "a", encoding="utf-8") as log:
                 log.write(f"{error}\n")
-        return 1
+        return error.exit_code
     except KeyboardInterrupt:
         print(f"lbt {options.command}: interrupted", file=sys.stderr)
         return 130

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,16 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # also where its folder is a file
             temporary.unlink()
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Delete the temporary files that `atomic_path` left of these paths in processes that were killed.
+
+    A process that still writes one of them fails at its end with an error: two writers of one file are a mistake.
+    """
+    for path in paths:
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -6,6 +6,7 @@ The supernet lends each network its weights, so a score costs a pass over teache
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from lbt.latency.table import read_table, settings_key
 from lbt.latency.window import check_window
 from lbt.metrics import write_metrics
 from lbt.progress import Progress
+from lbt.resume import Resume
 from lbt.search.state import load_supernet
 from lbt.seeding import derive_seed
 from lbt.space.architecture import architecture_from_json
@@ -67,6 +69,7 @@ def run(
     checkpoint: Path,
     architecture: Path,
     output: Path,
+    resume: Resume | None = None,
     log: Path | None = None,
 ) -> None:
     """Write the candidates of an architecture as CSV, with the scores of those that may be derived.
@@ -74,6 +77,7 @@ def run(
     Args:
         architecture: the logits after the last round; they tell which candidates there are.
         checkpoint: of the same round; its supernet lends the weights.
+        resume: where a stopped run goes on; None keeps nothing to go on from.
 
     Raises:
         LbtError: the table was measured otherwise than the settings say, no candidate is inside the window, or the
@@ -126,6 +130,7 @@ def run(
         data,
         device,
         name=f"candidates {method} seed-{seed}",
+        resume=resume or Resume(),
         log=log,
     )
     for place, confusion in zip(chosen, confusions, strict=True):
@@ -148,8 +153,9 @@ def count_confusions(
     device: torch.device,
     *,
     name: str,
+    resume: Resume,
     log: Path | None = None,
-) -> list[Tensor]:
+) -> Tensor:
     """The confusion of each network with the supernet's weights, over all images.
 
     Images are decoded once and kept, `HELD_IMAGES` at a time, because decoding costs as much as a fast network. The
@@ -165,21 +171,23 @@ def count_confusions(
         data: mean and standard deviation of the images.
         device: of `supernet`.
         name: shown by the progress line, which counts networks.
+        resume: where a stopped run goes on.
         log: file for plain progress lines.
 
     Returns:
-        Counts (C, C) int64 per network, as of `lbt.evaluation.scores.count_confusion`.
+        Counts (networks, C, C) int64, as of `lbt.evaluation.scores.count_confusion`.
     """
-    starts = range(0, len(dataset), HELD_IMAGES)
-    totals = [torch.zeros(len(classes.names), len(classes.names), dtype=torch.int64) for _ in genotypes]
-    with Progress(name, len(genotypes) * len(starts), log) as progress:
-        for start in starts:
-            held = [dataset[index] for index in range(start, min(start + HELD_IMAGES, len(dataset)))]
-            for total, genotype in zip(totals, genotypes, strict=True):
-                network = calibrated_network(genotype, supernet, classes, calibration, device)
-                batches = evaluation_batches(held, batch_size, data)
-                total += count_confusion(network, batches, len(classes.names), device)
-                progress.advance(miou=scores(total, classes)["miou"])
+    turns = list(product(range(0, len(dataset), HELD_IMAGES), range(len(genotypes))))
+    totals = torch.zeros(len(genotypes), len(classes.names), len(classes.names), dtype=torch.int64)
+    held_from, held = None, []
+    with Progress(name, len(turns), log) as progress:
+        for _, (start, place) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
+            if start != held_from:
+                held_from, held = start, [dataset[i] for i in range(start, min(start + HELD_IMAGES, len(dataset)))]
+            network = calibrated_network(genotypes[place], supernet, classes, calibration, device)
+            batches = evaluation_batches(held, batch_size, data)
+            totals[place] += count_confusion(network, batches, len(classes.names), device)
+            progress.advance(miou=scores(totals[place], classes)["miou"])
     return totals
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
 def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
+    Every byte is checked against the archive's checksums, which PyTorch's own reader does not look at.
+
     Args:
         path: the file.
         kind: the kind that the caller needs.
@@ -44,6 +47,7 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
         LbtError: missing, truncated or damaged file; another schema version, kind or identity (both sides are shown).
     """
     try:
+        _verify_checksums(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
@@ -65,4 +69,25 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
             if isinstance(value, list) and isinstance(have, list) and len(have) != len(value):
                 have, value = f"{len(have)} ({have})", f"{len(value)} ({value})"
             raise LbtError(f"{path}: was made with {key} = {have}; these settings have {value}. Rerun its stage.")
-    return content
+    return _share_strings(content)
+
+
+def _verify_checksums(path: Path | str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        packed = (entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED)
+        bad = next(packed, None) or archive.testzip()
+    if bad is not None:
+        raise zipfile.BadZipFile(f"wrong checksum of {bad}")
+
+
+def _share_strings(value: Any) -> Any:
+    """The value with equal strings as one object, as in a run that read none of them from a file.
+
+    Pickle writes an object that it meets again as a reference, so the bytes of a checkpoint would tell whether its
+    optimisers were read from another one.
+    """
+    if type(value) is dict:
+        return {_share_strings(key): _share_strings(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_share_strings(item) for item in value]
+    return sys.intern(value) if type(value) is str else value

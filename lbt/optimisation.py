@@ -47,6 +47,8 @@ class GuardedStep:
         steps: number of the next step in messages, from 0; a caller that does not apply every step sets it.
     """
 
+    _COUNTS = ("steps", "skipped", "consecutive", "first")
+
     def __init__(
         self, what: str, module: nn.Module | None = None, last_good: Path | None = None, limit: int = 20
     ) -> None:
@@ -106,6 +108,17 @@ class GuardedStep:
         if f" of {self.what}: " in self.first:
             return f" The last good state is {self.last_good}; a rerun starts there."
         return f" {self.last_good} was not good any more: delete it and the checkpoints back to that step."
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a stopped run goes on from: counts, the first value that went wrong, the last good statistics."""
+        return {name: getattr(self, name) for name in self._COUNTS} | {"kept": self._kept}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        for name in self._COUNTS:
+            setattr(self, name, saved[name])
+        for kept, value in zip(self._kept, saved["kept"], strict=True):
+            kept.copy_(value)
 
     def _undo(self, bad: str) -> None:
         if self.consecutive == 0:

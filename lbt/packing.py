@@ -71,7 +71,7 @@ def run(
         "evaluation": evaluation,
     }
     settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    settings["compute"] = compute.model_dump(mode="json", exclude={"workers"})
+    settings["compute"] = compute.model_dump(mode="json", exclude=ComputeSettings.WITHOUT_EFFECT)
     table, found = class_table(data), read_json(scores)
     trained = load_trained(network, table.names, space)
     with Progress(f"pack {method} seed-{seed}", 1, log) as progress:

@@ -30,7 +30,7 @@ class Progress:
         self, stage: str, total: int, log: Path | None = None, interval: float = 5.0, *, shown: bool = True
     ) -> None:
         self.stage, self.total, self.interval = stage, total, interval
-        self.step, self.started, self.last_line = 0, time.monotonic(), 0.0
+        self.step, self.skipped, self.started, self.last_line = 0, 0, time.monotonic(), 0.0
         self.shown = shown
         self.terminal = sys.stderr.isatty() and shown
         self.bar = tqdm(total=total, desc=stage, leave=False, dynamic_ncols=True) if self.terminal else None
@@ -52,6 +52,13 @@ class Progress:
                 if kind is None:  # an earlier error says more
                     raise self._unwritable(error) from error
 
+    def skip(self, steps: int) -> None:
+        """Count steps that an earlier run took; they say nothing about the time that is left."""
+        self.step, self.skipped = self.step + steps, self.skipped + steps
+        if self.bar is not None:
+            self.bar.initial = self.bar.n = self.step
+            self.bar.refresh()
+
     def advance(self, **values: float) -> None:
         """Count one step; `values` such as `loss=0.71` are shown beside it."""
         self.step += 1
@@ -59,7 +66,7 @@ class Progress:
             self.bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
             self.bar.update()
         now = time.monotonic()
-        if self.step in (1, self.total) or now - self.last_line >= self.interval:
+        if self.step in (self.skipped + 1, self.total) or now - self.last_line >= self.interval:
             self.last_line = now
             self._line(self._text(now, values))
 
@@ -71,7 +78,7 @@ class Progress:
 
     def _text(self, now: float, values: dict[str, float]) -> str:
         elapsed = now - self.started
-        left = elapsed / self.step * (self.total - self.step)
+        left = elapsed / (self.step - self.skipped) * (self.total - self.step)
         shown = "".join(f"  {name} {value:.4g}" for name, value in values.items())
         return f"{self.stage}: step {self.step}/{self.total}{shown}  {elapsed:.0f} s elapsed, {left:.0f} s left"
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lbt.artifacts import canonical_json
-from lbt.config import Section, Settings
+from lbt.config import ComputeSettings, Section, Settings
 from lbt.data.splits import TRAINING_ROLES
 from lbt.search.methods import has_student, method_settings, teaches
 
@@ -31,7 +31,8 @@ class Stage:
         scalars: what else `run` takes of a job's name, such as `seed`.
         only: for sections that reach the stage in part, the keys that do; to read another one is an AttributeError.
         gpus: the setting that says how many processes run the stage together; None where one does.
-        untracked: integer settings that reach the stage but change no later result, so that a change reruns nothing.
+        untracked: settings, all numbers, that reach the stage but change no later result, so that a change reruns
+            nothing.
         reads: the roles whose images or masks it reads, so that it reruns if one changes; see also `roles_read`.
     """
 
@@ -44,6 +45,14 @@ class Stage:
     untracked: tuple[str, ...] = ("compute.workers",)
     reads: tuple[str, ...] = ()
 
+    @property
+    def resumes(self) -> bool:
+        """Whether `run` takes a `lbt.resume.Resume` and goes on where a stopped run saved its state."""
+        return _MINUTES in self.untracked
+
+
+_MINUTES = "compute.checkpoint_minutes"
+_RESUMES = ("compute.workers", _MINUTES)
 
 _TRAINING = ("data", "augmentation", "space")
 _MEASURED = ("input_size", "backend", "precision")
@@ -86,6 +95,7 @@ STAGES: dict[str, Stage] = {
         ("seed",),
         only={"evaluation": ("calibration_batches",)},
         gpus="warmup.gpus",
+        untracked=_RESUMES,
         reads=("teacher_train",),
     ),
     "label": Stage(
@@ -119,6 +129,7 @@ STAGES: dict[str, Stage] = {
             "evaluation": ("calibration_batches",),
         },
         gpus="search.gpus",
+        untracked=_RESUMES,
         reads=("teacher_train", "teacher_val"),
     ),
     "candidates": Stage(
@@ -131,6 +142,7 @@ STAGES: dict[str, Stage] = {
             "latency": _MEASURED,
             "evaluation": ("batch_size", "calibration_batches"),
         },
+        untracked=_RESUMES,
         reads=("teacher_train", "teacher_val"),
     ),
     "derive": Stage(
@@ -158,6 +170,7 @@ STAGES: dict[str, Stage] = {
         "train the derived network",
         ("seed", "method"),
         gpus="retrain.gpus",
+        untracked=_RESUMES,
         reads=TRAINING_ROLES,
     ),
     "retrain_guide": Stage(
@@ -167,6 +180,7 @@ STAGES: dict[str, Stage] = {
         ("seed", "method"),
         only={"retrain": ("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial", "gpus")},
         gpus="retrain.gpus",
+        untracked=_RESUMES,
         reads=TRAINING_ROLES,
     ),
     "evaluate_supernet": Stage(
@@ -231,19 +245,19 @@ def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str])
     chosen, sections = STAGES[stage], {}
     for name in chosen.sections:
         section = getattr(settings, name)
-        exclude = {"workers"} if name == "compute" else None
+        exclude = ComputeSettings.WITHOUT_EFFECT if name == "compute" else None
         dumped = None if section is None else section.model_dump(mode="json", exclude=exclude)
         sections[name] = pick(dumped, _keys(stage, name, job), dict.__getitem__) if name in chosen.only else dumped
     return canonical_json(sections | {name: job[name] for name in chosen.scalars})
 
 
-def untracked_settings(settings: Settings, stage: str) -> dict[str, int]:
+def untracked_settings(settings: Settings, stage: str) -> dict[str, float]:
     """The stage's untracked settings by their dotted key."""
     chosen = STAGES[stage]
     return {key: attrgetter(key)(settings) for key in chosen.untracked if key.split(".")[0] in chosen.sections}
 
 
-def parse_stage_settings(text: str, stage: str, untracked: Mapping[str, int]) -> dict[str, Any]:
+def parse_stage_settings(text: str, stage: str, untracked: Mapping[str, float]) -> dict[str, Any]:
     """Keyword arguments of a stage's `run` from what `stage_settings` and `untracked_settings` made."""
     chosen, arguments = STAGES[stage], json.loads(text)
     for key, value in untracked.items():

@@ -18,6 +18,7 @@ from lbt.metrics import write_metrics
 from lbt.network_file import load_trained, save_network
 from lbt.optimisation import GuardedStep, set_learning_rate, sgd
 from lbt.progress import Progress
+from lbt.resume import Resume
 from lbt.search.state import load_supernet
 from lbt.seeding import derive_seed
 from lbt.space.genotype import read_genotype
@@ -41,6 +42,7 @@ def run(
     metrics: Path,
     guide: Path | None = None,
     supernet: Path | None = None,
+    resume: Resume | None = None,
     log: Path | None = None,
 ) -> None:
     """Train the network of `genotype` and write its weights and its losses. The same seed serves every method.
@@ -48,10 +50,12 @@ def run(
     Args:
         guide: a retrained network whose predictions are distilled into this one; None trains on the labels alone.
         supernet: a round's checkpoint whose weights the network starts from; None starts from random weights.
+        resume: where a stopped run goes on; None keeps nothing to go on from.
 
     Raises:
         LbtError: `supernet` does not fit `retrain.initial`; files of other classes or another space.
     """
+    resume = resume or Resume()
     if (retrain.initial == "supernet") != (supernet is not None):
         raise LbtError(
             f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
@@ -75,13 +79,15 @@ def run(
         crop=augmentation.crop,
         batch_size=retrain.batch_size,
         seed=derive_seed(seed, "retrain"),
-        steps=steps,
+        steps=steps - resume.step,
+        start=resume.step,
         workers=compute.workers,
     )
     optimizer = sgd(model.parameters(), retrain.optimizer)
     guard, rows = GuardedStep(f"network weights ({method})", model), []
+    parts = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
     with Progress(f"retrain {method} seed-{seed}", steps, log, shown=group().first) as progress:
-        for step, (images, labels) in enumerate(loader):
+        for step, (images, labels) in resume.steps(loader, parts, progress):
             set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
             images, labels = images.to(device), labels.to(device)
             outputs = model.heads(images)

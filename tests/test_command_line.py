@@ -15,6 +15,7 @@ from lbt.__main__ import main
 from lbt.artifacts import write_json
 from lbt.config_file import read_settings
 from lbt.data import streetscenes
+from lbt.data.splits import COLUMNS, TRAINING_ROLES
 from lbt.errors import LbtError
 from lbt.progress import Progress
 from lbt.stages import STAGES, stage_settings
@@ -234,7 +235,8 @@ def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):
     settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
     genotype = tmp_path / "genotype.json"
     write_json(genotype, {"branches": [{"scale": 32, "cells": [{"layer": 0, "operator": "conv7"}]}]})
-    (tmp_path / "split.csv").write_text("")
+    split = [",".join(COLUMNS), *(f"a,a.png,a_mask.png,a,{role}" for role in TRAINING_ROLES)]
+    (tmp_path / "split.csv").write_text("\n".join(split))
     arguments = ["stage", "retrain", "--code", "x", "--log", str(tmp_path / "log.txt"), "--settings"]
     arguments += [stage_settings(settings, "retrain", {"seed": 0, "method": "lbt"}), "--inputs"]
     arguments += [f"split={tmp_path / 'split.csv'}", f"genotype={genotype}", "--outputs"]

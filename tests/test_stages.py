@@ -23,6 +23,7 @@ def test_run_takes_exactly_the_listed_sections(name):
     assert {p for p in parameters if p in Settings.model_fields} == set(STAGES[name].sections)
     assert {p for p in parameters if p in ("seed", "method", "round", "shard")} == set(STAGES[name].scalars)
     assert "log" in parameters
+    assert ("resume" in parameters) == STAGES[name].resumes
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
 
 
@@ -59,7 +60,7 @@ def test_the_check_is_told_batch_sizes_that_it_does_not_compare():
 def test_loader_processes_are_no_part_of_what_is_compared():
     more = SETTINGS.model_copy(update={"compute": SETTINGS.compute.model_copy(update={"workers": 4})})
     assert stage_settings(more, "warmup", {"seed": 0}) == stage_settings(SETTINGS, "warmup", {"seed": 0})
-    assert untracked_settings(more, "warmup") == {"compute.workers": 4}
+    assert untracked_settings(more, "warmup") == {"compute.workers": 4, "compute.checkpoint_minutes": 5.0}
     text = stage_settings(SETTINGS, "warmup", {"seed": 0})
     assert parse_stage_settings(text, "warmup", {"compute.workers": 4})["compute"].workers == 4
 

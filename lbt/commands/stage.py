@@ -7,10 +7,21 @@ import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lbt.artifacts import verify_inputs, write_manifest, write_text
-from lbt.stages import STAGES, Stage, parse_stage_settings
+from lbt.artifacts import (
+    digest,
+    remove_leftovers,
+    sha256,
+    software_versions,
+    verify_inputs,
+    write_manifest,
+    write_text,
+)
+from lbt.stages import STAGES, Stage, parse_stage_settings, roles_read
+
+if TYPE_CHECKING:
+    from lbt.resume import Resume
 
 HELP = "run one stage (the workflow calls this)"
 
@@ -23,13 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, metavar="JSON", help="the stage's settings as canonical JSON")
     parser.add_argument("--code", required=True, help="fingerprint of the stage's code, kept in the manifest")
     parser.add_argument(
-        "--untracked", nargs="*", default=[], metavar="KEY=INTEGER", help="settings that change no result"
+        "--untracked", nargs="*", default=[], metavar="KEY=NUMBER", help="settings that change no result"
     )
     parser.add_argument("--log", type=Path, required=True, help="file for plain progress lines")
     parser.add_argument("--manifest", type=Path, help="file for the record of settings, code and digests")
     parser.add_argument("--inputs", nargs="*", default=[], metavar="KEY=PATH", help="files that the stage reads")
     parser.add_argument(
         "--several", nargs="+", action="append", default=[], metavar=("KEY", "PATH"), help="an input of many files"
+    )
+    parser.add_argument(
+        "--reads", nargs="*", default=[], type=Path, metavar="PATH", help="further files, which the settings name"
     )
     parser.add_argument("--outputs", nargs="*", default=[], metavar="KEY=PATH", help="files that the stage writes")
 
@@ -39,12 +53,17 @@ def run(options: argparse.Namespace) -> None:
     inputs, outputs = _paths(options.inputs), _paths(options.outputs)
     several = {key: [Path(path) for path in paths] for key, *paths in options.several}
     read = [*inputs.values(), *(path for paths in several.values() for path in paths)]
+    remove_leftovers([*outputs.values(), *filter(None, [options.manifest])])
     write_text(options.log, "")
     verify_inputs(read)
-    untracked = {key: int(value) for key, _, value in (pair.partition("=") for pair in options.untracked)}
+    read += options.reads
+    untracked = {key: json.loads(value) for key, _, value in (pair.partition("=") for pair in options.untracked)}
     settings = parse_stage_settings(options.settings, options.name, untracked)
     if options.name == "label":
         settings["code"] = options.code
+    resume = None
+    if STAGES[options.name].resumes:
+        resume = settings["resume"] = _resume(options, settings, read, outputs)
     _compute(STAGES[options.name], {**settings, **inputs, **several, **outputs, "log": options.log})
     if options.manifest is not None:
         write_manifest(
@@ -55,6 +74,34 @@ def run(options: argparse.Namespace) -> None:
             inputs=read,
             outputs=list(outputs.values()),
         )
+    if resume is not None:
+        resume.remove()
+
+
+def _resume(
+    options: argparse.Namespace, settings: dict[str, Any], read: Sequence[Path], outputs: dict[str, Path]
+) -> Resume:
+    """The side file of a stage, beside its first output."""
+    from lbt.data.contents import looks
+    from lbt.data.splits import read_split
+    from lbt.resume import Resume
+
+    first = next(iter(outputs.values()))
+    path = first.with_name(f"{first.name}.resume")
+    remove_leftovers([path])
+    split = _paths(options.inputs)["split"]
+    images = [
+        sample for role in roles_read(options.name, settings.get("method", "")) for sample in read_split(split, role)
+    ]
+    identity = {
+        "stage": options.name,
+        "settings": options.settings,
+        "code": options.code,
+        "inputs": [sha256(file) for file in read],
+        "images": digest(looks(settings["data"].root, images)),
+        "versions": software_versions(),
+    }
+    return Resume(path, identity, settings["compute"].checkpoint_minutes)
 
 
 def _compute(stage: Stage, arguments: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -80,6 +80,9 @@ class EvaluationSettings(Section):
 class ComputeSettings(Section):
     """Where and how wide the jobs run."""
 
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"workers", "checkpoint_minutes"})
+    """Keys on which no result depends."""
+
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
     threads: int = Field(
         2,
@@ -87,3 +90,9 @@ class ComputeSettings(Section):
         description="CPU threads of a job. Part of the settings, because sums in another order round otherwise.",
     )
     workers: int = Field(0, ge=0, description="Loader processes of a job; the results do not depend on it.")
+    checkpoint_minutes: float = Field(
+        5.0,
+        ge=0,
+        description="Minutes between two savings of a long stage's state, from which it goes on after a stop; at most "
+        "so much work is lost, and the results do not depend on it.",
+    )

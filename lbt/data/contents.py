@@ -158,6 +158,17 @@ def _files(roles: Mapping[str, Iterable[Sample]]) -> list[str]:
     return sorted(file for file in found if file is not None)
 
 
+def looks(root: Path | str, samples: Iterable[Sample]) -> dict[str, str]:
+    """Size and time of each image and mask, by its file; `missing` where there is none."""
+    found = {}
+    for file in _files({"": samples}):
+        try:
+            found[file] = _seen(*_look(Path(root), file))
+        except OSError:
+            found[file] = "missing"
+    return found
+
+
 def _look(root: Path, file: str) -> tuple[int, int]:
     found = os.stat(root / file)
     return found.st_size, found.st_mtime_ns

@@ -22,6 +22,7 @@ from lbt.data.sample import Sample
 from lbt.distributed import group
 from lbt.errors import LbtError
 from lbt.seeding import generator
+from lbt.signals import leave_to_parent
 
 
 class Items(Protocol):
@@ -174,6 +175,7 @@ def training_loader(
         sampler=range(start, start + steps),
         num_workers=workers,
         collate_fn=_unchanged,
+        worker_init_fn=leave_to_parent,
         generator=torch.Generator(),  # the loader would otherwise draw from the global generator
     )
     for batch in loader:

@@ -20,6 +20,7 @@ from lbt.latency.table import LatencyTable
 from lbt.latency.window import predicted_fps
 from lbt.optimisation import GuardedStep, set_learning_rate
 from lbt.progress import Progress
+from lbt.resume import Resume
 from lbt.search.context import StepContext
 from lbt.search.guide import guide_entropies, guide_step
 from lbt.search.method import Method
@@ -44,8 +45,8 @@ class RoundPlan:
         seed: seed of the search.
         round: the round, from 1.
         steps: number of steps.
-        train, validation: a batch of D_t^tr and of D_t^val for each step.
-        lessons: what the partner learns from in each step, or None.
+        train, validation: a batch of D_t^tr and of D_t^val for each step that is still to take.
+        lessons: what the partner learns from in each of these, or None.
         space, search, table: settings and latency table.
         last_good: the checkpoint that the round started from.
     """
@@ -63,17 +64,18 @@ class RoundPlan:
     last_good: Path
 
 
-def take_steps(state: SearchState, plan: RoundPlan, progress: Progress) -> list[Row]:
-    """Take all steps of a round and return what `metrics.csv` records of each.
+def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: Resume) -> list[Row]:
+    """Take the steps of a round from `resume.step` on; return what `metrics.csv` records of each, from the first on.
 
     A quantity that a method does not have, or that a skipped update left undone, is NaN. All but the column `seconds`
     repeats bit by bit on a CPU.
 
     Raises:
-        LbtError: too many updates in a row had a value that is not finite; see `GuardedStep`.
+        LbtError: too many updates in a row had a value that is not finite; see `GuardedStep`. See `Resume.steps` too.
     """
     guards, draws, rows = _begin(state, plan), generator(plan.seed, "search", plan.round), []
-    for step, batch in enumerate(plan.train):
+    parts = state.parts() | {"guards": guards, "draws": draws, "rows": rows}
+    for step, batch in resume.steps(plan.train, parts, progress):
         started = time.monotonic()
         row = _blank(state, plan, step)
         noises = [gumbel_noise(plan.space, draws) for _ in range(2)]  # as many whatever the method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -85,11 +85,6 @@ class Partner(ABC):
         """What follows on a step of the architecture; values of `AFTER_COLUMNS`."""
         return {}
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
-        return {self.NAME: self.network.state_dict(), f"{self.NAME}_optimizer": self.optimizer.state_dict()}
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        self.network.load_state_dict(state[self.NAME])
-        self.optimizer.load_state_dict(state[f"{self.NAME}_optimizer"])
+    def parts(self) -> dict[str, Any]:
+        """All that learns, by its name in a checkpoint; see `lbt.live`."""
+        return {self.NAME: self.network, f"{self.NAME}_optimizer": self.optimizer}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lbt.artifacts import sha256, write_json
@@ -24,6 +25,7 @@ from lbt.latency.table import read_table, settings_key
 from lbt.latency.window import check_window, steer
 from lbt.metrics import write_metrics
 from lbt.progress import Progress
+from lbt.resume import Resume
 from lbt.search.calibration import calibrate_supernet
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods import load_method, teaches
@@ -54,14 +56,19 @@ def run(
     metrics: Path,
     guide: Path | None = None,
     shards: Sequence[Path] = (),
+    resume: Resume | None = None,
     log: Path | None = None,
 ) -> None:
     """Run round `round` (from 1) from the checkpoint `previous` and write checkpoint, architecture and metrics.
+
+    Args:
+        resume: where a stopped run goes on; None keeps nothing to go on from.
 
     Raises:
         LbtError: a co-search without the output `guide`, or that output without a co-search; a window of frames per
             second that no network reaches; inputs that do not fit these settings.
     """
+    resume = resume or Resume()
     if search.cosearch != (guide is not None):
         raise LbtError(
             f"search.cosearch is {str(search.cosearch).lower()}, but the round was started with the output guide = "
@@ -86,19 +93,20 @@ def run(
     )
     steps = steps_for(search.epochs, len(read_split(split, "teacher_train")), search.batch_size)
     streams = RoundStreams(seed, round, split, classes, data, augmentation, device, compute.workers)
-    train = streams.labelled("teacher_train", "teacher_train", steps, search.batch_size)
-    validation = streams.labelled("teacher_val", "teacher_val", steps, search.batch_size)
+    left = replace(streams, taken=resume.step)
+    train = left.labelled("teacher_train", "teacher_train", steps, search.batch_size)
+    validation = left.labelled("teacher_val", "teacher_val", steps, search.batch_size)
     lessons = None
     if state.partner is not None:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
         labels = PseudoLabels(shards, classes.names, identity) if teaches(method) else None
-        lessons = state.partner.lessons(streams, steps, labels)
+        lessons = state.partner.lessons(left, steps, labels)
 
     plan = RoundPlan(
         chosen, seed, round, steps, train, validation, lessons, space, search, latency_table, last_good=previous
     )
     with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
-        rows = take_steps(state, plan, progress)
+        rows = take_steps(state, plan, progress, resume)
         if search.fps is not None and chosen.architecture_gradient is not None:
             fps, before = rows[-1]["fps"], state.latency_weight
             state.latency_weight = steer(before, fps, search.fps)

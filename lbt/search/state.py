@@ -13,6 +13,7 @@ from lbt.artifacts import digest
 from lbt.checkpoint import load_checkpoint, save_checkpoint
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.errors import LbtError
+from lbt.live import captured, restore
 from lbt.optimisation import adam, sgd
 from lbt.search.method import Method
 from lbt.search.partner import Partner
@@ -46,6 +47,20 @@ class SearchState:
     guide: dict[str, Tensor] | None = None
     guide_optimizer: torch.optim.Optimizer | None = None
     skips: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Any]:
+        """All that learns, by its name in a checkpoint; see `lbt.live`."""
+        parts = {
+            "supernet": self.supernet,
+            "architecture": self.architecture,
+            "teacher_optimizer": self.teacher_optimizer,
+            "architecture_optimizer": self.architecture_optimizer,
+        }
+        if self.partner is not None:
+            parts |= self.partner.parts()
+        if self.guide is not None:
+            parts |= {"guide": self.guide, "guide_optimizer": self.guide_optimizer}
+        return parts
 
 
 def identity_of(classes: tuple[str, ...], space: SpaceSettings, seed: int, method: str, round: int) -> dict:
@@ -126,27 +141,18 @@ def start_round(
 
 def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steered: bool) -> None:
     """Bring a fresh state to where the last round left it; `content` is that round's checkpoint."""
-
-    def saved(key: str, setting: str) -> Any:
-        if key not in content:
+    settings = {"guide": "search.cosearch", "latency_weight": "search.fps"}
+    for key in settings:
+        wanted = steered if key == "latency_weight" else state.guide is not None
+        if wanted and key not in content:
             raise LbtError(
-                f"{path}: holds no {key}, from which a round with {setting} continues. Delete the round's folder "
+                f"{path}: holds no {key}, from which a round with {settings[key]} continues. Delete the round's folder "
                 f"{path.parent} and those of the rounds before it, and search again."
             )
-        return content[key]
-
-    state.teacher_optimizer.load_state_dict(content["teacher_optimizer"])
-    state.architecture_optimizer.load_state_dict(content["architecture_optimizer"])
+    restore(state.parts(), content)
     state.skips = content["skips"]
     if steered:
-        state.latency_weight = saved("latency_weight", "search.fps")
-    if state.partner is not None:
-        state.partner.load(content)
-    if state.guide is not None:
-        with torch.no_grad():
-            for name, leaf in state.guide.items():
-                leaf.copy_(saved("guide", "search.cosearch")[name])
-        state.guide_optimizer.load_state_dict(saved("guide_optimizer", "search.cosearch"))
+        state.latency_weight = content["latency_weight"]
 
 
 def _origin(identity: dict[str, Any]) -> str:
@@ -155,17 +161,5 @@ def _origin(identity: dict[str, Any]) -> str:
 
 def save_round(path: Path, state: SearchState, identity: dict) -> None:
     """Write the state of a finished round."""
-    content = {
-        "supernet": state.supernet.state_dict(),
-        "architecture": {name: leaf.detach() for name, leaf in state.architecture.items()},
-        "teacher_optimizer": state.teacher_optimizer.state_dict(),
-        "architecture_optimizer": state.architecture_optimizer.state_dict(),
-        "latency_weight": state.latency_weight,
-        "skips": state.skips,
-    }
-    if state.partner is not None:
-        content |= state.partner.state()
-    if state.guide is not None:
-        content["guide"] = {name: leaf.detach() for name, leaf in state.guide.items()}
-        content["guide_optimizer"] = state.guide_optimizer.state_dict()
+    content = captured(state.parts()) | {"latency_weight": state.latency_weight, "skips": state.skips}
     save_checkpoint(path, kind=KIND, identity=identity, state=content)

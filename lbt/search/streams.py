@@ -32,6 +32,7 @@ class RoundStreams:
         classes, data, augmentation: as in `lbt.data.dataset.training_loader`.
         device: where the batches are put.
         workers: loader processes per stream.
+        taken: steps of the round that an earlier run took; the streams of the others begin after them.
     """
 
     seed: int
@@ -42,18 +43,19 @@ class RoundStreams:
     augmentation: AugmentationSettings
     device: torch.device
     workers: int
+    taken: int = 0
 
     def labelled(
         self, name: str, role: str, steps: int, batch_size: int, crop: tuple[int, int] | None = None
     ) -> Batches:
-        """`steps` batches of images (B, 3, h, w) and labels (B, h, w) of a role, cropped as the augmentation says."""
+        """`steps` batches, less those taken: images (B, 3, h, w) and labels (B, h, w) of a role, cropped."""
         dataset = SegmentationDataset(read_split(self.split, role), self.data.root, self.classes)
         return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
 
     def pseudo_labelled(
         self, name: str, steps: int, student: StudentSettings, labels: PseudoLabels, settings: PseudoLabelSettings
     ) -> Batches:
-        """`steps` batches of images (B, 3, h, w) and the teacher's soft labels (B, C, h, w), at the student's crop."""
+        """As `labelled`, with the teacher's soft labels (B, C, h, w), at the student's crop."""
         samples = images_to_label(self.split, settings.ratio)
         dataset = PseudoLabeledDataset(samples, self.data.root, labels, settings.temperature)
         return self._stream(name, dataset, steps, student.batch_size, student.crop)
@@ -72,8 +74,8 @@ class RoundStreams:
             crop=crop,
             batch_size=batch_size,
             seed=derive_seed(self.seed, name),
-            steps=steps,
-            start=(self.round - 1) * steps,
+            steps=steps - self.taken,
+            start=(self.round - 1) * steps + self.taken,
             workers=self.workers,
         )
         return (tuple(tensor.to(self.device) for tensor in batch) for batch in loader)

@@ -146,16 +146,9 @@ class Tester(Partner):
             "largest_share": float(group().gathered(found.share).max()),
         }
 
-    def state(self) -> dict[str, Any]:
-        """See `Partner.state`."""
-        mine = {"creator": self.creator.state_dict(), "creator_optimizer": self.creator_optimizer.state_dict()}
-        return super().state() | mine
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """See `Partner.load`."""
-        super().load(state)
-        self.creator.load_state_dict(state["creator"])
-        self.creator_optimizer.load_state_dict(state["creator_optimizer"])
+    def parts(self) -> dict[str, Any]:
+        """See `Partner.parts`."""
+        return super().parts() | {"creator": self.creator, "creator_optimizer": self.creator_optimizer}
 
 
 def bank_term(context: StepContext) -> Term:

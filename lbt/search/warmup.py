@@ -30,6 +30,7 @@ from lbt.losses import supernet_loss
 from lbt.metrics import write_metrics
 from lbt.optimisation import GuardedStep, set_learning_rate, sgd
 from lbt.progress import Progress
+from lbt.resume import Resume
 from lbt.search.calibration import calibrate_supernet
 from lbt.search.state import KIND, identity_of
 from lbt.seeding import derive_seed, generator
@@ -51,9 +52,15 @@ def run(
     split: Path,
     checkpoint: Path,
     metrics: Path,
+    resume: Resume | None = None,
     log: Path | None = None,
 ) -> None:
-    """Train a supernet from random weights and write its checkpoint and its losses."""
+    """Train a supernet from random weights and write its checkpoint and its losses.
+
+    Args:
+        resume: where a stopped run goes on; None keeps nothing to go on from.
+    """
+    resume = resume or Resume()
     device = prepare_device(compute)
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
@@ -64,7 +71,7 @@ def run(
     dataset = SegmentationDataset(samples, data.root, table)
     steps = steps_for(warmup.epochs, len(samples), warmup.batch_size)
 
-    def batches(name: str, length: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(name: str, length: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         loader = training_loader(
             dataset,
             data=data,
@@ -72,15 +79,17 @@ def run(
             crop=augmentation.crop,
             batch_size=warmup.batch_size,
             seed=derive_seed(seed, name),
-            steps=length,
+            steps=length - start,
+            start=start,
             workers=compute.workers,
         )
         return ((images.to(device), labels.to(device)) for images, labels in loader)
 
     optimizer = sgd(supernet.parameters(), warmup.optimizer)
     guard, draws, rows = GuardedStep("warm-up weights", supernet), generator(seed, "warmup widths"), []
+    parts = {"supernet": supernet, "optimizer": optimizer, "guard": guard, "draws": draws, "rows": rows}
     with Progress(f"warmup seed-{seed}", steps, log, shown=group().first) as progress:
-        for step, (images, labels) in enumerate(batches("warmup", steps)):
+        for step, (images, labels) in resume.steps(batches("warmup", steps, resume.step), parts, progress):
             epoch = step * warmup.batch_size // len(samples)
             set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)
             total = 0.0

@@ -6,7 +6,8 @@ from pathlib import Path
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 # Jobs run the package from this clone, wherever they are started.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH='{ROOT}'; ")
+# Slurm's warning before a time limit goes to every process; only a loop that saves its state on it listens.
+shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH='{ROOT}'; ")
 
 from snakemake.exceptions import WorkflowError
 

@@ -49,7 +49,8 @@ rule round:
         images=images_of("round"),
         guide=lambda wildcards, output: given(guide=output.guide),
     shell:
-        call("round") + "--manifest {output.manifest} --several shards {input.shards} "
+        call("round")
+        + "--manifest {output.manifest} --several shards {input.shards} --reads {input.student_weights} "
         "--inputs split={input.split} table={input.table} previous={input.previous} "
         "--outputs checkpoint={output.checkpoint} architecture={output.architecture} metrics={output.metrics} "
         "{params.guide}"
