@@ -19,6 +19,7 @@ from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.optimisation import GuardedStep, adam, sgd
 from lbt.progress import Progress
+from lbt.resume import Resume
 from lbt.search import labelling, warmup
 from lbt.search.context import StepContext
 from lbt.search.loop import RoundPlan, take_steps
@@ -126,7 +127,7 @@ class StudySeed:
             self.checkpoint,
         )  # fmt: skip
         with Progress(f"search seed-{self.seed} point-{point}", steps) as progress:
-            take_steps(self.state, plan, progress)
+            take_steps(self.state, plan, progress, Resume())
 
     def unroll(self, point: int) -> tuple[StepContext, list[Moment]]:
         """`options.unroll` steps with the architecture held fixed, and what an architecture step sees after them."""
