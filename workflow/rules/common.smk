@@ -15,6 +15,7 @@ from lbt.config_file import parse_settings
 from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
 from lbt.search.methods import has_student, teaches
+from lbt.stale import expose_stale
 from lbt.stages import STAGES, stage_settings, untracked_settings
 
 try:
@@ -26,6 +27,8 @@ except LbtError as error:
     raise WorkflowError(str(error))
 
 RUN = f"results/{SETTINGS.run}"
+if workflow.is_main_process:
+    expose_stale(Path(RUN))
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
