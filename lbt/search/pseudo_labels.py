@@ -18,6 +18,7 @@ h5web and silx read no palette, so `color` is what they show first; HDFView show
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -100,12 +101,12 @@ def write_shard(path: Path, predictions: Sequence[Prediction], classes: ClassTab
         content["color"][i, :h, :w] = palette[prediction.label]
         content["confidence"][i, :h, :w] = prediction.confidence
         content["probability"][i, :, :low_h, :low_w] = prediction.probability
+    # In memory first, where it takes less than its content does: on a full disk HDF5 crashes.
+    written = io.BytesIO()
+    with h5py.File(written, "w", libver=("v110", "v110")) as file:
+        _write_content(file, content, classes, identity)
     with atomic_path(path) as temporary:
-        try:
-            with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
-                _write_content(file, content, classes, identity)
-        except RuntimeError as error:  # h5py reports a full disk at close as RuntimeError
-            raise OSError(str(error)) from error
+        temporary.write_bytes(written.getbuffer())
 
 
 def palette_of(classes: ClassTable) -> np.ndarray:
@@ -204,7 +205,7 @@ class PseudoLabels:
                 raise LbtError(
                     f"{path}: has {key} {attributes.get(key)}, {value} is needed. Delete it and label again."
                 )
-        missing = [name for name in DATASETS if name not in self._open(path)]
+        missing = explained(path, "datasets", lambda p: [name for name in DATASETS if name not in self._open(p)])
         if missing:
             raise LbtError(f"{path}: lacks the dataset {missing[0]}. Delete it and label again.")
 
