@@ -15,6 +15,7 @@ from typing import Any
 from lbt.errors import LbtError
 
 SCHEMA_VERSION = 1
+_MANIFEST_VERSION = 2
 _TEMPORARY = ".partial"
 
 
@@ -73,11 +74,15 @@ def read_json(path: Path | str) -> Any:
         LbtError: the file is missing, unreadable or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage that makes it.") from error
     except ValueError as error:
         raise LbtError(f"{path}: is not JSON ({error}). Delete it and rerun the stage that makes it.") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def sha256(path: Path | str) -> str:
@@ -126,19 +131,17 @@ def write_manifest(
             if file.is_file()
         }
 
-    write_json(
-        path,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "stage": stage,
-            "settings": dict(settings),
-            "settings_digest": digest(settings),
-            "code": code,
-            "versions": software_versions(),
-            "inputs": record(inputs),
-            "outputs": record(outputs),
-        },
-    )
+    content = {
+        "schema_version": _MANIFEST_VERSION,
+        "stage": stage,
+        "settings": dict(settings),
+        "settings_digest": digest(settings),
+        "code": code,
+        "versions": software_versions(),
+        "inputs": record(inputs),
+        "outputs": record(outputs),
+    }
+    write_json(path, content | {"digest": digest(content)})
 
 
 def verify_inputs(paths: Sequence[Path]) -> None:
@@ -147,25 +150,28 @@ def verify_inputs(paths: Sequence[Path]) -> None:
     A file that no manifest in its folder lists (such as an image of the user's) is not checked.
 
     Raises:
-        LbtError: a file is missing, differs from its digest, or its manifest has another schema version.
+        LbtError: a file is missing or differs from its digest; its manifest is damaged or has another schema version.
     """
     for path in paths:
         if not path.exists():
             raise LbtError(f"{path}: is missing. Run the stage that makes it.")
         for manifest_path in sorted(path.parent.glob("manifest*.json")):
-            manifest = read_json(manifest_path)
-            found = manifest.get("schema_version") if isinstance(manifest, dict) else None
-            if found != SCHEMA_VERSION:
-                raise LbtError(
-                    f"{manifest_path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage."
-                )
-            try:
-                entry = manifest["outputs"].get(path.name)
-                expected, stage = None if entry is None else entry["sha256"], manifest["stage"]
-            except (KeyError, AttributeError, TypeError) as error:
-                raise LbtError(f"{manifest_path}: is damaged ({error}). Delete it and rerun its stage.") from error
+            manifest = _read_manifest(manifest_path)
+            entry = manifest["outputs"].get(path.name)
+            expected, stage = None if entry is None else entry["sha256"], manifest["stage"]
             if expected is not None and expected != sha256(path):
                 raise LbtError(
                     f"{path}: its content differs from the digest in {manifest_path}. Delete it and rerun stage "
                     f"{stage}."
                 )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """The content of a manifest, which holds the digest of all the rest of itself."""
+    content = read_json(path)
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != _MANIFEST_VERSION:
+        raise LbtError(f"{path}: schema version {found}, this program reads {_MANIFEST_VERSION}. Rerun its stage.")
+    if content.get("digest") != digest({key: value for key, value in content.items() if key != "digest"}):
+        raise LbtError(f"{path}: is damaged, or was edited (its digest is not that of its content). Rerun its stage.")
+    return content

@@ -1,0 +1,84 @@
+"""Two runs on one folder, clocks that jump, folders that move: a message, a rerun or nothing, never a wrong result."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from clone import HERE, Clone, QuickClone
+
+from lbt.artifacts import digest, sha256
+
+
+def test_a_second_run_on_a_folder_is_refused(tmp_path):
+    clone = QuickClone(tmp_path, HERE / "tiny.yaml")
+    clone.settings["scenes"] = None
+    clone.settings["data"] = {"layout": "cityscapes", "root": "nowhere"}
+    python = tmp_path / "bin" / "python"
+    python.rename(tmp_path / "bin" / "stub")
+    python.write_text('#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "$(dirname "$0")/stub" "$@"\n')
+    python.chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "check"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, env=clone.environment, **pipes) as first:
+        try:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob(".snakemake/locks/*")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            second = clone.snakemake("--until", "check")
+        finally:
+            (tmp_path / "go").touch()
+        output = first.communicate(timeout=60)[0]
+    assert second.returncode != 0 and "cannot be locked" in second.stdout + second.stderr
+    assert first.returncode == 0, output
+    assert clone.snakemake("--until", "check").returncode == 0
+
+
+@pytest.fixture
+def moved(finished, tmp_path):
+    """The finished run in another place, copied without the times of its files."""
+    clone = Clone.__new__(Clone)
+    clone.settings = finished[0].settings
+    clone.folder = shutil.copytree(finished[0].folder, tmp_path / "elsewhere", copy_function=shutil.copy)
+    return clone
+
+
+def test_a_folder_that_moved_with_its_times_reruns_nothing(finished, tmp_path):
+    assert finished[0].copy(tmp_path / "elsewhere").would_rerun() == set()
+
+
+def test_a_folder_that_moved_without_times_is_touched_once(moved):
+    os.utime(moved.folder / "results" / "tiny" / "warmup" / "seed-0" / "checkpoint.pt")
+    assert {"round", "retrain"} <= moved.would_rerun()  # large files are compared by time
+    assert moved.snakemake("--touch").returncode == 0
+    assert moved.would_rerun() == set()
+
+
+def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
+    draw, now = random.Random(0), time.time()
+    for path in sorted((moved.folder / "results").rglob("*")):
+        if path.is_file():
+            os.utime(path, (now, now + draw.uniform(-1e6, 1e6)))
+    assert moved.would_rerun() <= {
+        *("check", "split", "label", "round", "derive", "profile", "retrain", "pack", "tables"),
+        *("evaluate_supernet", "evaluate_network", "evaluate_constant", "warmup"),
+    }
+
+
+def test_a_stage_that_ran_while_the_clock_was_back_reruns_what_follows(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    folder = clone.folder / "results" / "tiny" / "warmup" / "seed-0"
+    checkpoint, manifest = folder / "checkpoint.pt", folder / "manifest.json"
+    checkpoint.write_bytes(checkpoint.read_bytes() + b"another")
+    content = json.loads(manifest.read_text())
+    content["outputs"]["checkpoint.pt"] |= {"sha256": sha256(checkpoint)}
+    del content["digest"]
+    manifest.write_text(json.dumps(content | {"digest": digest(content)}))
+    for path in (checkpoint, manifest):
+        os.utime(path, (1e9, 1e9))
+    again = clone.would_rerun()
+    assert {"label", "round", "derive", "retrain", "tables"} <= again and "warmup" not in again
