@@ -137,6 +137,10 @@ def test_filters_and_order(pages, page):
     page.fill("[name=share]", str(share / 10))
     enough = [any(own == c and part >= share for own, part, _ in image["classes"]) for image in facts["images"]]
     assert shown() == [i for i, fits in enumerate(enough) if fits]
+    assert f"Confidence of {facts['classes'][c]} from" in page.inner_text("form")
+    own = {i: part[2] for i, image in enumerate(facts["images"]) for part in image["classes"] if part[0] == c}
+    page.select_option("[name=order]", "sure")
+    assert [own[i] for i in shown()] == sorted((own[i] for i in shown()), reverse=True)
     page.fill("[name=name]", "no such name")
     assert shown() == [] and page.is_visible("text=No image fits")
 
