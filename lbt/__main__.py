@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lbt.commands import check, export, predict, shards, show, stage
+from lbt.commands import check, export, predict, ratio, shards, show, stage
 from lbt.errors import LbtError
 
 COMMANDS = {
     "check": check,
     "show": show,
+    "ratio": ratio,
     "shards": shards,
     "predict": predict,
     "export": export,

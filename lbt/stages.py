@@ -14,8 +14,10 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from lbt.artifacts import canonical_json
-from lbt.config import ComputeSettings, Section, Settings
+from lbt.config import ComputeSettings, Settings
 from lbt.data.splits import TRAINING_ROLES
 from lbt.search.methods import has_student, method_settings, teaches
 
@@ -26,7 +28,7 @@ class Stage:
 
     Attributes:
         module: the module whose function `run` does the work.
-        sections: the sections of the settings that `run` takes, by keyword.
+        sections: the sections of the settings, and the settings outside of them, that `run` takes by keyword.
         help: one line for `python -m lbt stage --help`.
         scalars: what else `run` takes of a job's name, such as `seed`.
         only: for sections that reach the stage in part, the keys that do; to read another one is an AttributeError.
@@ -215,8 +217,9 @@ STAGES: dict[str, Stage] = {
         "put network, scores and profile into one file",
         ("seed", "method"),
     ),
+    "settings": Stage("lbt.views.settings", tuple(Settings.model_fields), "record settings and versions"),
     "tables": Stage(
-        "lbt.views.tables",
+        "lbt.views.tables.write",
         ("warmup", "search", "retrain"),
         "write the tables",
         only={
@@ -225,6 +228,13 @@ STAGES: dict[str, Stage] = {
             "retrain": ("epochs", "batch_size", "initial"),
         },
     ),
+    "compare": Stage(
+        "lbt.views.figures.comparison",
+        ("data",),
+        "draw the figures that compare the methods",
+        reads=("evaluation",),
+    ),
+    "draw": Stage("lbt.views.figures.networks", ("space",), "draw the figures of each method and seed"),
 }
 
 
@@ -243,11 +253,10 @@ def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str])
     What is untracked is left out: see `untracked_settings`.
     """
     chosen, sections = STAGES[stage], {}
+    dumped = settings.model_dump(mode="json", exclude={"compute": set(ComputeSettings.WITHOUT_EFFECT)})
     for name in chosen.sections:
-        section = getattr(settings, name)
-        exclude = ComputeSettings.WITHOUT_EFFECT if name == "compute" else None
-        dumped = None if section is None else section.model_dump(mode="json", exclude=exclude)
-        sections[name] = pick(dumped, _keys(stage, name, job), dict.__getitem__) if name in chosen.only else dumped
+        section = dumped[name]
+        sections[name] = pick(section, _keys(stage, name, job), dict.__getitem__) if name in chosen.only else section
     return canonical_json(sections | {name: job[name] for name in chosen.scalars})
 
 
@@ -264,7 +273,7 @@ def parse_stage_settings(text: str, stage: str, untracked: Mapping[str, float]) 
         *path, last = key.split(".")
         reduce(lambda inner, part: inner.setdefault(part, {}), path, arguments)[last] = value
     for name in chosen.sections:
-        section = _section_type(name).model_validate_json(json.dumps(arguments[name]))
+        section = TypeAdapter(Settings.model_fields[name].annotation).validate_json(json.dumps(arguments[name]))
         if name in chosen.only:
             loose = [key.removeprefix(f"{name}.") for key in untracked if key.startswith(f"{name}.")]
             section = _namespace(pick(section, [*_keys(stage, name, arguments), *loose], getattr))
@@ -297,9 +306,3 @@ def pick(section: Any, keys: Sequence[str], read: Callable[[Any, str], Any]) -> 
 
 def _namespace(values: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(**{k: _namespace(v) if isinstance(v, dict) else v for k, v in values.items()})
-
-
-def _section_type(name: str) -> type[Section]:
-    annotation = Settings.model_fields[name].annotation
-    candidates = (annotation, *getattr(annotation, "__args__", ()))
-    return next(t for t in candidates if isinstance(t, type) and issubclass(t, Section))

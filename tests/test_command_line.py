@@ -218,10 +218,10 @@ def test_a_stage_without_its_input_says_so_and_writes_nothing(tmp_path, capsys):
 
 def test_show_needs_a_finished_run(tmp_path, capsys):
     assert main(["show", str(tmp_path)]) == 1
-    assert "miou.csv: is missing" in capsys.readouterr().err
+    assert "summary.md: is missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["shards"], ["show"], ["stage"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["ratio"], ["shards"], ["show"], ["stage"]])
 def test_help_is_complete(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])

@@ -45,7 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reads", nargs="*", default=[], type=Path, metavar="PATH", help="further files, which the settings name"
     )
-    parser.add_argument("--outputs", nargs="*", default=[], metavar="KEY=PATH", help="files that the stage writes")
+    parser.add_argument(
+        "--outputs", nargs="*", default=[], metavar="KEY=PATH", help="files or folders that the stage writes"
+    )
+    parser.add_argument(
+        "--record", nargs="*", default=[], metavar="PATH", help="files in these folders, for the manifest"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -72,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
             settings=json.loads(options.settings),
             code=options.code,
             inputs=read,
-            outputs=list(outputs.values()),
+            outputs=[*outputs.values(), *map(Path, options.record)],
         )
     if resume is not None:
         resume.remove()

@@ -75,6 +75,9 @@ class EvaluationSettings(Section):
         description="Training batches on which a supernet's BatchNorm statistics are recomputed before scoring.",
     )
     pictures: int = Field(4, ge=0, description="Number of pictures of ground truth beside prediction.")
+    every_round: bool = Field(
+        True, description="Score the supernet after each round, for the curve of mIoU, or after the last round alone."
+    )
 
 
 class ComputeSettings(Section):

@@ -15,7 +15,7 @@ from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, counted, scores
 from lbt.network_file import load_trained
 from lbt.progress import Progress
-from lbt.views.pictures import write_picture
+from lbt.views.pictures import write_labels, write_picture
 
 
 def run(
@@ -30,9 +30,13 @@ def run(
     network: Path,
     output: Path,
     pictures: Path,
+    predictions: Path,
     log: Path | None = None,
 ) -> None:
-    """Score the network and draw ground truth beside prediction for evenly spaced images into `pictures`."""
+    """Score the network, and show what it sees on evenly spaced images.
+
+    `pictures` receives ground truth beside prediction, `predictions` the predicted classes as 8-bit palette images.
+    """
     device = prepare_device(compute)
     table = class_table(data)
     model = load_trained(network, table.names, space).network.to(device)
@@ -43,13 +47,15 @@ def run(
         confusion = count_confusion(model, counted(batches, progress), table.num_classes, device)
     result = scores(confusion, table)
 
-    pictures.mkdir(parents=True, exist_ok=True)
+    for folder in (pictures, predictions):
+        folder.mkdir(parents=True, exist_ok=True)
     count = min(evaluation.pictures, len(samples))
     for index in (i * len(samples) // count for i in range(count)):
         chosen = torch.utils.data.Subset(dataset, [index])
         images, labels = next(evaluation_batches(chosen, 1, data))
         with torch.no_grad():
             prediction = model(images.to(device)).argmax(dim=1)[0].cpu()
-        file = pictures / f"{samples[index].id.replace('/', '_')}.png"
-        write_picture(file, Path(data.root) / samples[index].image, labels[0], prediction, table)
+        name = f"{samples[index].id.replace('/', '_')}.png"
+        write_picture(pictures / name, Path(data.root) / samples[index].image, labels[0], prediction, table)
+        write_labels(predictions / name, prediction, table)
     write_json(output, result)

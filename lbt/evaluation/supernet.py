@@ -1,7 +1,8 @@
-"""Score of a supernet after its search."""
+"""Scores of a supernet after the rounds of its search."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -14,8 +15,11 @@ from lbt.data.dataset import SegmentationDataset, evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, counted, scores
 from lbt.losses import upsample
+from lbt.metrics import write_metrics
 from lbt.progress import Progress
 from lbt.search.state import load_supernet
+from lbt.space.architecture import Architecture
+from lbt.space.supernet import Supernet
 from lbt.space.widths import argmax_widths
 
 
@@ -28,22 +32,42 @@ def run(
     evaluation: EvaluationSettings,
     compute: ComputeSettings,
     split: Path,
-    checkpoint: Path,
+    checkpoints: Sequence[Path],
     output: Path,
+    rounds: Path,
     log: Path | None = None,
 ) -> None:
-    """Score a supernet at its most probable widths, with the BatchNorm statistics its round recomputed for them."""
+    """Score a supernet at its most probable widths, with the BatchNorm statistics its round recomputed for them.
+
+    Args:
+        seed: of the run.
+        method: name of the search method.
+        data: the data set.
+        space: the search space.
+        evaluation: batch size.
+        compute: device and threads.
+        split: the split table; the held-out images are scored.
+        checkpoints: of consecutive rounds, in `.../round-<round>/`, the last round's last.
+        output: JSON of all scores after the last round.
+        rounds: CSV with a row per checkpoint: `round`, `miou`, `pixel_accuracy`.
+        log: file for plain progress lines.
+    """
     device = prepare_device(compute)
     table = class_table(data)
-    supernet, architecture, _ = load_supernet(checkpoint, table.names, space, device)
-    supernet.eval()
-    widths = argmax_widths(architecture, space)
-
-    def predict(images: Tensor) -> Tensor:
-        return upsample(supernet(images, architecture, widths)[0], tuple(images.shape[-2:]))
-
     dataset = SegmentationDataset(read_split(split, "evaluation"), data.root, table)
-    batches = evaluation_batches(dataset, evaluation.batch_size, data)
-    with Progress(f"evaluate supernet {method} seed-{seed}", len(dataset), log) as progress:
-        confusion = count_confusion(predict, counted(batches, progress), table.num_classes, device)
-    write_json(output, scores(confusion, table))
+    rows = []
+    with Progress(f"evaluate supernet {method} seed-{seed}", len(checkpoints) * len(dataset), log) as progress:
+        for checkpoint in checkpoints:
+            supernet, architecture, _ = load_supernet(checkpoint, table.names, space, device)
+            predict = _predictor(supernet.eval(), architecture, space)
+            batches = counted(evaluation_batches(dataset, evaluation.batch_size, data), progress)
+            result = scores(count_confusion(predict, batches, table.num_classes, device), table)
+            number = int(checkpoint.parent.name.removeprefix("round-"))
+            rows.append({"round": number, "miou": result["miou"], "pixel_accuracy": result["pixel_accuracy"]})
+    write_metrics(rounds, rows)
+    write_json(output, result)
+
+
+def _predictor(supernet: Supernet, architecture: Architecture, space: SpaceSettings) -> Callable[[Tensor], Tensor]:
+    widths = argmax_widths(architecture, space)
+    return lambda images: upsample(supernet(images, architecture, widths)[0], tuple(images.shape[-2:]))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from lbt.artifacts import atomic_path
 from lbt.data.classes import ClassTable
 from lbt.data.images import read_image
+
+if TYPE_CHECKING:  # figures colour labels without waiting for PyTorch
+    from torch import Tensor
 
 GAP, HEADING, LINE, LEAST_WIDTH = 8, 22, 20, 320
 INK, PAPER, IGNORED = (25, 25, 25), (255, 255, 255), (0, 0, 0)
@@ -22,6 +25,14 @@ def color_labels(labels: np.ndarray, table: ClassTable) -> np.ndarray:
     palette[:] = IGNORED
     palette[: table.num_classes] = table.colors
     return palette[labels]
+
+
+def write_labels(path: Path, labels: Tensor, table: ClassTable) -> None:
+    """Write class indices (H, W) as a PNG whose values are the indices and whose palette has the classes' colours."""
+    image = Image.fromarray(labels.numpy().astype(np.uint8))
+    image.putpalette(color_labels(np.arange(256), table).tobytes())
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
 
 
 def write_picture(path: Path, image: Path, truth: Tensor, prediction: Tensor, table: ClassTable) -> None:

@@ -7,7 +7,7 @@ import torch
 from clone import SOMETIMES, artefacts, read_csv
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "tables"}
+DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw"}
 
 
 def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path):

@@ -24,7 +24,12 @@ def test_the_table_has_a_row_per_method_and_the_constant(finished):
     assert rows[4]["latency_ms"] == ""
     html = (clone.folder / "results/tiny/tables/miou.html").read_text()
     assert html.count("<tr") == 6 and "http" not in html  # opens offline
-    assert "constant (" in result.stdout + result.stderr and "miou.html" in result.stdout + result.stderr
+    shown = result.stdout + result.stderr
+    assert "constant (" in shown and "miou.html" in shown
+    for name in ("summary", "miou", "classes", "latency"):
+        assert (clone.folder / f"results/tiny/tables/{name}.md").read_text() in shown
+    summary = read_csv(clone.folder / "results/tiny/tables/summary.csv")
+    assert [row["retrained_miou_std"] for row in summary] == [""] * 5  # a single seed
 
 
 def test_artefacts_lie_where_the_documentation_says(finished):

@@ -17,6 +17,7 @@ from lbt.fingerprint import fingerprint
 from lbt.search.methods import has_student, teaches
 from lbt.stale import expose_stale
 from lbt.stages import STAGES, stage_settings, untracked_settings
+from lbt.views.landing import facts
 
 try:
     SETTINGS = parse_settings(
@@ -26,10 +27,15 @@ try:
 except LbtError as error:
     raise WorkflowError(str(error))
 
+# For the first page of `snakemake --report`, which sees nothing else.
+config["facts"] = facts(SETTINGS)
+
 RUN = f"results/{SETTINGS.run}"
 if workflow.is_main_process:
     expose_stale(Path(RUN))
 THREADS = SETTINGS.compute.threads
+# All cores, for a job that measures; `workflow.cores` would demand a number of them where only a report is made.
+ALL_CORES = workflow.global_resources["_cores"].value or THREADS
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
 WINDOWS = [w for w in (SETTINGS.search.fps, SETTINGS.derivation.fps) if w is not None]
@@ -114,10 +120,20 @@ def first_student_weights(wildcards):
     return STUDENT_WEIGHTS if first else []
 
 
+def of_round(file, number):
+    """The given file of a round of a method."""
+    folder = SEARCH.replace("{round}", str(number))
+    return f"{folder}/{file}"
+
+
 def last_round(file):
     """The given file of a method's last round."""
-    folder = SEARCH.replace("{round}", str(SETTINGS.search.rounds))
-    return f"{folder}/{file}"
+    return of_round(file, SETTINGS.search.rounds)
+
+
+def every_round(file):
+    """The given file of all rounds of a method, in their order."""
+    return [of_round(file, number) for number in range(1, SETTINGS.search.rounds + 1)]
 
 
 def initial_supernet():
@@ -159,5 +175,6 @@ def compared_candidates(wildcards):
     return rules.candidates.output.table.format(**wildcards)
 
 
-def of_all_networks(pattern):
-    return expand(pattern, method=SETTINGS.methods, seed=SETTINGS.seeds)
+def of_all_networks(*patterns):
+    """Files of all methods and seeds, of one pattern after another."""
+    return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)

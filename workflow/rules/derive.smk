@@ -68,7 +68,7 @@ rule profile:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
-    threads: workflow.cores or THREADS
+    threads: ALL_CORES
     resources:
         untracked=untracked_of("profile"),
     params:

@@ -2,9 +2,14 @@
 rule evaluate_supernet:
     input:
         split=rules.split.output.split,
-        checkpoint=last_round("checkpoint.pt"),
+        checkpoints=(
+            every_round("checkpoint.pt")
+            if SETTINGS.evaluation.every_round
+            else last_round("checkpoint.pt")
+        ),
     output:
         scores=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/supernet.json",
+        rounds=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/rounds.csv",
         manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/manifest-supernet.json",
     log:
         f"{RUN}/logs/evaluate-supernet-{{method}}-seed-{{seed}}.log",
@@ -19,8 +24,8 @@ rule evaluate_supernet:
         images=images_of("evaluate_supernet"),
     shell:
         call("evaluate_supernet")
-        + "--manifest {output.manifest} --inputs split={input.split} checkpoint={input.checkpoint} "
-        "--outputs output={output.scores}"
+        + "--manifest {output.manifest} --inputs split={input.split} "
+        "--several checkpoints {input.checkpoints} --outputs output={output.scores} rounds={output.rounds}"
 
 
 rule evaluate_network:
@@ -30,6 +35,7 @@ rule evaluate_network:
     output:
         scores=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/network.json",
         pictures=directory(f"{RUN}/evaluate/{{method}}/seed-{{seed}}/pictures"),
+        predictions=directory(f"{RUN}/evaluate/{{method}}/seed-{{seed}}/predictions"),
         manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/manifest-network.json",
     log:
         f"{RUN}/logs/evaluate-network-{{method}}-seed-{{seed}}.log",
@@ -45,7 +51,8 @@ rule evaluate_network:
     shell:
         call("evaluate_network")
         + "--manifest {output.manifest} --inputs split={input.split} network={input.network} "
-        "--outputs output={output.scores} pictures={output.pictures}"
+        "--outputs output={output.scores} pictures={output.pictures} "
+        "predictions={output.predictions}"
 
 
 rule evaluate_constant:

@@ -8,7 +8,7 @@ rule latency:
     priority: 1
     conda:
         "../../environment.yml"
-    threads: workflow.cores or THREADS
+    threads: ALL_CORES
     resources:
         untracked=untracked_of("latency"),
     params:

@@ -1,4 +1,4 @@
-# The table of methods and seeds.
+# Tables of methods and seeds: CSV for programs, HTML and Markdown for people.
 rule tables:
     input:
         split=rules.split.output.split,
@@ -7,8 +7,9 @@ rule tables:
         profile=of_all_networks(rules.profile.output.profile),
         constant=rules.evaluate_constant.output.scores,
     output:
-        csv=f"{RUN}/tables/miou.csv",
-        html=f"{RUN}/tables/miou.html",
+        html=[page_of(table) for table in TABLES],
+        csv=expand(f"{RUN}/tables/{{table}}.csv", table=TABLES),
+        markdown=expand(f"{RUN}/tables/{{table}}.md", table=TABLES),
         manifest=f"{RUN}/tables/manifest.json",
     log:
         f"{RUN}/logs/tables.log",
@@ -19,8 +20,9 @@ rule tables:
     params:
         settings=settings_of("tables"),
         code=code_of("tables"),
+        folder=lambda wildcards, output: os.path.dirname(output.manifest),
     shell:
         call("tables")
         + "--manifest {output.manifest} --inputs split={input.split} constant={input.constant} "
         "--several supernet {input.supernet} --several network {input.network} --several profile {input.profile} "
-        "--outputs csv={output.csv} html={output.html}"
+        "--outputs folder={params.folder} --record {output.html} {output.csv} {output.markdown}"

@@ -1,0 +1,28 @@
+"""`python -m lbt ratio RUN RUN...`: mIoU by the number of pseudo-labelled images, joined from several runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "print the ratio study of runs that differ in search.pseudo_labels.ratio only"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and the folder for the files."""
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs, such as results/ratio-1"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="also write ratio.csv, ratio.html and ratio.md into this folder"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the table, and write it if a folder is given."""
+    from lbt.views.tables.ratio import ratio_table
+
+    table = ratio_table(options.runs)
+    print(table.markdown())
+    if options.output is not None:
+        table.write(options.output)

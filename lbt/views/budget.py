@@ -1,0 +1,23 @@
+"""What every method was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbt.config import RetrainSettings, SearchSettings, WarmupSettings
+from lbt.data.splits import read_split, training_samples
+from lbt.steps import steps_for
+
+
+def describe_budget(split: Path, warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> str:
+    """The optimiser steps that every method is given, in words."""
+    teacher = len(read_split(split, "teacher_train"))
+    steps = (
+        steps_for(warmup.epochs, teacher, warmup.batch_size),
+        steps_for(search.epochs, teacher, search.batch_size),
+        steps_for(retrain.epochs, len(training_samples(split)), retrain.batch_size),
+    )
+    text = f"warm-up {steps[0]} + search {search.rounds} x {steps[1]} + retrain {steps[2]} steps"
+    if search.cosearch:
+        text += ", with a co-searched network of the same budget to distil from"
+    return text + (", retrained from the supernet's weights" if retrain.initial == "supernet" else "")

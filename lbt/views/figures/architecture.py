@@ -1,0 +1,98 @@
+"""Alpha, beta and gamma over the rounds of a search as heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from lbt.config import SpaceSettings
+from lbt.space.architecture import OPERATORS, PREDECESSORS, SCALES, first_layer
+from lbt.views.figures.style import MISSING
+
+KINDS = {"alpha": "operators", "beta": "predecessors", "gamma": "widths"}
+Logits = Mapping[str, Sequence[Sequence[float]]]
+
+
+def over_rounds(rounds: Sequence[Logits], key: str) -> np.ndarray:
+    """Probabilities of one key, such as `alpha.8`: (rows, choices, rounds), each row and round sums to 1."""
+    logits = np.stack([np.asarray(architecture[key], dtype=float) for architecture in rounds], axis=-1)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def first_row(kind: str, scale: int) -> int:
+    """The layer that row 0 of alpha, beta or gamma stands for; see `lbt.space.architecture`."""
+    first = first_layer(scale)
+    return {"alpha": first, "beta": first + 1, "gamma": max(first, 1)}[kind]
+
+
+def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str) -> Figure:
+    """A panel per kind and scale: a row per layer, a block per choice, in it a column per round from left to right.
+
+    Args:
+        rounds: the architecture after each round, as `architecture_to_json` makes it.
+        space: the search space, for the names of the widths.
+        title: heading.
+    """
+    names = {
+        "alpha": OPERATORS,
+        "beta": PREDECESSORS,
+        "gamma": tuple(f"{width}/12" for width in space.width_twelfths),
+    }
+    height = 0.16 * space.layers + 0.55
+    figure = Figure(figsize=(12, 3 * height + 0.9), layout="constrained")
+    panels = figure.subplots(len(KINDS), len(SCALES))
+    for row, kind in zip(panels, KINDS, strict=True):
+        keys = [f"{kind}.{scale}" for scale in SCALES]
+        shares = {key: over_rounds(rounds, key) for key in keys if key in rounds[0] and len(rounds[0][key])}
+        every = np.concatenate([values.ravel() for values in shares.values()])
+        limits = (every.min(), every.max())
+        image = None
+        for axes, key, scale in zip(row, keys, SCALES, strict=True):
+            if key not in shares:
+                axes.set_axis_off()
+                continue
+            image = _panel(axes, shares[key], first_row(kind, scale), names[kind], space.layers, limits)
+            axes.set_title(f"{kind} at 1/{scale}: {KINDS[kind]}")
+        bar = figure.colorbar(image, ax=list(row), pad=0.01, aspect=12)
+        bar.set_label("probability")
+        bar.outline.set_visible(False)
+    figure.suptitle(f"{title}: probabilities after rounds 1 to {len(rounds)}, left to right in each block", fontsize=11)
+    return figure
+
+
+def _panel(
+    axes: Axes,
+    shares: np.ndarray,
+    first: int,
+    names: Sequence[str],
+    layers: int,
+    limits: tuple[float, float],
+) -> AxesImage:
+    rows, choices, rounds = shares.shape
+    cells = np.full((layers, choices * rounds), np.nan)
+    cells[first : first + rows] = shares.reshape(rows, choices * rounds)
+    axes.set_facecolor(MISSING)
+    image = axes.imshow(
+        np.ma.masked_invalid(cells),
+        cmap="cividis",
+        vmin=limits[0],
+        vmax=limits[1],
+        aspect="auto",
+        interpolation="none",
+        extent=(0, choices * rounds, layers, 0),
+    )
+    for edge in range(1, choices):
+        axes.axvline(edge * rounds, color="white", linewidth=2.5)
+    axes.hlines(range(first + 1, first + rows), 0, choices * rounds, color="white", linewidth=0.6)
+    axes.set(xlim=(0, choices * rounds), ylim=(layers, 0))
+    axes.set_xticks([(i + 0.5) * rounds for i in range(choices)], names, fontsize=8)
+    axes.set_yticks(np.arange(layers) + 0.5, [str(layer) for layer in range(layers)], fontsize=7)
+    axes.set_ylabel("layer", fontsize=8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return image

@@ -1,0 +1,119 @@
+"""Draw the figures that set the methods side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lbt.artifacts import read_json
+from lbt.config import DataSettings
+from lbt.data.classes import ClassTable, class_table
+from lbt.data.images import read_image, read_mask
+from lbt.data.splits import read_split
+from lbt.progress import Progress
+from lbt.views.figures.curves import ARCHITECTURE, BINS, GRADIENTS, LOSSES, RETRAINING, draw_curves
+from lbt.views.figures.predictions import Seen, draw_predictions
+from lbt.views.figures.style import save, styled
+from lbt.views.figures.tradeoff import draw_tradeoff
+from lbt.views.scored import place, read_scored
+from lbt.views.steps import read_steps
+
+
+def run(
+    *,
+    data: DataSettings,
+    split: Path,
+    supernet: Sequence[Path],
+    network: Sequence[Path],
+    profile: Sequence[Path],
+    constant: Path,
+    rounds: Sequence[Path],
+    steps: Sequence[Path],
+    retraining: Sequence[Path],
+    predictions: Sequence[Path],
+    folder: Path,
+    log: Path | None = None,
+) -> None:
+    """Write the figures into `folder` as SVG and PNG.
+
+    Args:
+        data: the data set, for images, ground truth and classes.
+        split: the split table.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`, as are all that follow.
+        network: scores of the retrained networks.
+        profile: profiles of the derived networks.
+        constant: score of the constant prediction.
+        rounds: mIoU of the supernets after each round.
+        steps: measurements of each step of the searches, in `.../round-<round>/`.
+        retraining: measurements of each step of the retrainings.
+        predictions: folders of label images, one per network.
+        folder: receives the figures.
+        log: file for plain progress lines.
+    """
+    networks, least = read_scored(supernet, network, profile), read_json(constant)
+    order = list(dict.fromkeys(n.method for n in networks))
+    searches = _in_order(pd.concat([read_steps(steps), _rounds(rounds)], ignore_index=True), order)
+    retrained = _in_order(_retraining(retraining), order)
+    table = class_table(data)
+
+    def figures() -> Iterator[tuple[str, Figure]]:
+        yield "accuracy-latency", draw_tradeoff(networks, least)
+        yield "losses", draw_curves(searches, LOSSES, 4)
+        yield "architecture", draw_curves(searches, ARCHITECTURE, 3)
+        yield "gradients", draw_curves(searches, GRADIENTS, 4)
+        yield "retraining", draw_curves(retrained, RETRAINING, 3, along="step")
+        for seed in dict.fromkeys(n.seed for n in networks):
+            chosen = {method: path for path in predictions for method, s in [place(path)] if s == seed}
+            rows = list(_seen(chosen, data, split, table))
+            if rows:
+                yield f"predictions-seed-{seed}", draw_predictions(rows, table, f"Retrained networks, seed {seed}")
+
+    with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, styled():
+        for name, figure in figures():
+            save(figure, folder / name)
+            progress.advance()
+
+
+def _rounds(files: Sequence[Path]) -> pd.DataFrame:
+    """mIoU in percent after each round, at the same places as the steps that end the rounds."""
+    frames = []
+    for file in files:
+        method, seed = place(file)
+        scores = pd.read_csv(file)
+        miou = {"part": scores["round"], "place": scores["round"], "supernet_miou": 100 * scores["miou"]}
+        frames.append(pd.DataFrame(miou).assign(method=method, seed=seed))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _retraining(files: Sequence[Path]) -> pd.DataFrame:
+    frames = []
+    for file in files:
+        method, seed = place(file)
+        frame = pd.read_csv(file)
+        part = frame.index * BINS // len(frame)
+        frames.append(frame.assign(method=method, seed=seed, place=frame["step"] + 1, part=part))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _in_order(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Rows by method in the order of the tables, so that legends agree with them."""
+    return frame.sort_values("method", key=lambda names: names.map(list(methods).index), kind="stable")
+
+
+def _seen(folders: dict[str, Path], data: DataSettings, split: Path, table: ClassTable) -> Iterator[Seen]:
+    """The images of which all methods left a prediction."""
+    first = next(iter(folders.values()))
+    root = Path(data.root)
+    for sample in read_split(split, "evaluation"):
+        name = f"{sample.id.replace('/', '_')}.png"
+        if not (first / name).is_file():
+            continue
+        yield Seen(
+            sample.id,
+            read_image(root / sample.image),
+            table.lut[read_mask(root / sample.label)],
+            {method: read_mask(folder / name) for method, folder in folders.items()},
+        )

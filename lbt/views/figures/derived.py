@@ -1,0 +1,116 @@
+"""The derived network as its path through layers and scales, with operators and widths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Patch
+
+from lbt.config import SpaceSettings
+from lbt.space.genotype import Genotype, cell_channels
+from lbt.views.figures.style import GRID, INK
+
+LEVELS = {8: 0, 16: 1, 32: 2}
+COLORS = ("#0072B2", "#D55E00", "#009E73")
+"""Of the branches, the coarsest first."""
+SHARED = "#555555"
+BOX = (0.84, 0.3)
+"""Width and height of a cell; layers and scales are 1 apart."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A cell as it is drawn.
+
+    Attributes:
+        x, y: centre; x is the layer, y grows downwards by 1 from a scale to the next, branches side by side.
+        text: operator, stride, and channels that leave it.
+        color: of its branch, or of the shared beginning.
+    """
+
+    x: float
+    y: float
+    text: str
+    color: str
+
+
+def boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
+    """The cells of each branch, the shared ones first; a cell stands at the scale of its output."""
+    shared = genotype.shared_prefix()
+    count = len(genotype.branches)
+    chains = []
+    for index, branch in enumerate(genotype.branches):
+        offset = 0.0 if count == 1 else 0.2 * (count - 1) * (1 - 2 * index / (count - 1))
+        chain = []
+        for position, (cell, (_, out)) in enumerate(zip(branch.cells, cell_channels(branch, space), strict=True)):
+            common = position < shared
+            down = " ↓2" if cell.stride == 2 else ""
+            text = f"{cell.operator}{down}\n{out} ({cell.width_twelfths}/12)"
+            y = LEVELS[cell.scale * cell.stride] + (0 if common else offset)
+            chain.append(Box(cell.layer, y, text, SHARED if common else COLORS[index]))
+        chains.append(chain)
+    return chains
+
+
+def draw_network(genotype: Genotype, space: SpaceSettings, title: str) -> Figure:
+    """Layers from left to right, scales from top to bottom; grey cells are evaluated once for all branches."""
+    figure = Figure(figsize=(1.08 * space.layers + 3.2, 4.4), layout="constrained")
+    axes = figure.subplots()
+    end = space.layers + 0.35
+    for level in LEVELS.values():
+        axes.axhline(level, color=GRID, linewidth=0.8, zorder=0)
+    chains = boxes(genotype, space)
+    _box(axes, Box(-1.2, 0, "stem\n1/2, 1/4, 1/8", INK))
+    for index, (branch, chain) in enumerate(zip(genotype.branches, chains, strict=True)):
+        head = Box(end, chain[-1].y, f"head\n1/{branch.scale}", COLORS[index])
+        path = [Box(-1.2, 0, "", INK), *chain, head]
+        for before, after in pairwise(path):
+            _arrow(axes, before, after)
+        for box in (*chain, head):
+            _box(axes, box)
+    axes.set(xlim=(-1.9, end + 0.7), ylim=(2.62, -0.5), title=title, xlabel="layer", ylabel="scale of the output")
+    axes.set_xticks(range(space.layers))
+    axes.set_yticks(list(LEVELS.values()), [f"1/{scale}" for scale in LEVELS])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.legend(handles=list(_legend(genotype)), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _box(axes: Axes, box: Box) -> None:
+    width, height = BOX
+    axes.add_patch(
+        FancyBboxPatch(
+            (box.x - width / 2, box.y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.06",
+            facecolor="white",
+            edgecolor=box.color,
+            linewidth=1.6,
+            zorder=3,
+        )
+    )
+    axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=7.2, linespacing=1.25, zorder=4)
+
+
+def _arrow(axes: Axes, before: Box, after: Box) -> None:
+    axes.annotate(
+        "",
+        (after.x - BOX[0] / 2, after.y),
+        (before.x + BOX[0] / 2, before.y),
+        arrowprops={"arrowstyle": "-|>", "color": after.color, "linewidth": 1.3, "shrinkA": 0, "shrinkB": 0},
+        zorder=2,
+    )
+
+
+def _legend(genotype: Genotype) -> Iterator[Patch]:
+    if genotype.shared_prefix():
+        yield Patch(facecolor="white", edgecolor=SHARED, linewidth=1.6, label="shared, evaluated once")
+    for color, branch in zip(COLORS, genotype.branches, strict=False):
+        yield Patch(facecolor="white", edgecolor=color, linewidth=1.6, label=f"branch that ends at 1/{branch.scale}")
+    yield Patch(alpha=0, label="operator, ↓2: stride 2; channels (twelfths of the full width)")

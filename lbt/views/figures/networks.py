@@ -1,0 +1,57 @@
+"""Draw the figures of each method and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lbt.artifacts import read_json
+from lbt.config import SpaceSettings
+from lbt.progress import Progress
+from lbt.space.genotype import read_genotype
+from lbt.views.figures.architecture import draw_architecture
+from lbt.views.figures.confusion import draw_confusion
+from lbt.views.figures.derived import draw_network
+from lbt.views.figures.style import save, styled
+from lbt.views.scored import place
+
+
+def run(
+    *,
+    space: SpaceSettings,
+    architecture: Sequence[Path],
+    genotype: Sequence[Path],
+    network: Sequence[Path],
+    folder: Path,
+    log: Path | None = None,
+) -> None:
+    """Write `folder`/<method>/seed-<seed>/{architecture,network,confusion}.{svg,png} of every network.
+
+    Args:
+        space: the search space.
+        architecture: logits after each round, in `.../<method>/seed-<seed>/round-<round>/`.
+        genotype: discrete networks, in `.../<method>/seed-<seed>/`.
+        network: scores of the retrained networks, in the same order.
+        folder: receives the figures.
+        log: file for plain progress lines.
+    """
+    with Progress("figures of networks", 3 * len(network), log) as progress, styled():
+        for discrete, scores in zip(genotype, network, strict=True):
+            method, seed = place(scores)
+            rounds = [path for path in architecture if place(path.parent) == (method, seed)]
+            for name, figure in _figures(f"{method}, seed {seed}", rounds, discrete, scores, space):
+                save(figure, folder / method / f"seed-{seed}" / name)
+                progress.advance()
+
+
+def _figures(
+    title: str, rounds: Sequence[Path], genotype: Path, scores: Path, space: SpaceSettings
+) -> Iterator[tuple[str, Figure]]:
+    """Name and figure; `rounds` may come in any order."""
+    in_turn = sorted(rounds, key=lambda path: int(path.parent.name.removeprefix("round-")))
+    yield "architecture", draw_architecture([read_json(path) for path in in_turn], space, title)
+    yield "network", draw_network(read_genotype(genotype, space), space, f"Derived network: {title}")
+    result = read_json(scores)
+    yield "confusion", draw_confusion(result["confusion"], list(result["iou"]), f"Retrained network: {title}")

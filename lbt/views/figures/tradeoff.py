@@ -1,0 +1,60 @@
+"""Accuracy against latency: every network, the means of the methods, the constant prediction as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from lbt.views.figures.style import grid, method_style
+from lbt.views.scored import CONTROLS, Scored, by_method
+from lbt.views.tables.table import mean_and_deviation
+
+
+def draw_tradeoff(networks: Sequence[Scored], constant: Mapping[str, Any]) -> Figure:
+    """A small mark per network (retrained mIoU in percent, measured ms), and of several seeds a large one at the mean.
+
+    The bars of a mean are standard deviations over the seeds; a method with one seed has neither mean nor bars.
+    """
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    groups = by_method(networks)
+    for method, group in groups.items():
+        style = method_style(method, list(groups))
+        latency = [n.profile["median_ms"] for n in group]
+        accuracy = [100 * n.network["miou"] for n in group]
+        label = f"{method} (control)" if method in CONTROLS else method
+        single = len(group) == 1
+        face = style.color if single else "none"
+        axes.scatter(
+            latency,
+            accuracy,
+            s=64 if single else 26,
+            marker=style.marker,
+            facecolor=face,
+            edgecolor=style.color,
+            label=label if single else None,
+            zorder=3,
+        )
+        if not single:
+            (x, dx), (y, dy) = mean_and_deviation(latency), mean_and_deviation(accuracy)
+            axes.errorbar(
+                [x], [y], xerr=[dx], yerr=[dy], color=style.color, marker=style.marker, markersize=9, capsize=3,
+                linewidth=1.2, label=f"{label}, mean of {len(group)} seeds", zorder=4,
+            )  # fmt: skip
+    axes.axhline(100 * constant["miou"], color="#444444", linestyle=":", linewidth=1.2)
+    axes.annotate(
+        f"constant prediction ({constant['class']}): {100 * constant['miou']:.1f} %",
+        (0.01, 100 * constant["miou"]),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        fontsize=8,
+        color="#444444",
+    )
+    axes.set(xlabel="measured latency (ms, median)", ylabel="retrained mIoU (%)")
+    axes.margins(x=0.12, y=0.15)
+    grid(axes)
+    axes.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
+    return figure

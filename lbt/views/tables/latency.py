@@ -1,0 +1,48 @@
+"""Latency of the derived networks: the lookup table's sum beside the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lbt.views.scored import Scored
+from lbt.views.tables.table import Column, Table, shown
+
+_COLUMNS = {
+    "method": Column("method"),
+    "seed": Column("seed"),
+    "measured_ms": Column("measured median (ms)", "{:.2f}".format),
+    "p95_ms": Column("95th percentile (ms)", "{:.2f}".format),
+    "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
+    "error_ms": Column("error (ms)", "{:+.2f}".format),
+    "error_percent": Column("error (%)", "{:+.1f}".format),
+}
+
+
+def latency_table(networks: Sequence[Scored]) -> Table:
+    """A row per network: measured, predicted and the difference, predicted minus measured."""
+    rows = []
+    for network in networks:
+        measured, predicted = network.profile["median_ms"], network.profile["predicted_ms"]
+        row = {"method": network.method, "seed": network.seed, "measured_ms": measured}
+        row |= {"p95_ms": network.profile["p95_ms"], "predicted_ms": predicted, "error_ms": predicted - measured}
+        rows.append(row | {"error_percent": 100 * (predicted - measured) / measured})
+    values = pd.DataFrame(rows)
+    absolute = values["error_percent"].abs()
+    note = (
+        "Of one image through the derived network with random weights, single passes, beside the sum of the lookup "
+        "table that steers the search. Error: predicted minus measured, also as a share of the measured median; its "
+        f"absolute value is {absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. "
+        f"Measured on: {'; '.join(sorted({where(network) for network in networks}))}."
+    )
+    return Table("latency", "Latency predicted against measured", note, values, shown(values, _COLUMNS))
+
+
+def where(network: Scored) -> str:
+    """Device, backend, precision, threads, input size and software of a profile, in words."""
+    key = network.profile["key"]
+    return (
+        f"{key['device']}, {key['backend']}, {key['precision']}, {key['threads']} thread(s), "
+        f"{key['input_height']} x {key['input_width']} pixels (height x width), {key['software']}"
+    )

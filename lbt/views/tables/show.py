@@ -1,0 +1,28 @@
+"""The tables of a run in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbt.errors import LbtError
+
+SHOWN = ("summary", "miou", "classes", "latency")
+"""Names of the tables of a run, in the order in which people read them."""
+
+
+def print_tables(run: Path) -> None:
+    """Print the tables of a run and where its files lie.
+
+    Raises:
+        LbtError: the run has no tables.
+    """
+    files = [run / "tables" / f"{name}.md" for name in SHOWN]
+    for file in files:
+        if not file.is_file():
+            raise LbtError(f"{file}: is missing. Finish the run, or name its folder, such as results/default.")
+    for file in files:
+        print(file.read_text(encoding="utf-8"))
+    print(f"tables:   {run}/tables/summary.html, miou.html, classes.html, latency.html")
+    print(f"figures:  {run}/figures/")
+    print(f"pictures: {run}/evaluate/<method>/seed-<seed>/pictures/")
+    print(f"networks: {run}/networks/<method>-seed-<seed>.pt")

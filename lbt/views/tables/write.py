@@ -1,0 +1,43 @@
+"""Write all tables of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lbt.artifacts import read_json
+from lbt.config import RetrainSettings, SearchSettings, WarmupSettings
+from lbt.progress import Progress
+from lbt.views.budget import describe_budget
+from lbt.views.scored import read_scored
+from lbt.views.tables.classes import classes_table
+from lbt.views.tables.latency import latency_table
+from lbt.views.tables.miou import miou_table, summary_table
+
+
+def run(
+    *,
+    warmup: WarmupSettings,
+    search: SearchSettings,
+    retrain: RetrainSettings,
+    split: Path,
+    supernet: Sequence[Path],
+    network: Sequence[Path],
+    profile: Sequence[Path],
+    constant: Path,
+    folder: Path,
+    log: Path | None = None,
+) -> None:
+    """Write the tables into `folder` from the scores and profiles that lie in `.../<method>/seed-<seed>/`."""
+    budget = describe_budget(split, warmup, search, retrain)
+    networks, least = read_scored(supernet, network, profile), read_json(constant)
+    tables = (
+        summary_table(networks, least, budget),
+        miou_table(networks, least, budget),
+        classes_table(networks, least),
+        latency_table(networks),
+    )
+    with Progress("tables", len(tables), log) as progress:
+        for table in tables:
+            table.write(folder)
+            progress.advance()

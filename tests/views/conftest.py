@@ -1,0 +1,54 @@
+"""Two networks of one method and one of another, with invented scores; the class `sign` has no pixel."""
+
+import pytest
+
+from lbt.views.scored import Scored
+
+NAMES = ("road", "car", "sign")
+KEY = {
+    "device": "invented",
+    "backend": "eager",
+    "precision": "float32",
+    "threads": 1,
+    "input_height": 64,
+    "input_width": 96,
+    "software": "torch",
+}
+
+
+def invented(miou: float) -> dict:
+    confusion = [[60, 20, 0], [5, 10, 5], [0, 0, 0]]
+    return {
+        "miou": miou,
+        "pixel_accuracy": 0.7,
+        "iou": {"road": 2 * miou - 0.1, "car": 0.1, "sign": None},
+        "confusion": confusion,
+    }
+
+
+def network(method: str, seed: int, miou: float, milliseconds: float) -> Scored:
+    profile = {
+        "median_ms": milliseconds,
+        "p95_ms": milliseconds + 1,
+        "fps": 1e3 / milliseconds,
+        "predicted_ms": milliseconds - 0.5,
+        "parameters": 1_000_000 + seed,
+        "macs": 2_000_000_000,
+        "key": KEY,
+    }
+    return Scored(method, seed, invented(miou - 0.1), invented(miou), profile)
+
+
+@pytest.fixture
+def networks() -> list[Scored]:
+    return [network("lbt", 0, 0.3, 5.0), network("lbt", 1, 0.4, 6.0), network("random", 0, 0.25, 4.0)]
+
+
+@pytest.fixture
+def constant() -> dict:
+    return {
+        "class": "road",
+        "miou": 0.2,
+        "iou": {"road": 0.4, "car": 0.0, "sign": None},
+        "confusion": [[80, 0, 0], [20, 0, 0], [0, 0, 0]],
+    }

@@ -1,0 +1,93 @@
+"""Accuracy against latency, predictions, and files that repeat byte by byte."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lbt.data.classes import IGNORE, ClassTable
+from lbt.views.figures.predictions import LARGEST, Seen, draw_predictions
+from lbt.views.figures.style import method_style, save, styled
+from lbt.views.figures.tradeoff import draw_tradeoff
+from lbt.views.pictures import write_labels
+
+TABLE = ClassTable(
+    ("road", "car", "sky"),
+    ((128, 64, 128), (0, 0, 142), (70, 130, 180)),
+    np.arange(256, dtype=np.uint8),
+    frozenset(range(3)),
+)
+
+
+def test_every_network_is_a_mark_and_several_seeds_have_a_mean(networks, constant):
+    with styled():
+        axes = draw_tradeoff(networks, constant).axes[0]
+    marks = [tuple(point) for scatter in axes.collections for point in scatter.get_offsets() if len(point)]
+    for n in networks:
+        assert any(np.allclose(mark, (n.profile["median_ms"], 100 * n.network["miou"])) for mark in marks)
+    (bars,) = axes.containers  # random has one seed, hence no mean
+    line, _, (across, up) = bars.lines
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == pytest.approx((5.5, 35.0))
+    assert np.ptp(across.get_segments()[0][:, 0]) == pytest.approx(2 * np.std([5, 6], ddof=1))
+    assert np.ptp(up.get_segments()[0][:, 1]) == pytest.approx(2 * np.std([30, 40], ddof=1))
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert set(labels) == {"lbt, mean of 2 seeds", "random (control)"}
+    horizontal = [line for line in axes.lines if list(line.get_ydata()) == [20.0, 20.0]]
+    assert len(horizontal) == 1 and "road" in axes.texts[0].get_text()
+
+
+def seen(height: int = 6, width: int = 9) -> Seen:
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    truth = generator.integers(0, 3, (height, width), dtype=np.uint8)
+    truth[0, 0] = IGNORE
+    predictions = {m: generator.integers(0, 3, (height, width), dtype=np.uint8) for m in ("lbt", "random")}
+    return Seen("val/a", image, truth, predictions)
+
+
+def test_panels_hold_image_truth_and_predictions_in_the_colours_of_the_classes():
+    row = seen()
+    with styled():
+        figure = draw_predictions([row, row], TABLE, "seed 0")
+    panels = [axes.images[0].get_array() for axes in figure.axes]
+    assert len(panels) == 8
+    assert [axes.get_title() for axes in figure.axes[:4]] == ["image", "ground truth", "lbt", "random"]
+    np.testing.assert_array_equal(panels[0], row.image)
+    colors = np.array(TABLE.colors, np.uint8)
+    for panel, labels in zip(panels[1:4], (row.truth, *row.predictions.values()), strict=True):
+        assert panel[0, 0].tolist() == [0, 0, 0]  # ignored in the ground truth
+        np.testing.assert_array_equal(panel[1:], colors[labels[1:]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(TABLE.names)
+
+
+def test_large_images_are_thinned():
+    with styled():
+        figure = draw_predictions([seen(10, 2 * LARGEST + 1)], TABLE, "large")
+    assert max(figure.axes[0].images[0].get_array().shape) <= LARGEST
+
+
+def test_label_images_hold_the_classes_and_show_their_colours(tmp_path):
+    import torch
+
+    labels = torch.tensor([[0, 1], [2, 0]])
+    write_labels(tmp_path / "a.png", labels, TABLE)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "P" and np.array(image).tolist() == labels.tolist()
+        assert np.array(image.convert("RGB")).tolist() == np.array(TABLE.colors)[labels.numpy()].tolist()
+
+
+def test_equal_figures_give_equal_files_of_both_kinds(networks, constant, tmp_path):
+    for folder in ("first", "second"):
+        with styled():
+            save(draw_tradeoff(networks, constant), tmp_path / folder / "figure")
+    for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        first, second = ((tmp_path / folder / f"figure.{ending}").read_bytes() for folder in ("first", "second"))
+        assert first == second and first.startswith(start)
+    assert len(list((tmp_path / "first").iterdir())) == 2
+
+
+def test_methods_have_styles_of_their_own_that_do_not_depend_on_the_run():
+    known = ["fasterseg", "lbt", "lpt", "random"]
+    new = ["zeta", "alpha"]
+    styles = {method: method_style(method, known + new) for method in known + new}
+    assert len({style.color for style in styles.values()}) == len({style.marker for style in styles.values()}) == 6
+    assert all(method_style(method, [method]) == styles[method] for method in known)

@@ -1,0 +1,89 @@
+"""Curves: what is read from the steps, means and spread, blanks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lbt.metrics import write_metrics
+from lbt.views.figures.curves import GRADIENTS, Panel, draw_curves
+from lbt.views.figures.style import styled
+from lbt.views.steps import POINTS, by_part, by_step, read_steps
+
+LOSS, SKIPPED = Panel("loss", "a loss"), Panel("skipped", "skipped", counts=True)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two rounds of three steps of two seeds of lbt, one seed of random; skipped counts begin anew in each round."""
+    found = []
+    for method, seed in (("lbt", 0), ("lbt", 1), ("random", 0)):
+        for number in (2, 1):  # in any order
+            rows = [
+                {
+                    "round": number,
+                    "step": step,
+                    "loss": 10.0 * number + step + 100 * seed if method == "lbt" or step else float("nan"),
+                    "only_lbt": 1.0 if method == "lbt" else float("nan"),
+                    "skipped_teacher": step,
+                    "skipped_architecture": 1,
+                }
+                for step in range(3)
+            ]
+            path = tmp_path / "search" / method / f"seed-{seed}" / f"round-{number}" / "metrics.csv"
+            write_metrics(path, rows)
+            found.append(path)
+    return found
+
+
+def test_steps_are_read_in_turn_and_skipped_updates_add_up(files):
+    steps = read_steps(files)
+    one = steps[(steps["method"] == "lbt") & (steps["seed"] == 1)]
+    assert list(one["place"]) == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
+    assert list(one["loss"]) == [110, 111, 112, 120, 121, 122]
+    assert list(one["skipped"]) == [1, 2, 3, 4, 5, 6]  # the second round goes on from 3
+    assert list(one["part"]) == [1, 1, 1, 2, 2, 2]
+
+
+def test_the_thick_line_is_the_mean_of_the_rounds_and_the_band_the_seeds(files):
+    steps = read_steps(files)
+    parts = by_part(steps[steps["method"] == "lbt"], "loss")
+    assert list(parts["place"]) == [1, 2]
+    assert list(parts["mean"]) == [61, 71] and list(parts["low"]) == [11, 21] and list(parts["high"]) == [111, 121]
+    random = by_part(steps[steps["method"] == "random"], "loss")
+    assert list(random["mean"]) == [11.5, 21.5]  # the first step of each round is blank
+
+
+def test_blank_steps_stay_gaps_and_long_searches_are_thinned():
+    count = 10 * POINTS
+    long = pd.DataFrame({"seed": 0, "place": np.arange(count) + 1.0, "loss": np.arange(count, dtype=float)})
+    points = by_step(long, "loss")
+    assert len(points) == POINTS and points["place"].iloc[-1] == count
+    assert points["mean"].iloc[0] == np.arange(10).mean()
+    long.loc[20:29, "loss"] = np.nan
+    assert list(np.flatnonzero(by_step(long, "loss")["mean"].isna())) == [2]
+
+
+def test_a_panel_per_quantity_with_values_from_the_steps(files):
+    steps = read_steps(files)
+    with styled():
+        figure = draw_curves(steps, (LOSS, Panel("only_lbt", "of lbt"), Panel("absent", "none"), SKIPPED), 2)
+    assert [axes.get_title() for axes in figure.axes] == ["a loss", "of lbt", "skipped"]
+    loss, only, skipped = figure.axes
+    thick = [line for line in loss.lines if line.get_linewidth() > 1 and len(line.get_xdata())]
+    drawn = [list(line.get_ydata()) for line in thick if line.get_label().startswith("_")]
+    assert drawn == [[61, 71], [11.5, 21.5]]
+    assert sum(len(line.get_xdata()) > 0 for line in only.lines) == 2  # lbt's steps and rounds, nothing of random
+    assert max(max(line.get_ydata(), default=0) for line in skipped.lines) == 6
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lbt", "random"]
+
+
+def test_axes_are_logarithmic_only_where_values_span_decades(files):
+    steps = read_steps(files)
+    steps["norm"] = 10.0 ** (steps["place"] * 2)
+    with styled():
+        figure = draw_curves(steps, (Panel("norm", "n", positive=True), Panel("loss", "l", positive=True)), 2)
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+
+
+def test_norms_and_skipped_updates_are_shown_together():
+    assert {"skipped", "architecture_gradient_norm"} <= {panel.column for panel in GRADIENTS}

@@ -1,0 +1,105 @@
+"""Heat maps, derived network, confusion matrix: what is drawn is what was given."""
+
+import numpy as np
+import pytest
+import torch
+
+from lbt.config import SpaceSettings
+from lbt.space.architecture import (
+    SCALES,
+    alpha_row,
+    architecture_to_json,
+    beta_row,
+    gamma_row,
+    initial_architecture,
+    probabilities,
+    scales_at,
+)
+from lbt.space.genotype import cell_channels
+from lbt.space.random_genotype import random_genotype
+from lbt.views.figures.architecture import draw_architecture, first_row, over_rounds
+from lbt.views.figures.confusion import ANNOTATED, draw_confusion, row_shares
+from lbt.views.figures.derived import LEVELS, boxes, draw_network
+from lbt.views.figures.style import styled
+
+SPACE = SpaceSettings(layers=6, base_width=4)
+
+
+def architectures(count: int) -> list[dict]:
+    generator = torch.Generator().manual_seed(0)
+    return [{k: 900 * v for k, v in initial_architecture(SPACE, generator).items()} for _ in range(count)]
+
+
+def test_heat_maps_show_the_probabilities_of_each_round():
+    rounds = architectures(3)
+    with styled():
+        figure = draw_architecture([architecture_to_json(a) for a in rounds], SPACE, "lbt")
+    panels = {axes.get_title().split(":")[0]: axes for axes in figure.axes if axes.get_title()}
+    assert len(panels) == 8 and "beta at 1/8" not in panels
+    for key in rounds[0]:
+        kind, scale = key.split(".")
+        (image,) = panels[f"{kind} at 1/{scale}"].images
+        cells = image.get_array()
+        first = first_row(kind, int(scale))
+        assert cells.mask[:first].all() and not cells.mask[first : first + len(rounds[0][key])].any()
+        expected = torch.stack([probabilities(a)[key] for a in rounds], dim=-1).flatten(1)
+        np.testing.assert_allclose(cells[first : first + len(expected)], expected, rtol=1e-5)
+        low, high = image.get_clim()
+        assert low <= expected.min() + 1e-6 and high >= expected.max() - 1e-6
+
+
+@pytest.mark.parametrize("row", [alpha_row, beta_row, gamma_row], ids=lambda f: f.__name__)
+def test_row_0_stands_at_the_layer_that_the_space_says(row):
+    kind = row.__name__.partition("_")[0]
+    for scale in SCALES[1:] if kind == "beta" else SCALES:
+        layer = first_row(kind, scale)
+        assert row(layer, scale) == 0 and scale in scales_at(layer)
+
+
+def test_probabilities_do_not_overflow():
+    shares = over_rounds([{"alpha.8": [[1e4, 0, -1e4]]}], "alpha.8")
+    assert shares[0, :, 0].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_cell_of_the_derived_network_is_drawn_at_its_layer_and_scale(seed):
+    genotype = random_genotype(SPACE, torch.Generator().manual_seed(seed))
+    chains = boxes(genotype, SPACE)
+    shared = genotype.shared_prefix()
+    for branch, chain in zip(genotype.branches, chains, strict=True):
+        assert [box.x for box in chain] == [cell.layer for cell in branch.cells]
+        for cell, box, (_, out) in zip(branch.cells, chain, cell_channels(branch, SPACE), strict=True):
+            assert round(box.y) == LEVELS[cell.scale * cell.stride]
+            operator, width = box.text.split("\n")
+            assert operator.split()[0] == cell.operator and ("↓2" in operator) == (cell.stride == 2)
+            assert width == f"{out} ({cell.width_twelfths}/12)"
+    assert all(box.color == chains[0][0].color for box in chains[1][:shared])
+    assert chains[0][shared].color != chains[1][shared].color
+    with styled():
+        figure = draw_network(genotype, SPACE, "lbt")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert all(box.text in texts for chain in chains for box in chain)
+    assert {f"head\n1/{branch.scale}" for branch in genotype.branches} <= set(texts)
+
+
+CONFUSION = [[60, 20, 0], [5, 10, 5], [0, 0, 0]]
+
+
+def test_rows_are_shares_and_an_absent_class_has_none():
+    np.testing.assert_allclose(row_shares(CONFUSION)[:2], [[0.75, 0.25, 0], [0.25, 0.5, 0.25]])
+    assert np.isnan(row_shares(CONFUSION)[2]).all()
+    with styled():
+        figure = draw_confusion(CONFUSION, ["road", "car", "sign"], "lbt")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["road", "car", "sign (no pixel)"]
+    assert [text.get_text() for text in axes.texts] == ["75", "25", "25", "50", "25"]
+    assert axes.collections[0].get_array().mask.reshape(3, 3)[2].all()
+
+
+def test_many_classes_have_names_but_no_numbers():
+    count = ANNOTATED + 14
+    names = [f"class {i}" for i in range(count)]
+    with styled():
+        figure = draw_confusion(np.eye(count, dtype=int) * 7, names, "lbt")
+    assert not figure.axes[0].texts
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == names

@@ -1,0 +1,97 @@
+"""The ratio study: rows of runs that differ in the ratio alone, and a refusal of all others."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lbt.__main__ import main
+from lbt.artifacts import write_json, write_manifest, write_text
+
+_LABELLED = "".join(f"s{i},s{i}.png,s{i}m.png,s,student_train\n" for i in range(4))
+_UNLABELLED = "".join(f"u{i},u{i}.png,,u,unlabeled\n" for i in range(8))
+SPLIT = f"image_id,image,label,group,role\n{_LABELLED}{_UNLABELLED}"
+
+
+def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: float = 0.1, split: str = SPLIT) -> Path:
+    """A finished run as the joining sees it; `miou` of each seed."""
+    write_text(folder / "data" / "split.csv", split)
+    common = {"code": "c0de", "inputs": []}
+    outputs = [folder / "data" / "split.csv"]
+    write_manifest(folder / "data" / "manifest.json", stage="split", settings={"data": {}}, outputs=outputs, **common)
+    for seed, value in enumerate(miou):
+        place = folder / "search" / "lbt" / f"seed-{seed}" / "round-1"
+        settings = {"search": {"pseudo_labels": {"ratio": ratio, "targets": "soft"}, "lr": lr}, "seed": seed}
+        place.mkdir(parents=True)
+        write_manifest(place / "manifest.json", stage="round", settings=settings, outputs=[], **common)
+        evaluated = folder / "evaluate" / "lbt" / f"seed-{seed}"
+        write_json(evaluated / "network.json", {"miou": value})
+        write_json(evaluated / "supernet.json", {"miou": value / 2})
+        write_json(folder / "profile" / "lbt" / f"seed-{seed}" / "profile.json", {})
+    # another method does not learn from pseudo-labels, so its settings may differ
+    place = folder / "search" / "fasterseg" / "seed-0" / "round-1"
+    place.mkdir(parents=True)
+    write_manifest(place / "manifest.json", stage="round", settings={"ratio": str(ratio)}, outputs=[], **common)
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path):
+    return [
+        make_run(tmp_path / "all", None, (0.5, 0.7)),
+        make_run(tmp_path / "half", 0.5, (0.2, 0.4)),
+        make_run(tmp_path / "one", 1.0, (0.3, 0.3)),
+    ]
+
+
+def test_a_row_per_ratio_with_mean_and_deviation(study, tmp_path, capsys):
+    assert main(["ratio", *map(str, study), "--output", str(tmp_path / "out")]) == 0
+    rows = (tmp_path / "out" / "ratio.csv").read_text().splitlines()
+    assert rows[1:] == [
+        "lbt,0.5,2,4,2,0.15,0.0707107,0.3,0.141421",
+        "lbt,1,4,4,2,0.15,0,0.3,0",
+        "lbt,2,8,4,2,0.3,0.0707107,0.6,0.141421",  # all unlabelled images are twice the labelled ones
+    ]
+    printed = capsys.readouterr().out
+    assert (tmp_path / "out" / "ratio.md").read_text() in printed
+    assert (tmp_path / "out" / "ratio.html").is_file()
+
+
+def test_one_seed_leaves_the_deviation_blank(tmp_path, capsys):
+    runs = [make_run(tmp_path / "a", 0.5, (0.2,)), make_run(tmp_path / "b", 1.0, (0.3,))]
+    assert main(["ratio", *map(str, runs), "--output", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "ratio.csv").read_text().splitlines()[1] == "lbt,0.5,2,4,1,0.1,,0.2,"
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"lr": 0.2}, "round-1/manifest.json: search.lr: 0.1 | 0.2"),
+        ({"miou": (0.2,)}, "seed-1/round-1/manifest.json: code: c0de | absent"),
+        ({"split": SPLIT + "u9,u9.png,,u,unlabeled\n"}, "data/split.csv: content"),
+        ({"ratio": None}, "two of these runs label 8 images"),
+        ({"ratio": 2.0}, "two of these runs label 8 images"),  # as many as without a ratio
+    ],
+    ids=["setting", "seeds", "split", "same ratio", "same number"],
+)
+def test_runs_that_differ_otherwise_are_refused(study, tmp_path, capsys, other, named):
+    odd = make_run(tmp_path / "odd", **{"ratio": 0.25, "miou": (0.2, 0.4)} | other)
+    assert main(["ratio", str(study[0]), str(odd)]) == 1
+    assert named in capsys.readouterr().err
+
+
+def test_versions_and_code_must_agree(study, capsys):
+    path = study[1] / "data" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["code"], manifest["versions"]["torch"] = "other", "0.1"
+    path.write_text(json.dumps(manifest))
+    assert main(["ratio", *map(str, study)]) == 1
+    message = capsys.readouterr().err
+    assert "data/manifest.json: code: c0de | other" in message and "version of torch" in message
+
+
+def test_what_is_no_run_is_refused(study, tmp_path, capsys):
+    assert main(["ratio", str(study[0])]) == 1
+    assert "is one run; name two or more" in capsys.readouterr().err
+    assert main(["ratio", str(study[0]), str(tmp_path / "nothing")]) == 1
+    assert "nothing: no method of this run learns from pseudo-labels" in capsys.readouterr().err

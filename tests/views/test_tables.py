@@ -1,0 +1,126 @@
+"""Values of the tables, blanks, and that their four forms say the same."""
+
+import io
+import statistics
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from lbt.errors import LbtError
+from lbt.views.tables.classes import classes_table
+from lbt.views.tables.latency import latency_table
+from lbt.views.tables.miou import miou_table, summary_table
+from lbt.views.tables.show import SHOWN, print_tables
+from lbt.views.tables.table import mean_and_deviation
+
+BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
+
+
+@pytest.fixture
+def tables(networks, constant):
+    found = (
+        summary_table(networks, constant, BUDGET),
+        miou_table(networks, constant, BUDGET),
+        classes_table(networks, constant),
+        latency_table(networks),
+    )
+    return {table.name: table for table in found}
+
+
+class Cells(HTMLParser):
+    """The rows of a page's table."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows, self.inside = [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data
+
+
+def csv_of(table) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(table.csv()), dtype=str, keep_default_na=False)
+
+
+def test_means_and_deviations_are_those_of_the_standard_library(networks, tables):
+    row = csv_of(tables["summary"]).set_index("method").loc["lbt"]
+    for name, values in {
+        "retrained_miou": [n.network["miou"] for n in networks[:2]],
+        "supernet_miou": [n.supernet["miou"] for n in networks[:2]],
+        "latency_ms": [n.profile["median_ms"] for n in networks[:2]],
+    }.items():
+        assert float(row[f"{name}_mean"]) == pytest.approx(statistics.mean(values), rel=1e-5)
+        assert float(row[f"{name}_std"]) == pytest.approx(statistics.stdev(values), rel=1e-5)
+    assert mean_and_deviation([1.0])[0] == 1.0 and pd.isna(mean_and_deviation([1.0])[1])
+
+
+def test_a_single_seed_has_a_blank_deviation_and_the_constant_no_latency(tables):
+    rows = csv_of(tables["summary"]).set_index("method")
+    assert list(rows["role"]) == ["searched", "control", "control"]
+    assert rows.loc["random", "retrained_miou_std"] == "" and rows.loc["random", "seeds"] == "1"
+    assert rows.loc["constant (road)", "latency_ms_mean"] == "" and rows.loc["constant (road)", "seeds"] == ""
+    shown = tables["summary"].shown.set_index("method")
+    assert shown.loc["random", "std of retrained"] == "" and shown.loc["lbt", "std of retrained"] == "7.1"
+
+
+def test_an_absent_class_is_blank_and_not_zero(tables):
+    rows = csv_of(tables["classes"])
+    absent = rows[rows["class"] == "sign"]
+    assert len(absent) == 3 and (absent[["supernet_iou", "retrained_iou"]] == "").all(axis=None)
+    people = tables["classes"].shown.set_index("class")
+    assert list(people.loc["sign"]) == ["0.0", "", "", ""]  # its share of the pixels is 0
+    assert people.loc["road", "lbt"] == "60.0 ± 14.1" and people.loc["car", "constant"] == "0.0"
+
+
+def test_the_error_of_the_latency_is_predicted_minus_measured(tables):
+    rows = csv_of(tables["latency"])
+    assert [float(v) for v in rows["error_ms"]] == [-0.5] * 3
+    assert [float(v) for v in rows["error_percent"]] == pytest.approx([-10.0, -100 / 12, -12.5], rel=1e-5)
+    assert "is 10.3 % on average and 12.5 % at most" in tables["latency"].note
+    assert "invented, eager, float32, 1 thread(s), 64 x 96 pixels" in tables["latency"].note
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_people_read_the_same_in_html_and_markdown(tables, name):
+    table = tables[name]
+    page = Cells(table.html()).rows
+    lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
+    markdown = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    assert page == [markdown[0], *markdown[2:]] == [list(table.shown.columns), *table.shown.to_numpy().tolist()]
+    assert len({len(line) for line in lines}) == 1  # aligned
+    assert "nan" not in table.csv().lower() and "http" not in table.html()
+
+
+def test_names_of_the_users_classes_are_escaped(networks, constant):
+    def renamed(scores):
+        return scores | {"iou": {"a<b|c": 0.5, "car": 0.1, "sign": None}}
+
+    others = [n.__class__(n.method, n.seed, renamed(n.supernet), renamed(n.network), n.profile) for n in networks]
+    table = classes_table(others, renamed(constant))
+    assert "a&lt;b|c" in table.html() and "a<b" not in table.html()
+    assert "a<b\\|c" in table.markdown()
+
+
+def test_show_prints_the_tables_in_their_order(tables, tmp_path, capsys):
+    for table in tables.values():
+        table.write(tmp_path / "tables")
+    print_tables(tmp_path)
+    text = capsys.readouterr().out
+    places = [text.index(tables[name].markdown()) for name in SHOWN]
+    assert places == sorted(places) and "predictions" not in text.split("figures:")[0]
+    (tmp_path / "tables" / "classes.md").unlink()
+    with pytest.raises(LbtError, match=r"classes\.md: is missing"):
+        print_tables(tmp_path)

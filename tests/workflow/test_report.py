@@ -1,0 +1,135 @@
+"""The report: one file that opens offline in a browser, where every table and figure is reachable and shows."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from clone import ROOT, Clone
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
+LIMIT = 20_000_000
+INSIDE = ("file:", "data:", "blob:")
+METHODS = ("fasterseg", "lbt", "lpt", "random")
+OF_METHOD = {"derived network", "alpha, beta, gamma over the rounds", "confusion matrix"}
+COMPARED = {
+    "Figures": {
+        "accuracy against latency",
+        "mIoU and losses over the rounds",
+        "latency and entropies over the rounds",
+        "gradients and skipped updates over the rounds",
+        "retraining",
+        "ground truth and predictions, seed 0",
+    },
+    "Settings": {"settings and versions"},
+    "Tables": {"mIoU by method", "mIoU by method and seed", "IoU by class", "latency predicted against measured"},
+}
+SHOWN, GIVEN = "document.querySelector('.p-3 > img')", "results[app.state.resultPath].data_uri"
+
+
+@pytest.fixture(scope="module")
+def report(finished) -> tuple[Clone, Path]:
+    clone, _ = finished
+    result = clone.snakemake("--report", "report.html")
+    assert result.returncode == 0, result.stderr[-4000:]
+    return clone, clone.folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def opened(report):
+    """The page of the report, and what went wrong or left the machine while it was used."""
+    trouble = []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.on("console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda r: (
+                trouble.append(f"request: {r.url}") if not r.url.startswith(("file:", "data:", "blob:")) else None
+            ),
+        )
+        page.goto(report[1].as_uri())
+        page.wait_for_selector("#brand", state="attached")
+        yield page, trouble
+        browser.close()
+
+
+def items(page: Page) -> set[str]:
+    """First labels of the items that are listed now."""
+    return {row.locator("td").first.inner_text() for row in page.locator("nav tbody tr").all()}
+
+
+def enter(page: Page, *names: str) -> None:
+    """From the start into a category, and where there are several into a subcategory."""
+    page.locator("nav ol a").first.click()
+    for name in names:
+        page.locator("nav ul").get_by_text(name, exact=True).click()
+
+
+def look_at(page: Page, item: str) -> None:
+    """Show an item and wait until it is there: a picture with pixels, or a page with a heading and text."""
+    row = page.locator("nav tbody tr", has=page.get_by_text(item, exact=True))
+    row.locator("a").first.click()
+    page.wait_for_function(
+        "item => Object.values(results[app.state.resultPath]?.labels ?? {}).includes(item)", arg=item
+    )
+    if page.evaluate("app.state.content") == "html":
+        frame = page.frame_locator("iframe")
+        frame.locator("h1").wait_for()
+        assert frame.locator("td").count() > 4, item
+    else:
+        page.wait_for_function(
+            f"(() => {{ const image = {SHOWN}; return image?.src === {GIVEN} && image.naturalWidth }})()"
+        )
+        assert page.evaluate(f"{SHOWN}.naturalWidth") > 100, item
+    row.locator("a").nth(1).click()
+    caption = page.locator("nav .prose").inner_text()
+    assert len(caption) > 60, (item, caption)
+
+
+def test_the_first_page_says_what_was_run_and_what_it_cannot_show(opened):
+    page, _ = opened
+    text = page.locator(".prose").inner_text()
+    assert "Run tiny" in text and "fasterseg, lbt, lpt, random (control)" in text
+    assert "One seed: a difference between methods may be chance" in text
+    assert "of the search 1 x 1, of the retraining 1;" in text
+
+
+@pytest.mark.parametrize("subcategory", COMPARED)
+def test_every_comparison_is_listed_and_shows(opened, subcategory):
+    page, _ = opened
+    enter(page, "Comparison", subcategory)
+    assert items(page) == COMPARED[subcategory]
+    for item in COMPARED[subcategory]:
+        enter(page, "Comparison", subcategory)
+        look_at(page, item)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_figure_of_a_method_is_listed_and_shows(opened, method):
+    page, _ = opened
+    enter(page, method)
+    assert items(page) == OF_METHOD
+    for item in OF_METHOD:
+        enter(page, method)
+        look_at(page, item)
+
+
+def test_nothing_went_wrong_and_nothing_left_the_machine(opened):
+    """Runs last, after all items have been shown."""
+    page, trouble = opened
+    for name in ("Statistics", "About", "Workflow"):
+        enter(page, name)
+    assert trouble == []
+
+
+def test_it_is_one_small_file_without_paths_of_the_machine(report):
+    clone, path = report
+    assert path.stat().st_size < LIMIT
+    text = path.read_text()
+    assert not re.search(r'(src|href)="https?://', text)
+    assert str(ROOT) not in text and str(clone.folder) not in text

@@ -1,0 +1,70 @@
+# Figures, as SVG and PNG: those that compare the methods, and those of each method and seed.
+rule compare:
+    input:
+        split=rules.split.output.split,
+        supernet=of_all_networks(rules.evaluate_supernet.output.scores),
+        network=of_all_networks(rules.evaluate_network.output.scores),
+        profile=of_all_networks(rules.profile.output.profile),
+        constant=rules.evaluate_constant.output.scores,
+        rounds=of_all_networks(rules.evaluate_supernet.output.rounds),
+        steps=of_all_networks(*every_round("metrics.csv")),
+        retraining=of_all_networks(rules.retrain.output.metrics),
+        predictions=of_all_networks(rules.evaluate_network.output.predictions),
+    output:
+        svg=[compared_figure(*item) for item in compared_figures().items()],
+        png=expand(f"{RUN}/figures/{{name}}.png", name=compared_figures()),
+        manifest=f"{RUN}/figures/manifest.json",
+    log:
+        f"{RUN}/logs/compare.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        untracked=untracked_of("compare"),
+    params:
+        settings=settings_of("compare"),
+        code=code_of("compare"),
+        images=images_of("compare"),
+        folder=lambda wildcards, output: os.path.dirname(output.manifest),
+    shell:
+        call("compare")
+        + "--manifest {output.manifest} --inputs split={input.split} constant={input.constant} "
+        "--several supernet {input.supernet} --several network {input.network} --several profile {input.profile} "
+        "--several rounds {input.rounds} --several steps {input.steps} --several retraining {input.retraining} "
+        "--several predictions {input.predictions} "
+        "--outputs folder={params.folder} --record {output.svg} {output.png}"
+
+
+rule draw:
+    input:
+        architecture=of_all_networks(*every_round("architecture.json")),
+        genotype=of_all_networks(rules.derive.output.genotype),
+        network=of_all_networks(rules.evaluate_network.output.scores),
+    output:
+        svg=[
+            network_figure(name, method, seed)
+            for name in OF_NETWORK
+            for method in SETTINGS.methods
+            for seed in SETTINGS.seeds
+        ],
+        png=of_all_networks(
+            *[
+                f"{RUN}/figures/{{method}}/seed-{{seed}}/{name}.png"
+                for name in OF_NETWORK
+            ]
+        ),
+        manifest=f"{RUN}/figures/manifest-networks.json",
+    log:
+        f"{RUN}/logs/draw.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        untracked=untracked_of("draw"),
+    params:
+        settings=settings_of("draw"),
+        code=code_of("draw"),
+        folder=lambda wildcards, output: os.path.dirname(output.manifest),
+    shell:
+        call("draw")
+        + "--manifest {output.manifest} --several architecture {input.architecture} "
+        "--several genotype {input.genotype} --several network {input.network} "
+        "--outputs folder={params.folder} --record {output.svg} {output.png}"

@@ -1,0 +1,63 @@
+# What the report holds: titles of tables and figures, and in which category they stand.
+TABLES = {
+    "summary": "mIoU by method",
+    "miou": "mIoU by method and seed",
+    "classes": "IoU by class",
+    "latency": "latency predicted against measured",
+}
+
+
+def page_of(table):
+    return report(
+        f"{RUN}/tables/{table}.html",
+        caption=f"../report/table-{table}.rst",
+        category="Comparison",
+        subcategory="Tables",
+        labels={"Table": TABLES[table]},
+    )
+
+
+COMPARISON = {
+    "accuracy-latency": "accuracy against latency",
+    "losses": "mIoU and losses over the rounds",
+    "architecture": "latency and entropies over the rounds",
+    "gradients": "gradients and skipped updates over the rounds",
+    "retraining": "retraining",
+}
+OF_NETWORK = {
+    "network": "derived network",
+    "architecture": "alpha, beta, gamma over the rounds",
+    "confusion": "confusion matrix",
+}
+PICTURES = SETTINGS.evaluation.pictures > 0
+
+
+def compared_figure(name, title):
+    caption = name.partition("-seed-")[0]
+    return report(
+        f"{RUN}/figures/{name}.svg",
+        caption=f"../report/figure-{caption}.rst",
+        category="Comparison",
+        subcategory="Figures",
+        labels={"Figure": title},
+    )
+
+
+def compared_figures():
+    """The figures that compare the methods, by name; without pictures there are no predictions to show."""
+    seeds = SETTINGS.seeds if PICTURES else ()
+    seen = {
+        f"predictions-seed-{s}": f"ground truth and predictions, seed {s}"
+        for s in seeds
+    }
+    return COMPARISON | seen
+
+
+def network_figure(name, method, seed):
+    return report(
+        f"{RUN}/figures/{method}/seed-{seed}/{name}.svg",
+        caption=f"../report/network-{name}.rst",
+        category=method,
+        subcategory="Figures",
+        labels={"Figure": OF_NETWORK[name], "Seed": str(seed)},
+    )
