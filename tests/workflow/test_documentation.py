@@ -22,6 +22,10 @@ ELSEWHERE = {
     "conda env create -f environment.yml && conda activate lbt && snakemake --cores 8": "tests of environment.yml",
     "snakemake --cores 8 --profile slurm": "tests/slurm",
     "snakemake --unlock": "tests of killed runs",
+    "snakemake --report report.html": "the same with --configfile",
+    "snakemake --cores 8 --configfile config/my-camera.yaml half.yaml": "tests of options",
+    "snakemake --cores 8 --configfile config/my-camera.yaml one.yaml": "tests of options",
+    "python -m lbt ratio results/half results/one --output results/ratio": "tests of the ratio study",
 }
 """Commands that are tried in another place, and where."""
 STANDS_FOR = {

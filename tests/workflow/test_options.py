@@ -97,3 +97,15 @@ def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_
     assert "round" not in clone.would_rerun()
     torch.save(network.half().state_dict(), clone.folder / "student.pth")
     assert {"label", "round"} & clone.would_rerun() == {"round"}
+
+
+def test_a_second_file_changes_what_it_names(finished, tmp_path):
+    """As for the ratio study: the rest of the settings is that of the first file."""
+    clone = finished[0].copy(tmp_path / "clone")
+    (clone.folder / "half.yaml").write_text("run: half\nsearch: {pseudo_labels: {ratio: 0.5}}\n")
+    result = clone.snakemake("half.yaml", "--dry-run", "--printshellcmds")
+    assert result.returncode == 0, result.stderr
+    text = result.stdout + result.stderr
+    assert "results/half/search/lbt/seed-0/round-1/checkpoint.pt" in text and "results/tiny" not in text
+    ratios = set(re.findall(r'"ratio":([\w.]+)', text))
+    assert ratios == {"0.5"}, ratios
