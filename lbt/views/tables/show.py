@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lbt.artifacts import verify_inputs
 from lbt.errors import LbtError
 
 SHOWN = ("summary", "miou", "classes", "latency")
@@ -14,12 +15,13 @@ def print_tables(run: Path) -> None:
     """Print the tables of a run and where its files lie.
 
     Raises:
-        LbtError: the run has no tables.
+        LbtError: the run has no tables, or one is not as it was written.
     """
     files = [run / "tables" / f"{name}.md" for name in SHOWN]
     for file in files:
         if not file.is_file():
             raise LbtError(f"{file}: is missing. Finish the run, or name its folder, such as results/default.")
+    verify_inputs(files)
     for file in files:
         print(file.read_text(encoding="utf-8"))
     print(f"tables:   {run}/tables/summary.html, miou.html, classes.html, latency.html")
