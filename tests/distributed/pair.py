@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 SIZE = 2
-PATIENCE = 120
+PATIENCE = 600
 """Seconds to wait for an answer: a pair that sends messages in different orders would wait for ever."""
 
 
