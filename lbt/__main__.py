@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
 from lbt.commands import check, export, predict, ratio, shards, show, stage
 from lbt.errors import LbtError
+from lbt.failures import MARK
 
 COMMANDS = {
     "check": check,
@@ -28,15 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.action(options)
     except LbtError as error:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
-        if getattr(options, "log", None) is not None:
-            # the message is out; a log that cannot be written must not hide it
-            with suppress(OSError), open(options.log, "a", encoding="utf-8") as log:
-                log.write(f"{error}\n")
+        _log(options, f"{MARK}{error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         print(f"lbt {options.command}: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        _log(options, f"{traceback.format_exc()}{MARK}{type(error).__name__}: {error}\n")
+        raise
     return 0
+
+
+def _log(options: argparse.Namespace, text: str) -> None:
+    """Append to the stage's log, if there is one. A log that cannot be written must not hide the error itself."""
+    if getattr(options, "log", None) is not None:
+        with suppress(OSError), open(options.log, "a", encoding="utf-8") as log:
+            log.write(text)
 
 
 def _parser() -> argparse.ArgumentParser:

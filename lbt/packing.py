@@ -69,9 +69,11 @@ def run(
         "derivation": derivation,
         "retrain": retrain,
         "evaluation": evaluation,
+        "compute": compute,
     }
-    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    settings["compute"] = compute.model_dump(mode="json", exclude=ComputeSettings.WITHOUT_EFFECT)
+    settings = {
+        name: section.model_dump(mode="json", exclude=section.WITHOUT_EFFECT) for name, section in sections.items()
+    }
     table, found = class_table(data), read_json(scores)
     trained = load_trained(network, table.names, space)
     with Progress(f"pack {method} seed-{seed}", 1, log) as progress:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from lbt.artifacts import canonical_json
-from lbt.config import ComputeSettings, Settings
+from lbt.config import Section, Settings
 from lbt.data.splits import TRAINING_ROLES
 from lbt.search.methods import has_student, method_settings, teaches
 
@@ -131,7 +131,7 @@ STAGES: dict[str, Stage] = {
             "evaluation": ("calibration_batches",),
         },
         gpus="search.gpus",
-        untracked=_RESUMES,
+        untracked=(*_RESUMES, "search.keep_every"),
         reads=("teacher_train", "teacher_val"),
     ),
     "candidates": Stage(
@@ -253,7 +253,9 @@ def stage_settings(settings: Settings, stage: str, job: Mapping[str, int | str])
     What is untracked is left out: see `untracked_settings`.
     """
     chosen, sections = STAGES[stage], {}
-    dumped = settings.model_dump(mode="json", exclude={"compute": set(ComputeSettings.WITHOUT_EFFECT)})
+    read = {name: section for name in chosen.sections if isinstance(section := getattr(settings, name), Section)}
+    without_effect = {name: set(section.WITHOUT_EFFECT) for name, section in read.items() if section.WITHOUT_EFFECT}
+    dumped = settings.model_dump(mode="json", exclude=without_effect)
     for name in chosen.sections:
         section = dumped[name]
         sections[name] = pick(section, _keys(stage, name, job), dict.__getitem__) if name in chosen.only else section

@@ -11,6 +11,7 @@ from lbt.errors import LbtError
 if TYPE_CHECKING:
     from lbt.config import Settings
     from lbt.data.layouts import Problem
+    from lbt.disk import Images
 
 HELP = "check a configuration and its data set before any hour is spent"
 
@@ -25,6 +26,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.config_file import read_settings
     from lbt.data.check import check_data, describe
     from lbt.data.streetscenes import SCENES_FILE
+    from lbt.disk import counted_images, drawn_images
     from lbt.search.methods import teaches
 
     settings = read_settings(options.config)
@@ -33,11 +35,22 @@ def run(options: argparse.Namespace) -> None:
         if problems:
             raise LbtError("\n".join(map(str, problems)))
         print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
+        _check_disk(settings, drawn_images(settings.scenes))
         return
     report = check_data(settings, problems)
     if any(map(teaches, settings.methods)):
         _check_ratio(settings, report["parts"])
     print(describe(report))
+    _check_disk(settings, counted_images(report, settings.methods, settings.search))
+
+
+def _check_disk(settings: Settings, images: Images) -> None:
+    """Say how much disk the run needs, and refuse it where there is less."""
+    from lbt.disk import describe_needs, disk_needs, require_space
+
+    needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
+    print(describe_needs(needs))
+    require_space(needs, Path("results") / settings.run)
 
 
 def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:

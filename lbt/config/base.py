@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,9 @@ Window = tuple[Positive, Positive]
 
 class Section(BaseModel):
     """A frozen group of settings that refuses unknown keys and values of another type."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
+    """Keys on which no result depends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

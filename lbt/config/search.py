@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -89,7 +89,15 @@ class StudentSettings(Section):
 class SearchSettings(Section):
     """Rounds of the search. Each step: one step of T, one of S (lbt), one of A (not random)."""
 
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"keep_every"})
+
     rounds: int = Field(30, ge=1, description="Rounds; more rounds continue from the last one.")
+    keep_every: int = Field(
+        10,
+        ge=1,
+        description="Full weights are kept of the rounds that this number divides and of the last two; the others are "
+        "removed as the search goes on. Architecture, metrics and labels of every round are kept.",
+    )
     epochs: Positive = Field(1.0, description="Passes over teacher_train per round; fractions work.")
     batch_size: int = Field(4, ge=2, description="Images per teacher step and per architecture step.")
     decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")

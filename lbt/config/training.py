@@ -84,7 +84,6 @@ class ComputeSettings(Section):
     """Where and how wide the jobs run."""
 
     WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"workers", "checkpoint_minutes"})
-    """Keys on which no result depends."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
     threads: int = Field(

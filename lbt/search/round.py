@@ -30,6 +30,7 @@ from lbt.search.calibration import calibrate_supernet
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods import load_method, teaches
 from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
+from lbt.search.retention import drop_weights
 from lbt.search.state import identity_of, save_round, start_round
 from lbt.search.streams import RoundStreams
 from lbt.space.architecture import architecture_to_json
@@ -124,3 +125,4 @@ def run(
     if state.guide is not None:
         write_json(guide, architecture_to_json(state.guide))
     save_round(checkpoint, state, identity_of(classes.names, space, seed, method, round))
+    drop_weights(checkpoint, round, search.keep_every)

@@ -110,6 +110,29 @@ def test_a_broken_shard_stops_the_round_with_its_name(finished, tmp_path):
     assert result.returncode != 0
     assert "shard-000.h5: its content differs from the digest" in text
     assert 'Traceback (most recent call last):\n  File "<frozen runpy>"' not in text
+    summary = text[text.index("\n1 job failed.\n") :]
+    assert "round (method lbt, seed 0, round 1)\n  results/tiny/search/lbt/seed-0/round-1/pseudo_labels/" in summary
+    assert "log: results/tiny/logs/search-lbt-seed-0-round-1.log" in summary and "--until round" in summary
+
+
+def test_old_weights_are_removed_and_no_round_misses_them(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    search = clone.settings["search"] | {"random_match": "none"}
+    clone.settings = clone.settings | {"methods": ["fasterseg"], "search": search | {"rounds": 3}}
+    rounds = clone.folder / "results/tiny/search/fasterseg/seed-0"
+    last = "results/tiny/search/fasterseg/seed-0/round-3/architecture.json"
+    result = clone.snakemake("--", last)  # not --until, for which Snakemake loses count of rounds
+    assert result.returncode == 0, result.stderr[-4000:]
+    assert {path.parent.name for path in rounds.glob("*/checkpoint.pt")} == {"round-2", "round-3"}
+    assert {path.parent.name for path in rounds.glob("*/architecture.json")} == {"round-1", "round-2", "round-3"}
+
+    assert clone.would_run("--", last) == []
+    for change in ({"search.keep_every": 1}, {"search.rounds": 2}):
+        with clone.changed(change):
+            assert "round" not in clone.would_rerun() | clone.would_rerun("--", last), change
+    with clone.changed({"search.rounds": 4}):
+        runs = [job for job in clone.would_run() if job.rule == "round"]
+    assert [dict(job.wildcards)["round"] for job in runs] == ["4"]
 
 
 def test_the_workflow_is_lint_free_and_formatted():

@@ -1,6 +1,9 @@
 # Settings, fingerprints and the command line that all rules share.
 import os
+import shlex
+import signal
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 ROOT = Path(workflow.basedir).parent
@@ -8,6 +11,10 @@ sys.path.insert(0, str(ROOT))
 # Jobs run the package from this clone, wherever they are started.
 # Slurm's warning before a time limit goes to every process; only a loop that saves its state on it listens.
 shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH='{ROOT}'; ")
+
+# Slurm's warning before the time limit goes to all processes of a job. Only a stage answers it: what it does not
+# handle would end the Snakemake and the shell that the stage runs in. Ignored signals stay ignored in children.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 from snakemake.exceptions import WorkflowError
 
@@ -33,9 +40,13 @@ config["facts"] = facts(SETTINGS)
 RUN = f"results/{SETTINGS.run}"
 if workflow.is_main_process:
     expose_stale(Path(RUN))
+COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
-# All cores, for a job that measures; `workflow.cores` would demand a number of them where only a report is made.
-ALL_CORES = workflow.global_resources["_cores"].value or THREADS
+# Threads of a job that measures time. On a cluster the profile reserves a node for it instead; `workflow.cores` would
+# demand a number of them where only a report is made.
+ON_CLUSTER = workflow.non_local_exec or workflow.remote_exec
+CORES = workflow.global_resources["_cores"].value
+WHOLE_MACHINE = THREADS if ON_CLUSTER else CORES or THREADS
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
 WINDOWS = [w for w in (SETTINGS.search.fps, SETTINGS.derivation.fps) if w is not None]
@@ -83,6 +94,21 @@ def untracked_of(stage):
     return " ".join(
         f"{key}={value}" for key, value in untracked_settings(SETTINGS, stage).items()
     )
+
+
+def processes_of(stage):
+    """Processes that run a stage together, each on a GPU of its own if there is one."""
+    key = STAGES[stage].gpus
+    return 1 if key is None else attrgetter(key)(SETTINGS)
+
+
+def threads_of(stage):
+    return THREADS * processes_of(stage)
+
+
+def gpus_of(stage):
+    """GPUs of a stage's job, which a cluster reserves; the slurm profile spells the request."""
+    return 0 if SETTINGS.compute.device == "cpu" else processes_of(stage)
 
 
 def call(stage):

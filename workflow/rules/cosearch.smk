@@ -34,9 +34,10 @@ if SETTINGS.search.cosearch:
             f"{RUN}/logs/retrain-guide-{{method}}-seed-{{seed}}.log",
         conda:
             "../../environment.yml"
-        threads: THREADS
+        threads: threads_of("retrain_guide")
         resources:
             untracked=untracked_of("retrain_guide"),
+            gpu=gpus_of("retrain_guide"),
         params:
             settings=settings_of("retrain_guide"),
             code=code_of("retrain_guide"),

@@ -18,6 +18,7 @@ if COMPARES:
         threads: THREADS
         resources:
             untracked=untracked_of("candidates"),
+            gpu=gpus_of("candidates"),
         params:
             settings=settings_of("candidates"),
             code=code_of("candidates"),
@@ -68,9 +69,10 @@ rule profile:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
-    threads: ALL_CORES
+    threads: WHOLE_MACHINE
     resources:
         untracked=untracked_of("profile"),
+        gpu=gpus_of("profile"),
     params:
         settings=settings_of("profile"),
         code=code_of("profile"),

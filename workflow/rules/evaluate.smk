@@ -18,6 +18,7 @@ rule evaluate_supernet:
     threads: THREADS
     resources:
         untracked=untracked_of("evaluate_supernet"),
+        gpu=gpus_of("evaluate_supernet"),
     params:
         settings=settings_of("evaluate_supernet"),
         code=code_of("evaluate_supernet"),
@@ -44,6 +45,7 @@ rule evaluate_network:
     threads: THREADS
     resources:
         untracked=untracked_of("evaluate_network"),
+        gpu=gpus_of("evaluate_network"),
     params:
         settings=settings_of("evaluate_network"),
         code=code_of("evaluate_network"),

@@ -8,9 +8,10 @@ rule latency:
     priority: 1
     conda:
         "../../environment.yml"
-    threads: ALL_CORES
+    threads: WHOLE_MACHINE
     resources:
         untracked=untracked_of("latency"),
+        gpu=gpus_of("latency"),
     params:
         settings=settings_of("latency"),
         code=code_of("latency"),

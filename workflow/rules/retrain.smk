@@ -13,9 +13,10 @@ rule retrain:
         f"{RUN}/logs/retrain-{{method}}-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
-    threads: THREADS
+    threads: threads_of("retrain")
     resources:
         untracked=untracked_of("retrain"),
+        gpu=gpus_of("retrain"),
     params:
         settings=settings_of("retrain"),
         code=code_of("retrain"),

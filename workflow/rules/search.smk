@@ -13,6 +13,7 @@ rule label:
     threads: THREADS
     resources:
         untracked=untracked_of("label"),
+        gpu=gpus_of("label"),
     params:
         settings=settings_of("label"),
         code=code_of("label"),
@@ -40,9 +41,10 @@ rule round:
         f"{RUN}/logs/search-{{method}}-seed-{{seed}}-round-{{round}}.log",
     conda:
         "../../environment.yml"
-    threads: THREADS
+    threads: threads_of("round")
     resources:
         untracked=untracked_of("round"),
+        gpu=gpus_of("round"),
     params:
         settings=settings_of("round"),
         code=code_of("round"),

@@ -10,9 +10,10 @@ rule warmup:
         f"{RUN}/logs/warmup-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
-    threads: THREADS
+    threads: threads_of("warmup")
     resources:
         untracked=untracked_of("warmup"),
+        gpu=gpus_of("warmup"),
     params:
         settings=settings_of("warmup"),
         code=code_of("warmup"),

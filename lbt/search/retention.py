@@ -1,0 +1,34 @@
+"""Which rounds keep their full weights: a checkpoint at full scale is about a gigabyte, and most are never read again.
+
+A round needs the checkpoint of the round before it, so the last two stay: one to go on from, and one from which the
+last round can be repeated. The architecture, the metrics and the labels of every round stay in any case.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def keeps_weights(round: int, rounds: int, keep_every: int) -> bool:
+    """Whether a search that has finished `rounds` rounds still holds the weights of `round` (from 1)."""
+    return round > rounds - 2 or round % keep_every == 0
+
+
+def kept_rounds(rounds: int, keep_every: int) -> list[int]:
+    """The rounds whose weights a search of `rounds` rounds holds at its end."""
+    return [round for round in range(1, rounds + 1) if keeps_weights(round, rounds, keep_every)]
+
+
+def drop_weights(checkpoint: Path, round: int, keep_every: int) -> Path | None:
+    """Once `round` is saved in `checkpoint`, remove the weights that are not kept any longer.
+
+    Returns:
+        The file that was removed, or None.
+    """
+    old, folder = round - 2, checkpoint.parent
+    path = folder.with_name(f"round-{old}") / checkpoint.name
+    named = folder.name == f"round-{round}"  # elsewhere than in a run's folders, nothing is known of older rounds
+    if not named or old < 1 or keeps_weights(old, round, keep_every) or not path.exists():
+        return None
+    path.unlink()
+    return path

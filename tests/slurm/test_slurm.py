@@ -1,0 +1,185 @@
+"""The workflow on a real Slurm: `snakemake --cores 8 --profile slurm`, checked against Slurm's own records."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+import yte
+from cluster import Cluster, why_not
+
+from lbt.__main__ import main
+from lbt.config_file import parse_settings
+from lbt.stages import stage_settings, untracked_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = ["snakemake", "--cores", "8", "--profile", "slurm", "--configfile", "tiny.yaml"]
+TIMEOUT = 600
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """One test process at a time: /etc/slurm and the ports of Slurm are there once."""
+    reason = why_not()
+    if reason is not None and "runs here already" not in reason and "another cluster" not in reason:
+        pytest.skip(reason)
+    with open("/tmp/lbt-test-cluster.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        reason = why_not()
+        if reason is not None:
+            pytest.skip(reason)
+        yield
+
+
+def tiny(*, seed: int = 0, epochs: float = 0.25) -> dict:
+    settings = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+    settings |= {"seeds": [seed], "compute": {"threads": 2, "device": "auto"}}
+    settings["warmup"]["epochs"] = epochs
+    return settings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A copy of the project's files, and the first stages of a run, made here to save their jobs."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("workflow", "lbt", "config", "slurm", "environment.yml"):
+        take = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        take(ROOT / name, folder / name)
+    settings, before = parse_settings(tiny(), "tiny.yaml"), Path.cwd()
+    os.chdir(folder)
+    try:
+        for stage, output, manifest in (
+            ("scenes", "results/data/tiny/scenes.json", "results/data/tiny/manifest.json"),
+            ("check", "results/tiny/data/check.json", "results/tiny/data/manifest-check.json"),
+            ("split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
+        ):
+            words = [f"{key}={json.dumps(value)}" for key, value in untracked_settings(settings, stage).items()]
+            arguments = ["stage", stage, "--settings", stage_settings(settings, stage, {}), "--code", "test"]
+            arguments += ["--log", f"results/tiny/logs/{stage}.log", "--untracked", *words]
+            assert main([*arguments, "--manifest", manifest, "--outputs", f"output={output}"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture(scope="class")
+def gpu_cluster(alone, folder, tmp_path_factory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("slurm"), gpus=True) as cluster:
+        yield cluster
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, **settings) -> Iterator[subprocess.Popen]:
+    """Snakemake at work; its output goes to `run.log`, and it does not outlive the test."""
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny(**settings)))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PATH": path}
+    with open(folder / "run.log", "w") as log:
+        command = [*COMMAND, *arguments]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def profile(folder: Path) -> dict:
+    with open(folder / "slurm") as file:
+        return yte.process_yaml(file, require_use_yte=True)
+
+
+def run(folder: Path, *arguments: str, **settings) -> tuple[int, str, dict[str, str]]:
+    """Exit code, output, and the comment that a job has in Slurm by its number there."""
+    with started(folder, *arguments, **settings) as process:
+        code = process.wait(TIMEOUT)
+    text = (folder / "run.log").read_text()
+    submitted = re.findall(r"SLURM jobid (\d+) \(log: .*/slurm_logs/(rule_\w+(?:/\w+)?)/\d+\.log", text)
+    return code, text, {number: name.replace("/", "_wildcards_") for number, name in submitted}
+
+
+class TestWithoutAccounting:
+    """And with a GPU, which is none."""
+
+    def test_jobs_run_on_slurm_with_the_threads_memory_and_gpus_they_ask_for(self, gpu_cluster, folder):
+        assert profile(folder)["slurm-status-command"] == "squeue"
+        code, text, submitted = run(folder, "--until", "warmup", "latency", "evaluate_constant")
+        assert code == 0, text[-4000:]
+        asked = {  # processors, memory, limit, GPUs; the latency is measured alone on the node
+            "rule_warmup_wildcards_0": ("2", "16000M", "2-00:00:00", "gres:gpu:1"),
+            "rule_latency": ("8", "8000M", "04:00:00", "gres:gpu:1"),
+            "rule_evaluate_constant": ("1", "4000M", "01:00:00", None),
+        }
+        assert set(submitted.values()) == set(asked)
+        jobs, completed = gpu_cluster.jobs(), gpu_cluster.completed()
+        for number, name in submitted.items():
+            job = jobs[number]
+            assert job["Comment"] == name and job["Requeue"] == "1" and job["JobName"].startswith("lbt_")
+            assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"], job.get("TresPerJob")) == asked[name], name
+            assert completed[number]["JobState"] == "COMPLETED"
+            assert completed[number]["NodeList"] == gpu_cluster.host and completed[number]["ProcCnt"] == job["NumCPUs"]
+        assert (folder / "results/tiny/warmup/seed-0/checkpoint.pt").exists()
+
+    def test_the_warning_before_the_time_limit_reaches_the_stage_alone(self, gpu_cluster, folder):
+        """Slurm signals every process of the job; neither Snakemake nor a shell may die of it."""
+        log, end = folder / "results/tiny/logs/warmup-seed-7.log", time.monotonic() + TIMEOUT
+        with started(folder, "--until", "warmup", "--retries", "0", seed=7, epochs=400) as process:
+            while not (log.exists() and "step 1/" in log.read_text()):
+                assert process.poll() is None and time.monotonic() < end, (folder / "run.log").read_text()[-4000:]
+                time.sleep(0.5)
+            (number,) = (number for number, job in gpu_cluster.jobs().items() if job["JobState"] == "RUNNING")
+            job = gpu_cluster.jobs()[number]
+            assert job["Comment"] == "rule_warmup_wildcards_7"
+            subprocess.run(["scancel", "--signal=USR1", number], check=True)
+            time.sleep(3)
+            output = Path(job["StdOut"]).read_text()
+            assert "User defined signal" not in output and "<Signals.SIGUSR1" not in output, output[-4000:]
+            subprocess.run(["scancel", number], check=True)
+            assert process.wait(TIMEOUT) != 0
+        text = (folder / "run.log").read_text()
+        assert "1 job failed.\n\nwarmup (seed 7)\n" in text and "slurm_logs/rule_warmup/7/" in text
+
+    def test_a_failed_job_ends_with_its_message_its_log_and_the_command(self, gpu_cluster, folder):
+        split = folder / "results/tiny/data/split.csv"
+        whole, times = split.read_bytes(), split.stat()
+        split.write_bytes(whole[:-40])
+        os.utime(split, ns=(times.st_atime_ns, times.st_mtime_ns))
+        try:
+            again = ("--forcerun", "evaluate_constant", "--until", "evaluate_constant", "--retries", "0")
+            code, text, submitted = run(folder, *again)
+        finally:
+            split.write_bytes(whole)
+            os.utime(split, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert code != 0
+        summary = text[text.index("1 job failed.") :]
+        assert "evaluate_constant\n  results/tiny/data/split.csv: its content differs from the digest in" in summary
+        assert "log: results/tiny/logs/evaluate-constant.log\n" in summary
+        assert " ".join(COMMAND) in summary and "Traceback" not in summary
+        (number,) = submitted
+        assert gpu_cluster.completed()[number]["JobState"] == "FAILED"
+
+
+def test_with_accounting_and_without_gpus(alone, folder, tmp_path):
+    """The profile finds sacct, and asks for no GPU where there is none."""
+    reason = why_not(accounting=True)
+    if reason is not None and "runs here already" not in reason:
+        pytest.skip(reason)
+    with Cluster(tmp_path, accounting=True) as cluster:
+        assert profile(folder)["slurm-status-command"] == "sacct"
+        code, text, submitted = run(folder, "--until", "warmup", seed=1)
+        assert code == 0, text[-4000:]
+        accounts = cluster.accounts()
+    resources = {name: accounts[number]["AllocTRES"] for number, name in submitted.items()}
+    assert {accounts[number]["State"] for number in submitted} == {"COMPLETED"}
+    assert {accounts[number]["Comment"] for number in submitted} == set(submitted.values())
+    assert "cpu=2,mem=16000M" in resources["rule_warmup_wildcards_1"]
+    assert not any("gpu" in resources[name] for name in submitted.values())
