@@ -21,6 +21,7 @@ RUNS = [
         "--layers 4 --base-width 2 --height 32 --width 64 --networks 3 --turns 1 --seconds 0.001 --folder .",
         "Spearman rank correlation",
     ),
+    ("start.py", "--rounds 1 --images 40 --repeats 1", "the workflow, nothing to do"),
 ]
 
 

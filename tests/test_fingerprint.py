@@ -1,8 +1,14 @@
 """A fingerprint follows what a module imports, and nothing else."""
 
+import ast
+import inspect
+
 import pytest
 
-from lbt.fingerprint import fingerprint
+import lbt.config
+from lbt.config import Section
+from lbt.fingerprint import ROOT, fingerprint, imported
+from lbt.search.methods import method_names
 from lbt.stages import STAGES
 
 FILES = {
@@ -59,3 +65,34 @@ def test_an_unknown_module_is_an_error(package):
 def test_every_stage_has_one():
     found = {stage.module: fingerprint(stage.module) for stage in STAGES.values()}
     assert len(set(found.values())) == len(found)
+
+
+def code_of_stages():
+    """Every module that a stage runs, and its syntax tree."""
+    methods = [f"lbt.search.methods.{name}" for name in method_names()]
+    files = imported(*{stage.module for stage in STAGES.values()}, *methods)
+    return {name: ast.walk(ast.parse(path.read_bytes())) for name, path in files.items()}
+
+
+def test_no_code_or_data_of_a_stage_escapes_it():
+    """Imports by name, files that are no modules, and code of the settings are not in a fingerprint."""
+    by_name = {
+        name
+        for name, nodes in code_of_stages().items()
+        if any(isinstance(node, ast.Name) and node.id in ("import_module", "__import__", "exec") for node in nodes)
+    }
+    # a round's fingerprint is given its method; lbt itself imports what its user asks for
+    assert by_name == {"lbt", "lbt.search.methods"}
+    data = {path.stem for path in (ROOT / "lbt").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert data == {"gallery"} and "lbt.views.gallery" not in code_of_stages()
+
+    sections = [value for value in vars(lbt.config).values() if inspect.isclass(value) and issubclass(value, Section)]
+    computed = {
+        name
+        for section in sections
+        for name, value in vars(section).items()
+        if isinstance(value, property) or (inspect.isfunction(value) and not name.startswith("_"))
+    }
+    for name, nodes in code_of_stages().items():
+        used = {node.attr for node in nodes if isinstance(node, ast.Attribute)} & computed
+        assert not used, f"{name}: {used} is computed by lbt.config, whose code is in no fingerprint"
