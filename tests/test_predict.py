@@ -72,6 +72,7 @@ def test_the_predictions_are_those_that_are_scored(tiny, tmp_path):
         network=tmp_path / "network.pt",
         output=tmp_path / "scores.json",
         pictures=tmp_path / "pictures",
+        predictions=tmp_path / "classes",
     )
     root = Path(settings.data.root)
     assert predict(tmp_path / "network.pt", root / "leftImg8bit" / "val", "--output", tmp_path / "out") == 0
