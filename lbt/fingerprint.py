@@ -35,6 +35,8 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
     hashed = hashlib.sha256()
     for name, file in sorted(imported(*modules, root=root).items()):
         hashed.update(f"{name}\0{_read(name, file).digest}\0".encode())
+        for data in _data(file):
+            hashed.update(f"{data.name}\0".encode() + data.read_bytes())
         for part in sorted(set(file.parent.glob(f"{file.stem}.*")) - {file}):
             hashed.update(f"{part.name}\0{hashlib.sha256(part.read_bytes()).hexdigest()}\0".encode())
     return hashed.hexdigest()[:16]
@@ -62,6 +64,11 @@ def imported(*modules: str, root: Path = ROOT) -> dict[str, Path]:
         if "." in name:
             pending.append(name.rpartition(".")[0])
     return files
+
+
+def _data(file: Path) -> list[Path]:
+    """The files beside a module that have its name and another ending, such as a page that it fills in."""
+    return sorted(path for path in file.parent.glob(f"{file.stem}.*") if path.suffix != ".py")
 
 
 class _Module(NamedTuple):
