@@ -53,7 +53,7 @@ def rows_and_bytes(clone):
 def longer(finished, tmp_path_factory):
     """A run with a longer warm-up to do, and what it ends with if nothing stops it."""
     clone = finished[0].copy(tmp_path_factory.mktemp("crash") / "clone")
-    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 20), "compute.checkpoint_minutes", 0.0)
+    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 40), "compute.checkpoint_minutes", 0.0)
     whole = clone.copy(clone.folder.with_name("whole"))
     result = whole.snakemake("--until", "warmup")
     assert result.returncode == 0, result.stderr[-4000:]
