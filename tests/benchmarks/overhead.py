@@ -1,0 +1,126 @@
+"""What part of a run's time is not the stages' own work: Snakemake, and the start of a process for each job.
+
+Runs a configuration in a copy of the project and notes, for every job, when its process starts, when the stage begins
+its work (PyTorch is imported by then), when it ends and when the process is gone. The cores that a job holds times its
+seconds are its share of the machine. Of the whole, wall time times cores, that leaves
+
+* work: jobs between beginning and end of their stage,
+* starts: the rest of the jobs' lives,
+* Snakemake: no job is there, at the beginning, at the end and in between,
+* idle: cores that no job holds while another job runs, because the next jobs wait for it.
+
+    python tests/benchmarks/overhead.py --cores 2 --configfile config/config.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+
+ROOT = Path(__file__).resolve().parents[2]
+CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
+ON_ALL_CORES = ("latency", "profile")
+# Stands for `python` in the jobs: the same program, with notes of the time.
+JOB = """#!{python}
+import json, os, sys, time
+born = time.time()
+sys.argv = sys.argv[3:]
+assert sys.argv[0] == "stage"
+from lbt.commands import stage
+from lbt.__main__ import main
+work = stage._compute
+def noted(*arguments):
+    import importlib
+    importlib.import_module(arguments[0].module)
+    begin = time.time()
+    try:
+        return work(*arguments)
+    finally:
+        times.update(begin=begin, end=time.time())
+times, stage._compute = {{}}, noted
+code = main(sys.argv)
+times.update(stage=sys.argv[1], born=born, gone=time.time())
+with open({notes!r}, "a") as file:
+    file.write(json.dumps(times) + "\\n")
+sys.stdout.flush()
+os._exit(code)
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job's times in seconds since 1970, and the cores that it holds."""
+
+    stage: str
+    born: float
+    begin: float
+    end: float
+    gone: float
+    cores: int
+
+
+def run(cores: int, configfile: Path, arguments: list[str], folder: Path) -> tuple[float, list[Job]]:
+    """Wall time of a run from nothing, in seconds, and its jobs."""
+    for name in CLONED:
+        take = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        take(ROOT / name, folder / name)
+    notes, program = folder / "notes.jsonl", folder / "bin" / "python"
+    program.parent.mkdir()
+    program.write_text(JOB.format(python=sys.executable, notes=str(notes)))
+    program.chmod(0o755)
+    path = os.pathsep.join((str(program.parent), str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": path}
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", str(configfile.resolve())]
+    started = time()
+    subprocess.run([*command, *arguments], cwd=folder, env=environment, check=True)
+    seconds = time() - started
+    jobs = []
+    for line in notes.read_text().splitlines():
+        note = json.loads(line)
+        jobs.append(Job(**note, cores=cores if note["stage"] in ON_ALL_CORES else 1))
+    return seconds, jobs
+
+
+def without_jobs(jobs: list[Job]) -> float:
+    """Seconds between the first job's start and the last one's end in which no job is there."""
+    empty, until = 0.0, min(job.born for job in jobs)
+    for job in sorted(jobs, key=lambda job: job.born):
+        empty += max(0.0, job.born - until)
+        until = max(until, job.gone)
+    return empty
+
+
+def report(seconds: float, cores: int, jobs: list[Job]) -> str:
+    """The parts of wall time times cores, as a table."""
+    whole = seconds * cores
+    work = sum(job.cores * (job.end - job.begin) for job in jobs)
+    lives = sum(job.cores * (job.gone - job.born) for job in jobs)
+    span = max(job.gone for job in jobs) - min(job.born for job in jobs)
+    snakemake = cores * (seconds - span + without_jobs(jobs))
+    parts = {"work": work, "starts": lives - work, "Snakemake": snakemake, "idle": whole - lives - snakemake}
+    lines = [f"{len(jobs)} jobs, {seconds:.0f} s on {cores} cores"]
+    lines += [f"{name:10} {value:8.0f} core-seconds {value / whole:6.1%}" for name, value in parts.items()]
+    overhead = (parts["starts"] + parts["Snakemake"]) / whole
+    return "\n".join([*lines, f"overhead (starts and Snakemake): {overhead:.1%} of the run's time"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
+    options, arguments = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, jobs = run(options.cores, options.configfile, arguments, Path(folder))
+    print(report(seconds, options.cores, jobs))
+
+
+if __name__ == "__main__":
+    main()
