@@ -121,3 +121,11 @@ def test_every_key_has_help_and_stands_in_the_documentation_with_it():
     expected = {path: help.replace("|", "\\|") for path, help in keys().items()}
     assert all(help for help in expected.values())
     assert documented == expected
+
+
+def test_scores_of_all_rounds_need_their_weights():
+    content = {"evaluation": {"every_round": True}, "search": {"rounds": 3}}
+    with pytest.raises(LbtError, match=r"search\.keep_every: 10 removes most of them"):
+        parse_settings(content, "test.yaml")
+    content["search"]["keep_every"] = 1
+    assert parse_settings(content, "test.yaml").evaluation.every_round

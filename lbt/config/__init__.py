@@ -115,6 +115,12 @@ class Settings(Section):
             )
         if any(map(has_student, self.methods)):
             check_gpus(self.search.gpus, **{"search.student.batch_size": self.search.student.batch_size})
+        if self.evaluation.every_round and self.search.rounds > 2 and self.search.keep_every > 1:
+            raise ValueError(
+                f"evaluation.every_round: true scores the weights of all {self.search.rounds} rounds at the end, but "
+                f"search.keep_every: {self.search.keep_every} removes most of them; write `keep_every: 1`, which takes "
+                "more disk, or `every_round: false`"
+            )
         match = self.search.random_match
         if match == "random":
             raise ValueError(

@@ -76,7 +76,9 @@ class EvaluationSettings(Section):
     )
     pictures: int = Field(4, ge=0, description="Number of pictures of ground truth beside prediction.")
     every_round: bool = Field(
-        True, description="Score the supernet after each round, for the curve of mIoU, or after the last round alone."
+        False,
+        description="Score the supernet after each round, for the curve of mIoU, or after the last round alone. Each "
+        "round's weights are scored at the end, so more than two rounds need `search.keep_every: 1`.",
     )
 
 
