@@ -62,6 +62,7 @@ class Case:
         words = ["stage", self.stage, "--settings", self.settings, "--code", code, "--log", place / "log.txt"]
         words += ["--manifest", place / "manifest.json"]
         words += ["--untracked", f"compute.workers={workers}", f"compute.checkpoint_minutes={minutes}"]
+        words += ["search.keep_every=10"] if self.stage == "round" else []
         words += ["--several", "shards", *self.several] if self.several else []
         words += ["--inputs", *(f"{key}={path}" for key, path in self.inputs.items())]
         words += ["--outputs", *(f"{key}={path}" for key, path in outputs.items())]

@@ -68,6 +68,7 @@ def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(finished, tmp_pat
     names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
     command = [sys.executable, "-m", "lbt", "stage", "round", "--settings", canonical_json(manifest["settings"])]
     command += ["--code", manifest["code"], "--log", str(tmp_path / "log.txt"), "--untracked", "compute.workers=2"]
+    command += ["search.keep_every=10", "compute.checkpoint_minutes=5"]
     command += ["--several", "shards", *(f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2))]
     command += ["--inputs", f"split={run}/data/split.csv", f"table={run}/latency/table.csv"]
     command += [f"previous={run}/warmup/seed-0/checkpoint.pt", "--outputs"]
