@@ -16,26 +16,24 @@ from lbt.artifacts import digest, sha256
 
 def test_a_second_run_on_a_folder_is_refused(tmp_path):
     clone = QuickClone(tmp_path, HERE / "tiny.yaml")
-    clone.settings["scenes"] = None
-    clone.settings["data"] = {"layout": "cityscapes", "root": "nowhere"}
     python = tmp_path / "bin" / "python"
     python.rename(tmp_path / "bin" / "stub")
     python.write_text('#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "$(dirname "$0")/stub" "$@"\n')
     python.chmod(0o755)
-    command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "check"]
+    command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "scenes"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, cwd=tmp_path, text=True, env=clone.environment, **pipes) as first:
         try:
             deadline = time.monotonic() + 60
             while not list(tmp_path.glob(".snakemake/locks/*")) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            second = clone.snakemake("--until", "check")
+            second = clone.snakemake("--until", "scenes")
         finally:
             (tmp_path / "go").touch()
         output = first.communicate(timeout=60)[0]
     assert second.returncode != 0 and "cannot be locked" in second.stdout + second.stderr
     assert first.returncode == 0, output
-    assert clone.snakemake("--until", "check").returncode == 0
+    assert clone.snakemake("--until", "scenes").returncode == 0
 
 
 @pytest.fixture
