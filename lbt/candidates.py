@@ -35,7 +35,7 @@ from lbt.latency.window import check_window
 from lbt.metrics import write_metrics
 from lbt.progress import Progress
 from lbt.resume import Resume
-from lbt.search.state import load_supernet
+from lbt.search.supernet_file import load_supernet
 from lbt.seeding import derive_seed
 from lbt.space.architecture import architecture_from_json
 from lbt.space.calibration import recalibrate

@@ -19,7 +19,7 @@ from lbt.network_file import load_trained, save_network
 from lbt.optimisation import GuardedStep, set_learning_rate, sgd
 from lbt.progress import Progress
 from lbt.resume import Resume
-from lbt.search.state import load_supernet
+from lbt.search.supernet_file import load_supernet
 from lbt.seeding import derive_seed
 from lbt.space.genotype import read_genotype
 from lbt.space.inherit import inherit_weights

@@ -22,7 +22,7 @@ from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import space_parts
 from lbt.latency.table import TableKey, read_table
 from lbt.metrics import write_metrics
-from lbt.search.state import KIND, identity_of
+from lbt.search.supernet_file import KIND, identity_of
 from lbt.seeding import derive_seed
 from lbt.space.architecture import architecture_to_json, initial_architecture
 from lbt.space.calibration import recalibrate

@@ -17,7 +17,7 @@ from lbt.evaluation.scores import count_confusion, counted, scores
 from lbt.losses import upsample
 from lbt.metrics import write_metrics
 from lbt.progress import Progress
-from lbt.search.state import load_supernet
+from lbt.search.supernet_file import load_supernet
 from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
 from lbt.space.widths import argmax_widths

@@ -31,8 +31,9 @@ from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods import load_method, teaches
 from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
 from lbt.search.retention import drop_weights
-from lbt.search.state import identity_of, save_round, start_round
+from lbt.search.state import save_round, start_round
 from lbt.search.streams import RoundStreams
+from lbt.search.supernet_file import identity_of
 from lbt.space.architecture import architecture_to_json
 from lbt.steps import steps_for
 

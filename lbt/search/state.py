@@ -9,19 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lbt.artifacts import digest
-from lbt.checkpoint import load_checkpoint, save_checkpoint
+from lbt.checkpoint import save_checkpoint
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.errors import LbtError
 from lbt.live import captured, restore
 from lbt.optimisation import adam, sgd
 from lbt.search.method import Method
 from lbt.search.partner import Partner
+from lbt.search.supernet_file import KIND, load_supernet
 from lbt.seeding import derive_seed, generator
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
-
-KIND = "supernet"
 
 
 @dataclass
@@ -61,33 +59,6 @@ class SearchState:
         if self.guide is not None:
             parts |= {"guide": self.guide, "guide_optimizer": self.guide_optimizer}
         return parts
-
-
-def identity_of(classes: tuple[str, ...], space: SpaceSettings, seed: int, method: str, round: int) -> dict:
-    """What a supernet's checkpoint says of itself."""
-    return {
-        "classes": list(classes),
-        "space": digest(space.model_dump(mode="json")),
-        "seed": seed,
-        "method": method,
-        "round": round,
-    }
-
-
-def load_supernet(
-    path: Path, classes: tuple[str, ...], space: SpaceSettings, device: torch.device
-) -> tuple[Supernet, dict[str, Tensor], dict]:
-    """The supernet and the architecture of a warm-up or of a round, and the whole checkpoint.
-
-    Raises:
-        LbtError: damaged file, other classes or another space.
-    """
-    expect = {"classes": list(classes), "space": digest(space.model_dump(mode="json"))}
-    content = load_checkpoint(path, kind=KIND, expect=expect)
-    supernet = Supernet(space, len(classes)).to(device)
-    supernet.load_state_dict(content["supernet"])
-    architecture = {name: value.to(device) for name, value in content["architecture"].items()}
-    return supernet, architecture, content
 
 
 def start_round(

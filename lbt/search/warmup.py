@@ -32,7 +32,7 @@ from lbt.optimisation import GuardedStep, set_learning_rate, sgd
 from lbt.progress import Progress
 from lbt.resume import Resume
 from lbt.search.calibration import calibrate_supernet
-from lbt.search.state import KIND, identity_of
+from lbt.search.supernet_file import KIND, identity_of
 from lbt.seeding import derive_seed, generator
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet

@@ -10,7 +10,7 @@ from lbt.checkpoint import load_checkpoint
 from lbt.config import PseudoLabelSettings, StudentSettings
 from lbt.errors import LbtError
 from lbt.search.methods import has_student, load_method, method_names, method_settings, teaches
-from lbt.search.state import KIND
+from lbt.search.supernet_file import KIND
 
 COMMON = {"round", "step", "latency_weight", "teacher_loss", "teacher_weight_gradient_norm", "fps", "seconds"}
 COMMON |= {"teacher_val_loss", "student_val_loss", "latency_ms", "teacher_gradient_norm", "student_gradient_norm"}

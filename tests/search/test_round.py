@@ -11,7 +11,7 @@ from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import read_table
 from lbt.latency.window import steer
-from lbt.search.state import KIND
+from lbt.search.supernet_file import KIND
 from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.derive import derive_genotype
 

@@ -10,8 +10,8 @@ from lbt.checkpoint import load_checkpoint
 from lbt.config import OptimizerSettings
 from lbt.errors import LbtError
 from lbt.optimisation import GuardedStep
-from lbt.search.state import KIND
 from lbt.search.streams import RoundStreams
+from lbt.search.supernet_file import KIND
 
 SPOILT = {"teacher_train": "teacher", "teacher_val": "architecture", "student_train": "student", "unlabeled": "student"}
 

@@ -16,8 +16,9 @@ from torchvision.models import segmentation
 from lbt.config import StudentSettings
 from lbt.errors import LbtError
 from lbt.search.methods import load_method
-from lbt.search.state import identity_of, save_round, start_round
+from lbt.search.state import save_round, start_round
 from lbt.search.student import build_student
+from lbt.search.supernet_file import identity_of
 
 LRASPP, MOBILE, RESNET = "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"
 MODELS = (LRASPP, MOBILE, RESNET)

@@ -25,8 +25,9 @@ from lbt.search.context import StepContext
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods.lbt import METHOD
 from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
-from lbt.search.state import SearchState, load_supernet
+from lbt.search.state import SearchState
 from lbt.search.streams import RoundStreams
+from lbt.search.supernet_file import load_supernet
 from lbt.seeding import derive_seed, generator
 from lbt.space.widths import gumbel_noise
 
