@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -178,10 +180,26 @@ def training_loader(
         worker_init_fn=leave_to_parent,
         generator=torch.Generator(),  # the loader would otherwise draw from the global generator
     )
+    batches = _loaded(loader)
+    _OPEN.add(batches)
+    yield from batches
+
+
+def _loaded(loader: DataLoader) -> Iterator[tuple[Tensor, ...]]:
     for batch in loader:
         if isinstance(batch, LbtError):
             raise batch
         yield batch
+
+
+_OPEN: WeakSet[Iterator[tuple[Tensor, ...]]] = WeakSet()
+
+
+@atexit.register
+def _close() -> None:
+    """End the loader processes of streams that an error left open: they ignore the signal by which Python ends them."""
+    for batches in list(_OPEN):
+        batches.close()
 
 
 class _AugmentedBatches(Dataset):
