@@ -3,7 +3,7 @@
 import os
 
 from lbt.artifacts import write_manifest, write_text
-from lbt.stale import expose_stale
+from lbt.stale import expose_stale, undone
 
 
 def run_stage(folder, name, inputs, text):
@@ -46,3 +46,21 @@ def test_new_times_and_damaged_manifests_expose_nothing(tmp_path):
         (tmp_path / "second" / "manifest.json").write_text(text)
         os.utime(first, (1000, 1000))
         assert expose_stale(tmp_path) == []
+
+
+def test_what_a_stopped_stage_has_lost_is_undone(tmp_path):
+    first = run_stage(tmp_path, "warmup", [], "one")
+    second = run_stage(tmp_path, "round-1", [first], "two")
+    run_stage(tmp_path, "round-2", [second], "three")
+    second.unlink()  # weights that are not kept
+    assert undone(tmp_path) == []
+    (second.parent / "manifest.json").unlink()
+    assert undone(tmp_path) == [second]
+    second.parent.rmdir()  # a folder that was removed by hand
+    assert undone(tmp_path) == []
+    for file in (first, first.with_name("manifest.json")):
+        file.unlink()
+    assert undone(tmp_path) == []  # nothing that is there was made of it
+    run_stage(tmp_path / "run", "other", [run_stage(tmp_path, "outside", [], "data")], "made of data")
+    (tmp_path / "outside" / "out.txt").unlink()
+    assert undone(tmp_path / "run") == []

@@ -22,7 +22,7 @@ from lbt.config_file import parse_settings
 from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
 from lbt.search.methods import has_student, teaches
-from lbt.stale import expose_stale
+from lbt.stale import expose_stale, undone
 from lbt.stages import STAGES, stage_settings, untracked_settings
 from lbt.views.landing import facts
 
@@ -40,6 +40,14 @@ config["facts"] = facts(SETTINGS)
 RUN = f"results/{SETTINGS.run}"
 if workflow.is_main_process:
     expose_stale(Path(RUN))
+# Files that stages lost when they were stopped, although what was made of them is there. They are made again.
+LOST = undone(Path(RUN)) if workflow.is_main_process else []
+if LOST:
+    print(
+        "Lost when a stage was stopped, made again with all that follows: "
+        + ", ".join(map(str, LOST)),
+        file=sys.stderr,
+    )
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
 # Threads of a job that measures time. On a cluster the profile reserves a node for it instead; `workflow.cores` would
@@ -204,3 +212,13 @@ def compared_candidates(wildcards):
 def of_all_networks(*patterns):
     """Files of all methods and seeds, of one pattern after another."""
     return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
+
+
+def with_lost(file):
+    """The file, as the input of a job that every run has: as Snakemake asks for it, what is lost is forced."""
+
+    def look(wildcards):
+        workflow.dag.forcefiles.update(map(str, LOST))
+        return file
+
+    return look

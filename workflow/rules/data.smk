@@ -44,7 +44,7 @@ rule check:
 
 rule split:
     input:
-        check=rules.check.output.report,
+        check=with_lost(rules.check.output.report),
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",

@@ -1,0 +1,79 @@
+"""A job that is killed below Snakemake, and a machine that loses both: the same command ends with the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from clone import read_csv, with_value
+
+FOLDER = Path("results/tiny/warmup/seed-0")
+
+
+class Running:
+    """Snakemake in a session of its own, up to the warm-up, whose side file it has begun to write again."""
+
+    def __init__(self, clone) -> None:
+        side, self.folder = clone.folder / FOLDER / "checkpoint.pt.resume", clone.folder
+        before = side.stat().st_mtime_ns if side.exists() else 0
+        command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "warmup"]
+        environment, quiet = clone.environment, subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            command, cwd=clone.folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+        while not side.exists() or side.stat().st_mtime_ns == before:
+            assert self.process.poll() is None, "ended before it saved"
+            time.sleep(0.02)
+
+    def kill_job(self) -> None:
+        """End the job with SIGKILL, and wait for Snakemake."""
+        job = next(p for p in psutil.Process(self.process.pid).children(recursive=True) if "stage" in p.cmdline()[:4])
+        job.kill()
+        assert self.process.wait() != 0
+
+    def kill_all(self) -> None:
+        """End Snakemake and its job at once, as a machine does that stops."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        assert self.process.wait() == -signal.SIGKILL
+
+
+def kept(clone) -> list[str]:
+    return sorted(path.name for path in (clone.folder / FOLDER).iterdir() if path.suffix != ".partial")
+
+
+def rows_and_bytes(clone):
+    return read_csv(clone.folder / FOLDER / "metrics.csv"), (clone.folder / FOLDER / "checkpoint.pt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def longer(finished, tmp_path_factory):
+    """A run with a longer warm-up to do, and what it ends with if nothing stops it."""
+    clone = finished[0].copy(tmp_path_factory.mktemp("crash") / "clone")
+    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 40), "compute.checkpoint_minutes", 0.0)
+    whole = clone.copy(clone.folder.with_name("whole"))
+    result = whole.snakemake("--until", "warmup")
+    assert result.returncode == 0, result.stderr[-4000:]
+    return clone, rows_and_bytes(whole)
+
+
+def test_a_killed_job_and_a_lost_machine_cost_no_result(longer):
+    clone, expected = longer
+    Running(clone).kill_job()
+    assert kept(clone) == ["checkpoint.pt.resume"]  # Snakemake deletes what it has declared
+    Running(clone).kill_all()
+    assert "checkpoint.pt.resume" in kept(clone)
+    assert clone.snakemake("--unlock").returncode == 0
+    result = clone.snakemake("--until", "warmup")
+    assert result.returncode == 0, result.stderr[-4000:]
+    assert "warmup seed-0: goes on after step" in (clone.folder / "results/tiny/logs/warmup-seed-0.log").read_text()
+    assert rows_and_bytes(clone) == expected
+    assert sorted(path.name for path in (clone.folder / FOLDER).iterdir()) == [
+        "checkpoint.pt",
+        "manifest.json",
+        "metrics.csv",
+    ]
+    assert "warmup" not in clone.would_rerun("--until", "warmup")
