@@ -26,7 +26,8 @@ from lbt.config import (
     SpaceSettings,
 )
 from lbt.data.classes import ClassTable, class_table
-from lbt.data.dataset import Items, SegmentationDataset, evaluation_batches, training_loader
+from lbt.data.dataset import Items, SegmentationDataset
+from lbt.data.loading import evaluation_batches, training_loader
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.evaluation.scores import count_confusion, scores

@@ -2,8 +2,8 @@
 
 Snakemake reruns a rule when its parameters change; it does not look into imported packages. Each rule therefore has
 the fingerprint of its stage as a parameter. The fingerprint is taken over syntax trees without docstrings, so a
-change of a comment, a docstring or the formatting reruns nothing. Files beside a module that have its stem, such as
-the style of a page that it writes, are part of the module.
+change of a comment, a docstring or the formatting reruns nothing. The parts of a page that a module writes, which lie
+beside it under its stem, are part of the module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # Values of the settings reach a stage as parameters of their own, and what a progress line or a message looks like
-# changes no artefact. Neither is the command line covered, nor lbt.stages, which hand these values on.
+# changes no artefact. Neither is the command line covered, nor lbt.stage_settings, which hand these values on.
+PARTS = (".css", ".html", ".js")
 WITHOUT_EFFECT = frozenset({"lbt.config", "lbt.config_file", "lbt.errors", "lbt.progress", "lbt.fingerprint"})
 
 
@@ -35,9 +36,7 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
     hashed = hashlib.sha256()
     for name, file in sorted(imported(*modules, root=root).items()):
         hashed.update(f"{name}\0{_read(name, file).digest}\0".encode())
-        for data in _data(file):
-            hashed.update(f"{data.name}\0".encode() + data.read_bytes())
-        for part in sorted(set(file.parent.glob(f"{file.stem}.*")) - {file}):
+        for part in _parts(file):
             hashed.update(f"{part.name}\0{hashlib.sha256(part.read_bytes()).hexdigest()}\0".encode())
     return hashed.hexdigest()[:16]
 
@@ -66,9 +65,9 @@ def imported(*modules: str, root: Path = ROOT) -> dict[str, Path]:
     return files
 
 
-def _data(file: Path) -> list[Path]:
-    """The files beside a module that have its name and another ending, such as a page that it fills in."""
-    return sorted(path for path in file.parent.glob(f"{file.stem}.*") if path.suffix != ".py")
+def _parts(file: Path) -> list[Path]:
+    """The files of a web page beside a module that have its stem; not an editor's copy of the module."""
+    return [part for suffix in PARTS if (part := file.with_suffix(suffix)).is_file()]
 
 
 class _Module(NamedTuple):
@@ -85,7 +84,30 @@ def _parsed(source: bytes, name: str, is_package: bool) -> _Module:
     """Each source is parsed once, although most modules are part of many stages."""
     tree = ast.parse(source)
     imports = tuple(dict.fromkeys(_imports(tree, name, is_package)))
-    return _Module(imports, hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest())
+    return _Module(imports, hashlib.sha256("".join(_dump(_without_docstrings(tree))).encode()).hexdigest())
+
+
+def _dump(node: object) -> Iterator[str]:
+    """A syntax tree as text.
+
+    `ast.dump` also writes what is empty, and so gives another text for each Python that knows more of syntax.
+    """
+    if isinstance(node, ast.Constant):
+        yield f"{node.value!r};"
+    elif isinstance(node, ast.AST):
+        yield f"{type(node).__name__}("
+        for name, value in ast.iter_fields(node):
+            if value is not None and value != []:
+                yield f"{name}="
+                yield from _dump(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for part in node:
+            yield from _dump(part)
+        yield "]"
+    else:
+        yield f"{node!r};"
 
 
 def _without_effect(name: str) -> bool:

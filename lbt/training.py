@@ -9,7 +9,8 @@ import torch
 from lbt.compute import prepare_device
 from lbt.config import AugmentationSettings, ComputeSettings, DataSettings, RetrainSettings, SpaceSettings
 from lbt.data.classes import class_table
-from lbt.data.dataset import SegmentationDataset, training_loader
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.loading import training_loader
 from lbt.data.splits import training_samples
 from lbt.distributed import group
 from lbt.errors import LbtError

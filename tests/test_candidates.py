@@ -15,7 +15,8 @@ from lbt import candidates
 from lbt.artifacts import write_json
 from lbt.checkpoint import save_checkpoint
 from lbt.config import DerivationSettings, EvaluationSettings, SpaceSettings
-from lbt.data.dataset import SegmentationDataset, evaluation_batches, training_loader
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.loading import evaluation_batches, training_loader
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency

@@ -18,7 +18,8 @@ from lbt.data import streetscenes
 from lbt.data.splits import COLUMNS, TRAINING_ROLES
 from lbt.errors import LbtError
 from lbt.progress import Progress
-from lbt.stages import STAGES, stage_settings
+from lbt.stage_settings import stage_settings
+from lbt.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,7 +7,7 @@ import pytest
 
 import lbt.config
 from lbt.config import Section
-from lbt.fingerprint import ROOT, fingerprint, imported
+from lbt.fingerprint import PARTS, ROOT, _dump, fingerprint, imported
 from lbt.search.methods import method_names
 from lbt.stages import STAGES
 
@@ -51,12 +51,30 @@ def of_main(root):
         ("pkg/unrelated.html", "<b>", False),
         ("pkg/part.css", "p { color: blue; }\n", True),
         ("pkg/unrelated.css", "p {}\n", False),
+        ("pkg/part.py~", "x = 3\n", False),
+        ("pkg/part.orig", "x = 3\n", False),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return 1.0"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return None"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return -1"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("def work()", "def work(*, a=0)"), True),
     ],
 )
 def test_only_code_that_runs_changes_it(package, file, text, changes):
     before = of_main(package)
     (package / file).write_text(text)
     assert (of_main(package) != before) == changes
+
+
+def test_it_stands_for_any_python():
+    """Python 3.12 gave functions a list of type parameters; a source without any is what it was."""
+    source = ast.parse(FILES["pkg/part.py"])
+    before = "".join(_dump(source))
+    for node in ast.walk(source):
+        if isinstance(node, ast.FunctionDef):
+            node._fields = (*ast.FunctionDef._fields, "later")
+            node.later = []
+    assert "".join(_dump(source)) == before
 
 
 def test_an_unknown_module_is_an_error(package):
@@ -86,7 +104,7 @@ def test_no_code_or_data_of_a_stage_escapes_it():
     # a round's fingerprint is given its method; lbt itself imports what its user asks for
     assert by_name == {"lbt", "lbt.search.methods"}
     data = [path for path in (ROOT / "lbt").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
-    assert all(path.with_suffix(".py").is_file() for path in data), data  # a module's own
+    assert all(path.with_suffix(".py").is_file() and path.suffix in PARTS for path in data), data  # a module's own
 
     sections = [value for value in vars(lbt.config).values() if inspect.isclass(value) and issubclass(value, Section)]
     computed = {

@@ -16,7 +16,7 @@ from lbt.config_file import parse_settings
 from lbt.data.splits import read_split
 from lbt.search import labelling
 from lbt.space.random_genotype import random_genotype
-from lbt.stages import stage_settings, untracked_settings
+from lbt.stage_settings import stage_settings, untracked_settings
 
 SEED = 2026
 STEPS = {"warmup": 5, "lbt": 4, "lpt": 4, "retrain": 8}

@@ -18,7 +18,8 @@ from lbt.config import Settings
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
 from lbt.network_file import load_trained, save_network
-from lbt.stages import STAGES, parse_stage_settings, stage_settings
+from lbt.stage_settings import parse_stage_settings, stage_settings
+from lbt.stages import STAGES
 
 
 @pytest.fixture(scope="module")

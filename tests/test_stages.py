@@ -11,7 +11,8 @@ import pytest
 from lbt.config import Settings
 from lbt.config_file import read_settings
 from lbt.search.methods import method_settings
-from lbt.stages import STAGES, parse_stage_settings, stage_settings, untracked_settings
+from lbt.stage_settings import parse_stage_settings, stage_settings, untracked_settings
+from lbt.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = read_settings(ROOT / "config" / "config.yaml")

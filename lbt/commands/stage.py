@@ -18,7 +18,8 @@ from lbt.artifacts import (
     write_manifest,
     write_text,
 )
-from lbt.stages import STAGES, Stage, parse_stage_settings, roles_read
+from lbt.stage_settings import parse_stage_settings
+from lbt.stages import STAGES, Stage, roles_read
 
 if TYPE_CHECKING:
     from lbt.resume import Resume

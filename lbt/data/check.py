@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lbt.artifacts import write_json
 from lbt.config import (
@@ -20,19 +16,14 @@ from lbt.config import (
     SplitSettings,
     WarmupSettings,
 )
-from lbt.data.classes import IGNORE, ClassTable, class_table
+from lbt.data.classes import class_table
 from lbt.data.contents import RECORD, record_contents
-from lbt.data.images import read_image, read_mask
+from lbt.data.inspection import inspect, raise_problems, summarise
 from lbt.data.layouts import OFFICIAL_SPLITS, Problem, orphan_masks, scan
 from lbt.data.sample import Sample
 from lbt.data.splits import ROLES, TRAINING_ROLES, split_dataset
 from lbt.errors import LbtError
 from lbt.progress import Progress
-
-SMALLEST = 32
-"""Least height and width of an image in pixels: one cell of the coarsest scale."""
-
-_THREADS = 4
 
 
 def run(
@@ -83,18 +74,6 @@ def find_problems(data: DataSettings, splits: SplitSettings, batch_sizes: Iterab
     return _survey(data, splits, batch_sizes, None)[1]
 
 
-def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
-    """Read some samples.
-
-    Raises:
-        LbtError: lists what is wrong with them, one problem a line.
-    """
-    table = class_table(data)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        inspections = pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples)
-        _raise(data, [problem for inspection in inspections for problem in inspection.problems])
-
-
 @dataclass(frozen=True)
 class BatchSize:
     """A setting that a part must have at least as many images as: its key, its value and the roles it draws from."""
@@ -102,15 +81,6 @@ class BatchSize:
     key: str
     size: int
     roles: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Inspection:
-    """What reading one sample showed: its problems, its (height, width) and its number of pixels per mask value."""
-
-    problems: list[Problem]
-    size: tuple[int, int] | None
-    values: np.ndarray
 
 
 def _batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> list[BatchSize]:
@@ -135,15 +105,8 @@ def _check(
 ) -> dict[str, Any]:
     report, problems = _survey(data, splits, batch_sizes, log)
     problems += further
-    _raise(data, problems)
+    raise_problems(data, problems)
     return report
-
-
-def _raise(data: DataSettings, problems: Sequence[Problem]) -> None:
-    problems = list(dict.fromkeys(problems))  # one pattern may serve all parts
-    if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise LbtError("\n  ".join([f"{data.root}: {count} in the data set", *map(str, problems)]))
 
 
 def _survey(
@@ -169,9 +132,9 @@ def _survey(
     report: dict[str, Any] = {"root": data.root, "splits": {}, "parts": parts}
     with Progress("check", sum(map(len, samples.values())), log) as progress:
         for split, members in samples.items():
-            inspections = _inspect_all(members, data, table, progress)
+            inspections = inspect(members, data, table, progress)
             problems += [problem for inspection in inspections for problem in inspection.problems]
-            report["splits"][split] = _summary(members, inspections, table)
+            report["splits"][split] = summarise(members, inspections, table)
     shares = report["splits"]["train"]["classes"]
     key = "data.classes" if data.folder is None else "data.folder.classes"
     listed = data.folder is not None or not isinstance(data.classes, int)
@@ -190,51 +153,6 @@ def _survey(
     return report, problems
 
 
-def _inspect_all(
-    samples: Sequence[Sample], data: DataSettings, table: ClassTable, progress: Progress
-) -> list[_Inspection]:
-    inspections = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for inspection in pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples):
-            inspections.append(inspection)
-            progress.advance()
-    return inspections
-
-
-def _inspect(sample: Sample, root: Path, table: ClassTable) -> _Inspection:
-    """Read one image and its mask."""
-    problems: list[Problem] = []
-    size, values = None, np.zeros(256, np.int64)
-    try:
-        size = read_image(root / sample.image).shape[:2]
-        if min(size) < SMALLEST:
-            problems.append(
-                Problem(sample.image, f"is {_text(size)} pixels; {SMALLEST} x {SMALLEST} are needed at least")
-            )
-    except LbtError as error:
-        problems.append(_problem(error, root, sample.image))
-    if sample.label is not None:
-        try:
-            mask = read_mask(root / sample.label, table.codes)
-            values = np.bincount(mask.ravel(), minlength=256)
-            unknown = [int(value) for value in np.flatnonzero(values) if int(value) not in table.known]
-            if unknown:
-                remedy = "correct the mask, or add them to the classes or to the ignored ids"
-                shown = ", ".join(f"{value} ({values[value]} pixels)" for value in unknown)
-                problems.append(Problem(sample.label, f"holds ids outside the table: {shown}; {remedy}"))
-            if size is not None and mask.shape != size:
-                problems.append(
-                    Problem(sample.label, f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one")
-                )
-        except LbtError as error:
-            problems.append(_problem(error, root, sample.label))
-    return _Inspection(problems, size, values)
-
-
-def _problem(error: LbtError, root: Path, file: str) -> Problem:
-    return Problem(file, str(error).removeprefix(f"{root / file}: "))
-
-
 def _part_problems(roles: dict[str, list[Sample]], batch_sizes: Iterable[BatchSize]) -> list[Problem]:
     problems = []
     for batch in batch_sizes:
@@ -243,24 +161,3 @@ def _part_problems(roles: dict[str, list[Sample]], batch_sizes: Iterable[BatchSi
             part = batch.roles[0] if len(batch.roles) == 1 else "the training parts together"
             problems.append(Problem(batch.key, f"is {batch.size}, above the {count} image(s) of {part}; lower it"))
     return problems
-
-
-def _summary(samples: Sequence[Sample], inspections: Sequence[_Inspection], table: ClassTable) -> dict[str, Any]:
-    """Counts of images, groups and sizes; share of the labelled pixels of each class, 0 where there is none."""
-    sizes = Counter(_text(inspection.size) for inspection in inspections if inspection.size is not None)
-    pixels: dict[int, int] = defaultdict(int)
-    for value, count in enumerate(sum((inspection.values for inspection in inspections), np.zeros(256, np.int64))):
-        pixels[int(table.lut[value])] += int(count)
-    ignored = pixels.pop(IGNORE, 0)
-    labelled = sum(pixels.values())
-    return {
-        "images": len(samples),
-        "groups": len({sample.group for sample in samples}),
-        "sizes": dict(sorted(sizes.items())),
-        "classes": {name: pixels[index] / max(1, labelled) for index, name in enumerate(table.names)},
-        "ignored": ignored / max(1, ignored + labelled),
-    }
-
-
-def _text(size: tuple[int, ...]) -> str:
-    return f"{size[1]} x {size[0]}"

@@ -11,7 +11,8 @@ from lbt.artifacts import write_json
 from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
 from lbt.data.classes import class_table
-from lbt.data.dataset import SegmentationDataset, evaluation_batches
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.loading import evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, counted, scores
 from lbt.losses import upsample

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lbt.config import AugmentationSettings, DataSettings, PseudoLabelSettings, StudentSettings
 from lbt.data.classes import ClassTable
-from lbt.data.dataset import Items, SegmentationDataset, training_loader
+from lbt.data.dataset import Items, SegmentationDataset
+from lbt.data.loading import training_loader
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.search.pseudo_labeled import PseudoLabeledDataset, images_to_label
@@ -29,7 +30,7 @@ class RoundStreams:
         seed: seed of the search; each stream has one of its own derived from it and from the stream's name.
         round: the round, from 1.
         split: table of the images' roles.
-        classes, data, augmentation: as in `lbt.data.dataset.training_loader`.
+        classes, data, augmentation: as in `lbt.data.loading.training_loader`.
         device: where the batches are put.
         workers: loader processes per stream.
         taken: steps of the round that an earlier run took; the streams of the others begin after them.

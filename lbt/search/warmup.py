@@ -23,7 +23,8 @@ from lbt.config import (
     WarmupSettings,
 )
 from lbt.data.classes import class_table
-from lbt.data.dataset import SegmentationDataset, training_loader
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.loading import training_loader
 from lbt.data.splits import read_split
 from lbt.distributed import group
 from lbt.losses import supernet_loss

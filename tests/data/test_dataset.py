@@ -7,15 +7,9 @@ from PIL import Image
 
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE, class_table
-from lbt.data.dataset import (
-    ImageDataset,
-    SegmentationDataset,
-    Stream,
-    decode_label,
-    evaluation_batches,
-    training_loader,
-)
+from lbt.data.dataset import ImageDataset, SegmentationDataset, decode_label
 from lbt.data.layouts import list_samples
+from lbt.data.loading import Stream, evaluation_batches, training_loader
 from lbt.errors import LbtError
 
 

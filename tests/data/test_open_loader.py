@@ -7,7 +7,8 @@ PROGRAM = """
 import sys
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import class_table
-from lbt.data.dataset import SegmentationDataset, training_loader
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.loading import training_loader
 from lbt.data.layouts import list_samples
 
 data = DataSettings.model_validate_json(sys.argv[1])

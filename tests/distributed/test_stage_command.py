@@ -11,10 +11,10 @@ import time
 import pytest
 
 from lbt.__main__ import main
-from lbt.data.dataset import Stream
+from lbt.data.loading import Stream
 from lbt.data.splits import read_split
 from lbt.seeding import derive_seed
-from lbt.stages import stage_settings, untracked_settings
+from lbt.stage_settings import stage_settings, untracked_settings
 
 OUTPUTS = {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv"}
 

@@ -19,7 +19,7 @@ from cluster import Cluster, why_not
 
 from lbt.__main__ import main
 from lbt.config_file import parse_settings
-from lbt.stages import stage_settings, untracked_settings
+from lbt.stage_settings import stage_settings, untracked_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["snakemake", "--cores", "8", "--profile", "slurm", "--configfile", "tiny.yaml"]

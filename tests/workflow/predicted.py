@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from lbt.config import Settings
 from lbt.fingerprint import imported
 from lbt.search.methods import method_names
-from lbt.stages import STAGES, stage_settings
+from lbt.stage_settings import stage_settings
+from lbt.stages import STAGES
 
 
 def setting_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

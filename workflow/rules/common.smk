@@ -23,7 +23,8 @@ from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
 from lbt.search.methods import has_student, teaches
 from lbt.stale import expose_stale, undone
-from lbt.stages import STAGES, stage_settings, untracked_settings
+from lbt.stage_settings import stage_settings, untracked_settings
+from lbt.stages import STAGES
 from lbt.views.landing import facts
 
 try:

@@ -6,7 +6,7 @@ from lbt.stages import roles_read
 
 
 def inspect_again(samples):
-    from lbt.data.check import inspect_samples
+    from lbt.data.inspection import inspect_samples
 
     inspect_samples(SETTINGS.data, samples)
 
