@@ -96,7 +96,7 @@ def test_too_small_a_disk_is_refused_unless_the_files_are_there_already(tmp_path
     assert require_space(needs, folder) == 3_000_000
 
 
-def test_a_run_counts_its_images_by_what_is_there(tiny, tmp_path):
+def test_a_run_counts_its_images_by_what_is_there(tiny, tmp_path, monkeypatch):
     """First by the scenes that will be drawn or by the images, then by its own check."""
     listed = tiny.settings.model_copy(update={"scenes": None})
     lines = [disk.check_disk(settings, tmp_path / "run") for settings in (tiny.settings, listed)]
@@ -108,6 +108,7 @@ def test_a_run_counts_its_images_by_what_is_there(tiny, tmp_path):
     content = read_json(report)
     content["parts"]["unlabeled"] = 10_000_000
     write_json(report, content)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=10**9))
     with pytest.raises(LbtError, match="labels of rounds"):
         disk.check_disk(tiny.settings, tmp_path / "run")
 
