@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, digests, manifests."""
+"""Files that are whole or absent: atomic writes, leftovers, digests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from lbt.errors import LbtError
 
 SCHEMA_VERSION = 1
-_MANIFEST_VERSION = 2
 _TEMPORARY = ".partial"
 
 
@@ -49,7 +48,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def remove_leftovers(paths: Iterable[Path]) -> None:
     """Delete the temporary files that `atomic_path` left of these paths in processes that were killed.
 
-    A process that still writes one of them fails at its end with an error: two writers of one file are a mistake.
+    The caller knows that no other process writes them; see `lbt.exclusive`.
     """
     for path in paths:
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
@@ -106,72 +105,3 @@ def software_versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "torchvision", "numpy")}}
-
-
-def write_manifest(
-    path: Path | str,
-    *,
-    stage: str,
-    settings: Mapping[str, Any],
-    code: str,
-    inputs: Sequence[Path],
-    outputs: Sequence[Path],
-) -> None:
-    """Write the record of a stage's run: what made which files from which settings, code and inputs.
-
-    File names are relative to the manifest's folder, so a results folder can move. Folders among the files are left
-    out.
-    """
-    folder = Path(path).parent
-
-    def record(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
-        return {
-            os.path.relpath(file, folder): {"sha256": sha256(file), "bytes": file.stat().st_size}
-            for file in sorted(files)
-            if file.is_file()
-        }
-
-    content = {
-        "schema_version": _MANIFEST_VERSION,
-        "stage": stage,
-        "settings": dict(settings),
-        "settings_digest": digest(settings),
-        "code": code,
-        "versions": software_versions(),
-        "inputs": record(inputs),
-        "outputs": record(outputs),
-    }
-    write_json(path, content | {"digest": digest(content)})
-
-
-def verify_inputs(paths: Sequence[Path]) -> None:
-    """Check files against the manifests that stand beside them.
-
-    A file that no manifest in its folder lists (such as an image of the user's) is not checked.
-
-    Raises:
-        LbtError: a file is missing or differs from its digest; its manifest is damaged or has another schema version.
-    """
-    for path in paths:
-        if not path.exists():
-            raise LbtError(f"{path}: is missing. Run the stage that makes it.")
-        for manifest_path in sorted(path.parent.glob("manifest*.json")):
-            manifest = _read_manifest(manifest_path)
-            entry = manifest["outputs"].get(path.name)
-            expected, stage = None if entry is None else entry["sha256"], manifest["stage"]
-            if expected is not None and expected != sha256(path):
-                raise LbtError(
-                    f"{path}: its content differs from the digest in {manifest_path}. Delete it and rerun stage "
-                    f"{stage}."
-                )
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    """The content of a manifest, which holds the digest of all the rest of itself."""
-    content = read_json(path)
-    found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != _MANIFEST_VERSION:
-        raise LbtError(f"{path}: schema version {found}, this program reads {_MANIFEST_VERSION}. Rerun its stage.")
-    if content.get("digest") != digest({key: value for key, value in content.items() if key != "digest"}):
-        raise LbtError(f"{path}: is damaged, or was edited (its digest is not that of its content). Rerun its stage.")
-    return content

@@ -22,6 +22,7 @@ from lbt.data.images import read_image
 from lbt.data.layouts import list_samples
 from lbt.errors import LbtError
 from lbt.guide import guide_genotype
+from lbt.manifest import verify_inputs
 from lbt.search.methods import load_method, teaches
 from lbt.search.pseudo_labeled import count_to_label
 from lbt.search.retention import kept_rounds
@@ -71,7 +72,7 @@ def check_disk(settings: Settings, folder: Path) -> str:
     """One line of what the run whose results are in `folder` needs and has.
 
     Raises:
-        LbtError: less is free than it still needs, or the data set cannot be found.
+        LbtError: less is free than it still needs, the data set cannot be found, or its report is damaged.
     """
     images = _found_images(settings, folder)
     needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
@@ -83,6 +84,7 @@ def _found_images(settings: Settings, folder: Path) -> Images:
     """The images as the run's check counted them, or before it as they will be drawn or as a look at them tells."""
     report = folder / "data" / "check.json"
     if report.exists():
+        verify_inputs([report])
         return counted_images(read_json(report), settings.methods, settings.search)
     if settings.scenes is not None:
         return drawn_images(settings.scenes)
@@ -220,4 +222,6 @@ def _largest_genotype(space: SpaceSettings):
 
 
 def _present(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+    """Bytes of the files in a folder; one of two names counts once."""
+    looks = [path.stat() for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+    return sum({(look.st_dev, look.st_ino): look.st_size for look in looks}.values())

@@ -20,14 +20,13 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException
 
 from lbt.errors import LbtError
+from lbt.signals import STOP, heeded
 
 TIMEOUT = timedelta(minutes=30)
 """Longest wait of a process for the others in one message. A process that fails ends the others at once."""
 _LONGEST = 30_000  # characters of a report, which must fit into a pipe that nobody reads yet
 _PAUSE = 3.0
 """Seconds before an unexpected error counts: it may be that of a process that lost another, which is then the cause."""
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_PASSED_ON = (*_STOP, signal.SIGUSR1)
 
 
 def check_gpus(key: str, count: int, device: str) -> str:
@@ -56,7 +55,7 @@ def check_gpus(key: str, count: int, device: str) -> str:
 def run_together(count: int, device: str, work: Callable[..., None], *arguments: Any) -> None:
     """Run `work(*arguments)` in `count` processes that find each other as `lbt.distributed.group()`.
 
-    SIGTERM, SIGINT and SIGUSR1 are passed on to all of them.
+    The signals of `lbt.signals` are passed on to all of them.
 
     Args:
         count: number of processes; on GPUs each has one of its own.
@@ -104,7 +103,7 @@ def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, p
         failure.exit_code = exit_code
         raise failure from None
     for number in passed:
-        if number in _STOP:
+        if number in STOP:
             signal.raise_signal(number)  # end as a process does that does not handle the signal
     killed = [(rank, signal.Signals(-code).name) for rank, code in ended.items() if code < 0]
     if text and not killed:
@@ -157,7 +156,7 @@ def _passing_on(context: ProcessContext) -> Iterator[list[int]]:
             if process.is_alive():
                 os.kill(process.pid, number)
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before = {number: signal.signal(number, pass_on) for number in heeded()}
     try:
         yield passed
     finally:

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from lbt import artifacts
-from lbt.artifacts import atomic_path, canonical_json, digest, verify_inputs, write_json, write_manifest, write_text
+from lbt.artifacts import atomic_path, canonical_json, digest, write_json, write_text
 from lbt.checkpoint import load_checkpoint, save_checkpoint
 from lbt.errors import LbtError
+from lbt.manifest import require_unchanged, verify_inputs, write_manifest
 
 
 def test_an_error_inside_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -69,7 +70,7 @@ def stage_folder(tmp_path):
         stage="latency",
         settings={"a": 1},
         code="c0de",
-        inputs=[tmp_path / "in.csv"],
+        inputs=verify_inputs([tmp_path / "in.csv"]),
         outputs=[output],
     )
     return tmp_path
@@ -107,6 +108,20 @@ def test_a_damaged_manifest_is_named(stage_folder, change):
     write_json(path, json.loads(path.read_text()) | change)
     with pytest.raises(LbtError, match=r"manifest\.json: is damaged"):
         verify_inputs([stage_folder / "out" / "table.csv"])
+
+
+def test_an_input_that_changes_during_its_stage_is_refused(stage_folder):
+    file, new = stage_folder / "in.csv", stage_folder / "new.csv"
+    read = verify_inputs([file])
+    os.utime(file)
+    require_unchanged(read)  # another time of the same content
+    new.write_text("other")
+    os.replace(new, file)
+    with pytest.raises(LbtError, match=r"in\.csv: was changed or removed while this stage"):
+        require_unchanged(read)
+    file.unlink()
+    with pytest.raises(LbtError, match=r"in\.csv: was changed or removed while this stage"):
+        require_unchanged(read)
 
 
 IDENTITY = {"classes": ["road", "sky"]}

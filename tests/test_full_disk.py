@@ -33,9 +33,9 @@ from lbt.metrics import write_metrics
 write_metrics(path, [{"step": step, "loss": step / 7} for step in range(50_000)])
 """,
     "manifest": """
-from lbt.artifacts import write_manifest
+from lbt.manifest import write_manifest
 settings = {f"key {i}": i for i in range(50_000)}
-write_manifest(path, stage="round", settings=settings, code="c0de", inputs=[], outputs=[])
+write_manifest(path, stage="round", settings=settings, code="c0de", inputs={}, outputs=[])
 """,
 }
 CHILD = """

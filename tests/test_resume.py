@@ -136,7 +136,7 @@ def test_saves_follow_the_minutes_and_no_clock_of_the_day(path, monkeypatch):
     assert saves == [2, 4, 6]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_to_stop_saves_at_the_end_of_the_step(path, number, code):
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as caught:
@@ -171,6 +171,15 @@ def test_handlers_are_there_during_the_loop_only(path):
     inside.clear()
     walk(Resume(), act=lambda _: inside.append([signal.getsignal(n) for n in numbers]))
     assert inside == [before] * 5  # nothing to save to
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        walk(Resume(path, IDENTITY), act=lambda step: step == 2 and os.kill(os.getpid(), signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not path.exists()
 
 
 def test_counts_and_statistics_of_a_guard_travel(tmp_path):

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lbt.artifacts import (
-    digest,
-    remove_leftovers,
-    sha256,
-    software_versions,
-    verify_inputs,
-    write_manifest,
-    write_text,
-)
+from lbt import earlier
+from lbt.artifacts import digest, remove_leftovers, software_versions, write_text
+from lbt.exclusive import exclusive
+from lbt.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
 from lbt.stage_settings import parse_stage_settings
 from lbt.stages import STAGES, Stage, roles_read
 
@@ -36,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--code", required=True, help="fingerprint of the stage's code, kept in the manifest")
     parser.add_argument(
         "--untracked", nargs="*", default=[], metavar="KEY=NUMBER", help="settings that change no result"
+    )
+    parser.add_argument(
+        "--images", default="null", metavar="JSON", help="digests of the images that it reads, kept in the manifest"
     )
     parser.add_argument("--log", type=Path, required=True, help="file for plain progress lines")
     parser.add_argument("--manifest", type=Path, help="file for the record of settings, code and digests")
@@ -56,13 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the stage and write its manifest."""
-    inputs, outputs = _paths(options.inputs), _paths(options.outputs)
+    outputs = _paths(options.outputs)
+    with exclusive(options.manifest or next(iter(outputs.values()))):
+        _run(options, outputs)
+
+
+def _run(options: argparse.Namespace, outputs: Mapping[str, Path]) -> None:
+    inputs = _paths(options.inputs)
     several = {key: [Path(path) for path in paths] for key, *paths in options.several}
-    read = [*inputs.values(), *(path for paths in several.values() for path in paths)]
     remove_leftovers([*outputs.values(), *filter(None, [options.manifest])])
     write_text(options.log, "")
-    verify_inputs(read)
-    read += options.reads
+    read = verify_inputs([*inputs.values(), *(path for paths in several.values() for path in paths), *options.reads])
     untracked = {key: json.loads(value) for key, _, value in (pair.partition("=") for pair in options.untracked)}
     settings = parse_stage_settings(options.settings, options.name, untracked)
     if options.name == "label":
@@ -71,21 +73,27 @@ def run(options: argparse.Namespace) -> None:
     if STAGES[options.name].resumes:
         resume = settings["resume"] = _resume(options, settings, read, outputs)
     _compute(STAGES[options.name], {**settings, **inputs, **several, **outputs, "log": options.log})
+    require_unchanged(read)
     if options.manifest is not None:
         write_manifest(
             options.manifest,
             stage=options.name,
             settings=json.loads(options.settings),
             code=options.code,
+            images=json.loads(options.images),
             inputs=read,
             outputs=[*outputs.values(), *map(Path, options.record)],
         )
+        earlier.forget(options.manifest)
     if resume is not None:
         resume.remove()
 
 
 def _resume(
-    options: argparse.Namespace, settings: dict[str, Any], read: Sequence[Path], outputs: dict[str, Path]
+    options: argparse.Namespace,
+    settings: dict[str, Any],
+    read: Mapping[Path, InputFile],
+    outputs: Mapping[str, Path],
 ) -> Resume:
     """The side file of a stage, beside its first output."""
     from lbt.data.contents import looks
@@ -103,7 +111,7 @@ def _resume(
         "stage": options.name,
         "settings": options.settings,
         "code": options.code,
-        "inputs": [sha256(file) for file in read],
+        "inputs": [file.sha256 for file in read.values()],
         "images": digest(looks(settings["data"].root, images)),
         "versions": software_versions(),
     }

@@ -56,8 +56,7 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
     Raises:
         LbtError: `data.root` holds a data set that was not drawn here, or cannot be written.
     """
-    root, settings = Path(data.root), scenes.model_dump(mode="json")
-    counts = {"train": scenes.train, "val": scenes.val, "test": scenes.test}
+    root, settings, counts = Path(data.root), scenes.model_dump(mode="json"), _counts(scenes)
     content = hashlib.sha256()
     try:
         _clear(root)
@@ -90,6 +89,16 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
     )
 
 
+def scene_files(root: Path, scenes: SceneSettings) -> list[Path]:
+    """All files of the scenes, in the order in which they are drawn."""
+    return [
+        file
+        for split, count in _counts(scenes).items()
+        for number in range(count)
+        for file in _files_of(root, split, number)
+    ]
+
+
 def draw_scene(scenes: SceneSettings, split: str, number: int) -> tuple[Image.Image, Image.Image]:
     """Draw a scene: the image and its mask of Cityscapes ids."""
     return draw_street(
@@ -104,6 +113,10 @@ def scene_number(split: str, image_id: str) -> int:
     """Number of a scene of `split` from the identifier of its image."""
     city, place, _ = image_id.split("_")
     return int(place) * len(CITIES[split]) + CITIES[split].index(city)
+
+
+def _counts(scenes: SceneSettings) -> dict[str, int]:
+    return {"train": scenes.train, "val": scenes.val, "test": scenes.test}
 
 
 def _city(split: str, number: int) -> str:
@@ -123,13 +136,17 @@ def _clear(root: Path) -> None:
 
 def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> list[Path]:
     """Draw one scene and write its files; returns them."""
-    city, place = _city(split, number), number // len(CITIES[split])
-    image, label = draw_scene(scenes, split, number)
-    name = f"{city}_{place:06d}_000019"
-    files = {root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png": image}
-    if split != "test":
-        files[root / f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png"] = label
-    for path, picture in files.items():
+    files = _files_of(root, split, number)
+    for path, picture in zip(files, draw_scene(scenes, split, number), strict=False):  # no label in `test`
         with atomic_path(path) as temporary:
             picture.save(temporary, format="PNG")
-    return list(files)
+    return files
+
+
+def _files_of(root: Path, split: str, number: int) -> list[Path]:
+    """The image of a scene and, but in `test`, its mask."""
+    city, place = _city(split, number), number // len(CITIES[split])
+    name = f"{city}_{place:06d}_000019"
+    image = root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png"
+    mask = root / f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png"
+    return [image] if split == "test" else [image, mask]

@@ -10,9 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lbt.artifacts import SCHEMA_VERSION, verify_inputs
+from lbt.artifacts import SCHEMA_VERSION
 from lbt.data.classes import IGNORE
 from lbt.errors import LbtError
+from lbt.manifest import verify_inputs
 from lbt.search.pseudo_labels import DATASETS, explained
 from lbt.shards.origin import Origin
 from lbt.shards.reading import ShardHead

@@ -8,6 +8,7 @@ from PIL import Image
 from lbt.config import DataSettings, SceneSettings, SplitSettings
 from lbt.data.check import find_problems
 from lbt.data.classes import class_table
+from lbt.data.drawn import require_as_drawn
 from lbt.data.layouts import list_samples
 from lbt.data.splits import split_dataset
 from lbt.data.streetscenes import CITIES, DRAWN_CLASSES, SCENES_FILE, run
@@ -120,3 +121,22 @@ def test_a_root_that_is_a_file_is_named(tmp_path):
     with pytest.raises(LbtError, match="could not be written"):
         run(scenes=SMALL, data=DataSettings(root=str(tmp_path / "file")), output=tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_scene_that_was_changed_or_removed_is_named(tmp_path):
+    root = tmp_path / "scenes"
+    draw(root)
+    require_as_drawn(SMALL, root)
+    image = next((root / "leftImg8bit" / "val").rglob("*.png"))
+    content = image.read_bytes()
+    image.write_bytes(content)  # a new time alone
+    require_as_drawn(SMALL, root)
+    Image.new("RGB", (131, 65)).save(image)
+    with pytest.raises(LbtError, match=rf"{image.name}: was changed after it was drawn\. Remove .*scenes"):
+        require_as_drawn(SMALL, root)
+    require_as_drawn(SMALL.model_copy(update={"seed": 5}), root)  # drawn anew in any case
+    image.unlink()
+    with pytest.raises(LbtError, match=rf"{image.name}: a drawn scene is missing"):
+        require_as_drawn(SMALL, root)
+    (root / SCENES_FILE).unlink()
+    require_as_drawn(SMALL, root)

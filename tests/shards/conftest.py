@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-from lbt.artifacts import sha256, write_manifest
+from lbt.artifacts import sha256
 from lbt.config_file import parse_settings
 from lbt.data import splits, streetscenes
 from lbt.data.classes import class_table
 from lbt.data.splits import read_split
+from lbt.manifest import verify_inputs, write_manifest
 from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
                     "search": {"shards": SHARDS, "pseudo_labels": {"ratio": None}},
                 },
                 code="c0de",
-                inputs=[run / "data" / "split.csv", teacher],
+                inputs=verify_inputs([run / "data" / "split.csv", teacher]),
                 outputs=[path],
             )
     return SimpleNamespace(run=run, settings=settings, classes=classes, predictions=predictions, images=images)

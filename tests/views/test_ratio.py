@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lbt.__main__ import main
-from lbt.artifacts import write_json, write_manifest, write_text
+from lbt.artifacts import write_json, write_text
+from lbt.manifest import write_manifest
 
 _LABELLED = "".join(f"s{i},s{i}.png,s{i}m.png,s,student_train\n" for i in range(4))
 _UNLABELLED = "".join(f"u{i},u{i}.png,,u,unlabeled\n" for i in range(8))
@@ -16,7 +17,7 @@ SPLIT = f"image_id,image,label,group,role\n{_LABELLED}{_UNLABELLED}"
 def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: float = 0.1, split: str = SPLIT) -> Path:
     """A finished run as the joining sees it; `miou` of each seed."""
     write_text(folder / "data" / "split.csv", split)
-    common = {"code": "c0de", "inputs": []}
+    common = {"code": "c0de", "inputs": {}}
     outputs = [folder / "data" / "split.csv"]
     write_manifest(folder / "data" / "manifest.json", stage="split", settings={"data": {}}, outputs=outputs, **common)
     for seed, value in enumerate(miou):

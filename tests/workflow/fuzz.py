@@ -17,13 +17,14 @@ import numpy as np
 import torch
 import yaml
 
-from lbt.artifacts import read_json, sha256, verify_inputs
+from lbt.artifacts import read_json, sha256
 from lbt.checkpoint import load_checkpoint
 from lbt.config_file import parse_settings
 from lbt.data.classes import class_table
 from lbt.data.splits import ROLES, read_split
 from lbt.errors import LbtError
 from lbt.latency.table import read_table
+from lbt.manifest import verify_inputs
 from lbt.network_file import load_network
 from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
 from lbt.space.architecture import architecture_from_json

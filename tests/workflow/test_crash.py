@@ -1,7 +1,8 @@
-"""A job that is killed below Snakemake, and a machine that loses both: the same command ends with the same bytes."""
+"""Snakemake, its job or both are killed: the same command ends with the same bytes, and other settings change none."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,11 +30,24 @@ class Running:
             assert self.process.poll() is None, "ended before it saved"
             time.sleep(0.02)
 
+    @property
+    def job(self) -> psutil.Process:
+        """The process of the stage."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return next(process for process in below if "stage" in process.cmdline()[:4])
+
     def kill_job(self) -> None:
         """End the job with SIGKILL, and wait for Snakemake."""
-        job = next(p for p in psutil.Process(self.process.pid).children(recursive=True) if "stage" in p.cmdline()[:4])
-        job.kill()
+        self.job.kill()
         assert self.process.wait() != 0
+
+    def kill_snakemake(self) -> psutil.Process:
+        """End Snakemake alone; returns its job, which is held up so that it does not end by itself."""
+        job = self.job
+        job.suspend()
+        self.process.kill()
+        self.process.wait()
+        return job
 
     def kill_all(self) -> None:
         """End Snakemake and its job at once, as a machine does that stops."""
@@ -42,7 +56,7 @@ class Running:
 
 
 def kept(clone) -> list[str]:
-    return sorted(path.name for path in (clone.folder / FOLDER).iterdir() if path.suffix != ".partial")
+    return sorted(path.name for path in (clone.folder / FOLDER).iterdir() if not path.name.startswith("."))
 
 
 def rows_and_bytes(clone):
@@ -51,9 +65,9 @@ def rows_and_bytes(clone):
 
 @pytest.fixture(scope="module")
 def longer(finished, tmp_path_factory):
-    """A run with a longer warm-up to do, and what it ends with if nothing stops it."""
+    """A finished run that is given a longer warm-up to do, and what this ends with if nothing stops it."""
     clone = finished[0].copy(tmp_path_factory.mktemp("crash") / "clone")
-    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 40), "compute.checkpoint_minutes", 0.0)
+    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 12), "compute.checkpoint_minutes", 0.0)
     whole = clone.copy(clone.folder.with_name("whole"))
     result = whole.snakemake("--until", "warmup")
     assert result.returncode == 0, result.stderr[-4000:]
@@ -62,8 +76,22 @@ def longer(finished, tmp_path_factory):
 
 def test_a_killed_job_and_a_lost_machine_cost_no_result(longer):
     clone, expected = longer
+    before = rows_and_bytes(clone)
     Running(clone).kill_job()
     assert kept(clone) == ["checkpoint.pt.resume"]  # Snakemake deletes what it has declared
+
+    with clone.changed({"warmup.epochs": 0.5}):  # as before: nothing has to be made again
+        assert clone.would_rerun() == set()
+        assert rows_and_bytes(clone) == before
+    assert "warmup" in clone.would_rerun()
+
+    job = Running(clone).kill_snakemake()
+    assert clone.snakemake("--unlock").returncode == 0
+    result = clone.snakemake("--until", "warmup")
+    assert result.returncode != 0
+    assert f"process {job.pid} on {socket.gethostname()} is still at work on this stage" in result.stderr
+    job.kill()
+
     Running(clone).kill_all()
     assert "checkpoint.pt.resume" in kept(clone)
     assert clone.snakemake("--unlock").returncode == 0

@@ -20,9 +20,8 @@ from snakemake.exceptions import WorkflowError
 
 from lbt.config_file import parse_settings
 from lbt.errors import LbtError
-from lbt.fingerprint import fingerprint
+from lbt.expected import code_of_job
 from lbt.search.methods import has_student, teaches
-from lbt.stale import expose_stale, undone
 from lbt.stage_settings import stage_settings, untracked_settings
 from lbt.stages import STAGES
 from lbt.views.landing import facts
@@ -39,16 +38,8 @@ except LbtError as error:
 config["facts"] = facts(SETTINGS)
 
 RUN = f"results/{SETTINGS.run}"
-if workflow.is_main_process:
-    expose_stale(Path(RUN))
-# Files that stages lost when they were stopped, although what was made of them is there. They are made again.
-LOST = undone(Path(RUN)) if workflow.is_main_process else []
-if LOST:
-    print(
-        "Lost when a stage was stopped, made again with all that follows: "
-        + ", ".join(map(str, LOST)),
-        file=sys.stderr,
-    )
+# Stages that read the names and groups of all images.
+NAMES_OF_IMAGES = ("check", "split")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
 # Threads of a job that measures time. On a cluster the profile reserves a node for it instead; `workflow.cores` would
@@ -89,13 +80,8 @@ def settings_of(stage):
 
 
 def code_of(stage):
-    """The fingerprint of the stage's code; a search round runs the one module of its method too."""
-
-    def modules(wildcards):
-        method = [f"lbt.search.methods.{wildcards.method}"] if stage == "round" else []
-        return [STAGES[stage].module, *method]
-
-    return lambda wildcards: fingerprint(*modules(wildcards))
+    """The fingerprint of the code of a stage's job."""
+    return lambda wildcards: code_of_job(stage, wildcards.get("method", ""))
 
 
 def untracked_of(stage):
@@ -122,10 +108,16 @@ def gpus_of(stage):
 
 def call(stage):
     """The shell command of a stage, up to its files."""
+    images = "--images {params.images:q} " if compares_images(stage) else ""
     return (
-        f"python -m lbt stage {stage} --settings {{params.settings:q}} --code {{params.code}} "
+        f"python -m lbt stage {stage} --settings {{params.settings:q}} --code {{params.code}} {images}"
         "--log {log} --untracked {resources.untracked} "
     )
+
+
+def compares_images(stage):
+    """Whether jobs of a stage rerun if the user's images change: their names, or their content too."""
+    return stage in NAMES_OF_IMAGES or bool(STAGES[stage].reads)
 
 
 def previous_checkpoint(wildcards):
@@ -213,13 +205,3 @@ def compared_candidates(wildcards):
 def of_all_networks(*patterns):
     """Files of all methods and seeds, of one pattern after another."""
     return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
-
-
-def with_lost(file):
-    """The file, as the input of a job that every run has: as Snakemake asks for it, what is lost is forced."""
-
-    def look(wildcards):
-        workflow.dag.forcefiles.update(map(str, LOST))
-        return file
-
-    return look

@@ -37,14 +37,14 @@ rule check:
     params:
         settings=settings_of("check"),
         code=code_of("check"),
-        images=VERSIONS and VERSIONS.split,
+        images=images_of("check"),
     shell:
         call("check") + "--manifest {output.manifest} --outputs output={output.report}"
 
 
 rule split:
     input:
-        check=with_lost(rules.check.output.report),
+        check=made_again_with(rules.check.output.report),
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",
@@ -57,6 +57,6 @@ rule split:
     params:
         settings=settings_of("split"),
         code=code_of("split"),
-        images=VERSIONS and VERSIONS.split,
+        images=images_of("split"),
     shell:
         call("split") + "--manifest {output.manifest} --outputs output={output.split}"

@@ -1,8 +1,15 @@
 # The user's images and masks: a stage reruns if one that it reads has changed.
+import json
+from dataclasses import asdict
+
 from snakemake.logging import logger
 
-from lbt.data.contents import RECORD, data_versions
+from lbt.artifacts import canonical_json
+from lbt.data.contents import RECORD, DataVersions, data_versions
 from lbt.stages import roles_read
+
+# From the run to its jobs, which need not look at the data set again.
+HANDED_ON = "LBT_DATA_VERSIONS"
 
 
 def inspect_again(samples):
@@ -12,14 +19,17 @@ def inspect_again(samples):
 
 
 def versions_of_data():
-    """What is compared of the user's data set; drawn scenes are compared by their description.
-
-    Jobs parse these rules too, and need not look at the data set for that.
-    """
-    if SETTINGS.scenes is not None or not workflow.is_main_process:
-        return None
+    """What is compared of the user's data set; drawn scenes are compared by their description."""
+    if not workflow.is_main_process:
+        handed_on = json.loads(os.environ.get(HANDED_ON, "null"))
+        return handed_on and DataVersions(**handed_on)
     record = Path(RUN, "data", RECORD)
     try:
+        if SETTINGS.scenes is not None:
+            from lbt.data.drawn import require_as_drawn
+
+            require_as_drawn(SETTINGS.scenes, Path(SETTINGS.data.root))
+            return None
         return data_versions(
             SETTINGS.data,
             SETTINGS.splits,
@@ -28,18 +38,26 @@ def versions_of_data():
             note=logger.info,
         )
     except LbtError as error:
-        if record.exists():
+        if SETTINGS.scenes is not None or record.exists():
             raise WorkflowError(str(error))
         return None  # the check lists this and everything else that is wrong
 
 
 VERSIONS = versions_of_data()
+os.environ[HANDED_ON] = json.dumps(VERSIONS and asdict(VERSIONS))
+
+
+def versions_read(stage, method=""):
+    """What a job compares of the images and masks that it reads; None if it reads none of the user's."""
+    if VERSIONS is None or not compares_images(stage):
+        return None
+    if stage in NAMES_OF_IMAGES:
+        return VERSIONS.split
+    return VERSIONS.of(roles_read(stage, method))
 
 
 def images_of(stage):
-    """The versions of the images and masks that a job reads."""
-
-    def versions(wildcards):
-        return VERSIONS and VERSIONS.of(roles_read(stage, wildcards.get("method", "")))
-
-    return versions
+    """The versions of the images and masks that a job reads, as text."""
+    return lambda wildcards: canonical_json(
+        versions_read(stage, wildcards.get("method", ""))
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbt.artifacts import verify_inputs
 from lbt.errors import LbtError
+from lbt.manifest import verify_inputs
 
 SHOWN = ("summary", "miou", "classes", "latency")
 """Names of the tables of a run, in the order in which people read them."""
