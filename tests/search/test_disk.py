@@ -15,6 +15,7 @@ from lbt.data.check import check_data
 from lbt.data.classes import class_table
 from lbt.disk import Images, Need, counted_images, disk_needs, drawn_images, readable, require_space, total
 from lbt.errors import LbtError
+from lbt.manifest import write_manifest
 from lbt.losses import upsample
 from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
 
@@ -110,6 +111,18 @@ def test_a_run_counts_its_images_by_what_is_there(tiny, tmp_path, monkeypatch):
     write_json(report, content)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=10**9))
     with pytest.raises(LbtError, match="labels of rounds"):
+        disk.check_disk(tiny.settings, tmp_path / "run")
+
+
+def test_a_damaged_report_is_named(tiny, tmp_path):
+    report = tmp_path / "run" / "data" / "check.json"
+    write_json(report, check_data(tiny.settings))
+    write_manifest(
+        report.with_name("manifest-check.json"), stage="check", settings={}, code="c0de", inputs={}, outputs=[report]
+    )
+    disk.check_disk(tiny.settings, tmp_path / "run")
+    report.write_text(report.read_text().replace('"parts"', '"pbrts"'))
+    with pytest.raises(LbtError, match=r"check\.json: its content differs"):
         disk.check_disk(tiny.settings, tmp_path / "run")
 
 

@@ -56,6 +56,38 @@ def test_a_folder_that_moved_without_times_is_touched_once(moved):
     assert moved.would_rerun() == set()
 
 
+def test_without_snakemakes_records_the_manifests_decide(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    shutil.rmtree(clone.folder / ".snakemake")
+    assert clone.would_rerun() == set()
+    with clone.changed({"retrain.epochs": 2.0}):
+        assert clone.would_rerun() == {"retrain", "evaluate_network", "pack", "tables", "compare", "draw", "settings"}
+    with clone.changed({"methods": ["fasterseg", "lbt"]}):
+        assert "round" not in clone.would_rerun()
+
+
+def test_a_finished_round_is_not_searched_again_for_its_weights(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    folder = clone.folder / "results" / "tiny" / "search" / "lbt" / "seed-0" / "round-1"
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    (folder / "checkpoint.pt").unlink()
+    with clone.changed({"retrain.epochs": 2.0, "retrain.initial": "supernet"}):
+        result = clone.snakemake()
+    assert result.returncode != 0
+    assert "round-1: this round of lbt is finished, and its weights were removed (search.keep_every)" in result.stderr
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == {
+        path: content for path, content in before.items() if path.name != "checkpoint.pt"
+    }
+
+
+def test_a_scene_that_was_changed_ends_the_start(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    image = next((clone.folder / "results" / "data" / "tiny" / "leftImg8bit" / "val").rglob("*.png"))
+    image.write_bytes(image.read_bytes() + b"more")
+    result = clone.snakemake("--dry-run")
+    assert result.returncode != 0 and f"{image.name}: was changed after it was drawn" in result.stderr + result.stdout
+
+
 def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
     draw, now = random.Random(0), time.time()
     for path in sorted((moved.folder / "results").rglob("*")):
