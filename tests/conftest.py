@@ -22,6 +22,13 @@ from lbt.search import warmup
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Test processes take whole files, and one takes all that look at the finished run, which takes minutes."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "workflow" else item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> SimpleNamespace:
     """Settings of the workflow test, drawn data and their split, an invented latency table, a warmed-up supernet."""
