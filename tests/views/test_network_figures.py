@@ -93,7 +93,10 @@ def test_rows_are_shares_and_an_absent_class_has_none():
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["road", "car", "sign (no pixel)"]
     assert [text.get_text() for text in axes.texts] == ["75", "25", "25", "50", "25"]
-    assert axes.collections[0].get_array().mask.reshape(3, 3)[2].all()
+    cells = axes.collections[0].get_array().reshape(3, 3)
+    assert cells.mask[2].all() and cells[0, 0] == 75
+    assert figure.axes[1].get_ylabel() == "share of the true class's pixels (%)"
+    assert axes.collections[0].get_clim() == (0, 100)  # as the numbers
 
 
 def test_many_classes_have_names_but_no_numbers():
