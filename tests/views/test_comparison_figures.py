@@ -89,5 +89,6 @@ def test_methods_have_styles_of_their_own_that_do_not_depend_on_the_run():
     known = ["fasterseg", "lbt", "lpt", "random"]
     new = ["zeta", "alpha"]
     styles = {method: method_style(method, known + new) for method in known + new}
-    assert len({style.color for style in styles.values()}) == len({style.marker for style in styles.values()}) == 6
+    for looks in zip(*styles.values(), strict=True):  # colour, marker and line
+        assert len(set(looks)) == 6
     assert all(method_style(method, [method]) == styles[method] for method in known)

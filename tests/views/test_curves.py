@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from lbt.metrics import write_metrics
-from lbt.views.figures.curves import GRADIENTS, Panel, draw_curves
+from lbt.views.figures.curves import draw_curves
+from lbt.views.figures.panels import GRADIENTS, LOSSES, Panel
 from lbt.views.figures.style import styled
 from lbt.views.steps import POINTS, by_part, by_step, read_steps
 
@@ -70,7 +71,7 @@ def test_a_panel_per_quantity_with_values_from_the_steps(files):
     assert [axes.get_title() for axes in figure.axes] == ["a loss", "of lbt", "skipped"]
     loss, only, skipped = figure.axes
     thick = [line for line in loss.lines if line.get_linewidth() > 1 and len(line.get_xdata())]
-    drawn = [list(line.get_ydata()) for line in thick if line.get_label().startswith("_")]
+    drawn = [list(line.get_ydata()) for line in thick]
     assert drawn == [[61, 71], [11.5, 21.5]]
     assert sum(len(line.get_xdata()) > 0 for line in only.lines) == 2  # lbt's steps and rounds, nothing of random
     assert max(max(line.get_ydata(), default=0) for line in skipped.lines) == 6
@@ -83,6 +84,34 @@ def test_axes_are_logarithmic_only_where_values_span_decades(files):
     with styled():
         figure = draw_curves(steps, (Panel("norm", "n", positive=True), Panel("loss", "l", positive=True)), 2)
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+
+
+def test_panels_share_the_rounds_and_a_lone_score_says_its_round(files):
+    scores = [{"method": "lbt", "seed": 0, "part": 2, "place": 2, "supernet_miou": 30.0}]
+    steps = pd.concat([read_steps(files), pd.DataFrame(scores)], ignore_index=True)
+    with styled():
+        figure = draw_curves(steps, (LOSSES[0], LOSS), 2)
+    assert [axes.get_title() for axes in figure.axes] == ["supernet: held-out mIoU (%) after round 2", "a loss"]
+    for axes in figure.axes:
+        assert axes.get_xlim() == (0, 2)
+        assert all(tick == int(tick) for tick in axes.get_xticks())
+    more = pd.concat([steps, pd.DataFrame(scores).assign(part=1, place=1)], ignore_index=True)
+    with styled():
+        figure = draw_curves(more, (LOSSES[0],), 2)
+    assert figure.axes[0].get_title() == "supernet: held-out mIoU (%)"
+
+
+def test_equal_curves_can_be_told_apart(files):
+    steps = read_steps(files)
+    lbt = steps[steps["method"] == "lbt"]
+    with styled():
+        figure = draw_curves(pd.concat([lbt.assign(method=m) for m in ("lbt", "lpt", "fasterseg")]), (LOSS,), 1)
+    thick = {line.get_label(): line for line in figure.axes[0].lines if not line.get_label().startswith("_")}
+    assert set(thick) == {"lbt", "lpt", "fasterseg"}
+    assert len({line.get_marker() for line in thick.values()}) == 3
+    assert all(line.get_markerfacecolor() == "none" for line in thick.values())
+    assert {m for m, line in thick.items() if not line.is_dashed()} == {"fasterseg"}
+    assert all(thick["fasterseg"].get_zorder() < thick[m].get_zorder() for m in ("lbt", "lpt"))
 
 
 def test_norms_and_skipped_updates_are_shown_together():

@@ -17,7 +17,7 @@ from lbt.space.architecture import (
 )
 from lbt.space.genotype import cell_channels
 from lbt.space.random_genotype import random_genotype
-from lbt.views.figures.architecture import draw_architecture, first_row, over_rounds
+from lbt.views.figures.architecture import color_limits, draw_architecture, first_row, over_rounds
 from lbt.views.figures.confusion import ANNOTATED, draw_confusion, row_shares
 from lbt.views.figures.derived import LEVELS, boxes, draw_network
 from lbt.views.figures.style import styled
@@ -54,6 +54,25 @@ def test_row_0_stands_at_the_layer_that_the_space_says(row):
     for scale in SCALES[1:] if kind == "beta" else SCALES:
         layer = first_row(kind, scale)
         assert row(layer, scale) == 0 and scale in scales_at(layer)
+
+
+def test_probabilities_near_uniform_look_uniform():
+    nearly = np.full((6, 5, 3), 0.2) + 0.001 * np.linspace(-1, 1, 90).reshape(6, 5, 3)
+    assert color_limits([nearly]) == pytest.approx((0.15, 0.25))
+    assert color_limits([nearly, np.full((1, 5, 3), 0.6)]) == pytest.approx((0.15, 0.6))
+    assert color_limits([np.array([[[0.0], [1.0]]])]) == (0, 1)
+    assert color_limits([np.ones((4, 1, 2))]) == (0.95, 1)  # one width only
+
+
+def test_heat_maps_say_what_uniform_is():
+    generator = torch.Generator().manual_seed(0)
+    with styled():
+        figure = draw_architecture([architecture_to_json(initial_architecture(SPACE, generator))], SPACE, "lbt")
+    titles = [axes.get_title() for axes in figure.axes]
+    assert "alpha at 1/8: operators (uniform: 0.2)" in titles and "beta at 1/16: predecessors (uniform: 0.5)" in titles
+    bars = [axes for axes in figure.axes if axes.get_ylabel() == "probability"]
+    assert [axes.lines[0].get_ydata()[0] for axes in bars] == [0.2, 0.5, 0.2]
+    assert figure.get_suptitle() == "lbt: probabilities after round 1"
 
 
 def test_probabilities_do_not_overflow():
@@ -93,7 +112,10 @@ def test_rows_are_shares_and_an_absent_class_has_none():
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["road", "car", "sign (no pixel)"]
     assert [text.get_text() for text in axes.texts] == ["75", "25", "25", "50", "25"]
-    assert axes.collections[0].get_array().mask.reshape(3, 3)[2].all()
+    cells = axes.collections[0].get_array().reshape(3, 3)
+    assert cells.mask[2].all() and cells[0, 0] == 75
+    assert figure.axes[1].get_ylabel() == "share of the true class's pixels (%)"
+    assert axes.collections[0].get_clim() == (0, 100)  # as the numbers
 
 
 def test_many_classes_have_names_but_no_numbers():

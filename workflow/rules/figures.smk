@@ -36,22 +36,17 @@ rule compare:
 
 rule draw:
     input:
-        architecture=of_all_networks(*every_round("architecture.json")),
+        architecture=expand(
+            every_round("architecture.json"), method=SEARCHED, seed=SETTINGS.seeds
+        ),
         genotype=of_all_networks(rules.derive.output.genotype),
         network=of_all_networks(rules.evaluate_network.output.scores),
     output:
-        svg=[
-            network_figure(name, method, seed)
-            for name in OF_NETWORK
-            for method in SETTINGS.methods
-            for seed in SETTINGS.seeds
+        svg=[network_figure(*item) for item in network_figures()],
+        png=[
+            f"{RUN}/figures/{method}/seed-{seed}/{name}.png"
+            for name, method, seed in network_figures()
         ],
-        png=of_all_networks(
-            *[
-                f"{RUN}/figures/{{method}}/seed-{{seed}}/{name}.png"
-                for name in OF_NETWORK
-            ]
-        ),
         manifest=f"{RUN}/figures/manifest-networks.json",
     log:
         f"{RUN}/logs/draw.log",

@@ -1,4 +1,6 @@
 # What the report holds: titles of tables and figures, and in which category they stand.
+from lbt.views.scored import CONTROLS
+
 TABLES = {
     "summary": "mIoU by method",
     "miou": "mIoU by method and seed",
@@ -29,6 +31,7 @@ OF_NETWORK = {
     "architecture": "alpha, beta, gamma over the rounds",
     "confusion": "confusion matrix",
 }
+SEARCHED = [method for method in SETTINGS.methods if method not in CONTROLS]
 PICTURES = SETTINGS.evaluation.pictures > 0
 
 
@@ -51,6 +54,16 @@ def compared_figures():
         for s in seeds
     }
     return COMPARISON | seen
+
+
+def network_figures():
+    """Name, method and seed; the architecture of a control never moves, and no network is derived from it."""
+    return [
+        (name, method, seed)
+        for name in OF_NETWORK
+        for method in (SEARCHED if name == "architecture" else SETTINGS.methods)
+        for seed in SETTINGS.seeds
+    ]
 
 
 def network_figure(name, method, seed):

@@ -14,6 +14,8 @@ from lbt.space.architecture import OPERATORS, PREDECESSORS, SCALES, first_layer
 from lbt.views.figures.style import MISSING
 
 KINDS = {"alpha": "operators", "beta": "predecessors", "gamma": "widths"}
+LEAST = 0.05
+"""How far the colours of a kind reach at least to either side of its uniform probability."""
 Logits = Mapping[str, Sequence[Sequence[float]]]
 
 
@@ -30,8 +32,21 @@ def first_row(kind: str, scale: int) -> int:
     return {"alpha": first, "beta": first + 1, "gamma": max(first, 1)}[kind]
 
 
+def color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Probabilities of the first and the last colour: of all that is drawn, so wide that uniform looks uniform.
+
+    Args:
+        shares: as `over_rounds` returns them, of one kind.
+    """
+    uniform = 1 / shares[0].shape[1]
+    low, high = min(s.min() for s in shares), max(s.max() for s in shares)
+    return max(0.0, min(low, uniform - LEAST)), min(1.0, max(high, uniform + LEAST))
+
+
 def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str) -> Figure:
     """A panel per kind and scale: a row per layer, a block per choice, in it a column per round from left to right.
+
+    A white line in the colour bar marks the probability of a uniform choice.
 
     Args:
         rounds: the architecture after each round, as `architecture_to_json` makes it.
@@ -49,19 +64,20 @@ def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str
     for row, kind in zip(panels, KINDS, strict=True):
         keys = [f"{kind}.{scale}" for scale in SCALES]
         shares = {key: over_rounds(rounds, key) for key in keys if key in rounds[0] and len(rounds[0][key])}
-        every = np.concatenate([values.ravel() for values in shares.values()])
-        limits = (every.min(), every.max())
+        limits, uniform = color_limits(list(shares.values())), 1 / len(names[kind])
         image = None
         for axes, key, scale in zip(row, keys, SCALES, strict=True):
             if key not in shares:
                 axes.set_axis_off()
                 continue
             image = _panel(axes, shares[key], first_row(kind, scale), names[kind], space.layers, limits)
-            axes.set_title(f"{kind} at 1/{scale}: {KINDS[kind]}")
+            axes.set_title(f"{kind} at 1/{scale}: {KINDS[kind]} (uniform: {uniform:.3g})")
         bar = figure.colorbar(image, ax=list(row), pad=0.01, aspect=12)
-        bar.set_label("probability")
+        bar.ax.axhline(uniform, color="white", linewidth=1.6)
+        bar.set_label("probability", fontsize=8)
         bar.outline.set_visible(False)
-    figure.suptitle(f"{title}: probabilities after rounds 1 to {len(rounds)}, left to right in each block", fontsize=11)
+    when = "round 1" if len(rounds) == 1 else f"rounds 1 to {len(rounds)}, left to right in each block"
+    figure.suptitle(f"{title}: probabilities after {when}", fontsize=11)
     return figure
 
 

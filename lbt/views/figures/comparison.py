@@ -14,7 +14,8 @@ from lbt.data.classes import ClassTable, class_table
 from lbt.data.images import read_image, read_mask
 from lbt.data.splits import read_split
 from lbt.progress import Progress
-from lbt.views.figures.curves import ARCHITECTURE, BINS, GRADIENTS, LOSSES, RETRAINING, draw_curves
+from lbt.views.figures.curves import BINS, draw_curves
+from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
 from lbt.views.figures.predictions import Seen, draw_predictions
 from lbt.views.figures.style import save, styled
 from lbt.views.figures.tradeoff import draw_tradeoff

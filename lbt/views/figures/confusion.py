@@ -1,4 +1,4 @@
-"""Confusion matrix of a network, each row in shares of the true class."""
+"""Confusion matrix of a network, each row in percent of the true class."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str], tit
     axes = figure.subplots()
     colors = colormaps["cividis"].with_extremes(bad=MISSING)
     # a mesh of vector cells; an image would be smoothed by some viewers
-    mesh = axes.pcolormesh(np.ma.masked_invalid(shares), cmap=colors, vmin=0, vmax=1, edgecolor="white", linewidth=0.4)
+    percent = np.ma.masked_invalid(100 * shares)
+    mesh = axes.pcolormesh(percent, cmap=colors, vmin=0, vmax=100, edgecolor="white", linewidth=0.4)
     axes.set(xlim=(0, count), ylim=(count, 0), aspect="equal", title=title)
     axes.set(xlabel="predicted class", ylabel="true class")
     small = 8 if count <= ANNOTATED else 7
@@ -60,6 +61,6 @@ def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str], tit
                 color="black" if share > 0.55 else "white",
             )
     bar = figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
-    bar.set_label("share of the true class's pixels" + (" (numbers: %)" if count <= ANNOTATED else ""))
+    bar.set_label("share of the true class's pixels (%)")
     bar.outline.set_visible(False)
     return figure

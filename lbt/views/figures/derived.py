@@ -18,6 +18,7 @@ LEVELS = {8: 0, 16: 1, 32: 2}
 COLORS = ("#0072B2", "#D55E00", "#009E73")
 """Of the branches, the coarsest first."""
 SHARED = "#555555"
+READING = "in a cell: operator, ↓2: stride 2; channels, a multiple of 8 (twelfths of the full width)"
 BOX = (0.84, 0.3)
 """Width and height of a cell; layers and scales are 1 apart."""
 
@@ -68,16 +69,18 @@ def draw_network(genotype: Genotype, space: SpaceSettings, title: str) -> Figure
     for index, (branch, chain) in enumerate(zip(genotype.branches, chains, strict=True)):
         head = Box(end, chain[-1].y, f"head\n1/{branch.scale}", COLORS[index])
         path = [Box(-1.2, 0, "", INK), *chain, head]
-        for before, after in pairwise(path):
+        drawn = genotype.shared_prefix() if index else 0  # with the first branch
+        for before, after in list(pairwise(path))[drawn:]:
             _arrow(axes, before, after)
-        for box in (*chain, head):
+        for box in (*chain[drawn:], head):
             _box(axes, box)
-    axes.set(xlim=(-1.9, end + 0.7), ylim=(2.62, -0.5), title=title, xlabel="layer", ylabel="scale of the output")
+    axes.set(xlim=(-1.9, end + 0.7), ylim=(2.62, -0.5), title=title)
+    axes.set(xlabel=f"layer\n{READING}", ylabel="scale of the output")
     axes.set_xticks(range(space.layers))
     axes.set_yticks(list(LEVELS.values()), [f"1/{scale}" for scale in LEVELS])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.legend(handles=list(_legend(genotype)), loc="outside lower center", ncols=4)
+    figure.legend(handles=list(_legend(genotype)), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -113,4 +116,3 @@ def _legend(genotype: Genotype) -> Iterator[Patch]:
         yield Patch(facecolor="white", edgecolor=SHARED, linewidth=1.6, label="shared, evaluated once")
     for color, branch in zip(COLORS, genotype.branches, strict=False):
         yield Patch(facecolor="white", edgecolor=color, linewidth=1.6, label=f"branch that ends at 1/{branch.scale}")
-    yield Patch(alpha=0, label="operator, ↓2: stride 2; channels (twelfths of the full width)")

@@ -29,15 +29,18 @@ def run(
 ) -> None:
     """Write `folder`/<method>/seed-<seed>/{architecture,network,confusion}.{svg,png} of every network.
 
+    A network of which no `architecture` is given has no such figure: it was not derived from one.
+
     Args:
         space: the search space.
-        architecture: logits after each round, in `.../<method>/seed-<seed>/round-<round>/`.
+        architecture: logits after each round of the searched networks, in `.../<method>/seed-<seed>/round-<round>/`.
         genotype: discrete networks, in `.../<method>/seed-<seed>/`.
         network: scores of the retrained networks, in the same order.
         folder: receives the figures.
         log: file for plain progress lines.
     """
-    with Progress("figures of networks", 3 * len(network), log) as progress, styled():
+    searched = {place(path.parent) for path in architecture}
+    with Progress("figures of networks", 2 * len(network) + len(searched), log) as progress, styled():
         for discrete, scores in zip(genotype, network, strict=True):
             method, seed = place(scores)
             rounds = [path for path in architecture if place(path.parent) == (method, seed)]
@@ -51,7 +54,8 @@ def _figures(
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure; `rounds` may come in any order."""
     in_turn = sorted(rounds, key=lambda path: int(path.parent.name.removeprefix("round-")))
-    yield "architecture", draw_architecture([read_json(path) for path in in_turn], space, title)
+    if in_turn:
+        yield "architecture", draw_architecture([read_json(path) for path in in_turn], space, title)
     yield "network", draw_network(read_genotype(genotype, space), space, f"Derived network: {title}")
     result = read_json(scores)
     yield "confusion", draw_confusion(result["confusion"], list(result["iou"]), f"Retrained network: {title}")

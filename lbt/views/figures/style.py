@@ -22,20 +22,20 @@ class MethodStyle(NamedTuple):
 
     color: str
     marker: str
-    line: str
+    line: str | tuple[float, tuple[float, ...]]
 
 
 _KNOWN = {
     "fasterseg": MethodStyle("#0072B2", "o", "-"),
-    "lbt": MethodStyle("#D55E00", "s", "-"),
-    "lpt": MethodStyle("#009E73", "^", "-"),
-    "random": MethodStyle("#666666", "X", "--"),
+    "lbt": MethodStyle("#D55E00", "s", (0, (6, 3))),
+    "lpt": MethodStyle("#009E73", "^", (0, (2.5, 2, 1, 2))),
+    "random": MethodStyle("#666666", "X", (0, (1, 3))),
 }
 _OTHERS = (
-    MethodStyle("#CC79A7", "D", "-"),
-    MethodStyle("#E69F00", "v", "-"),
-    MethodStyle("#56B4E9", "P", "-"),
-    MethodStyle("#F0E442", "*", "-"),
+    MethodStyle("#CC79A7", "D", (0, (3, 1.5))),
+    MethodStyle("#E69F00", "v", (0, (3, 1.5, 1, 1.5, 1, 1.5))),
+    MethodStyle("#56B4E9", "P", (0, (8, 2))),
+    MethodStyle("#F0E442", "*", (0, (2, 3))),
 )
 """Okabe and Ito's colours, which colour-blind people can tell apart."""
 _RC = {
@@ -47,11 +47,13 @@ _RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
+    "axes.formatter.useoffset": False,
     "axes.axisbelow": True,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "text.color": INK,
     "legend.frameon": False,
+    "figure.dpi": DPI,  # at which the layout is found
     "figure.facecolor": "white",
     "svg.hashsalt": "lbt",
     "svg.fonttype": "path",
@@ -81,7 +83,8 @@ def grid(axes: Axes) -> None:
 def method_legend(figure: Figure, axes: Axes) -> None:
     """One legend below all panels, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(6, len(labels))))
+    columns = max(1, min(6, len(labels)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=3.5)  # dashes show
 
 
 def save(figure: Figure, stem: Path) -> None:
@@ -90,7 +93,10 @@ def save(figure: Figure, stem: Path) -> None:
     Raises:
         LbtError: a file could not be written.
     """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")  # both files have the layout that is found here
     for ending, metadata in (("svg", {"Date": None}), ("png", {})):
         with atomic_path(stem.with_name(f"{stem.name}.{ending}")) as temporary:
             figure.savefig(temporary, format=ending, dpi=DPI, metadata=metadata)
-        figure.set_layout_engine("none")  # the layout is found; to look for it again takes as long as to draw

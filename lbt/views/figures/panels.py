@@ -1,0 +1,70 @@
+"""What is drawn as curves: the quantities of each figure, and which differences of theirs are worth an axis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity.
+
+    An axis is at least `span` and at least `share` of the greatest value wide. What changes by far less is drawn flat:
+    an axis that closes in on it would make rounding look like convergence.
+
+    Attributes:
+        column: its column in the steps.
+        title: what it is, with its unit.
+        span: least width of its axis.
+        share: least width of its axis as a share of the greatest value.
+        bounds: the least and the greatest possible value.
+        positive: whether its axis is logarithmic where the values span more than `scales.DECADES`.
+        counts: whether it is a count that only grows, of which every step is drawn as it is.
+        scored: whether it is measured at the end of rounds only; the title says so where it is of one round alone.
+    """
+
+    column: str
+    title: str
+    span: float = 0.0
+    share: float = 0.1
+    bounds: tuple[float, float] = (0.0, math.inf)
+    positive: bool = False
+    counts: bool = False
+    scored: bool = False
+
+
+ENTROPY = {"span": 0.01, "share": 0.0, "bounds": (0.0, 1.0)}
+
+LOSSES = (
+    Panel("supernet_miou", "supernet: held-out mIoU (%)", span=5.0, bounds=(0.0, 100.0), scored=True),
+    Panel("teacher_loss", "loss of T on its training images"),
+    Panel("teacher_val_loss", "loss of T on its validation images"),
+    Panel("student_loss", "loss of S on its training images"),
+    Panel("student_val_loss", "loss of S on its validation images"),
+    Panel("pseudo_loss", "loss of S on the teacher's labels"),
+    Panel("bank_loss", "loss of S on the bank's images (lpt)"),
+)
+ARCHITECTURE = (
+    Panel("latency_ms", "expected latency (ms)", share=0.01),
+    Panel("fps", "predicted FPS of the derived network", share=0.05),
+    Panel("latency_weight", "weight of the latency", positive=True),
+    Panel("entropy_alpha", "entropy of alpha (1: uniform)", **ENTROPY),
+    Panel("entropy_beta", "entropy of beta (1: uniform)", **ENTROPY),
+    Panel("entropy_gamma", "entropy of gamma (1: uniform)", **ENTROPY),
+)
+GRADIENTS = (
+    Panel("teacher_weight_gradient_norm", "gradient norm of the weights of T", positive=True),
+    Panel("student_weight_gradient_norm", "gradient norm of the weights of S", positive=True),
+    Panel("architecture_gradient_norm", "gradient norm of A", positive=True),
+    Panel("skipped", "skipped updates so far", counts=True),
+    Panel("teacher_gradient_norm", "of A's: norm of T's part", positive=True),
+    Panel("student_gradient_norm", "of A's: norm of S's part, raw", positive=True),
+    Panel("latency_gradient_norm", "of A's: norm of the latency's part", positive=True),
+    Panel("teacher_student_cosine", "of A's: cosine of T's and S's parts", span=0.2, bounds=(-1.0, 1.0)),
+)
+RETRAINING = (
+    Panel("loss", "retraining: loss"),
+    Panel("gradient_norm", "retraining: norm of the gradient", positive=True),
+    Panel("distillation_loss", "retraining: divergence from the guide"),
+)
