@@ -20,6 +20,7 @@ from cluster import Cluster, why_not
 
 from lbt.__main__ import main
 from lbt.config_file import parse_settings
+from lbt.expected import code_of_job
 from lbt.stage_settings import stage_settings, untracked_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +66,8 @@ def folder(tmp_path_factory) -> Path:
             ("split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
         ):
             words = [f"{key}={json.dumps(value)}" for key, value in untracked_settings(settings, stage).items()]
-            arguments = ["stage", stage, "--settings", stage_settings(settings, stage, {}), "--code", "test"]
-            arguments += ["--log", f"results/tiny/logs/{stage}.log", "--untracked", *words]
+            record = ["--settings", stage_settings(settings, stage, {}), "--code", code_of_job(stage)]
+            arguments = ["stage", stage, *record, "--log", f"results/tiny/logs/{stage}.log", "--untracked", *words]
             assert main([*arguments, "--manifest", manifest, "--outputs", f"output={output}"]) == 0
     finally:
         os.chdir(before)
