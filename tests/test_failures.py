@@ -53,6 +53,34 @@ def test_slurm_says_why_it_ended_a_job(tmp_path, log):
     assert ("round.log" in text) == (log is not None)
 
 
+def test_slurm_says_why_it_could_not_start_a_job(tmp_path):
+    reason = "srun: error: Unable to create step for job 17: Invalid generic resource (gres) specification"
+    text = describe_failures([failed(tmp_path, "", f"Building DAG\n{reason}\nShutting down\n")], COMMAND)
+    assert f"round 3)\n  {reason}\n  log: " in text and "left no message" not in text
+
+
+def test_an_exit_code_is_no_reason(tmp_path):
+    text = describe_failures([failed(tmp_path, "", "srun: error: n1: task 0: Exited with exit code 1\n")], COMMAND)
+    assert "left no message" in text
+
+
+@pytest.mark.parametrize(
+    ("log", "last"),
+    [(None, ""), ("error: of an attempt before", "  last line of its log: error: of an attempt before\n")],
+)
+def test_slurm_says_why_it_refused_a_job(tmp_path, log, last):
+    said = [
+        "sbatch: error: CPU count per node can not be satisfied",
+        "sbatch: error: Batch job submission failed: Requested node configuration isn't available",
+    ]
+    quoted = "SLURM sbatch failed. The error message was '{}'.\n    sbatch call:\n        sbatch --comment {} -D x"
+    first = quoted.format("sbatch: error: another", "rule_warmup_wildcards_0")
+    run_log = tmp_path / "run.log"
+    run_log.write_text(f"Building DAG\n{first}\n{quoted.format(chr(10).join(said), 'rule_round_wildcards_lbt_0_3')}\n")
+    text = describe_failures([failed(tmp_path, log)], COMMAND, [run_log])
+    assert f"round 3)\n  {said[0]}\n  {said[1]}\n{last}" in text and "another" not in text and "left no" not in text
+
+
 def test_a_run_that_was_stopped_from_outside_has_no_failed_job():
     assert describe_failures([], COMMAND).startswith("\nThe run was stopped.\n\nRepeat the command")
 

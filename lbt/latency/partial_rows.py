@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,9 +16,9 @@ from lbt.latency.parts import Part
 
 
 class PartialRows:
-    """A side file beside a table: a line with the key, then a JSON line per timed block of a part.
+    """A side file beside a table: a line with the key, then a JSON line with a checksum per timed block of a part.
 
-    It is a cache: a file of another key and lines that cannot be read are dropped.
+    It is a cache: a file of another key and damaged lines are dropped.
 
     Args:
         output: the table; the side file stands beside it.
@@ -47,11 +47,12 @@ class PartialRows:
         if found != self.key:
             return blocks, f"{self.path.name}: what it holds is dropped, {_difference(found, self.key)}"
         # What follows the last newline was cut off while it was written, even if it happens to be readable.
-        for line in lines[:-1]:
-            block = _block(_parse(line))
-            if block is not None:
-                blocks[block[0]].append(block[1])
-        return blocks, f"{self.path.name}: continues after {sum(map(len, blocks.values()))} timed blocks"
+        whole = [block for line in lines[:-1] if (block := _block(_parse(line))) is not None]
+        for part, milliseconds in whole:
+            blocks[part].append(milliseconds)
+        damaged = len(lines) - 1 - len(whole)
+        again = f"; {damaged} damaged {'one is' if damaged == 1 else 'ones are'} measured again" if damaged else ""
+        return blocks, f"{self.path.name}: continues after {len(whole)} timed blocks{again}"
 
     def __enter__(self) -> PartialRows:
         lines = [self.key, *(_line(part, ms) for part, found in self.blocks.items() for ms in found)]
@@ -82,7 +83,12 @@ class PartialRows:
 
 
 def _line(part: Part, milliseconds: float) -> dict[str, Any]:
-    return asdict(part) | {"ms": milliseconds}
+    values = asdict(part) | {"ms": milliseconds}
+    return values | {"crc32": _checksum(values)}
+
+
+def _checksum(values: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(values).encode())
 
 
 def _parse(line: str) -> Any:
@@ -92,12 +98,12 @@ def _parse(line: str) -> Any:
         return None
 
 
-def _block(value: Any) -> tuple[Part, float] | None:
-    types = {field.name: int if field.type == "int" else str for field in fields(Part)} | {"ms": float}
-    if not isinstance(value, dict) or {name: type(found) for name, found in value.items()} != types:
+def _block(line: Any) -> tuple[Part, float] | None:
+    """The block in a line, or None if it is not as it was written."""
+    if not isinstance(line, dict) or line.pop("crc32", None) != _checksum(line):
         return None
-    part, milliseconds = Part(**{name: value[name] for name in types if name != "ms"}), value["ms"]
-    return (part, milliseconds) if math.isfinite(milliseconds) and milliseconds > 0 else None
+    milliseconds = line.pop("ms")
+    return Part(**line), milliseconds
 
 
 def _difference(found: Any, key: Mapping[str, Any]) -> str:

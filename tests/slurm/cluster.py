@@ -1,4 +1,4 @@
-"""A real Slurm of one node, as root and without systemd, for as long as a test needs it.
+"""A real Slurm on this machine, as root and without systemd, for as long as a test needs it.
 
 Its files lie in a folder of the test; only `slurm.conf`, `gres.conf` and `slurmdbd.conf` stand in /etc/slurm, because
 the Snakemake plugin hides SLURM_CONF from its jobs. They are removed again, and no cluster of somebody else is touched.
@@ -12,12 +12,15 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf", "slurmdbd.conf")
 MARK = "# lbt test cluster"
+FIRST_PORT = 17101
+DEVICES = ("/dev/zero", "/dev/full")
+"""Stand for GPUs; any device files do, nothing of them is read."""
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey", "sbatch", "scontrol")
 DATABASE_PROGRAMS = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db", "mariadb-admin")
 
@@ -68,17 +71,18 @@ class Cluster:
 
     Args:
         folder: its files; a job's records are in `jobcomp.log`.
-        gpus: whether the node has one (pretended) GPU.
+        gpus: (pretended) GPUs of each node, `n1`, `n2` and so on.
         accounting: whether slurmdbd and a database run, so that sacct answers.
     """
 
-    def __init__(self, folder: Path, *, gpus: bool = False, accounting: bool = False) -> None:
-        self.folder, self.gpus, self.accounting = folder, gpus, accounting
+    def __init__(self, folder: Path, *, gpus: Sequence[int] = (0,), accounting: bool = False) -> None:
+        self.folder, self.accounting = folder, accounting
+        self.gpus = {f"n{number}": count for number, count in enumerate(gpus, start=1)}
         self.host = socket.gethostname().split(".")[0]
         self.database: subprocess.Popen | None = None
 
     def __enter__(self) -> Cluster:
-        for name in ("state", "spool"):
+        for name in ("state", *(f"spool-{node}" for node in self.gpus)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         CONFIGURATION.mkdir(exist_ok=True)
         try:
@@ -89,10 +93,11 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if (self.folder / "slurmd.pid").exists():
+        daemons = [f"slurmd-{node}" for node in self.gpus]
+        if (self.folder / f"{daemons[0]}.pid").exists():
             subprocess.run(["scancel", "--user=root"], check=False)
             _wait("the end of the jobs", lambda: not _output("squeue", "--noheader"))
-        for name in ("slurmd", "slurmctld", "slurmdbd", "munged"):
+        for name in (*daemons, "slurmctld", "slurmdbd", "munged"):
             self._stop(name)
         if self.database is not None:
             self.database.terminate()
@@ -120,12 +125,18 @@ class Cluster:
         return {record["JobIDRaw"]: record for record in records}
 
     def _start(self) -> None:
-        words = {"folder": self.folder, "host": self.host, "mark": MARK, "gres": "Gres=gpu:1" if self.gpus else ""}
+        words = {"folder": self.folder, "host": self.host, "mark": MARK}
         text = (Path(__file__).parent / "slurm.conf").read_text()
-        text += WITH_ACCOUNTING if self.accounting else WITHOUT_ACCOUNTING
-        (CONFIGURATION / "slurm.conf").write_text(text.format(**words) + ("GresTypes=gpu\n" if self.gpus else ""))
-        if self.gpus:  # any device file does; nothing of it is read
-            (CONFIGURATION / "gres.conf").write_text(f"{MARK}\nName=gpu Count=1 File=/dev/zero\n")
+        text = (text + (WITH_ACCOUNTING if self.accounting else WITHOUT_ACCOUNTING)).format(**words)
+        nodes = []
+        for port, (node, count) in enumerate(self.gpus.items(), start=FIRST_PORT):
+            gres = f" Gres=gpu:{count}" if count else ""
+            nodes.append(f"NodeName={node} NodeHostname={self.host} Port={port}{gres}")
+        if any(self.gpus.values()):
+            nodes.append("GresTypes=gpu")
+            gpus = [f"NodeName={node} Name=gpu File={','.join(DEVICES[:count])}" for node, count in self.gpus.items()]
+            (CONFIGURATION / "gres.conf").write_text("\n".join([MARK, *gpus, ""]))
+        (CONFIGURATION / "slurm.conf").write_text("\n".join([text, *nodes, ""]))
         _run("mungekey", "--create", "--force", f"--keyfile={self.folder}/munged.key")
         files = [f"--{kind}-file={self.folder}/munged.{kind}" for kind in ("key", "seed", "pid", "log")]
         _run("munged", "--force", f"--socket={self.folder}/munge.socket", *files)
@@ -140,8 +151,10 @@ class Cluster:
             _run("sacctmgr", "--immediate", "add", "account", "lab")
             _run("sacctmgr", "--immediate", "add", "user", "root", "account=lab")
         _run("slurmctld")
-        _run("slurmd")
-        _wait("slurmd", lambda: "idle" in _output("sinfo", "--noheader", "--format=%T"))
+        for node in self.gpus:
+            _run("slurmd", "-N", node)
+        idle = ["idle", str(len(self.gpus))]
+        _wait("slurmd", lambda: _output("sinfo", "--noheader", "--format=%T %D").split() == idle)
 
     def _start_database(self) -> None:
         data, log = self.folder / "mariadb", self.folder / "mariadb.log"

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 import yte
 from cluster import Cluster, why_not
 
 from lbt.__main__ import main
 from lbt.config_file import parse_settings
+from lbt.expected import code_of_job
 from lbt.stage_settings import stage_settings, untracked_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,10 +43,10 @@ def alone():
         yield
 
 
-def tiny(*, seed: int = 0, epochs: float = 0.25) -> dict:
+def tiny(*, seed: int = 0, epochs: float = 0.25, gpus: int = 1) -> dict:
     settings = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
     settings |= {"seeds": [seed], "compute": {"threads": 2, "device": "auto"}}
-    settings["warmup"]["epochs"] = epochs
+    settings["warmup"] |= {"epochs": epochs, "gpus": gpus}
     return settings
 
 
@@ -64,8 +66,8 @@ def folder(tmp_path_factory) -> Path:
             ("split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
         ):
             words = [f"{key}={json.dumps(value)}" for key, value in untracked_settings(settings, stage).items()]
-            arguments = ["stage", stage, "--settings", stage_settings(settings, stage, {}), "--code", "test"]
-            arguments += ["--log", f"results/tiny/logs/{stage}.log", "--untracked", *words]
+            record = ["--settings", stage_settings(settings, stage, {}), "--code", code_of_job(stage)]
+            arguments = ["stage", stage, *record, "--log", f"results/tiny/logs/{stage}.log", "--untracked", *words]
             assert main([*arguments, "--manifest", manifest, "--outputs", f"output={output}"]) == 0
     finally:
         os.chdir(before)
@@ -74,7 +76,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="class")
 def gpu_cluster(alone, folder, tmp_path_factory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("slurm"), gpus=True) as cluster:
+    with Cluster(tmp_path_factory.mktemp("slurm"), gpus=(2, 2)) as cluster:
         yield cluster
 
 
@@ -111,7 +113,7 @@ def run(folder: Path, *arguments: str, **settings) -> tuple[int, str, dict[str, 
 
 
 class TestWithoutAccounting:
-    """And with a GPU, which is none."""
+    """And with two nodes of two GPUs, which are none."""
 
     def test_jobs_run_on_slurm_with_the_threads_memory_and_gpus_they_ask_for(self, gpu_cluster, folder):
         assert profile(folder)["slurm-status-command"] == "squeue"
@@ -127,9 +129,10 @@ class TestWithoutAccounting:
         for number, name in submitted.items():
             job = jobs[number]
             assert job["Comment"] == name and job["Requeue"] == "1" and job["JobName"].startswith("lbt_")
+            assert job["NumNodes"] == "1"
             assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"], job.get("TresPerJob")) == asked[name], name
             assert completed[number]["JobState"] == "COMPLETED"
-            assert completed[number]["NodeList"] == gpu_cluster.host and completed[number]["ProcCnt"] == job["NumCPUs"]
+            assert completed[number]["NodeList"] in gpu_cluster.gpus and completed[number]["ProcCnt"] == job["NumCPUs"]
         assert (folder / "results/tiny/warmup/seed-0/checkpoint.pt").exists()
 
     def test_a_job_saves_when_it_is_warned_and_goes_on_after_its_node_was_lost(self, gpu_cluster, folder):
@@ -160,24 +163,30 @@ class TestWithoutAccounting:
             assert gpu_cluster.jobs()[number]["Restarts"] == "1"
             subprocess.run(["scancel", number], check=True)
 
-    def test_a_failed_job_ends_with_its_message_its_log_and_the_command(self, gpu_cluster, folder):
-        split = folder / "results/tiny/data/split.csv"
-        whole, times = split.read_bytes(), split.stat()
-        split.write_bytes(whole[:-40])
-        os.utime(split, ns=(times.st_atime_ns, times.st_mtime_ns))
-        try:
-            again = ("--forcerun", "evaluate_constant", "--until", "evaluate_constant", "--retries", "0")
-            code, text, submitted = run(folder, *again)
-        finally:
-            split.write_bytes(whole)
-            os.utime(split, ns=(times.st_atime_ns, times.st_mtime_ns))
+    @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="the GPUs are there, and the job does not fail")
+    def test_a_job_that_fails_again_with_more_memory_ends_with_its_message_its_log_and_the_command(
+        self, gpu_cluster, folder
+    ):
+        # the plugin waits 10 s longer after each check that finds no success, and once more at the end
+        often = ("--slurm-init-seconds-before-status-checks", "1")
+        code, text, submitted = run(folder, *often, "--until", "warmup", "--retries", "1", seed=2, gpus=2)
         assert code != 0
         summary = text[text.index("1 job failed.") :]
-        assert "evaluate_constant\n  results/tiny/data/split.csv: its content differs from the digest in" in summary
-        assert "log: results/tiny/logs/evaluate-constant.log\n" in summary
+        assert "warmup (seed 2)\n  warmup.gpus: 2 GPUs are wanted, this machine " in summary
+        assert "log: results/tiny/logs/warmup-seed-2.log\n" in summary
         assert " ".join(COMMAND) in summary and "Traceback" not in summary
-        (number,) = submitted
-        assert gpu_cluster.completed()[number]["JobState"] == "FAILED"
+        jobs, completed = gpu_cluster.jobs(), gpu_cluster.completed()
+        assert [jobs[number]["MinMemoryNode"] for number in submitted] == ["16000M", "32000M"]
+        for number in submitted:
+            assert completed[number]["JobState"] == "FAILED" and completed[number]["NodeList"] in gpu_cluster.gpus
+            assert (jobs[number]["NumNodes"], jobs[number]["TresPerJob"]) == ("1", "gres:gpu:2")
+
+    def test_gpus_that_no_machine_has_are_not_taken_from_two(self, gpu_cluster, folder):
+        code, text, submitted = run(folder, "--until", "warmup", "--retries", "0", seed=3, gpus=4)
+        assert code != 0 and not submitted, text[-4000:]
+        summary = text[text.index("1 job failed.") :]
+        refused = "sbatch: error: Batch job submission failed: Requested node configuration is not available"
+        assert f"warmup (seed 3)\n  {refused}\n" in summary
 
 
 def test_with_accounting_and_without_gpus(alone, folder, tmp_path):

@@ -23,6 +23,7 @@ from lbt.config_file import parse_settings
 from lbt.data.classes import class_table
 from lbt.data.splits import ROLES, read_split
 from lbt.errors import LbtError
+from lbt.latency.partial_rows import PartialRows
 from lbt.latency.table import read_table
 from lbt.manifest import verify_inputs
 from lbt.network_file import load_network
@@ -82,7 +83,19 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     def genotype(path: Path) -> Any:
         return read_genotype(path, space)
 
+    table = run / "latency" / "table.csv"
+    with PartialRows(table, {}) as rows:  # as a run leaves it that was stopped
+        for part, milliseconds in read_table(table).milliseconds.items():
+            rows.add(part, milliseconds)
+
+    def timed(_: Path) -> Any:
+        found = PartialRows(table, {})
+        if found.blocks.items() < rows.blocks.items():
+            raise LbtError(f"{found.note}: the others are measured again")
+        return found.blocks
+
     alone = [
+        ("rows of a stopped table", rows.path, timed),
         ("checkpoint, alone", warm, checkpoint),
         ("network, alone", run / "networks" / "lbt-seed-0.pt", network),
         ("shard, alone", round_ / "pseudo_labels" / "shard-000.h5", shard),
@@ -92,7 +105,7 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
         ("network", run / "networks" / "lbt-seed-0.pt", verified(network)),
         ("shard", round_ / "pseudo_labels" / "shard-001.h5", verified(shard)),
         ("split", run / "data" / "split.csv", verified(split)),
-        ("latency table", run / "latency" / "table.csv", verified(lambda path: read_table(path).milliseconds)),
+        ("latency table", table, verified(lambda path: read_table(path).milliseconds)),
         ("architecture", round_ / "architecture.json", verified(architecture)),
         ("genotype", derived / "genotype.json", verified(genotype)),
         ("scores", scores / "network.json", verified(read_json)),

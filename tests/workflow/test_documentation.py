@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import yaml
-from clone import ROOT, Clone, with_value
+from clone import HERE, ROOT, Clone, QuickClone, with_value
 
 from lbt.config_file import parse_settings
 
@@ -20,6 +20,7 @@ ELSEWHERE = {
     INSTALL: "the gate installs the same, and `snakemake --cores 8` is a test below",
     TEST: "the gate",
     "conda env create -f environment.yml && conda activate lbt && snakemake --cores 8": "tests of environment.yml",
+    "snakemake --cores 8 --resources gpu=1": "a test below",
     "snakemake --cores 8 --profile slurm": "tests/slurm",
     "snakemake --unlock": "tests of killed runs",
     "snakemake --report report.html": "the same with --configfile",
@@ -84,6 +85,17 @@ def test_the_first_command_finds_its_settings(user):
     command = [sys.executable, "-m", "snakemake", "--cores", "8", "--dry-run"]
     result = subprocess.run(command, cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0 and "results/default/tables/miou.html" in result.stdout, result.stderr
+
+
+def test_one_job_on_a_gpu_at_a_time(tmp_path):
+    """Also where there is none: with `device: auto` a job counts as one on a GPU."""
+    clone = QuickClone(tmp_path, HERE / "tiny.yaml")
+    clone.settings["compute"]["device"] = "auto"
+    for limit, most in (("gpu=1", 1), ("gpu=2", 2)):
+        result = clone.snakemake("--no-hooks", "--cores", "8", "--forceall", "--until", "label", "--resources", limit)
+        assert result.returncode == 0, result.stderr
+        together = [int(count) for count in re.findall(r"^Execute (\d+) jobs", result.stderr, re.MULTILINE)]
+        assert max(together) == most and result.stderr.count("rule label:") == 2
 
 
 @pytest.mark.parametrize("block", blocks("python"))

@@ -69,4 +69,4 @@ onerror:
     from lbt.failures import describe_failures, failed_job
 
     failed = list(map(failed_job, workflow.scheduler.failed))
-    print(describe_failures(failed, COMMAND), file=sys.stderr)
+    print(describe_failures(failed, COMMAND, list(map(Path, log))), file=sys.stderr)
