@@ -15,8 +15,8 @@ from lbt.data.check import check_data
 from lbt.data.classes import class_table
 from lbt.disk import Images, Need, counted_images, disk_needs, drawn_images, readable, require_space, total
 from lbt.errors import LbtError
-from lbt.manifest import write_manifest
 from lbt.losses import upsample
+from lbt.manifest import write_manifest
 from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
