@@ -15,7 +15,8 @@ WRITERS = {
     "shard": """
 from lbt.data.classes import ClassTable, class_table
 from lbt.config import DataSettings
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 table, draw = class_table(DataSettings(classes=("road", "sky"))), np.random.default_rng(0)
 images = [
     Prediction(f"{i}", draw.integers(0, 2, (99, 99), np.uint8), draw.integers(0, 255, (99, 99), np.uint8),

@@ -17,7 +17,8 @@ from lbt.errors import LbtError
 from lbt.losses import upsample
 from lbt.progress import Progress
 from lbt.search.pseudo_labeled import images_to_label
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 from lbt.search.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 

@@ -16,7 +16,8 @@ from lbt.data.classes import class_table
 from lbt.disk import Images, Need, counted_images, disk_needs, drawn_images, readable, require_space, total
 from lbt.errors import LbtError
 from lbt.losses import upsample
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
 # Images without labels and pixels of an image: CamVid 233 of 480 x 360, Cityscapes 1525 of 2048 x 1024.

@@ -8,7 +8,8 @@ import pytest
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
-from lbt.search.pseudo_labels import Prediction, PseudoLabels, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 
 IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
 CLASSES = ClassTable(

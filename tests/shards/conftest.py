@@ -12,7 +12,8 @@ from lbt.config_file import parse_settings
 from lbt.data import splits, streetscenes
 from lbt.data.classes import class_table
 from lbt.data.splits import read_split
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS, SHARDS = 2, 2
