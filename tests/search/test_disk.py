@@ -57,7 +57,8 @@ def test_labels_of_a_blurred_teacher_fit_into_the_estimate(tiny, tmp_path):
         )
         for i in range(2)
     ]
-    write_shard(tmp_path / "shard.h5", predictions, classes, ShardIdentity(1, "lbt", 0, "teacher", "code"))
+    identity, sizes = ShardIdentity(1, "lbt", 0, "teacher", "code"), {str(i): pixels for i in range(2)}
+    write_shard(tmp_path / "shard.h5", predictions, sizes, classes, identity)
     written = (tmp_path / "shard.h5").stat().st_size
     images = Images(2, pixels[0] * pixels[1])
     needs = needs_of(tiny.settings, images, methods=("lbt",), rounds=1)

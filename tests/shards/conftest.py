@@ -54,7 +54,8 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
         for shard in range(SHARDS):
             path = place / f"shard-{shard:03d}.h5"
             identity = ShardIdentity(number, "lbt", 0, sha256(teacher), "c0de")
-            write_shard(path, [found[i.id] for i in images[shard::SHARDS]], classes, identity)
+            chosen = {i.id: found[i.id] for i in images[shard::SHARDS]}
+            write_shard(path, chosen.values(), dict.fromkeys(chosen, shape), classes, identity)
             write_manifest(
                 place / f"manifest-{shard:03d}.json",
                 stage="label",
