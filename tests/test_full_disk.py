@@ -15,13 +15,15 @@ WRITERS = {
     "shard": """
 from lbt.data.classes import ClassTable, class_table
 from lbt.config import DataSettings
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 table, draw = class_table(DataSettings(classes=("road", "sky"))), np.random.default_rng(0)
 images = [
     Prediction(f"{i}", draw.integers(0, 2, (99, 99), np.uint8), draw.integers(0, 255, (99, 99), np.uint8),
-    draw.random((2, 50, 50)).astype(np.float16)) for i in range(20)
+    draw.random((2, 13, 13)).astype(np.float16)) for i in range(20)
 ]
-write_shard(path, images, table, ShardIdentity(1, "lbt", 0, "teacher", "code"))
+sizes = {image.image_id: image.label.shape for image in images}
+write_shard(path, images, sizes, table, ShardIdentity(1, "lbt", 0, "teacher", "code"))
 """,
     "checkpoint": """
 import torch

@@ -30,6 +30,16 @@ def read_image(path: Path | str) -> np.ndarray:
         return np.array(image.convert("RGB"))
 
 
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Height and width in pixels of what `read_image` returns, from the file's header: pixels are not decoded.
+
+    Raises:
+        LbtError: the file is missing, or its header is unreadable.
+    """
+    with _opened(path, whole=False) as image:
+        return image.height, image.width
+
+
 def read_photograph(path: Path | str) -> np.ndarray:
     """Decode an image that stands for itself, as a viewer shows it.
 
@@ -105,10 +115,11 @@ def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[tuple[in
     return values[places].reshape(pixels.shape[:2])
 
 
-def _opened(path: Path | str) -> Image.Image:
+def _opened(path: Path | str, whole: bool = True) -> Image.Image:
     try:
         image = Image.open(path)
-        image.load()
+        if whole:
+            image.load()
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing; restore it or remove its partner.") from error
     # Pillow reports a damaged PNG as SyntaxError or ValueError and a truncated file as OSError.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lbt.data.images import read_image, read_mask
+from lbt.data.images import image_size, read_image, read_mask
 from lbt.errors import LbtError
 
 
@@ -60,3 +60,13 @@ def test_a_colour_mask_and_16_bits_are_refused(tmp_path):
         read_mask(tmp_path / "deep.png")
     with pytest.raises(LbtError, match="mode I;16"):
         read_image(tmp_path / "deep.png")
+
+
+def test_the_size_of_an_image_is_read_without_its_pixels(tmp_path):
+    path = tmp_path / "image.png"
+    Image.effect_noise((300, 200), 50).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    assert image_size(path) == (200, 300)
+    path.write_bytes(b"no image")
+    with pytest.raises(LbtError, match=r"image\.png: cannot be decoded"):
+        image_size(path)

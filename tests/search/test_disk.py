@@ -17,7 +17,8 @@ from lbt.disk import Images, Need, counted_images, disk_needs, drawn_images, rea
 from lbt.errors import LbtError
 from lbt.losses import upsample
 from lbt.manifest import write_manifest
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
 # Images without labels and pixels of an image: CamVid 233 of 480 x 360, Cityscapes 1525 of 2048 x 1024.
@@ -57,7 +58,8 @@ def test_labels_of_a_blurred_teacher_fit_into_the_estimate(tiny, tmp_path):
         )
         for i in range(2)
     ]
-    write_shard(tmp_path / "shard.h5", predictions, classes, ShardIdentity(1, "lbt", 0, "teacher", "code"))
+    identity, sizes = ShardIdentity(1, "lbt", 0, "teacher", "code"), {str(i): pixels for i in range(2)}
+    write_shard(tmp_path / "shard.h5", predictions, sizes, classes, identity)
     written = (tmp_path / "shard.h5").stat().st_size
     images = Images(2, pixels[0] * pixels[1])
     needs = needs_of(tiny.settings, images, methods=("lbt",), rounds=1)

@@ -8,7 +8,8 @@ import pytest
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
-from lbt.search.pseudo_labels import Prediction, PseudoLabels, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 
 IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
 CLASSES = ClassTable(
@@ -31,10 +32,15 @@ def predictions(count: int = 3) -> list[Prediction]:
     return found
 
 
+def write(path, count: int = 3):
+    found = predictions(count)
+    write_shard(path, found, {p.image_id: p.label.shape for p in found}, CLASSES, IDENTITY)
+
+
 @pytest.fixture
 def shard(tmp_path):
     path = tmp_path / "shard-000.h5"
-    write_shard(path, predictions(), CLASSES, IDENTITY)
+    write(path)
     return path
 
 
@@ -118,7 +124,7 @@ def test_other_classes_are_refused(shard):
 
 
 def test_an_image_in_two_shards_is_refused(shard, tmp_path):
-    write_shard(tmp_path / "shard-001.h5", predictions(1), CLASSES, IDENTITY)
+    write(tmp_path / "shard-001.h5", 1)
     with pytest.raises(LbtError, match="city/image_0"):
         PseudoLabels([shard, tmp_path / "shard-001.h5"], CLASSES.names, IDENTITY)
 
@@ -150,5 +156,5 @@ def test_a_missing_shard_is_named(tmp_path):
 
 def test_equal_predictions_give_equal_bytes(shard, tmp_path):
     again = tmp_path / "again.h5"
-    write_shard(again, predictions(), CLASSES, IDENTITY)
+    write(again)
     assert again.read_bytes() == shard.read_bytes()

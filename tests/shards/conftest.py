@@ -13,7 +13,8 @@ from lbt.data import splits, streetscenes
 from lbt.data.classes import class_table
 from lbt.data.splits import read_split
 from lbt.manifest import verify_inputs, write_manifest
-from lbt.search.pseudo_labels import Prediction, ShardIdentity, write_shard
+from lbt.search.pseudo_labels import ShardIdentity
+from lbt.search.shard_writing import Prediction, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS, SHARDS = 2, 2
@@ -54,7 +55,8 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
         for shard in range(SHARDS):
             path = place / f"shard-{shard:03d}.h5"
             identity = ShardIdentity(number, "lbt", 0, sha256(teacher), "c0de")
-            write_shard(path, [found[i.id] for i in images[shard::SHARDS]], classes, identity)
+            chosen = {i.id: found[i.id] for i in images[shard::SHARDS]}
+            write_shard(path, chosen.values(), dict.fromkeys(chosen, shape), classes, identity)
             write_manifest(
                 place / f"manifest-{shard:03d}.json",
                 stage="label",
