@@ -63,8 +63,9 @@ def page(browser):
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else faults.append(r.url))
     yield opened
+    found = list(faults)  # pictures that are cut off while the page closes are no fault of the page
     opened.close()
-    assert not faults
+    assert not found
 
 
 def content_of(path):
@@ -146,6 +147,11 @@ def test_filters_and_order(pages, page):
 
 @needs_browser
 def test_keys_leaf_through_images_and_rounds(labelled, pages, page):
+    def shown():
+        """Navigation would cut off pictures that still load, which the console tells as an error."""
+        page.wait_for_selector("dialog[open]")
+        page.wait_for_function("[...document.images].every((i) => i.complete && i.naturalWidth)")
+
     page.goto(pages[0].as_uri())
     page.click(".card button")
     names = sorted(labelled.predictions[1])
@@ -153,15 +159,15 @@ def test_keys_leaf_through_images_and_rounds(labelled, pages, page):
     page.keyboard.press("ArrowLeft")  # there is none before
     page.keyboard.press("ArrowRight")
     assert page.inner_text("dialog h2").startswith(names[1])
+    shown()
     page.keyboard.press("ArrowDown")
     page.wait_for_url("**/round-2/gallery.html#image=*")
-    page.wait_for_selector("dialog[open]")
+    shown()
     assert page.inner_text("dialog h2").startswith(names[1]) and "changed" in page.inner_text("dialog h2")
-    page.wait_for_function("[...document.querySelectorAll('dialog img')].every((i) => i.complete && i.naturalWidth)")
     page.keyboard.press("ArrowDown")  # there is no third round
     page.keyboard.press("ArrowUp")
     page.wait_for_url("**/round-1/gallery.html#image=*")
-    page.wait_for_selector("dialog[open]")
+    shown()
     page.keyboard.press("Escape")
     assert page.is_hidden("dialog") and "image=" not in page.url
 
