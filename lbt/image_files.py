@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.data.layouts import IMAGE_ENDINGS
+from lbt.data.folders import IMAGE_ENDINGS
 from lbt.errors import LbtError
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")

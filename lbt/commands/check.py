@@ -10,7 +10,7 @@ from lbt.errors import LbtError
 
 if TYPE_CHECKING:
     from lbt.config import Settings
-    from lbt.data.layouts import Problem
+    from lbt.data.problems import Problem
     from lbt.disk import Images
 
 HELP = "check a configuration and its data set before any hour is spent"
@@ -73,7 +73,7 @@ def _weight_problems(settings: Settings) -> list[Problem]:
     The workflow would find a missing file before its first job, but one that does not fit only after the warm-up.
     """
     from lbt.data.classes import class_table
-    from lbt.data.layouts import Problem
+    from lbt.data.problems import Problem
     from lbt.search.methods import has_student
     from lbt.search.student import build_student
 

@@ -165,7 +165,12 @@ class SplitSettings(Section):
         (0.4, 0.2, 0.2, 0.2),
         description="`disjoint`: shares of teacher_train, teacher_val, student_train, student_val; sum at most 1.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the division; one division serves all seeds and methods.")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="Seed of the division, also of that by `data.folder.val_share` and `data.folder.unlabeled_share`; "
+        "one division serves all seeds and methods.",
+    )
 
     @model_validator(mode="after")
     def _sum(self) -> SplitSettings:
