@@ -18,6 +18,11 @@ HELP = "check a configuration and its data set before any hour is spent"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration file."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads a configuration and every file of its data set, and prints what is there and how much disk the run needs. Writes
+nothing. What is wrong is listed with what to change; of many files that share one cause, the first are named."""
+    parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the YAML file, such as config/config.yaml")
 
 

@@ -14,16 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, file and size."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a network and writes it as an ONNX file that takes photographs. Then compares the file with the network, in ONNX
-Runtime and PyTorch on the CPU."""
+Reads a network. Writes it as an ONNX file that takes photographs, after a comparison of the two, in ONNX Runtime and
+PyTorch on the CPU."""
     parser.epilog = """\
 The graph normalises photographs itself:
   input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
   output  logits  (B, C, H, W) float32
           labels  (B, H, W) uint8, index into the classes
 Its metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The file is
-written only if ONNX Runtime gives each logit of PyTorch to within 1e-4 of the largest logit. Exit code 0 if it was
-written; 1 if not."""
+written only if ONNX Runtime gives each logit of PyTorch to within 1e-4 of the largest logit.
+Exit code 0 if it was written; 1 if not."""
     parser.add_argument(
         "network",
         type=Path,
