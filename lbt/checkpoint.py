@@ -50,6 +50,8 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
+    except IsADirectoryError as error:
+        raise LbtError(f"{path}: is a folder. Name a file that one of lbt's stages made, a {kind}.") from error
     except Exception as error:  # what the readers of archives and pickles raise for other bytes is not documented
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LbtError(

@@ -88,7 +88,7 @@ def _found_images(settings: Settings, folder: Path) -> Images:
         return counted_images(read_json(report), settings.methods, settings.search)
     if settings.scenes is not None:
         return drawn_images(settings.scenes)
-    samples = list_samples(settings.data, "unlabeled")
+    samples = list_samples(settings.data, "unlabeled", settings.splits.seed)
     height, width = read_image(Path(settings.data.root) / samples[0].image).shape[:2]
     return Images(to_label=len(samples), pixels=height * width)
 

@@ -1,4 +1,4 @@
-"""Which images a command line means, and under which names what is made of them is written."""
+"""What a command line means by its files: which of them are images, and under which names results are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.data.layouts import IMAGE_ENDINGS
+from lbt.data.folders import IMAGE_ENDINGS
 from lbt.errors import LbtError
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
@@ -48,6 +48,27 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
         for path in images:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def refuse_as_network(path: Path, then: str) -> None:
+    """Refuse a folder or an image in the place of a network.
+
+    Args:
+        path: what was given as the network.
+        then: what comes after the network.
+
+    Raises:
+        LbtError: it is one of them.
+    """
+    if path.is_dir():
+        what = "is a folder"
+    elif path.suffix.lower() in IMAGE_ENDINGS:
+        what = "is an image"
+    elif path.suffix.lower() in VIDEO_ENDINGS:
+        what = "is a video"
+    else:
+        return
+    raise LbtError(f"{path}: {what}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.")
 
 
 def output_names(images: Sequence[Path]) -> list[Path]:

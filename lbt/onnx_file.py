@@ -19,6 +19,7 @@ from lbt.segmentation import SegmentationNetwork
 
 OPSET = 18
 TOLERANCE = 1e-4
+"""Largest difference of a logit, as a share of the largest one."""
 INPUT, OUTPUTS = "images", ("logits", "labels")
 OTHER = (61, 97)
 """A second size at which a file for any size is checked: odd, below and beyond multiples of 32."""
@@ -30,7 +31,7 @@ class Agreement:
 
     Attributes:
         shape: batch, height and width.
-        difference: largest difference of a logit, divided by the largest logit's size where that is above 1.
+        difference: largest difference of a logit, as a share of the largest logit (in size).
         equal: share of pixels with the same label, 0 to 1.
     """
 
@@ -68,7 +69,7 @@ def export_network(
         The agreement at each size that was compared.
 
     Raises:
-        LbtError: a logit differs by more than `TOLERANCE`, or the file cannot be written.
+        LbtError: a logit differs by more than `TOLERANCE` of the largest, or the file cannot be written.
     """
     # A batch of one would be taken for a constant.
     example = _noise((2 if dynamic else 1, *size))
@@ -91,8 +92,9 @@ def export_network(
         worst = max(found, key=lambda agreement: agreement.difference)
         if not worst.difference <= TOLERANCE:
             raise LbtError(
-                f"{path}: was not written, because ONNX Runtime and PyTorch differ by {worst.difference:.2g} at "
-                f"{worst.shape[1]} x {worst.shape[2]}, above {TOLERANCE:g}. Try another version of either."
+                f"{path}: was not written, because ONNX Runtime and PyTorch differ by {worst.difference:.2g} of "
+                f"the largest logit at {worst.shape[1]} x {worst.shape[2]}, above {TOLERANCE:g}. Try another "
+                "version of either."
             )
     return found
 
@@ -105,7 +107,8 @@ def compare(
     logits, labels = session.run(list(OUTPUTS), {INPUT: images.numpy()})
     with torch.no_grad():
         expected = network.logits(images)
-    difference = float(np.abs(logits - expected.numpy()).max() / max(1.0, float(expected.abs().max())))
+    largest = max(float(expected.abs().max()), np.finfo(np.float32).tiny)
+    difference = float(np.abs(logits - expected.numpy()).max() / largest)
     return Agreement(shape, difference, float((labels == expected.argmax(dim=1).numpy()).mean()))
 
 

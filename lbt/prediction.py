@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from statistics import median
 import torch
 from PIL import Image
 
-from lbt.artifacts import atomic_path
+from lbt.artifacts import atomic_path, write_text
 from lbt.data.images import read_photograph
 from lbt.errors import LbtError
 from lbt.image_files import output_names
@@ -64,15 +65,18 @@ def predict_images(
         opacity: of the colours in the overlays, from 0 to 1.
 
     Raises:
-        LbtError: a file to write is one of the images, or cannot be written.
+        LbtError: a file to write is one of the images, or cannot be written; the folder has predictions of a network
+            with other classes.
     """
     names = [f"{name}.png" for name in output_names(images)]
     given = {path.resolve() for path in images}
     for path in (output / folder / name for folder in (LABELS, OVERLAYS) for name in names):
         if path.resolve() in given:
             raise LbtError(f"{path}: is one of the images and would be replaced. Choose another folder with --output.")
+    classes = _classes(network)
+    _refuse_other_classes(output / CLASSES, classes)
     _save(legend_image(network.classes, network.colors), output / LEGEND)
-    _write_classes(network, output / CLASSES)
+    write_text(output / CLASSES, classes)
     done, started = Predicted(), time.perf_counter()
     with Progress("predict", len(images)) as progress:
         for path, name in zip(images, names, strict=True):
@@ -99,9 +103,26 @@ def _save(image: Image.Image, path: Path) -> None:
         image.save(temporary, format="PNG")
 
 
-def _write_classes(network: SegmentationNetwork, path: Path) -> None:
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("index", "name", "red", "green", "blue"))
-        for index, (name, color) in enumerate(zip(network.classes, network.colors, strict=True)):
-            writer.writerow((index, name, *color))
+def _classes(network: SegmentationNetwork) -> str:
+    """The classes as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("index", "name", "red", "green", "blue"))
+    for index, (name, color) in enumerate(zip(network.classes, network.colors, strict=True)):
+        writer.writerow((index, name, *color))
+    return text.getvalue()
+
+
+def _refuse_other_classes(path: Path, classes: str) -> None:
+    """Keep the label maps of two networks apart: a value would mean one class in some and another in others."""
+    try:
+        there = path.read_text(encoding="utf-8")
+    except OSError:  # there is none, or none can be written either
+        return
+    except UnicodeDecodeError:
+        there = ""
+    if there != classes:
+        raise LbtError(
+            f"{path}: has other classes or colours than this network, so that the label maps beside it mean something "
+            "else. Choose another folder with --output, or remove that one."
+        )

@@ -26,7 +26,6 @@ class SegmentationNetwork(nn.Module):
         network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
         labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
         colors = network.palette[labels]  # (H, W, 3) uint8
-    ```
 
     `network.to("cuda")` and the other methods of a module work as ever.
 

@@ -47,14 +47,19 @@ def drawn_network(
     return network
 
 
-def write_network(path: Path, network: Network | None = None, use: Mapping[str, object] = USE) -> Path:
+def write_network(
+    path: Path,
+    network: Network | None = None,
+    use: Mapping[str, object] = USE,
+    classes: Mapping[str, tuple[int, int, int]] = CLASSES,
+) -> Path:
     """Write a network's file, by default a drawn one's, with what `use` says of it."""
     save_network(
         path,
         network or drawn_network(),
         space=SPACE,
-        classes=tuple(CLASSES),
-        colors=tuple(CLASSES.values()),
+        classes=tuple(classes),
+        colors=tuple(classes.values()),
         mean=(0.4, 0.5, 0.3),
         std=(0.2, 0.3, 0.25),
         method="lbt",

@@ -13,6 +13,12 @@ from lbt.errors import LbtError
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER_CLASSES = [{"name": "a", "id": 0, "color": [0, 0, 0]}, {"name": "b", "id": 1, "color": [9, 9, 9]}]
 
+
+def folder_with(**change):
+    """Settings of a folder layout whose second class is changed."""
+    return {"data": {"layout": "folder", "folder": {"classes": [FOLDER_CLASSES[0], FOLDER_CLASSES[1] | change]}}}
+
+
 REFUSED = [
     ({"search": {"round": 3}}, "search.round: unknown key; did you mean `rounds`"),
     ({"serach": {}}, "serach: unknown key; did you mean `search`"),
@@ -50,7 +56,20 @@ REFUSED = [
     ({"space": {"layers": 3}}, "space.layers"),
     ({"space": {"width_twelfths": [6, 4]}}, "must ascend"),
     ({"augmentation": {"scale": [2.0, 1.0]}}, "lower end"),
-    ({"run": "../elsewhere"}, "run"),
+    ({"run": "../elsewhere"}, "run: '../elsewhere' is no name of a folder below `results/`"),
+    (
+        {"run": "my run/x"},
+        "letters, digits, `_`, `.` and `-` are allowed, with a letter or digit first, as in my-run-x",
+    ),
+    ({"run": "x\n"}, "run: "),
+    (folder_with(color=[0, 142]), "class b: a colour has three numbers, 0 to 255; found [0, 142]"),
+    (folder_with(color=[0, 0, 342]), "class b: a colour has three numbers, 0 to 255; found [0, 0, 342]"),
+    (folder_with(color="blue"), "class b: a colour has three numbers, 0 to 255; found 'blue'"),
+    (folder_with(color=None), "class b: a colour has three numbers, 0 to 255; found None"),
+    (
+        {"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "ignore_colors": [[0, 0]]}}},
+        "ignore_colors: a colour has three numbers, 0 to 255; found [0, 0]",
+    ),
     ({"scenes": {}, "data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES}}}, "scenes"),
     ({"retrain": {"epochs": ".nan"}}, "retrain.epochs"),
 ]

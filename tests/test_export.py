@@ -96,8 +96,34 @@ def test_a_file_that_differs_is_not_left_behind(network, tmp_path, capsys, monke
 
     monkeypatch.setattr(onnx_file._Graph, "forward", wrong)
     assert main(["export", str(network), str(path), "--size", "32", "32"]) == 1
-    assert "was not written, because ONNX Runtime and PyTorch differ by 0.001 at 32 x 32" in capsys.readouterr().err
+    assert (
+        "was not written, because ONNX Runtime and PyTorch differ by 0.001 of the largest logit at 32"
+        in capsys.readouterr().err
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["out.onnx"] and path.read_text() == "an older file"
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_difference_is_a_share_of_the_largest_logit(network, exported, scale):
+    """Also where all logits are small, for which 1e-4 itself would be much."""
+    loaded, session = lbt.load_network(network), session_of(exported[0])
+    logits = loaded.logits
+    found = onnx_file.compare(loaded, session, (1, *USE["input_size"])).difference
+
+    class Scaled:
+        run = staticmethod(lambda *words: [scale * part for part in session.run(*words)])
+
+    loaded.logits = lambda images: 1.001 * scale * logits(images)
+    assert onnx_file.compare(loaded, Scaled(), (1, *USE["input_size"])).difference == pytest.approx(1e-3, rel=0.1)
+    assert found < onnx_file.TOLERANCE
+
+
+def test_what_is_printed_and_promised_is_that_share(network, tmp_path, capsys):
+    assert main(["export", str(network), str(tmp_path / "out.onnx"), "--size", "32", "32"]) == 0
+    assert " of the largest logit, equal labels" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert f"to within {onnx_file.TOLERANCE:.0e} of the largest logit".replace("e-04", "e-4") in capsys.readouterr().out
 
 
 def test_bad_words_are_told(network, exported, tmp_path, capsys):
@@ -109,6 +135,11 @@ def test_bad_words_are_told(network, exported, tmp_path, capsys):
         (exported[0], out): "fixed.onnx: is damaged or no PyTorch file",
         (unfinished, out): "unfinished.pt: has no input size",
         (network, network): "is the network itself",
+        (
+            tmp_path,
+            network,
+        ): "is a folder; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then the",
+        (network, tmp_path): f"{tmp_path}: is a folder. Name the file to write, such as {tmp_path}/network.onnx",
         (network, out, "--size", "31", "64"): "--size: is 31 64",
         (network, tmp_path / "file" / "out.onnx", "--size", "32", "32"): "could not be written",
     }

@@ -34,6 +34,16 @@ def picture(height, width, seed=0):
     return ((noise - low) / (high - low) * 255).astype(np.uint8)
 
 
+def test_a_folder_is_no_network_and_nothing_to_delete(path):
+    with pytest.raises(LbtError, match=r": is a folder\. Name a file that one of lbt's stages made, a network\.$"):
+        lbt.load_network(path.parent)
+
+
+def test_the_help_in_python_is_whole():
+    text = lbt.SegmentationNetwork.__doc__
+    assert "```" not in text and '    network = lbt.load_network("results/' in text
+
+
 def test_what_was_written_comes_back(path):
     network = lbt.load_network(path)
     assert network.classes == tuple(CLASSES) and network.colors == tuple(CLASSES.values())

@@ -193,11 +193,25 @@ def test_bad_words_are_told_and_nothing_is_written(network, tmp_path, capsys):
         (tmp_path / "none.pt", image): "none.pt: is missing",
         (tmp_path / "network.onnx", image): "network.onnx: is damaged or no PyTorch file",
         (network, image, "--opacity", "1.5"): "--opacity: is 1.5",
+        (tmp_path / "empty", network): "empty: is a folder; NETWORK comes first, such as results/",
+        (image, network): "a.png: is an image; NETWORK comes first, such as results/",
     }
     for words, message in cases.items():
         assert predict(*words, "--output", tmp_path / "out") == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_two_networks_do_not_mix_in_a_folder(network, tmp_path, capsys):
+    image, out = save(tmp_path / "a.png", picture(33, 44)), tmp_path / "out"
+    assert predict(network, image, "--output", out) == 0
+    assert predict(network, image, "--output", out) == 0
+    other = write_network(tmp_path / "other.pt", classes={**CLASSES, "sign": (1, 2, 3)})
+    whole = {path: path.read_bytes() for path in out.rglob("*.*")}
+    assert predict(other, image, "--output", out) == 1
+    assert "classes.csv: has other classes or colours than this network" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == whole
+    assert predict(other, image, "--output", tmp_path / "other") == 0
 
 
 def test_a_folder_that_cannot_be_written_is_named(network, tmp_path, capsys):

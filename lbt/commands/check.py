@@ -10,7 +10,7 @@ from lbt.errors import LbtError
 
 if TYPE_CHECKING:
     from lbt.config import Settings
-    from lbt.data.layouts import Problem
+    from lbt.data.problems import Problem
     from lbt.disk import Images
 
 HELP = "check a configuration and its data set before any hour is spent"
@@ -18,6 +18,11 @@ HELP = "check a configuration and its data set before any hour is spent"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration file."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads a configuration and every file of its data set, and prints what is there and how much disk the run needs. Writes
+nothing. What is wrong is listed with what to change; of many files that share one cause, the first are named."""
+    parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the YAML file, such as config/config.yaml")
 
 
@@ -73,7 +78,7 @@ def _weight_problems(settings: Settings) -> list[Problem]:
     The workflow would find a missing file before its first job, but one that does not fit only after the warm-up.
     """
     from lbt.data.classes import class_table
-    from lbt.data.layouts import Problem
+    from lbt.data.problems import Problem
     from lbt.search.methods import has_student
     from lbt.search.student import build_student
 

@@ -13,13 +13,17 @@ HELP = "write a network as an ONNX file and compare the two"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, file and size."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads a network. Writes it as an ONNX file that takes photographs, after a comparison of the two, in ONNX Runtime and
+PyTorch on the CPU."""
     parser.epilog = """\
-The graph takes photographs and normalises them itself:
+The graph normalises photographs itself:
   input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
   output  logits  (B, C, H, W) float32
           labels  (B, H, W) uint8, index into the classes
 Its metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The file is
-written only if ONNX Runtime gives the logits of PyTorch to within 1e-4."""
+written only if ONNX Runtime gives each logit of PyTorch to within 1e-4 of the largest logit.
+Exit code 0 if it was written; 1 if not."""
     parser.add_argument(
         "network",
         type=Path,
@@ -39,11 +43,15 @@ written only if ONNX Runtime gives the logits of PyTorch to within 1e-4."""
 
 def run(options: argparse.Namespace) -> None:
     """Export; what was compared goes to standard output."""
+    from lbt.image_files import refuse_as_network
     from lbt.network_file import load_network
     from lbt.onnx_file import export_network
 
     if options.output.resolve() == options.network.resolve():
         raise LbtError(f"{options.output}: is the network itself and would be replaced. Name another file.")
+    refuse_as_network(options.network, "the file to write")
+    if options.output.is_dir():
+        raise LbtError(f"{options.output}: is a folder. Name the file to write, such as {options.output}/network.onnx.")
     network = load_network(options.network)
     size = network.input_size if options.size is None else tuple(options.size)
     if size is None:
@@ -58,6 +66,6 @@ def run(options: argparse.Namespace) -> None:
     for agreement in found:
         batch, height, width = agreement.shape
         print(
-            f"  {batch} x {height} x {width}: largest difference of a logit {agreement.difference:.1e}, "
+            f"  {batch} x {height} x {width}: largest difference {agreement.difference:.1e} of the largest logit, "
             f"equal labels {agreement.equal:.4%}"
         )

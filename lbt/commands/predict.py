@@ -13,14 +13,18 @@ HELP = "segment images with a network: label maps and coloured overlays"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, images and where the results go."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads a network and images, and segments each image. Writes label maps and coloured overlays into a folder; files of
+the same images there are replaced, but a folder that another network wrote with other classes is refused."""
     parser.epilog = """\
 writes into DIR, at the size of each image:
   labels/NAME.png    class index of each pixel, 8 bits with a palette
   overlays/NAME.png  the image with the colours of the classes over it
   legend.png         what the colours mean; classes.csv: the same for programs
 
-An image that cannot be read is named and left out, and the exit code is then 1. A photograph that its camera marks as
-turned is turned upright. Of a video, make the frames first: mkdir frames && ffmpeg -i clip.mp4 frames/%06d.png"""
+Exit code 0 if all images were segmented; 1 if not: an image that cannot be read is named and left out. A photograph
+that its camera marks as turned is turned upright. Of a video, make the frames first:
+  mkdir frames && ffmpeg -i clip.mp4 frames/%06d.png"""
     parser.add_argument(
         "network",
         type=Path,
@@ -47,12 +51,13 @@ def run(options: argparse.Namespace) -> None:
 
     from lbt.compute import prepare_device
     from lbt.config import ComputeSettings
-    from lbt.image_files import find_images
+    from lbt.image_files import find_images, refuse_as_network
     from lbt.network_file import load_network
     from lbt.prediction import predict_images
 
     if not 0 <= options.opacity <= 1:
         raise LbtError(f"--opacity: is {options.opacity:g}; write a number from 0 to 1.")
+    refuse_as_network(options.network, "the images")
     network = load_network(options.network)
     images = find_images(options.images, options.output)
     device = prepare_device(ComputeSettings(device=options.device, threads=torch.get_num_threads()))

@@ -10,6 +10,10 @@ HELP = "print the ratio study of runs that differ in search.pseudo_labels.ratio 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs and the folder for the files."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads finished runs that differ in search.pseudo_labels.ratio only, and prints mIoU by the number of pseudo-labelled
+images. Writes nothing but the same table as files, if --output names a folder."""
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs, such as results/ratio-1"
     )

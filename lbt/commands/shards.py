@@ -18,6 +18,13 @@ HELP = "list, check and summarise the pseudo labels of a run"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the place of the shards and what may be written of them."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads the shards of pseudo labels (HDF5) of a run, and the images and masks of its data set for what needs them. Checks
+each shard and prints a table of the files and one of the classes for each round. Writes only what --csv, --png and
+--gallery ask for."""
+    parser.epilog = """\
+Exit code 0 if all shards are whole; 1 if one is not: it is named after the others were summarised."""
     parser.add_argument(
         "place",
         type=Path,

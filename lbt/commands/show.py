@@ -10,6 +10,7 @@ HELP = "print the tables of a finished run"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the run."""
+    parser.description = "Reads the tables of a finished run and prints them. Writes nothing."
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run, such as results/default")
 
 

@@ -7,9 +7,10 @@ validators of the smallest model that holds both. What can only be checked again
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lbt.config.base import Color, Section, Size, Window, check_gpus
 from lbt.config.data import (
@@ -72,7 +73,8 @@ class Settings(Section):
     """A whole configuration file."""
 
     run: str = Field(
-        "default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Name of the folder below `results/`."
+        "default",
+        description="Name of the folder below `results/`: letters, digits, `_`, `.` and `-`, a letter or digit first.",
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
     methods: tuple[Literal[METHODS], ...] = Field(
@@ -90,6 +92,17 @@ class Settings(Section):
     retrain: RetrainSettings = Field(RetrainSettings(), description="Retraining of the derived network.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Evaluation.")
     compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
+
+    @field_validator("run")
+    @classmethod
+    def _folder_name(cls, run: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run):
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run).lstrip("_.-") or "my-run"
+            raise ValueError(
+                f"{run!r} is no name of a folder below `results/`; letters, digits, `_`, `.` and `-` are allowed, with "
+                f"a letter or digit first, as in {name}"
+            )
+        return run
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

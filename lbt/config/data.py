@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lbt.config.base import OFFICIAL_SPLITS, Color, Fraction, Positive, Section, Size
 
@@ -30,6 +30,22 @@ class ClassSettings(Section):
     color: Color = Field(
         description="Red, green and blue of the class in pictures, and in the masks with `mask_values: color`."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _color(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "color" in content:
+            color = _three_numbers(f"class {content.get('name', '')}".rstrip(), content["color"])
+            return content | {"color": color}
+        return content
+
+
+def _three_numbers(where: str, color: Any) -> Color:
+    """Say what a colour is, before its numbers are looked at one by one."""
+    numbers = list(color) if isinstance(color, list | tuple) else []
+    if len(numbers) != 3 or any(type(number) is not int or not 0 <= number <= 255 for number in numbers):
+        raise ValueError(f"{where}: a colour has three numbers, 0 to 255; found {numbers or color!r}")
+    return tuple(numbers)
 
 
 class FolderSettings(Section):
@@ -82,6 +98,13 @@ class FolderSettings(Section):
     stretch: int = Field(
         1, ge=1, description="Cut each group into this many runs of neighbouring images; each run stays together."
     )
+
+    @field_validator("ignore_colors", mode="before")
+    @classmethod
+    def _colors(cls, colors: Any) -> Any:
+        if isinstance(colors, list | tuple):
+            return tuple(_three_numbers("ignore_colors", color) for color in colors)
+        return colors
 
     @model_validator(mode="after")
     def _consistent(self) -> FolderSettings:
@@ -165,7 +188,12 @@ class SplitSettings(Section):
         (0.4, 0.2, 0.2, 0.2),
         description="`disjoint`: shares of teacher_train, teacher_val, student_train, student_val; sum at most 1.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the division; one division serves all seeds and methods.")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="Seed of the division, also of that by `data.folder.val_share` and `data.folder.unlabeled_share`; "
+        "one division serves all seeds and methods.",
+    )
 
     @model_validator(mode="after")
     def _sum(self) -> SplitSettings:

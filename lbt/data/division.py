@@ -12,6 +12,10 @@ from lbt.errors import LbtError
 _TRIALS = 500
 
 
+class TooFewImages(LbtError):
+    """There are fewer images than parts, whatever their groups."""
+
+
 def divide(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> list[list[Sample]]:
     """Divide samples into parts without cutting a group, with sizes as near to the shares as a seeded search finds.
 
@@ -26,11 +30,14 @@ def divide(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> lis
         The parts, none of them empty, each sorted by id.
 
     Raises:
+        TooFewImages: there are fewer images than parts.
         LbtError: there are fewer groups than parts.
     """
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.group].append(sample)
+    if len(samples) < len(shares):
+        raise TooFewImages(f"splits: {len(samples)} image(s) cannot fill {len(shares)} parts; add images with masks.")
     if len(groups) < len(shares):
         raise LbtError(
             f"splits: {len(samples)} images in {len(groups)} group(s) ({', '.join(sorted(groups)[:5])}) "

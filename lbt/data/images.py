@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lbt.errors import LbtError
 
+_COLORED = ("RGB", "RGBA")
 IMAGE_MODES = ("L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 MASK_MODES = ("L", "P")
 _LISTED = 5
+
+
+class UnknownColors(LbtError):
+    """A mask holds colours that stand for nothing; `counts` has the number of pixels of each, the largest first."""
+
+    def __init__(self, message: str, counts: Mapping[tuple[int, int, int], int] = MappingProxyType({})) -> None:
+        super().__init__(message)  # alone, as loader processes hand an error on
+        self.counts = counts
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -82,8 +92,9 @@ def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None
         uint8 array of shape (H, W) of mask values.
 
     Raises:
-        LbtError: the file is missing, unreadable or truncated; without `codes`, it has more than one channel or 8
-            bits; with them, it has a colour without a value.
+        LbtError: the file is missing, unreadable or truncated; without `codes`, it has more than one channel or other
+            than 8 bits.
+        UnknownColors: with them, it has a colour without a value.
     """
     with _opened(path) as image:
         if codes is not None:
@@ -91,9 +102,12 @@ def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None
                 raise LbtError(f"{path}: is a mask of mode {image.mode}; save red, green and blue with 8 bits each.")
             return _decode_colors(path, np.array(image.convert("RGB")), codes)
         if image.mode not in MASK_MODES:
+            channels = len(image.getbands())
+            found = f"is a mask of mode {image.mode}" + (f" ({channels} channels)" if channels > 1 else "")
+            colors = ", or write `data.folder.mask_values: color` if it holds the classes' colours"
             raise LbtError(
-                f"{path}: is a mask of mode {image.mode} ({len(image.getbands())} channels); save one 8-bit channel "
-                "that holds the class ids, or write `data.folder.mask_values: color` if it holds the classes' colours."
+                f"{path}: {found}; save one channel of 8 bits that holds the class ids"
+                f"{colors if image.mode in _COLORED else ''}."
             )
         return np.array(image)
 
@@ -107,9 +121,10 @@ def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[tuple[in
     if unknown:
         shown = ", ".join(f"{list(color)} ({-count} pixels)" for count, color in unknown[:_LISTED])
         more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-        raise LbtError(
+        raise UnknownColors(
             f"{path}: holds colours outside the table: {shown}{more}; correct the colours of data.folder.classes, add "
-            "them to data.folder.ignore_colors, or save the mask without compression losses and smoothed edges."
+            "them to data.folder.ignore_colors, or save the mask without compression losses and smoothed edges.",
+            {color: -count for count, color in unknown},
         )
     values = np.array([codes[color] for color in colors], np.uint8)
     return values[places].reshape(pixels.shape[:2])
@@ -122,6 +137,8 @@ def _opened(path: Path | str, whole: bool = True) -> Image.Image:
             image.load()
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing; restore it or remove its partner.") from error
+    except UnidentifiedImageError as error:  # whose message repeats the path
+        raise LbtError(f"{path}: cannot be decoded (no known image format); replace it with a whole copy.") from error
     # Pillow reports a damaged PNG as SyntaxError or ValueError and a truncated file as OSError.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise LbtError(f"{path}: cannot be decoded ({error}); replace it with a whole copy.") from error

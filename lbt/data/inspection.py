@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from lbt.config import DataSettings
+from lbt.config import Color, DataSettings
 from lbt.data.classes import IGNORE, ClassTable, class_table
-from lbt.data.images import read_image, read_mask
-from lbt.data.layouts import Problem
+from lbt.data.images import UnknownColors, read_image, read_mask
+from lbt.data.problems import Problem, raise_problems
 from lbt.data.sample import Sample
+from lbt.data.unknown_values import describe_unknown
 from lbt.errors import LbtError
 from lbt.progress import Progress
 
@@ -27,11 +28,21 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class Inspection:
-    """What reading one sample showed: its problems, its (height, width) and its number of pixels per mask value."""
+    """What reading one sample showed.
+
+    Attributes:
+        problems: all but unknown values of the mask, which are told for all masks together.
+        size: height and width.
+        values: number of pixels of each mask value.
+        unknown: number of pixels of each id or colour of the mask that is not in the table.
+        readable: whether there is no mask or one whose values count: it could be decoded, and all of them are known.
+    """
 
     problems: list[Problem]
     size: tuple[int, int] | None
     values: np.ndarray
+    unknown: Mapping[int | Color, int]
+    readable: bool
 
 
 def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
@@ -42,8 +53,9 @@ def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
     """
     table = class_table(data)
     with ThreadPoolExecutor(_THREADS) as pool:
-        inspections = pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples)
-        raise_problems(data, [problem for inspection in inspections for problem in inspection.problems])
+        inspections = list(pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples))
+    problems = [problem for inspection in inspections for problem in inspection.problems]
+    raise_problems(data.root, problems + unknown_problems(samples, inspections, table))
 
 
 def inspect(samples: Sequence[Sample], data: DataSettings, table: ClassTable, progress: Progress) -> list[Inspection]:
@@ -54,6 +66,12 @@ def inspect(samples: Sequence[Sample], data: DataSettings, table: ClassTable, pr
             inspections.append(inspection)
             progress.advance()
     return inspections
+
+
+def unknown_problems(samples: Sequence[Sample], inspections: Sequence[Inspection], table: ClassTable) -> list[Problem]:
+    """The masks with values outside the table."""
+    pairs = zip(samples, inspections, strict=True)
+    return describe_unknown({sample.label: found.unknown for sample, found in pairs if sample.label}, table)
 
 
 def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], table: ClassTable) -> dict[str, Any]:
@@ -73,18 +91,6 @@ def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], tabl
     }
 
 
-def raise_problems(data: DataSettings, problems: Sequence[Problem]) -> None:
-    """Raise all problems in one error, if there are any.
-
-    Raises:
-        LbtError: lists them, one a line.
-    """
-    problems = list(dict.fromkeys(problems))  # one pattern may serve all parts
-    if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise LbtError("\n  ".join([f"{data.root}: {count} in the data set", *map(str, problems)]))
-
-
 def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
     """Read one image and its mask."""
     problems: list[Problem] = []
@@ -97,22 +103,22 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
             )
     except LbtError as error:
         problems.append(_problem(error, root, sample.image))
+    unknown, readable = {}, sample.label is None
     if sample.label is not None:
         try:
             mask = read_mask(root / sample.label, table.codes)
             values = np.bincount(mask.ravel(), minlength=256)
-            unknown = [int(value) for value in np.flatnonzero(values) if int(value) not in table.known]
-            if unknown:
-                remedy = "correct the mask, or add them to the classes or to the ignored ids"
-                shown = ", ".join(f"{value} ({values[value]} pixels)" for value in unknown)
-                problems.append(Problem(sample.label, f"holds ids outside the table: {shown}; {remedy}"))
+            unknown = {int(value): int(values[value]) for value in np.flatnonzero(values)}
+            unknown = {value: count for value, count in unknown.items() if value not in table.known}
+            readable = not unknown
             if size is not None and mask.shape != size:
-                problems.append(
-                    Problem(sample.label, f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one")
-                )
+                what = f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one"
+                problems.append(Problem(sample.label, what, "has another size than its image; replace one"))
+        except UnknownColors as error:
+            unknown = error.counts
         except LbtError as error:
             problems.append(_problem(error, root, sample.label))
-    return Inspection(problems, size, values)
+    return Inspection(problems, size, values, unknown, readable)
 
 
 def _problem(error: LbtError, root: Path, file: str) -> Problem:

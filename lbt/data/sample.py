@@ -1,8 +1,12 @@
-"""One image of a data set."""
+"""One image of a data set, and the parts that a data set comes in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+OfficialSplit = Literal["train", "val", "unlabeled"]
+OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
 
 
 @dataclass(frozen=True, order=True)

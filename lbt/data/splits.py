@@ -11,7 +11,7 @@ from lbt.artifacts import write_text
 from lbt.config import DataSettings, SplitSettings
 from lbt.data.division import divide
 from lbt.data.layouts import list_samples
-from lbt.data.sample import Sample
+from lbt.data.sample import OFFICIAL_SPLITS, Sample
 from lbt.errors import LbtError
 from lbt.progress import Progress
 
@@ -46,7 +46,7 @@ def split_dataset(data: DataSettings, splits: SplitSettings) -> dict[str, list[S
     Raises:
         LbtError: a file is missing, an image stands in two official parts, or there are fewer groups than parts.
     """
-    official = {split: list_samples(data, split) for split in ("train", "val", "unlabeled")}
+    official = {split: list_samples(data, split, splits.seed) for split in OFFICIAL_SPLITS}
     counts = Counter(sample.id for samples in official.values() for sample in samples)
     double = sorted(name for name, count in counts.items() if count > 1)
     if double:

@@ -117,6 +117,7 @@ function apply() {
   order = images.map((_, index) => index).filter((index) => fits(images[index]));
   order.sort((a, b) => key(images[a]) - key(images[b]) || a - b);
   main.replaceChildren(...order.map((index) => cards[index]));
+  form.elements.share.disabled = c === null; // a share is one of the chosen class
   document.querySelector(".of").textContent = c === null ? "" : ` of ${facts.classes[c]}`;
   document.querySelector(".none").hidden = order.length > 0;
   document.querySelector("output").textContent = `${order.length} of ${images.length} images`;

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
-from lbt.data.check import BatchSize, check_data, describe, find_problems, run
-from lbt.data.layouts import Problem
+from lbt.data.check import check_data, describe, find_problems, run
+from lbt.data.parts import BatchSize, batch_sizes
+from lbt.data.problems import Problem
 from lbt.errors import LbtError
 
 
@@ -99,13 +100,37 @@ def test_the_order_of_the_problems_is_fixed(cityscapes):
     for path in files(cityscapes, "*/train/*/*"):
         path.write_bytes(b"broken")
     first = find_problems(cityscapes, SplitSettings(), [])
-    assert len(first) == 16 + 3  # every file, and three classes that are left without a pixel
+    assert len(first) == 16  # every file, and no class, since no mask could be read
     assert all(first == find_problems(cityscapes, SplitSettings(), []) for _ in range(3))
 
 
 def test_a_class_without_a_training_pixel_is_a_problem(cityscapes):
     data = cityscapes.model_copy(update={"classes": ("road", "car", "bus")})
     assert list(problems_of(data)) == ["data.classes: bus"]
+
+
+def test_a_cause_that_many_files_share_is_one_line(cityscapes, tmp_path):
+    for mask in files(cityscapes, "gtFine/train/*/*"):
+        Image.new("RGB", (60, 40)).save(mask)
+    with pytest.raises(LbtError) as caught:
+        report_of(cityscapes, tmp_path / "check.json")
+    first, line = str(caught.value).splitlines()
+    assert "1 problem in" in first and line.count("gtFine/") == 3
+    assert ", ... (8 in all): each is a mask of mode RGB (3 channels); save one channel of 8 bits" in line
+
+
+def test_masks_of_a_part_without_images_are_no_problem_of_their_own(cityscapes):
+    shutil.rmtree(Path(cityscapes.root) / "leftImg8bit/train")
+    assert list(problems_of(cityscapes)) == [f"{cityscapes.root}/leftImg8bit/train"]
+
+
+def test_a_class_of_held_out_images_only_is_told_where(cityscapes):
+    for mask in files(cityscapes, "gtFine/train/*/*"):
+        values = np.array(Image.open(mask))
+        values[values == 26] = 7  # car, road
+        Image.fromarray(values).save(mask)
+    (what,) = problems_of(cityscapes).values()
+    assert what.startswith("occurs in the held-out images leftImg8bit/val/ash/ash_000000") and "add training" in what
 
 
 def test_a_bad_val_mask_is_found_and_unlabelled_masks_are_not_read(cityscapes):
@@ -132,6 +157,25 @@ def test_too_few_groups_are_a_problem(folder):
     problems = find_problems(folder, SplitSettings(scheme="disjoint"), [])
     assert [problem.file for problem in problems] == ["splits"]
     assert "2 group(s)" in problems[0].what
+
+
+def test_too_few_images_are_told_with_the_number_that_is_enough(cityscapes):
+    for pattern in ("leftImg8bit/train/*/*", "gtFine/train/*/*"):
+        for file in files(cityscapes, pattern)[:5]:
+            file.unlink()
+    with pytest.raises(LbtError, match=r"train: too few images: 3; 4 are enough, .*; add images$"):
+        check_data(Settings(data=cityscapes))
+
+
+def test_the_least_values_are_those_of_the_settings():
+    sizes = batch_sizes(WarmupSettings(), SearchSettings(), RetrainSettings())
+    assert {(size.key, size.least) for size in sizes} == {
+        ("warmup.batch_size", 2),
+        ("search.batch_size", 2),
+        ("search.student.batch_size", 2),
+        ("search.shards", 1),
+        ("retrain.batch_size", 2),
+    }
 
 
 def test_a_batch_above_its_part_is_a_problem(cityscapes, tmp_path):

@@ -54,10 +54,12 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_colour_mask_and_16_bits_are_refused(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "colour.png")
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(LbtError, match=r"mode RGB \(3 channels\)"):
+    with pytest.raises(LbtError, match=r"mode RGB \(3 channels\).*mask_values: color"):
         read_mask(tmp_path / "colour.png")
-    with pytest.raises(LbtError, match="mode I;16"):
-        read_mask(tmp_path / "deep.png")
+    Image.new("1", (4, 4)).save(tmp_path / "bits.png")
+    for name, mode in (("deep", "I;16"), ("bits", "1")):  # which hold no colours
+        with pytest.raises(LbtError, match=rf"is a mask of mode {mode}; save one channel of 8 bits .* ids\.$"):
+            read_mask(tmp_path / f"{name}.png")
     with pytest.raises(LbtError, match="mode I;16"):
         read_image(tmp_path / "deep.png")
 

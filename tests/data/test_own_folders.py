@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from lbt.config import DataSettings, Settings, SplitSettings
-from lbt.data.check import check_data, find_problems
+from lbt.data.check import check_data, describe, find_problems
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.dataset import decode_label
 from lbt.data.layouts import list_samples, orphan_masks
@@ -77,7 +77,7 @@ def test_masks_of_other_names_are_answered(ten):
     with pytest.raises(LbtError) as caught:
         check_data(parsed)
     lines = str(caught.value).splitlines()
-    assert "nowhere/*: matches no image" in lines[1] and len(set(lines)) == len(lines)
+    assert "nowhere/*: matches no image" in lines[1] and len(lines) == 2  # nothing of masks and classes
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,119 @@ def test_a_mask_of_colours(tmp_path, mode):
     assert label[:, 5].tolist() == [0] * 20 + [1] * 10 + [IGNORE] * 10
 
 
+def small(data: DataSettings) -> Settings:
+    """With the smallest batches."""
+    batches = {section: {"batch_size": 2} for section in ("warmup", "search", "retrain")}
+    return Settings.model_validate({"data": data, **batches})
+
+
+def message(data: DataSettings) -> list[str]:
+    """The lines of what `check` says."""
+    with pytest.raises(LbtError) as caught:
+        check_data(small(data))
+    return str(caught.value).splitlines()
+
+
 def test_a_wrong_colour_table_says_what_to_change(ten):
     for number in range(10):
         color_mask(ten / f"labels/IMG_{number}.png", [ROAD] * 30 + [(0, 0, 143)] * 10)
     data = settings(ten, mask_values="color")
     problems = [p for p in find_problems(data, SplitSettings(), ()) if p.file.startswith("labels")]
     assert len(problems) == 8
-    assert "holds colours outside the table: [0, 0, 143] (400 pixels); correct the colours" in problems[0].what
-    (problem, *_) = (p for p in find_problems(settings(ten), SplitSettings(), ()) if p.file.startswith("labels"))
-    assert "mode RGB (3 channels)" in problem.what and "mask_values: color" in problem.what
+    found = "holds colours outside the table: [0, 0, 143] (400 pixels; nearest class colour: car [0, 0, 142]); correct"
+    assert found in problems[0].what
+    first, line = message(data)
+    assert "1 problem in" in first and line.count("labels/") == 3 and "(8 in all): each holds colours" in line
+    assert "[0, 0, 143] (in 8; nearest class colour: car [0, 0, 142]); correct the colours" in line
+    first, line = message(settings(ten))
+    assert "(8 in all): each is a mask of mode RGB (3 channels)" in line and "mask_values: color" in line
+
+
+def test_masks_of_ids_read_as_colours_and_compressed_masks_are_recognised(ten):
+    data = settings(ten, mask_values="color")
+    assert "write `data.folder.mask_values: id`" in message(data)[1]
+    noise = np.random.default_rng(0)
+    for number in range(10):
+        color_mask(ten / f"labels/IMG_{number}.png", [tuple(row) for row in noise.integers(0, 256, (40, 3))])
+    (line,) = message(data)[1:]
+    assert "more; save the masks without compression losses" in line
+
+
+def test_ids_outside_the_table_are_counted_by_masks(ten):
+    for number, path in enumerate(sorted((ten / "labels").iterdir())):
+        values = np.array(Image.open(path))
+        values[:2] = 99 if number % 2 else 98
+        values[2] = 97
+        Image.fromarray(values).save(path)
+    (line,) = message(settings(ten))[1:]
+    assert "(8 in all): each holds ids outside the table: 97 (in 8), " in line and "98 (in " in line
+    assert "nearest" not in line
+
+
+def test_too_few_masks_are_told_instead_of_a_batch_that_cannot_be_lower(ten):
+    whole = (ten / "labels").iterdir()
+    for path in sorted(whole)[5:]:
+        path.unlink()
+    (line,) = message(settings(ten))[1:]
+    assert "too few labelled photographs: 5 of 10 images have a mask; 7 are enough" in line
+    assert "add masks, or lower `data.folder.val_share` or `data.folder.unlabeled_share`" in line
+    for number in range(7):
+        save_pair(ten / f"photos/IMG_{number}.jpg", ten / f"labels/IMG_{number}.png", seed=number)
+    check_data(small(settings(ten)))
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+def test_too_few_photographs_are_told_with_the_number_that_is_enough(ten, number):
+    for path in sorted(ten.rglob("IMG_*")):
+        if int(path.stem[-1]) >= number:
+            path.unlink()
+    (line,) = message(settings(ten))[1:]
+    assert f"{number} of {number} images have a mask; 10 are enough" in line and "add photographs with masks" in line
+    assert ("or lower" in line) == (number == 5) and "stretch" not in line
+
+
+def test_photographs_of_one_group_are_told_so(ten):
+    with pytest.raises(LbtError, match=r"10 images in 1 group\(s\) \(IMG\).*`data.folder.group` finer"):
+        check_data(Settings.model_validate({"data": settings(ten, group="^(.*)_")}))
+
+
+def test_too_few_unlabelled_photographs_are_told(ten):
+    (line,) = message(settings(ten, unlabeled_share=0.05))[1:]
+    assert "unlabeled: too few unlabelled images: 1 of at least 2; add photographs without a mask, or raise" in line
+
+
+def test_the_report_says_which_unlabelled_images_have_a_mask(ten):
+    (ten / "labels/IMG_4.png").unlink()
+    text = describe(check_data(small(settings(ten))))
+    assert "unlabeled: 3 images in 3 groups (2 set aside without reading their masks, 1 have no mask)" in text
+
+
+def test_another_seed_of_the_splits_divides_anew(ten):
+    data = settings(ten)
+    default = {split: list_samples(data, split) for split in ("train", "val", "unlabeled")}
+    assert default == {split: list_samples(data, split, seed=0) for split in default}
+    assert [Path(sample.id).name for sample in default["val"]] == ["IMG_3", "IMG_7"]  # as before there was a seed
+    held_out = {tuple(split_dataset(data, SplitSettings(seed=seed))["evaluation"]) for seed in range(5)}
+    assert len(held_out) > 2
+
+
+def test_a_class_that_fell_to_the_held_out_images_is_told_and_another_seed_helps(ten):
+    data = settings(ten)
+    held_out = {Path(sample.id).name for sample in list_samples(data, "val")}
+    for path in (ten / "labels").iterdir():
+        if path.stem not in held_out:
+            values = np.array(Image.open(path))
+            values[values == 26] = 7  # car, road
+            Image.fromarray(values).save(path)
+    (line,) = message(data)[1:]
+    assert "classes: car: occurs in the held-out images photos/IMG_3.jpg, photos/IMG_7.jpg only" in line
+    assert "change `splits.seed`" in line and "`{split}`" in line and "remove" not in line
+    problems = [find_problems(data, SplitSettings(seed=seed), ()) for seed in range(1, 6)]
+    assert [] in problems
+
+
+def test_a_class_without_any_pixel_may_be_in_the_masks_that_are_not_read(ten):
+    more = [*CLASSES, {"name": "dog", "id": 5, "color": [1, 2, 3]}]
+    (line,) = message(settings(ten, classes=more))[1:]
+    assert "classes: dog: has no pixel in the training and held-out images; remove the class or correct its id" in line
+    assert "if only the 2 unlabelled images show it, change `splits.seed`" in line

@@ -133,6 +133,7 @@ def test_filters_and_order(pages, page):
     page.wait_for_function("document.querySelectorAll('.card').length === 5")
 
     c, share, _ = facts["images"][0]["classes"][0]
+    assert page.is_disabled("[name=share]")  # of which class?
     page.select_option("[name=class]", str(c))
     page.fill("[name=share]", str(share / 10))
     enough = [any(own == c and part >= share for own, part, _ in image["classes"]) for image in facts["images"]]
@@ -143,6 +144,8 @@ def test_filters_and_order(pages, page):
     assert [own[i] for i in shown()] == sorted((own[i] for i in shown()), reverse=True)
     page.fill("[name=name]", "no such name")
     assert shown() == [] and page.is_visible("text=No image fits")
+    page.select_option("[name=class]", "")
+    assert page.is_disabled("[name=share]")
 
 
 @needs_browser

@@ -1,0 +1,73 @@
+"""Photographs of one's own, from config/own-data.yaml to a prediction, in folders with spaces in their names."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from clone import ROOT, Clone, read_csv
+from PIL import Image
+
+SMALL = {
+    "methods": ["lbt"],
+    "augmentation": {"crop": [32, 32]},
+    "space": {"layers": 4, "base_width": 2},
+    "latency": {"input_size": [64, 64], "min_run_seconds": 0.001, "profile_runs": 5},
+    "warmup": {"epochs": 1},
+    "search": {"rounds": 1, "epochs": 1, "student": {"crop": [32, 32]}},
+    "retrain": {"epochs": 1},
+    "evaluation": {"calibration_batches": 1, "pictures": 1},
+    "compute": {"device": "cpu"},
+}
+TABLE, NETWORK = "tables/miou.csv", "networks/lbt-seed-0.pt"
+
+
+def draw(folder, number):
+    """A photograph of a street, at noon or at night, and its mask of class numbers."""
+    noise = np.random.default_rng(number)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[20 + number :] = 1
+    mask[24 + number : 36 + number, 5 * number : 5 * number + 14] = 2
+    colors = np.array([(150, 180, 220), (90, 90, 95), noise.integers(60, 255, 3)])
+    pixels = colors[mask] + noise.normal(0, 8, (48, 64, 3))
+    for place, image in (
+        ("my photos", Image.fromarray(pixels.clip(0, 255).astype(np.uint8))),
+        ("my masks", Image.fromarray(mask)),
+    ):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        image.save(folder / place / f"IMG {number:04d}.{'jpg' if place == 'my photos' else 'png'}")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The finished run of a user who has edited `data` and nothing else; budgets come from a second file."""
+    clone = Clone(tmp_path_factory.mktemp("own") / "clone", ROOT / "config" / "own-data.yaml")
+    root = clone.folder.parent / "my camera"
+    for number in range(10):
+        draw(root, number)
+    data = clone.settings["data"]
+    data["root"] = str(root)
+    data["folder"] |= {"images": "my photos/*", "masks": "my masks/*"}
+    (clone.folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    # without galleries and figures, which look no more at how images came to the run
+    result = clone.snakemake("small.yaml", "--", *(f"results/own-data/{name}" for name in (TABLE, NETWORK)))
+    assert result.returncode == 0, result.stderr[-4000:]
+    return clone
+
+
+def test_the_run_ends_with_a_table_and_a_network_that_predicts(run):
+    results = run.folder / "results" / "own-data"
+    rows = read_csv(results / TABLE)
+    assert [row["method"].split()[0] for row in rows] == ["lbt", "constant"]
+    assert 0 <= float(rows[0]["retrained_miou"]) <= 1
+    photos = run.folder.parent / "my camera" / "my photos"
+    command = [sys.executable, "-m", "lbt", "predict", results / NETWORK, photos]
+    result = subprocess.run(command, cwd=run.folder, env=run.environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    labels = sorted((run.folder / "predictions" / "labels").iterdir())
+    assert [path.name for path in labels] == [f"IMG {number:04d}.png" for number in range(10)]
+    with Image.open(labels[0]) as image:
+        assert image.size == (64, 48) and set(np.unique(image)) <= {0, 1, 2}
+    names = [row["name"] for row in read_csv(run.folder / "predictions" / "classes.csv")]
+    assert names == ["background", "road", "car"]
