@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the table, and write it if a folder is given."""
     from lbt.views.tables.ratio import ratio_table
+    from lbt.views.tables.terminal import fitted, terminal_width
 
     table = ratio_table(options.runs)
-    print(table.markdown())
+    print(fitted(table.markdown(), terminal_width()))
     if options.output is not None:
         table.write(options.output)

@@ -7,6 +7,7 @@ import pytest
 
 from lbt.__main__ import main
 from lbt.artifacts import write_json, write_manifest, write_text
+from lbt.views.tables.terminal import fitted, terminal_width
 
 _LABELLED = "".join(f"s{i},s{i}.png,s{i}m.png,s,student_train\n" for i in range(4))
 _UNLABELLED = "".join(f"u{i},u{i}.png,,u,unlabeled\n" for i in range(8))
@@ -48,12 +49,12 @@ def test_a_row_per_ratio_with_mean_and_deviation(study, tmp_path, capsys):
     assert main(["ratio", *map(str, study), "--output", str(tmp_path / "out")]) == 0
     rows = (tmp_path / "out" / "ratio.csv").read_text().splitlines()
     assert rows[1:] == [
-        "lbt,0.5,2,4,2,0.15,0.0707107,0.3,0.141421",
+        "lbt,0.5,2,4,2,0.15,0.0707106781187,0.3,0.141421356237",
         "lbt,1,4,4,2,0.15,0,0.3,0",
-        "lbt,2,8,4,2,0.3,0.0707107,0.6,0.141421",  # all unlabelled images are twice the labelled ones
+        "lbt,2,8,4,2,0.3,0.0707106781187,0.6,0.141421356237",  # all unlabelled images are twice the labelled ones
     ]
     printed = capsys.readouterr().out
-    assert (tmp_path / "out" / "ratio.md").read_text() in printed
+    assert fitted((tmp_path / "out" / "ratio.md").read_text(), terminal_width()) in printed
     assert (tmp_path / "out" / "ratio.html").is_file()
 
 

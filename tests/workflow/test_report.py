@@ -43,7 +43,7 @@ def opened(report):
     trouble = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
         page.on("console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
         page.on(
@@ -81,6 +81,9 @@ def look_at(page: Page, item: str) -> None:
         frame = page.frame_locator("iframe")
         frame.locator("h1").wait_for()
         assert frame.locator("td").count() > 4, item
+        for part in ("html", ".wide"):  # nothing is cut off or has to be pushed along
+            for box in frame.locator(part).all():
+                assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), (item, part)
     else:
         page.wait_for_function(
             f"(() => {{ const image = {SHOWN}; return image?.src === {GIVEN} && image.naturalWidth }})()"

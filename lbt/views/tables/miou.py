@@ -8,54 +8,44 @@ from typing import Any
 import pandas as pd
 
 from lbt.views.scored import CONTROLS, Scored, by_method
-from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown
+from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
 
 WHAT = (
     "mIoU is the mean intersection over union in percent on the official validation images, which no earlier stage "
     "reads. The supernet is scored after the search at its most probable widths; the derived network after retraining "
     "on all labelled training images. Latency is the median of one image through the derived network on the device of "
-    "this run. "
+    "this run. Parameters are in millions, MACs (multiply-accumulates of one image) in 10^9. "
 )
 CONTROL = (
-    "Controls: the constant row predicts the most frequent training class everywhere; random architectures are drawn, "
-    "not searched. A blank cell does not apply. "
+    "Controls: {constant} is predicted everywhere in the row `constant`, as the most frequent training class; random "
+    "architectures are drawn, not searched. A blank cell does not apply. "
 )
-_COLUMNS = {
-    "method": Column("method"),
-    "seed": Column("seed"),
-    "supernet_miou": Column("supernet mIoU (search only)", percent),
+_TEXTS = {
+    "supernet_miou": Column("supernet mIoU", percent),
     "retrained_miou": Column("retrained mIoU", percent),
     "latency_ms": Column("latency (ms)", "{:.2f}".format),
     "fps": Column("FPS", "{:.1f}".format),
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
-    "parameters": Column("parameters", lambda v: f"{v / 1e6:.3f} M"),
-    "macs": Column("MACs", lambda v: f"{v / 1e9:.3f} G"),
+    "parameters": Column("params (M)", lambda v: f"{v / 1e6:.3f}"),
+    "macs": Column("MACs (G)", lambda v: f"{v / 1e9:.3f}"),
 }
-_SUMMARY = {
-    "method": Column("method"),
-    "role": Column("role"),
-    "seeds": Column("seeds"),
-    "supernet_miou_mean": Column("supernet mIoU (search only)", percent),
-    "supernet_miou_std": Column("std of supernet", percent),
-    "retrained_miou_mean": Column("retrained mIoU", percent),
-    "retrained_miou_std": Column("std of retrained", percent),
-    "latency_ms_mean": Column("latency (ms)", "{:.2f}".format),
-    "latency_ms_std": Column("std of latency", "{:.2f}".format),
-    "fps_mean": Column("FPS", "{:.1f}".format),
-    "parameters_mean": Column("parameters", lambda v: f"{v / 1e6:.3f} M"),
-    "macs_mean": Column("MACs", lambda v: f"{v / 1e9:.3f} G"),
-}
+_WITH_DEVIATION = ("supernet_miou", "retrained_miou", "latency_ms")
 
 
 def miou_table(networks: Sequence[Scored], constant: Mapping[str, Any], budget: str) -> Table:
     """A row per method and seed, and the constant prediction."""
     rows = [{"method": n.method, "seed": n.seed, **_measures(n), "budget": budget} for n in networks]
     rows.append({"method": _constant_name(constant), "retrained_miou": constant["miou"]})
-    values = pd.DataFrame(rows, columns=[*_COLUMNS, "budget"])
+    values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, "budget"])
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
-    note = f"{WHAT}Predicted is the sum of the lookup table. {CONTROL}Budget of each method and seed: {budget}."
-    return Table("miou", "mIoU by method and seed", note, values, shown(values, _COLUMNS))
+    note = (
+        f"{WHAT}Predicted is the sum of the lookup table. {CONTROL.format(constant=constant['class'])}"
+        f"Budget of each method and seed: {budget}."
+    )
+    names = values.assign(method=[*values["method"][:-1], "constant"])
+    people = shown(names, {"method": Column("method"), "seed": Column("seed"), **_TEXTS})
+    return Table("miou", "mIoU by method and seed", note, values, people)
 
 
 def summary_table(networks: Sequence[Scored], constant: Mapping[str, Any], budget: str) -> Table:
@@ -70,11 +60,38 @@ def summary_table(networks: Sequence[Scored], constant: Mapping[str, Any], budge
     rows.append({"method": _constant_name(constant), "role": "control", "retrained_miou_mean": constant["miou"]})
     values = pd.DataFrame(rows)
     values["seeds"] = values["seeds"].astype("Int64")
-    note = (
-        f"{WHAT}{CONTROL}Std is the standard deviation over the seeds (divided by n - 1), blank for a single seed: one "
-        f"seed says nothing about which method is better. Budget of each method and seed: {budget}."
+    control = CONTROL.format(constant=constant["class"])
+    note = f"{WHAT}{control}{_seeds(networks)} Budget of each method and seed: {budget}."
+    return Table("summary", "mIoU by method, mean over the seeds", note, values, _people(values))
+
+
+def _people(values: pd.DataFrame) -> pd.DataFrame:
+    """Each mean with its deviation in one cell."""
+    names = ["constant" if name.startswith("constant") else name for name in values["method"]]
+    roles = [
+        f"{name} (control)" if role == "control" else name for name, role in zip(names, values["role"], strict=True)
+    ]
+    people = {"method": roles}
+    for name, column in _TEXTS.items():
+        if name == "predicted_ms":
+            continue  # it has a table of its own
+        deviations = values[f"{name}_std"] if name in _WITH_DEVIATION else [float("nan")] * len(values)
+        people[column.title] = [
+            with_deviation(column.text, mean, deviation)
+            for mean, deviation in zip(values[f"{name}_mean"], deviations, strict=True)
+        ]
+    return pd.DataFrame(people, dtype=object)
+
+
+def _seeds(networks: Sequence[Scored]) -> str:
+    """What the numbers are means of."""
+    seeds = sorted({network.seed for network in networks})
+    if len(seeds) == 1:
+        return f"One seed ({seeds[0]}): it says nothing about which method is better."
+    return (
+        f"Means over the seeds {', '.join(map(str, seeds))}, ± the standard deviation (divided by n - 1) where a "
+        "method has several."
     )
-    return Table("summary", "mIoU by method, mean over the seeds", note, values, shown(values, _SUMMARY))
 
 
 def _measures(network: Scored) -> dict[str, float]:

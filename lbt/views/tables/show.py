@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lbt.artifacts import verify_inputs
 from lbt.errors import LbtError
+from lbt.views.tables.terminal import fitted, terminal_width
 
 SHOWN = ("summary", "miou", "classes", "latency")
 """Names of the tables of a run, in the order in which people read them."""
@@ -22,8 +23,9 @@ def print_tables(run: Path) -> None:
         if not file.is_file():
             raise LbtError(f"{file}: is missing. Finish the run, or name its folder, such as results/default.")
     verify_inputs(files)
+    width = terminal_width()
     for file in files:
-        print(file.read_text(encoding="utf-8"))
+        print(fitted(file.read_text(encoding="utf-8"), width))
     print(f"tables:   {run}/tables/summary.html, miou.html, classes.html, latency.html")
     print(f"figures:  {run}/figures/")
     print(f"pictures: {run}/evaluate/<method>/seed-<seed>/pictures/")
