@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lbt.errors import LbtError
+from lbt.views.tables.choices import Choices
 from lbt.views.tables.classes import classes_table
 from lbt.views.tables.latency import latency_table
 from lbt.views.tables.miou import miou_table, summary_table
@@ -15,14 +16,15 @@ from lbt.views.tables.show import SHOWN, print_tables
 from lbt.views.tables.table import Table, mean_and_deviation
 from lbt.views.tables.terminal import fitted, terminal_width
 
+CHOICES = {("lbt", 0): Choices(0.31, 0.9), ("lbt", 1): Choices(0.33, 0.98)}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
 
 
 @pytest.fixture
 def tables(networks, constant):
     found = (
-        summary_table(networks, constant, BUDGET),
-        miou_table(networks, constant, BUDGET),
+        summary_table(networks, constant, CHOICES, BUDGET),
+        miou_table(networks, constant, CHOICES, BUDGET),
         classes_table(networks, constant),
         latency_table(networks),
     )
@@ -80,14 +82,15 @@ def test_people_see_mean_and_deviation_in_one_cell_and_which_rows_are_controls(t
     assert list(shown.index) == ["lbt", "random (control)", "constant (control)"]
     assert shown.loc["lbt", "retrained mIoU"] == "35.0 ± 7.1" and shown.loc["lbt", "latency (ms)"] == "5.50 ± 0.71"
     assert shown.loc["random (control)", "retrained mIoU"] == "25.0"
+    assert shown["top operator"].tolist() == ["0.3200", "", ""]
     assert shown.loc["constant (control)", ["retrained mIoU", "latency (ms)", "FPS"]].tolist() == ["20.0", "", ""]
     assert "Means over the seeds 0, 1, ±" in tables["summary"].note
-    assert "One seed (1)" in summary_table(networks[1:2], constant, BUDGET).note
+    assert "One seed (1)" in summary_table(networks[1:2], constant, CHOICES, BUDGET).note
 
 
 def test_the_csv_keeps_more_digits_than_people_see(networks, constant):
     networks[0].profile["macs"] = 62_928_896
-    rows = csv_of(summary_table(networks[:1], constant, BUDGET))
+    rows = csv_of(summary_table(networks[:1], constant, CHOICES, BUDGET))
     assert rows.loc[0, "macs_mean"] == "62928896"
 
 

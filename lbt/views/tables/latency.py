@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lbt.views.scored import Scored
+from lbt.views.tables.busy import busy_warning, error_percent
 from lbt.views.tables.table import Column, Table, shown
 
 _COLUMNS = {
@@ -27,7 +28,7 @@ def latency_table(networks: Sequence[Scored]) -> Table:
         measured, predicted = network.profile["median_ms"], network.profile["predicted_ms"]
         row = {"method": network.method, "seed": network.seed, "measured_ms": measured}
         row |= {"p95_ms": network.profile["p95_ms"], "predicted_ms": predicted, "error_ms": predicted - measured}
-        rows.append(row | {"error_percent": 100 * (predicted - measured) / measured})
+        rows.append(row | {"error_percent": error_percent(network)})
     values = pd.DataFrame(rows)
     absolute = values["error_percent"].abs()
     note = (
@@ -36,7 +37,8 @@ def latency_table(networks: Sequence[Scored]) -> Table:
         f"also as a share of the measured median; its absolute value is {absolute.mean():.1f} % on average and "
         f"{absolute.max():.1f} % at most. Measured on: {'; '.join(sorted({where(network) for network in networks}))}."
     )
-    return Table("latency", "Latency predicted against measured", note, values, shown(values, _COLUMNS))
+    warnings = tuple(filter(None, [busy_warning(networks)]))
+    return Table("latency", "Latency predicted against measured", note, values, shown(values, _COLUMNS), warnings)
 
 
 def where(network: Scored) -> str:

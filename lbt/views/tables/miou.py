@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from lbt.views.scored import CONTROLS, Scored, by_method
+from lbt.views.tables.busy import busy_warning
+from lbt.views.tables.choices import UNIFORM, Choices, undecided_warning
 from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
 
 WHAT = (
@@ -17,9 +19,15 @@ WHAT = (
     "this run. Parameters are in millions, MACs (multiply-accumulates of one image) in 10^9. "
 )
 CONTROL = (
-    "Controls: {constant} is predicted everywhere in the row `constant`, as the most frequent training class; random "
+    "Controls: the row constant predicts {constant}, the most frequent training class, everywhere; random "
     "architectures are drawn, not searched. A blank cell does not apply. "
 )
+CHOICES = (
+    f"Top operator is the largest probability of an operator after the search, mean over the cells; {UNIFORM:.4f} is "
+    "no preference. "
+)
+Found = Mapping[tuple[str, int], Choices]
+"""What each searched network's search prefers, by method and seed."""
 _TEXTS = {
     "supernet_miou": Column("supernet mIoU", percent),
     "retrained_miou": Column("retrained mIoU", percent),
@@ -28,15 +36,16 @@ _TEXTS = {
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
     "parameters": Column("params (M)", lambda v: f"{v / 1e6:.3f}"),
     "macs": Column("MACs (G)", lambda v: f"{v / 1e9:.3f}"),
+    "operator_probability": Column("top operator", "{:.4f}".format),
 }
 _WITH_DEVIATION = ("supernet_miou", "retrained_miou", "latency_ms")
 
 
-def miou_table(networks: Sequence[Scored], constant: Mapping[str, Any], budget: str) -> Table:
+def miou_table(networks: Sequence[Scored], constant: Mapping[str, Any], choices: Found, budget: str) -> Table:
     """A row per method and seed, and the constant prediction."""
-    rows = [{"method": n.method, "seed": n.seed, **_measures(n), "budget": budget} for n in networks]
+    rows = [{"method": n.method, "seed": n.seed, **_measures(n, choices), "budget": budget} for n in networks]
     rows.append({"method": _constant_name(constant), "retrained_miou": constant["miou"]})
-    values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, "budget"])
+    values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, "entropy", "budget"])
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
     note = (
@@ -44,16 +53,16 @@ def miou_table(networks: Sequence[Scored], constant: Mapping[str, Any], budget: 
         f"Budget of each method and seed: {budget}."
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
-    people = shown(names, {"method": Column("method"), "seed": Column("seed"), **_TEXTS})
+    people = shown(names, {"method": Column("method"), "seed": Column("seed"), **_TEXTS}).drop(columns="top operator")
     return Table("miou", "mIoU by method and seed", note, values, people)
 
 
-def summary_table(networks: Sequence[Scored], constant: Mapping[str, Any], budget: str) -> Table:
+def summary_table(networks: Sequence[Scored], constant: Mapping[str, Any], choices: Found, budget: str) -> Table:
     """A row per method, and the constant prediction; the deviation of a single seed is missing."""
     rows = []
     for method, group in by_method(networks).items():
         row = {"method": method, "role": "control" if method in CONTROLS else "searched", "seeds": len(group)}
-        measures = [_measures(n) for n in group]
+        measures = [_measures(n, choices) for n in group]
         for name in measures[0]:
             row[f"{name}_mean"], row[f"{name}_std"] = mean_and_deviation([m[name] for m in measures])
         rows.append(row)
@@ -61,8 +70,9 @@ def summary_table(networks: Sequence[Scored], constant: Mapping[str, Any], budge
     values = pd.DataFrame(rows)
     values["seeds"] = values["seeds"].astype("Int64")
     control = CONTROL.format(constant=constant["class"])
-    note = f"{WHAT}{control}{_seeds(networks)} Budget of each method and seed: {budget}."
-    return Table("summary", "mIoU by method, mean over the seeds", note, values, _people(values))
+    note = f"{WHAT}{CHOICES}{control}{_seeds(networks)} Budget of each method and seed: {budget}."
+    warnings = tuple(filter(None, [undecided_warning(choices), busy_warning(networks)]))
+    return Table("summary", "mIoU by method, mean over the seeds", note, values, _people(values), warnings)
 
 
 def _people(values: pd.DataFrame) -> pd.DataFrame:
@@ -94,8 +104,8 @@ def _seeds(networks: Sequence[Scored]) -> str:
     )
 
 
-def _measures(network: Scored) -> dict[str, float]:
-    profile = network.profile
+def _measures(network: Scored, choices: Found) -> dict[str, float]:
+    profile, found = network.profile, choices.get((network.method, network.seed))
     return {
         "supernet_miou": network.supernet["miou"],
         "retrained_miou": network.network["miou"],
@@ -104,6 +114,8 @@ def _measures(network: Scored) -> dict[str, float]:
         "predicted_ms": profile["predicted_ms"],
         "parameters": profile["parameters"],
         "macs": profile["macs"],
+        "operator_probability": float("nan") if found is None else found.operator,
+        "entropy": float("nan") if found is None else found.entropy,
     }
 
 
