@@ -212,7 +212,7 @@ STAGES: dict[str, Stage] = {
     "settings": Stage("lbt.views.settings", tuple(Settings.model_fields), "record settings and versions"),
     "tables": Stage(
         "lbt.views.tables.write",
-        ("warmup", "search", "retrain"),
+        ("space", "warmup", "search", "retrain"),
         "write the tables",
         only={
             "warmup": ("epochs", "batch_size"),

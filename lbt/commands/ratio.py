@@ -18,15 +18,22 @@ images. Writes nothing but the same table as files, if --output names a folder."
         "runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs, such as results/ratio-1"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="also write ratio.csv, ratio.html and ratio.md into this folder"
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write ratio.csv, ratio.html and ratio.md into this folder, not into tables/ of every run",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the table, and write it if a folder is given."""
+    """Print the table and write it."""
+    from lbt.views.tables.kept_ratio import keep_ratio
     from lbt.views.tables.ratio import ratio_table
+    from lbt.views.tables.terminal import fitted, terminal_width
 
     table = ratio_table(options.runs)
-    print(table.markdown())
+    print(fitted(table.markdown(), terminal_width()))
     if options.output is not None:
         table.write(options.output)
+    else:
+        keep_ratio(table, options.runs)

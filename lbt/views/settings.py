@@ -1,8 +1,10 @@
-"""The settings of a run, with every default written out, and the versions it began with."""
+"""The settings of a run, with every default written out, and on what and with which versions it ran."""
 
 from __future__ import annotations
 
+import csv
 import html
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from lbt.config import (
     SplitSettings,
     WarmupSettings,
 )
+from lbt.fingerprint import ROOT
 from lbt.views.tables.table import STYLE
 
 PACKAGES = ("lbt", "snakemake", "torchmetrics", "pandas", "pillow", "h5py", "matplotlib")
@@ -47,31 +50,58 @@ def run(
     retrain: RetrainSettings,
     evaluation: EvaluationSettings,
     compute: ComputeSettings,
+    table: Path,
     output: Path,
     page: Path,
     log: Path | None = None,
 ) -> None:
-    """Write the settings as YAML that a run can be given again, and as a page together with the versions."""
+    """Write the settings as YAML that a run can be given again, and as a page together with device and versions.
+
+    `table` is the latency table, which names the device that it was measured on.
+    """
     given = locals()
     settings = Settings(**{name: given[name] for name in Settings.model_fields})
     text = yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
     write_text(output, text)
-    write_text(page, render(run, text, software_versions() | _installed()))
+    facts, commit = {"device": measured_on(table)}, describe_commit(ROOT)
+    if commit is not None:
+        facts["git commit"] = commit
+    write_text(page, render(run, text, facts | software_versions() | _installed()))
 
 
 def render(run: str, settings: str, versions: dict[str, str]) -> str:
-    """A page that opens offline: settings as YAML, and a row per package and version."""
+    """A page that opens offline: settings as YAML, and a row for device, commit, and each package."""
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in versions.items()
+        f'<tr><td>{html.escape(name)}</td><td class="text">{html.escape(value)}</td></tr>\n'
+        for name, value in versions.items()
     )
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Settings and versions</title>'
         f"<style>{STYLE}</style></head>\n<body>\n<h1>Settings and versions of {html.escape(run)}</h1>\n"
         "<p>Every setting, the defaults included. config/README.md says what each means. The manifests of the stages "
-        "hold the versions that each ran with; these are those of the beginning.</p>\n"
-        f"<table><thead><tr><th>package</th><th>version</th></tr></thead><tbody>{rows}</tbody></table>\n"
+        "hold the versions that each ran with; these are those that the page was written with. Device: where latencies "
+        "were measured. Commit: of the clone, if it is one; dirty if files were changed since.</p>\n"
+        f'<table><thead><tr><th>what</th><th class="text">which</th></tr></thead><tbody>\n{rows}</tbody></table>\n'
         f"<h2>Settings</h2>\n<pre>{html.escape(settings)}</pre>\n</body>\n</html>\n"
     )
+
+
+def measured_on(table: Path) -> str:
+    """Name of the processor or GPU in the first row of a latency table; all rows have the same."""
+    with open(table, encoding="utf-8", newline="") as file:
+        return next(csv.DictReader(file))["device"]
+
+
+def describe_commit(folder: Path) -> str | None:
+    """The commit that is checked out in `folder`; None where that is no clone or git cannot tell."""
+    if not (folder / ".git").exists():
+        return None  # git would look in the folders above
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
 
 
 def _installed() -> dict[str, str]:

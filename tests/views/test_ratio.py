@@ -8,6 +8,9 @@ import pytest
 from lbt.__main__ import main
 from lbt.artifacts import write_json, write_text
 from lbt.manifest import write_manifest
+from lbt.views.tables.kept_ratio import ratio_holds
+from lbt.views.tables.show import SHOWN
+from lbt.views.tables.terminal import fitted, terminal_width
 
 _LABELLED = "".join(f"s{i},s{i}.png,s{i}m.png,s,student_train\n" for i in range(4))
 _UNLABELLED = "".join(f"u{i},u{i}.png,,u,unlabeled\n" for i in range(8))
@@ -49,13 +52,42 @@ def test_a_row_per_ratio_with_mean_and_deviation(study, tmp_path, capsys):
     assert main(["ratio", *map(str, study), "--output", str(tmp_path / "out")]) == 0
     rows = (tmp_path / "out" / "ratio.csv").read_text().splitlines()
     assert rows[1:] == [
-        "lbt,0.5,2,4,2,0.15,0.0707107,0.3,0.141421",
+        "lbt,0.5,2,4,2,0.15,0.0707106781187,0.3,0.141421356237",
         "lbt,1,4,4,2,0.15,0,0.3,0",
-        "lbt,2,8,4,2,0.3,0.0707107,0.6,0.141421",  # all unlabelled images are twice the labelled ones
+        "lbt,2,8,4,2,0.3,0.0707106781187,0.6,0.141421356237",  # all unlabelled images are twice the labelled ones
     ]
     printed = capsys.readouterr().out
-    assert (tmp_path / "out" / "ratio.md").read_text() in printed
+    assert fitted((tmp_path / "out" / "ratio.md").read_text(), terminal_width()) in printed
     assert (tmp_path / "out" / "ratio.html").is_file()
+
+
+def other_tables(run: Path) -> None:
+    for name in SHOWN:
+        write_text(run / "tables" / f"{name}.md", f"## {name}\n")
+
+
+def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, monkeypatch):
+    monkeypatch.chdir(study[0].parent)
+    runs = [run.name for run in study]
+    assert ratio_holds(Path("half")) is None and main(["ratio", *runs]) == 0
+    capsys.readouterr()
+    for run in runs:
+        other_tables(Path(run))
+        assert main(["show", run]) == 0
+        shown = capsys.readouterr().out
+        assert "pseudo" in shown and f"{run}/tables/summary.html, " in shown and "latency.html, ratio.html" in shown
+    study[2].rename("gone")
+    assert ratio_holds(Path("half")) and ratio_holds(Path("gone"))
+    write_json(Path("half/evaluate/lbt/seed-0/network.json"), {"miou": 0.9})
+    assert not ratio_holds(Path("half")) and not ratio_holds(Path("all"))
+    assert main(["show", "half"]) == 0
+    shown = capsys.readouterr().out
+    assert "pseudo" not in shown and "run `python -m lbt ratio` again" in shown
+
+
+def test_another_folder_leaves_the_runs_alone(study, tmp_path):
+    assert main(["ratio", *map(str, study), "--output", str(tmp_path / "out")]) == 0
+    assert not any((run / "tables").exists() for run in study)
 
 
 def test_one_seed_leaves_the_deviation_blank(tmp_path, capsys):

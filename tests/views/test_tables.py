@@ -8,20 +8,23 @@ import pandas as pd
 import pytest
 
 from lbt.errors import LbtError
+from lbt.views.tables.choices import Choices
 from lbt.views.tables.classes import classes_table
 from lbt.views.tables.latency import latency_table
 from lbt.views.tables.miou import miou_table, summary_table
 from lbt.views.tables.show import SHOWN, print_tables
-from lbt.views.tables.table import mean_and_deviation
+from lbt.views.tables.table import Table, mean_and_deviation
+from lbt.views.tables.terminal import fitted, terminal_width
 
+CHOICES = {("lbt", 0): Choices(0.31, 0.9), ("lbt", 1): Choices(0.33, 0.98)}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
 
 
 @pytest.fixture
 def tables(networks, constant):
     found = (
-        summary_table(networks, constant, BUDGET),
-        miou_table(networks, constant, BUDGET),
+        summary_table(networks, constant, CHOICES, BUDGET),
+        miou_table(networks, constant, CHOICES, BUDGET),
         classes_table(networks, constant),
         latency_table(networks),
     )
@@ -72,8 +75,32 @@ def test_a_single_seed_has_a_blank_deviation_and_the_constant_no_latency(tables)
     assert list(rows["role"]) == ["searched", "control", "control"]
     assert rows.loc["random", "retrained_miou_std"] == "" and rows.loc["random", "seeds"] == "1"
     assert rows.loc["constant (road)", "latency_ms_mean"] == "" and rows.loc["constant (road)", "seeds"] == ""
+
+
+def test_people_see_mean_and_deviation_in_one_cell_and_which_rows_are_controls(tables, networks, constant):
     shown = tables["summary"].shown.set_index("method")
-    assert shown.loc["random", "std of retrained"] == "" and shown.loc["lbt", "std of retrained"] == "7.1"
+    assert list(shown.index) == ["lbt", "random (control)", "constant (control)"]
+    assert shown.loc["lbt", "retrained mIoU"] == "35.0 ± 7.1" and shown.loc["lbt", "latency (ms)"] == "5.50 ± 0.71"
+    assert shown.loc["random (control)", "retrained mIoU"] == "25.0"
+    assert shown["top operator"].tolist() == ["0.3200", "", ""]
+    assert shown.loc["constant (control)", ["retrained mIoU", "latency (ms)", "FPS"]].tolist() == ["20.0", "", ""]
+    assert "Means over the seeds 0, 1, ±" in tables["summary"].note
+    assert "One seed (1)" in summary_table(networks[1:2], constant, CHOICES, BUDGET).note
+
+
+def test_the_csv_keeps_more_digits_than_people_see(networks, constant):
+    networks[0].profile["macs"] = 62_928_896
+    rows = csv_of(summary_table(networks[:1], constant, CHOICES, BUDGET))
+    assert rows.loc[0, "macs_mean"] == "62928896"
+
+
+def test_text_stands_on_the_left_and_numbers_on_the_right():
+    people = pd.DataFrame({"a": ["1", "2"], "role": ["control", ""], "b": ["1.0 ± 0.1", ""], "c": ["+3.0", "-1"]})
+    table = Table("t", "T", "note", people, people, ("look",))
+    rule = table.markdown().splitlines()[3]
+    assert [cell.strip().endswith(":") for cell in rule[1:-1].split("|")] == [False, False, True, True]
+    assert '<td class="text">control</td><td>1.0 ± 0.1</td>' in table.html()
+    assert "**Warning:** look\n\nnote" in table.markdown() and '<p class="warning"><b>Warning:</b> look' in table.html()
 
 
 def test_an_absent_class_is_blank_and_not_zero(tables):
@@ -119,7 +146,7 @@ def test_show_prints_the_tables_in_their_order(tables, tmp_path, capsys):
         table.write(tmp_path / "tables")
     print_tables(tmp_path)
     text = capsys.readouterr().out
-    places = [text.index(tables[name].markdown()) for name in SHOWN]
+    places = [text.index(fitted(tables[name].markdown(), terminal_width())) for name in SHOWN]
     assert places == sorted(places) and "predictions" not in text.split("figures:")[0]
     (tmp_path / "tables" / "classes.md").unlink()
     with pytest.raises(LbtError, match=r"classes\.md: is missing"):

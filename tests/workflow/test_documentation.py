@@ -26,7 +26,7 @@ ELSEWHERE = {
     "snakemake --report report.html": "the same with --configfile",
     "snakemake --cores 8 --configfile config/my-camera.yaml half.yaml": "tests of options",
     "snakemake --cores 8 --configfile config/my-camera.yaml one.yaml": "tests of options",
-    "python -m lbt ratio results/half results/one --output results/ratio": "tests of the ratio study",
+    "python -m lbt ratio results/half results/one": "tests of the ratio study",
 }
 """Commands that are tried in another place, and where."""
 STANDS_FOR = {

@@ -1,12 +1,28 @@
 # What the report holds: titles of tables and figures, and in which category they stand.
 from lbt.views.scored import CONTROLS
+from lbt.views.tables.kept_ratio import ratio_holds
 
+# Snakemake sorts by title, so a number tells which table to read first.
 TABLES = {
-    "summary": "mIoU by method",
-    "miou": "mIoU by method and seed",
-    "classes": "IoU by class",
-    "latency": "latency predicted against measured",
+    "summary": "1. mIoU by method",
+    "miou": "2. mIoU by method and seed",
+    "classes": "3. IoU by class",
+    "latency": "4. latency predicted against measured",
 }
+RATIO = "5. mIoU by ratio of pseudo-labelled to labelled images"
+
+
+def joined_ratio():
+    """The page of a ratio study which the run is part of; no job makes it, so only the target can show it."""
+    if not ratio_holds(Path(RUN)):
+        return []
+    return report(
+        f"{RUN}/tables/ratio.html",
+        caption="report/table-ratio.rst",  # from the Snakefile
+        category="Comparison",
+        subcategory="Tables",
+        labels={"Table": RATIO},
+    )
 
 
 def page_of(table):

@@ -1,5 +1,7 @@
-# The settings with all defaults, and the versions.
+# The settings with all defaults, and the device and versions.
 rule settings:
+    input:
+        table=f"{RUN}/latency/table.csv",
     output:
         yaml=f"{RUN}/settings.yaml",
         page=report(
@@ -20,5 +22,5 @@ rule settings:
         settings=settings_of("settings"),
         code=code_of("settings"),
     shell:
-        call("settings")
-        + "--manifest {output.manifest} --outputs output={output.yaml} page={output.page}"
+        call("settings") + "--manifest {output.manifest} --inputs table={input.table} "
+        "--outputs output={output.yaml} page={output.page}"

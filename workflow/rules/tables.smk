@@ -6,6 +6,7 @@ rule tables:
         network=of_all_networks(rules.evaluate_network.output.scores),
         profile=of_all_networks(rules.profile.output.profile),
         constant=rules.evaluate_constant.output.scores,
+        architecture=of_all_networks(last_round("architecture.json")),
     output:
         html=[page_of(table) for table in TABLES],
         csv=expand(f"{RUN}/tables/{{table}}.csv", table=TABLES),
@@ -25,4 +26,5 @@ rule tables:
         call("tables")
         + "--manifest {output.manifest} --inputs split={input.split} constant={input.constant} "
         "--several supernet {input.supernet} --several network {input.network} --several profile {input.profile} "
+        "--several architecture {input.architecture} "
         "--outputs folder={params.folder} --record {output.html} {output.csv} {output.markdown}"

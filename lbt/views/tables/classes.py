@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lbt.views.scored import Scored, by_method
-from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown
+from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
 
 NOTE = (
     "Intersection over union in percent of the retrained networks on the official validation images; mean over the "
@@ -49,7 +49,4 @@ def classes_table(networks: Sequence[Scored], constant: Mapping[str, Any]) -> Ta
 
 def _cell(values: Sequence[float | None]) -> str:
     present = [value for value in values if value is not None]
-    if not present:
-        return ""
-    mean, deviation = mean_and_deviation(present)
-    return percent(mean) if pd.isna(deviation) else f"{percent(mean)} ± {percent(deviation)}"
+    return with_deviation(percent, *mean_and_deviation(present)) if present else ""

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lbt.views.scored import Scored
+from lbt.views.tables.busy import busy_warning, error_percent
 from lbt.views.tables.table import Column, Table, shown
 
 _COLUMNS = {
     "method": Column("method"),
     "seed": Column("seed"),
-    "measured_ms": Column("measured median (ms)", "{:.2f}".format),
-    "p95_ms": Column("95th percentile (ms)", "{:.2f}".format),
+    "measured_ms": Column("measured (ms)", "{:.2f}".format),
+    "p95_ms": Column("95 % within (ms)", "{:.2f}".format),
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
     "error_ms": Column("error (ms)", "{:+.2f}".format),
     "error_percent": Column("error (%)", "{:+.1f}".format),
@@ -27,16 +28,17 @@ def latency_table(networks: Sequence[Scored]) -> Table:
         measured, predicted = network.profile["median_ms"], network.profile["predicted_ms"]
         row = {"method": network.method, "seed": network.seed, "measured_ms": measured}
         row |= {"p95_ms": network.profile["p95_ms"], "predicted_ms": predicted, "error_ms": predicted - measured}
-        rows.append(row | {"error_percent": 100 * (predicted - measured) / measured})
+        rows.append(row | {"error_percent": error_percent(network)})
     values = pd.DataFrame(rows)
     absolute = values["error_percent"].abs()
     note = (
-        "Of one image through the derived network with random weights, single passes, beside the sum of the lookup "
-        "table that steers the search. Error: predicted minus measured, also as a share of the measured median; its "
-        f"absolute value is {absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. "
-        f"Measured on: {'; '.join(sorted({where(network) for network in networks}))}."
+        "Median of single passes of one image through the derived network with random weights, the time that 95 % of "
+        "them stay within, and the sum of the lookup table that steers the search. Error: predicted minus measured, "
+        f"also as a share of the measured median; its absolute value is {absolute.mean():.1f} % on average and "
+        f"{absolute.max():.1f} % at most. Measured on: {'; '.join(sorted({where(network) for network in networks}))}."
     )
-    return Table("latency", "Latency predicted against measured", note, values, shown(values, _COLUMNS))
+    warnings = tuple(filter(None, [busy_warning(networks)]))
+    return Table("latency", "Latency predicted against measured", note, values, shown(values, _COLUMNS), warnings)
 
 
 def where(network: Scored) -> str:

@@ -15,25 +15,22 @@ from lbt.errors import LbtError
 from lbt.search.methods import method_names, teaches
 from lbt.search.pseudo_labeled import count_to_label
 from lbt.views.scored import by_method, read_scored
-from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown
+from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
 
 NOTE = (
-    "Runs that differ in search.pseudo_labels.ratio alone, D_pl : D_s^tr: how many images the teacher labels for each "
-    "image that the student has labels of. mIoU in percent on the official validation images, mean over the seeds; std "
-    "is the standard deviation (divided by n - 1), blank for a single seed. Each run measured a latency table of its "
-    "own."
+    "Runs that differ in search.pseudo_labels.ratio alone, D_pl : D_s^tr: how many images the teacher labels (pseudo) "
+    "for each image that the student has labels of. mIoU in percent on the official validation images, mean over the "
+    "seeds, ± the standard deviation (divided by n - 1) where there are several. Each run measured a latency table of "
+    "its own."
 )
 _COLUMNS = {
     "method": Column("method"),
     "ratio": Column("ratio", "{:.3g}".format),
-    "pseudo_labelled": Column("pseudo-labelled images"),
+    "pseudo_labelled": Column("pseudo images"),
     "labelled": Column("labelled images"),
     "seeds": Column("seeds"),
-    "supernet_miou_mean": Column("supernet mIoU (search only)", percent),
-    "supernet_miou_std": Column("std of supernet", percent),
-    "retrained_miou_mean": Column("retrained mIoU", percent),
-    "retrained_miou_std": Column("std of retrained", percent),
 }
+_MEASURES = {"supernet_miou": "supernet mIoU", "retrained_miou": "retrained mIoU"}
 _SHARED = ("data", "latency", "warmup")
 _OF_METHODS = ("search", "derive", "profile", "retrain", "evaluate")
 
@@ -59,14 +56,18 @@ def ratio_table(folders: Sequence[Path]) -> Table:
     for other in runs[1:]:
         _compare(runs[0], other)
     rows = sorted((row for run in runs for row in _rows(run)), key=lambda row: (row["method"], row["ratio"]))
-    values = pd.DataFrame(rows, columns=list(_COLUMNS))
+    values = pd.DataFrame(rows)
     twice = values[values.duplicated(["method", "pseudo_labelled"])]
     if len(twice):
         raise LbtError(
             f"{', '.join(map(str, folders))}: two of these runs label {twice['pseudo_labelled'].iloc[0]} images. "
             "Name one of them."
         )
-    return Table("ratio", "mIoU by ratio of pseudo-labelled to labelled images", NOTE, values, shown(values, _COLUMNS))
+    people = shown(values, _COLUMNS)
+    for name, title in _MEASURES.items():
+        pairs = zip(values[f"{name}_mean"], values[f"{name}_std"], strict=True)
+        people[title] = [with_deviation(percent, *pair) for pair in pairs]
+    return Table("ratio", "mIoU by ratio of pseudo-labelled to labelled images", NOTE, values, people)
 
 
 def _read(folder: Path) -> _Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,16 @@ from lbt.artifacts import write_text
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
+th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: bottom; }
 th { border-bottom: 2px solid #444; }
-th:first-child, td:first-child { text-align: left; }
+td { white-space: nowrap; }
+th:first-child, td:first-child, .text { text-align: left; }
 tbody tr:hover { background: #f4f6f8; }
 p { max-width: 60rem; }
+.warning { border-left: .3rem solid #d08700; background: #fff6e0; padding: .5rem .8rem; }
+.wide { overflow-x: auto; }
 """
+_NUMBER = re.compile(r"[-+]?\d[\d.]*( ± [\d.]+)?")
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,9 @@ class Table:
         title: heading.
         note: what its columns mean.
         values: what the CSV holds, in full.
-        shown: what people see, text by column title; a missing value is an empty text.
+        shown: what people see, text by column title; a missing value is an empty text. A column with anything but
+            numbers is aligned to the left.
+        warnings: what must not be overlooked, each a paragraph under the table.
     """
 
     name: str
@@ -53,33 +60,48 @@ class Table:
     note: str
     values: pd.DataFrame
     shown: pd.DataFrame
+    warnings: tuple[str, ...] = ()
 
     def csv(self) -> str:
         """Comma-separated values; a missing one is blank."""
-        return self.values.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        return self.values.to_csv(index=False, float_format="%.12g", lineterminator="\n")
 
     def html(self) -> str:
         """A page that opens offline."""
-        title, note = html.escape(self.title), html.escape(self.note)
+        title, left = html.escape(self.title), self._left()
+        titles, *cells = self._rows()
+        head, rows = _row(titles, left, "th"), [_row(row, left, "td") for row in cells]
+        warnings = "".join(f'<p class="warning"><b>Warning:</b> {html.escape(text)}</p>\n' for text in self.warnings)
         return (
             f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
             f"<style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n"
-            f"{self.shown.to_html(index=False, border=0, na_rep='')}\n<p>{note}</p>\n</body>\n</html>\n"
+            f'<div class="wide"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n"
+            f"</table></div>\n{warnings}<p>{html.escape(self.note)}</p>\n</body>\n</html>\n"
         )
 
     def markdown(self) -> str:
-        """A heading, the table with aligned columns, and the note."""
-        rows = [[str(name) for name in self.shown.columns], *self.shown.to_numpy().tolist()]
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-        widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(rows[0]))]
-        rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-        lines = [_line(row, widths) for row in [rows[0], rule, *rows[1:]]]
-        return f"## {self.title}\n\n" + "\n".join(lines) + f"\n\n{self.note}\n"
+        """A heading, the table with aligned columns, the warnings and the note."""
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in self._rows()]
+        widths, left = [max(3, *map(len, column)) for column in zip(*rows, strict=True)], self._left()
+        rule = ["-" * width if text else "-" * (width - 1) + ":" for width, text in zip(widths, left, strict=True)]
+        lines = [_line(row, widths, left) for row in [rows[0], rule, *rows[1:]]]
+        paragraphs = ["\n".join(lines), *(f"**Warning:** {text}" for text in self.warnings), self.note]
+        return f"## {self.title}\n\n" + "\n\n".join(paragraphs) + "\n"
 
     def write(self, folder: Path) -> None:
         """Write `<name>.csv`, `<name>.html` and `<name>.md` into `folder`."""
         for ending, text in (("csv", self.csv()), ("html", self.html()), ("md", self.markdown())):
             write_text(folder / f"{self.name}.{ending}", text)
+
+    def _rows(self) -> list[list[str]]:
+        """The text of the headings and of all rows."""
+        return [[str(name) for name in self.shown.columns], *self.shown.to_numpy().tolist()]
+
+    def _left(self) -> list[bool]:
+        """Which columns hold text; the first one names the row."""
+        columns = zip(*self.shown.to_numpy().tolist(), strict=True)
+        text = [any(cell and not _NUMBER.fullmatch(cell) for cell in column) for column in columns]
+        return [True, *text[1:]]
 
 
 def shown(values: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
@@ -98,15 +120,24 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+def with_deviation(text: Callable[[float], str], mean: float, deviation: float) -> str:
+    """A cell such as `38.4 ± 0.7`: the mean alone where there is no deviation, nothing where there is no mean."""
+    if pd.isna(mean):
+        return ""
+    return text(mean) if pd.isna(deviation) else f"{text(mean)} ± {text(deviation)}"
+
+
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     """Mean, and standard deviation of a sample (divided by n - 1); NaN for the deviation of a single value."""
     series = pd.Series(list(values), dtype=float)
     return float(series.mean()), float(series.std(ddof=1))
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        cell.ljust(width) if i == 0 else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "| " + " | ".join([first, *others]) + " |"
+def _row(cells: Sequence[str], left: Sequence[bool], tag: str) -> str:
+    marked = ((html.escape(cell), ' class="text"' if text else "") for cell, text in zip(cells, left, strict=True))
+    return "<tr>" + "".join(f"<{tag}{kind}>{cell}</{tag}>" for cell, kind in marked) + "</tr>"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
+    padded = [c.ljust(w) if text else c.rjust(w) for c, w, text in zip(cells, widths, left, strict=True)]
+    return "| " + " | ".join(padded) + " |"

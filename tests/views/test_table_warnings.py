@@ -1,0 +1,80 @@
+"""What a table warns of: a search that hardly searched, and a clock that other work disturbed."""
+
+import csv
+import io
+
+import pytest
+import torch
+
+from lbt.artifacts import write_json
+from lbt.config import SpaceSettings
+from lbt.space.architecture import architecture_to_json, entropies, initial_architecture
+from lbt.views.tables.busy import busy_warning
+from lbt.views.tables.choices import Choices, read_choices, undecided_warning
+from lbt.views.tables.latency import latency_table
+from lbt.views.tables.miou import miou_table, summary_table
+
+SPACE = SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12))
+START = initial_architecture(SPACE, torch.Generator().manual_seed(0))
+
+
+def written(folder, method, factor, logits=START):
+    path = folder / method / "seed-0" / "round-2" / "architecture.json"
+    path.parent.mkdir(parents=True)
+    write_json(path, architecture_to_json({name: factor * rows for name, rows in logits.items()}))
+    return path
+
+
+def test_choices_are_those_of_the_metrics_and_controls_have_none(tmp_path):
+    files = [written(tmp_path, "lbt", 1), written(tmp_path, "fasterseg", 400), written(tmp_path, "random", 1)]
+    found = read_choices(files, SPACE)
+    assert list(found) == [("lbt", 0), ("fasterseg", 0)]
+    assert found["lbt", 0].operator == pytest.approx(0.2, abs=5e-4)
+    assert found["fasterseg", 0].operator > 0.27
+    expected = entropies({name: 400 * rows for name, rows in START.items()})
+    assert found["fasterseg", 0].entropy == pytest.approx(sum(expected.values()) / 3, rel=1e-6)
+
+
+def test_a_single_width_is_no_choice(tmp_path):
+    space = SPACE.model_copy(update={"width_twelfths": (12,)})
+    path = written(tmp_path, "lbt", 1, initial_architecture(space, torch.Generator().manual_seed(0)))
+    assert read_choices([path], space)["lbt", 0].entropy > 0.9999
+
+
+def test_a_search_that_hardly_left_its_start_is_named(tmp_path, networks, constant):
+    files = [written(tmp_path, "lbt", 2), written(tmp_path, "fasterseg", 600), written(tmp_path, "random", 1)]
+    choices = read_choices(files, SPACE)
+    (warning,) = summary_table(networks, constant, choices, "b").warnings
+    assert warning.startswith("The search of lbt hardly left its start") and "close to random ones" in warning
+    assert undecided_warning({("lbt", 0): Choices(0.3, 0.98)}) is None
+
+
+def test_the_csv_holds_what_the_search_prefers(networks, constant):
+    choices = {("lbt", 0): Choices(0.25, 0.5), ("lbt", 1): Choices(0.35, 0.7)}
+    for make, ending in ((summary_table, "_mean"), (miou_table, "")):
+        rows = list(csv.DictReader(io.StringIO(make(networks, constant, choices, "b").csv())))
+        means = [(row[f"operator_probability{ending}"], row[f"entropy{ending}"]) for row in rows]
+        assert means[0] == (("0.3", "0.6") if ending else ("0.25", "0.5")) and means[-2:] == [("", ""), ("", "")]
+
+
+def timed(networks, median, p95, predicted):
+    for network in networks:
+        network.profile.update(median_ms=median, p95_ms=p95, predicted_ms=predicted)
+    return networks
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ((10.0, 12.9, 8.6), None),
+        ((10.0, 13.1, 10.0), ("when the networks were timed", "1.31 times the median", "`--forcerun profile`")),
+        ((10.0, 11.0, 6.6), ("when the networks were timed", "34.0 % on average", "`--forcerun profile`")),
+        ((10.0, 11.0, 17.1), ("when the latency table was timed", "71.0 % on average", "`--forcerun latency`")),
+        ((10.0, 20.0, 17.1), ("the latency table and the networks were timed", "2.00 times", "`--forcerun latency`")),
+    ],
+)
+def test_a_busy_machine_is_told_from_its_clock(networks, constant, times, words):
+    warning = busy_warning(timed(networks, *times))
+    warnings = () if words is None else (warning,)
+    assert latency_table(networks).warnings == summary_table(networks, constant, {}, "b").warnings == warnings
+    assert words is None or all(word in warning for word in words), warning
