@@ -96,11 +96,14 @@ def test_the_csv_keeps_more_digits_than_people_see(networks, constant):
 
 def test_text_stands_on_the_left_and_numbers_on_the_right():
     people = pd.DataFrame({"a": ["1", "2"], "role": ["control", ""], "b": ["1.0 ± 0.1", ""], "c": ["+3.0", "-1"]})
-    table = Table("t", "T", "note", people, people, ("look",))
+    table = Table("t", "T", "note", people, people, ("look at `x < y`",))
     rule = table.markdown().splitlines()[3]
     assert [cell.strip().endswith(":") for cell in rule[1:-1].split("|")] == [False, False, True, True]
     assert '<td class="text">control</td><td>1.0 ± 0.1</td>' in table.html()
-    assert "**Warning:** look\n\nnote" in table.markdown() and '<p class="warning"><b>Warning:</b> look' in table.html()
+    assert (
+        "**Warning:** look at `x < y`\n\nnote" in table.markdown()
+        and '<p class="warning"><b>Warning:</b> look at <code>x &lt; y</code>' in table.html()
+    )
 
 
 def test_an_absent_class_is_blank_and_not_zero(tables):

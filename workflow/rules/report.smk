@@ -9,7 +9,7 @@ TABLES = {
     "classes": "3. IoU by class",
     "latency": "4. latency predicted against measured",
 }
-RATIO = "5. mIoU by ratio of pseudo-labelled to labelled images"
+RATIO = "5. mIoU by ratio"
 
 
 def joined_ratio():

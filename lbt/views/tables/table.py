@@ -16,7 +16,7 @@ from lbt.artifacts import write_text
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: bottom; }
+th, td { padding: .35rem .6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: bottom; }
 th { border-bottom: 2px solid #444; }
 td { white-space: nowrap; }
 th:first-child, td:first-child, .text { text-align: left; }
@@ -71,12 +71,12 @@ class Table:
         title, left = html.escape(self.title), self._left()
         titles, *cells = self._rows()
         head, rows = _row(titles, left, "th"), [_row(row, left, "td") for row in cells]
-        warnings = "".join(f'<p class="warning"><b>Warning:</b> {html.escape(text)}</p>\n' for text in self.warnings)
+        warnings = "".join(f'<p class="warning"><b>Warning:</b> {_prose(text)}</p>\n' for text in self.warnings)
         return (
             f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
             f"<style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n"
             f'<div class="wide"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n"
-            f"</table></div>\n{warnings}<p>{html.escape(self.note)}</p>\n</body>\n</html>\n"
+            f"</table></div>\n{warnings}<p>{_prose(self.note)}</p>\n</body>\n</html>\n"
         )
 
     def markdown(self) -> str:
@@ -131,6 +131,11 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     """Mean, and standard deviation of a sample (divided by n - 1); NaN for the deviation of a single value."""
     series = pd.Series(list(values), dtype=float)
     return float(series.mean()), float(series.std(ddof=1))
+
+
+def _prose(text: str) -> str:
+    """A paragraph in HTML; what stands between backticks is code, as in Markdown."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _row(cells: Sequence[str], left: Sequence[bool], tag: str) -> str:
