@@ -17,7 +17,7 @@ from typing import Any
 
 from lbt.artifacts import sha256
 from lbt.errors import LbtError
-from lbt.manifest import EARLIER, absolute, manifests, read_manifest, written
+from lbt.manifest import EARLIER, absolute, manifests, read_manifest, same_inputs, written
 
 
 def _place(manifest: Path) -> Path:
@@ -81,7 +81,7 @@ def bring_back(run: Path, current: Callable[[Mapping[str, Any]], bool]) -> list[
         progress = False
         for manifest, place in list(waiting):
             content = _whole(place, manifest)
-            if content is None or not current(content) or not _same_inputs(manifest, content, there):
+            if content is None or not current(content) or not same_inputs(manifest, content, there):
                 continue
             for number, name in enumerate(content["outputs"]):
                 file = Path(os.path.normpath(manifest.parent / name))
@@ -112,13 +112,3 @@ def _whole(place: Path, manifest: Path) -> dict[str, Any] | None:
     kept = {place / str(number): entry for number, entry in enumerate(content["outputs"].values())}
     good = all(sha256(path) == entry["sha256"] for path, entry in kept.items() if path.exists())
     return content if good else None
-
-
-def _same_inputs(manifest: Path, content: Mapping[str, Any], there: Mapping[Path, str]) -> bool:
-    """Whether the inputs are those of then; one that no manifest lists is read."""
-    for name, entry in content["inputs"].items():
-        file = absolute(manifest, name)
-        found = there.get(file) or (sha256(file) if file.is_file() else None)
-        if found != entry["sha256"]:
-            return False
-    return True

@@ -168,6 +168,22 @@ def written(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
     }
 
 
+def same_inputs(manifest: Path, content: Mapping[str, Any], there: Mapping[Path, str]) -> bool:
+    """Whether the inputs of a manifest are those of then.
+
+    Args:
+        manifest: its path.
+        content: its content.
+        there: digests of what is or was there, see `written`; a file that is not among them is read.
+    """
+    for name, entry in content["inputs"].items():
+        file = absolute(manifest, name)
+        found = there.get(file) or (sha256(file) if file.is_file() else None)
+        if found != entry["sha256"]:
+            return False
+    return True
+
+
 def _look(path: Path) -> tuple[int, int, int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -59,7 +59,8 @@ class Clone:
     def environment(self) -> dict[str, str]:
         """Rules call `python`: the one in `bin` of the clone, if there is one, or the one that runs the tests."""
         path = os.pathsep.join((str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
-        return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": path, "OMP_NUM_THREADS": "1"}
+        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")}
+        return kept | {"PATH": path, "OMP_NUM_THREADS": "1"}
 
     def write_settings(self) -> list[str]:
         """Write the settings; returns the arguments with which Snakemake reads them."""

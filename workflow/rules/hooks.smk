@@ -10,21 +10,25 @@ def misjudged_outputs(jobs):
 
 def require_no_finished_round(jobs):
     """Refuse to search rounds again only because their weights were removed."""
+    from lbt.manifest import manifests, same_inputs, written
     from lbt.search.retention import refusal
 
-    for job in jobs:
-        reason = workflow.dag.reason(job)
-        manifest = Path(str(job.output.get("manifest", "")))
-        if job.rule.name != "round" or not manifest.is_file() or reason.forced:
+    records = None
+    for job in (job for job in jobs if job.rule.name == "round"):
+        manifest, reason = Path(job.output.manifest), workflow.dag.reason(job)
+        if (
+            reason.forced
+            or reason.updated_input_run
+            or os.path.exists(job.output.checkpoint)
+        ):
             continue
-        changed = (
-            reason.updated_input,
-            reason.updated_input_run,
-            reason.params_changed,
-            reason.code_changed,
-            reason.input_changed,
-        )
-        if reason.missing_output and not any(changed):
+        records = manifests(Path(RUN)) if records is None else records
+        content = records.get(manifest)
+        if (
+            content
+            and EXPECTED.is_met(content)
+            and same_inputs(manifest, content, written(records))
+        ):
             raise WorkflowError(
                 refusal(manifest.parent, job.wildcards.method, SETTINGS.search.rounds)
             )
