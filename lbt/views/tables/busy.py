@@ -1,4 +1,4 @@
-"""Whether latencies look as if other work disturbed the clock."""
+"""Whether latencies look as if other work, or another speed of the machine, disturbed them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def error_percent(network: Scored) -> float:
 
 
 def busy_warning(networks: Sequence[Scored]) -> str | None:
-    """What speaks for a busy machine, in words, and which measurement to repeat; None where nothing does.
+    """What speaks for disturbed latencies, in words, and which measurement to repeat; None where nothing does.
 
-    A prediction that is too long speaks for a disturbed table, one that is too short for disturbed networks.
+    Many slow passes speak for a busy machine. A prediction that is too long speaks for a disturbed table, one that is
+    too short for disturbed networks; a device on which parts do not add up cannot be told from these.
     """
     tails = [network.profile["p95_ms"] / network.profile["median_ms"] for network in networks]
     errors = [error_percent(network) for network in networks]
@@ -30,14 +31,19 @@ def busy_warning(networks: Sequence[Scored]) -> str | None:
     if not slow and error <= ERROR:
         return None
     table = error > ERROR and mean(errors) > 0
-    what = [
-        name for name, disturbed in (("the latency table", table), ("the networks", slow or not table)) if disturbed
-    ]
-    signs = [f"5 % of the passes of a network took more than {max(tails):.2f} times the median"] if slow else []
+    disturbed = ["the latency table was"] if table else []
+    disturbed += ["the networks were"] if slow or not table else []
+    said = []
+    if slow:
+        said.append(
+            f"The machine was busy when the networks were timed: 5 % of the passes of one took more than {max(tails):.2f} "
+            "times the median."
+        )
     if error > ERROR:
-        signs.append(f"predicted and measured latency differ by {error:.1f} % on average")
+        said.append(
+            f"Predicted and measured latency differ by {error:.1f} % on average: the machine was busy or slower when "
+            f"{' or '.join(disturbed)} timed, or the parts of a network do not add up on this device."
+        )
     again = "latency`, which searches again too," if table else "profile`"
-    return (
-        f"The machine seems to have been busy when {' and '.join(what)} were timed: {' and '.join(signs)}. Repeat with "
-        f"`--forcerun {again} on a quiet machine."
-    ).replace("table were", "table was")
+    said.append(f"Repeat with `--forcerun {again} on a quiet machine, and trust the measured latency.")
+    return " ".join(said)
