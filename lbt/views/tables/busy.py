@@ -36,8 +36,8 @@ def busy_warning(networks: Sequence[Scored]) -> str | None:
     said = []
     if slow:
         said.append(
-            f"The machine was busy when the networks were timed: 5 % of the passes of one took more than {max(tails):.2f} "
-            "times the median."
+            "The machine was busy when the networks were timed: 5 % of the passes of one took more than "
+            f"{max(tails):.2f} times the median."
         )
     if error > ERROR:
         said.append(
