@@ -68,7 +68,7 @@ def find_images(root: Path, pattern: str) -> list[str]:
     """Images below `root` that match a pattern, as sorted relative paths; hidden files are left out."""
     try:
         found = list(root.glob(pattern))
-    except (NotImplementedError, ValueError) as error:
+    except (NotImplementedError, ValueError) as error:  # what pathlib raises for an absolute and for an empty pattern
         raise LbtError(
             f"data.folder: {pattern} is no pattern below {root} ({error}). Write it relative to data.root, such as "
             "`{split}/*`."

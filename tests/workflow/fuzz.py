@@ -168,7 +168,7 @@ def main(run: Path, count: int) -> dict[str, Any]:
                 except LbtError:
                     report["refused"] += 1
                     continue
-                except Exception:
+                except Exception:  # anything but a message for the user: reported as wrong
                     report["wrong"].append(f"{name}: {damage}: {traceback.format_exc()[-800:]}")
                     continue
             if same(found, intact):
