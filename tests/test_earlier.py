@@ -113,6 +113,7 @@ def test_weights_that_were_removed_stay_so(run):
     (run / "first" / "out.txt").unlink()
     keep(run / "first" / "manifest.json")
     (run / "first" / "manifest.json").unlink()
+    write_text(run / "first" / "out.txt", "of the rerun")
     assert len(bring_back(run, wanted(1))) == 2
     assert not (run / "first" / "out.txt").exists()
 

@@ -58,6 +58,18 @@ def test_one_that_is_about_to_end_is_waited_for(tmp_path, holder):
     assert enter(tmp_path) == [".manifest.json.lock"]
 
 
+def test_a_lock_whose_file_its_last_holder_removed_is_taken_anew(tmp_path, monkeypatch):
+    lock, path, removed = fcntl.lockf, tmp_path / ".manifest.json.lock", []
+
+    def removing(file, how):
+        lock(file, how)
+        if not removed:
+            removed.append(path.unlink())
+
+    monkeypatch.setattr(fcntl, "lockf", removing)
+    assert enter(tmp_path) == [".manifest.json.lock"]
+
+
 def test_a_job_of_a_cluster_is_named(tmp_path, holder, impatient):
     lock = tmp_path / ".manifest.json.lock"
     lock.write_text(json.dumps({"host": socket.gethostname(), "pid": 1, "slurm_job": "17"}))
