@@ -17,6 +17,7 @@ from typing import Any
 
 from lbt.artifacts import sha256
 from lbt.errors import LbtError
+from lbt.exclusive import held
 from lbt.manifest import EARLIER, absolute, manifests, read_manifest, same_inputs, written
 
 
@@ -56,7 +57,7 @@ def bring_back(run: Path, current: Callable[[Mapping[str, Any]], bool]) -> list[
     """Put kept files back whose rerun was stopped, if they are what the run would make now.
 
     That is so if `current` says it of their manifest, and if their inputs are those of then. What is not wanted now
-    stays for another time. No stage may be at work in the run.
+    stays for another time, and so does what a stage is at work on that outlived its run.
 
     Args:
         run: the folder of the run.
@@ -81,7 +82,7 @@ def bring_back(run: Path, current: Callable[[Mapping[str, Any]], bool]) -> list[
         progress = False
         for manifest, place in list(waiting):
             content = _whole(place, manifest)
-            if content is None or not current(content) or not same_inputs(manifest, content, there):
+            if content is None or not current(content) or not same_inputs(manifest, content, there) or held(manifest):
                 continue
             for number, name in enumerate(content["outputs"]):
                 file = Path(os.path.normpath(manifest.parent / name))

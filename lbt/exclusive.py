@@ -29,6 +29,21 @@ _HELD = (errno.EACCES, errno.EAGAIN)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
+def held(manifest: Path) -> bool:
+    """Whether another process is at work on a stage's outputs."""
+    try:
+        file = os.open(_lock_of(manifest), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD
+    finally:
+        os.close(file)
+    return False
+
+
 @contextmanager
 def exclusive(manifest: Path) -> Iterator[None]:
     """Hold the lock of a stage, a hidden file beside its manifest.
@@ -40,7 +55,7 @@ def exclusive(manifest: Path) -> Iterator[None]:
     Raises:
         LbtError: another process is still at work on these outputs, or the folder cannot be written.
     """
-    path = manifest.with_name(f".{manifest.name}.lock")
+    path = _lock_of(manifest)
     try:
         file = _acquire(path)
     except OSError as error:
@@ -56,6 +71,10 @@ def exclusive(manifest: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(file)
+
+
+def _lock_of(manifest: Path) -> Path:
+    return manifest.with_name(f".{manifest.name}.lock")
 
 
 def _acquire(path: Path) -> int:

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from lbt import earlier
 from lbt.artifacts import write_text
 from lbt.earlier import bring_back, forget, keep
 from lbt.manifest import read_manifest, verify_inputs, write_manifest
@@ -99,6 +100,15 @@ def test_other_inputs_keep_it_from_coming_back(run):
     stop(run / "second")
     run_stage(run / "first", [], 7)
     assert bring_back(run, wanted(2)) == []
+
+
+def test_a_stage_that_outlived_its_run_is_not_disturbed(run, monkeypatch):
+    keep(run / "first" / "manifest.json")
+    stop(run / "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(earlier, "held", lambda manifest: manifest == run / "first" / "manifest.json")
+        assert bring_back(run, wanted(1)) == []
+    assert len(bring_back(run, wanted(1))) == 3
 
 
 def test_what_is_damaged_does_not_come_back(run):

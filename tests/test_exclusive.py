@@ -44,10 +44,12 @@ def enter(folder):
 
 def test_another_process_is_refused_by_its_name_until_it_ends(tmp_path, holder, impatient):
     process, _ = holder
+    assert exclusive.held(tmp_path / "manifest.json")
     with pytest.raises(LbtError, match=rf"process {process.pid} on {socket.gethostname()} .*`kill {process.pid}`"):
         enter(tmp_path)
     process.kill()
     process.join()
+    assert not exclusive.held(tmp_path / "manifest.json")
     assert enter(tmp_path) == [".manifest.json.lock"]  # what it left is taken over
     assert list(tmp_path.iterdir()) == []
 

@@ -95,7 +95,11 @@ def test_too_small_a_disk_is_refused_unless_the_files_are_there_already(tmp_path
     assert f"{folder}: the disk has 3.0 MB free, and the run needs up to 2.0 MB more." in text
     assert "search.keep_every" in text and re.search(r"weights of rounds +5\.0 MB", text)
     folder.mkdir(parents=True)
-    (folder / "checkpoint.pt").write_bytes(bytes(2_100_000))
+    (folder / "half").write_bytes(bytes(1_050_000))
+    (folder / "same").hardlink_to(folder / "half")
+    with pytest.raises(LbtError):  # a second name takes no space
+        require_space(needs, folder)
+    (folder / "checkpoint.pt").write_bytes(bytes(1_050_000))
     assert require_space(needs, folder) == 3_000_000
 
 
