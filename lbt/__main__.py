@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
         _log(options, f"{MARK}{error}\n")
         return error.exit_code
+    except BrokenPipeError:  # such as `lbt show RUN | head`: who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        return 0
     except KeyboardInterrupt:
         print(f"lbt {options.command}: interrupted", file=sys.stderr)
         return 130
