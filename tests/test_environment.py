@@ -1,12 +1,17 @@
-"""environment.yml: what conda, and `snakemake --sdm conda`, would make of it, checked without either."""
+"""What is installed: environment.yml as conda would read it, and whether all that is imported is declared."""
 
 import re
+import sys
 import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
+import snakemake.report
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -39,3 +44,40 @@ def test_every_rule_runs_in_it():
         named = re.findall(r'^ *conda:\n *"(.*)"$', text, re.MULTILINE)
         assert len(named) == len(rules), path.name
         assert all((path.parent / file).resolve() == ROOT / "environment.yml" for file in named)
+
+
+def installed_with(names: list[str]) -> set[str]:
+    """Distributions that pip installs with these, without extras."""
+    found, pending = set(), [canonicalize_name(name) for name in names]
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        found.add(name)
+        with suppress(PackageNotFoundError):  # of another platform
+            needs = map(Requirement, distribution(name).requires or [])
+            pending += [
+                canonicalize_name(n.name) for n in needs if n.marker is None or n.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+def test_a_report_needs_no_package_of_the_tests():
+    """What Snakemake imports only when it makes a report, and does not bring."""
+    files = Path(snakemake.report.__file__).parent.rglob("*.py")
+    needed = {
+        name for file in files for name in re.findall(r"Python package (\w+) must be installed", file.read_text())
+    }
+    installed = installed_with([Requirement(need).name for need in PROJECT["dependencies"]])
+    assert "pygments" in needed and needed <= installed
+
+
+def test_every_import_is_declared():
+    """Packages that come only with others may go with them."""
+    files = [*(ROOT / "lbt").rglob("*.py"), *(ROOT / "workflow").rglob("*.smk"), ROOT / "workflow" / "Snakefile"]
+    lines = [line for file in files for line in re.findall(r"^ *(?:from|import) (\w+)", file.read_text(), re.MULTILINE)]
+    modules = set(lines) - set(sys.stdlib_module_names) - {"lbt"}
+    offered = packages_distributions()
+    declared = {canonicalize_name(Requirement(need).name) for need in PROJECT["dependencies"]}
+    missing = {m for m in modules if not declared & {canonicalize_name(name) for name in offered.get(m, [m])}}
+    assert not missing

@@ -14,6 +14,13 @@ from lbt.artifacts import canonical_json
 from lbt.views.tables.terminal import WIDEST, fitted
 
 
+def test_a_reader_may_close_the_pipe(finished):
+    clone, _ = finished
+    command = ["bash", "-c", "set -o pipefail; python -m lbt show results/tiny | head -n 1"]
+    result = subprocess.run(command, cwd=clone.folder, env=clone.environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "") and result.stdout.startswith("mIoU by method")
+
+
 def test_the_table_has_a_row_per_method_and_the_constant(finished):
     clone, result = finished
     rows = read_csv(clone.folder / "results/tiny/tables/miou.csv")
