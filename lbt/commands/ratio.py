@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "print the ratio study of runs that differ in search.pseudo_labels.ratio only"
+HELP = "join the ratio study of runs that differ in search.pseudo_labels.ratio only"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads finished runs that differ in search.pseudo_labels.ratio only, and prints mIoU by the number of pseudo-labelled
-images. Writes nothing but the same table as files, if --output names a folder."""
+images. Writes the same table as files into tables/ of each of these runs, where `show` and the report find it."""
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs, such as results/ratio-1"
     )

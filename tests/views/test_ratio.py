@@ -85,6 +85,13 @@ def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, mo
     assert "pseudo" not in shown and "run `python -m lbt ratio` again" in shown
 
 
+@pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
+def test_a_damaged_manifest_of_it_stops_no_start(study, content):
+    assert main(["ratio", *map(str, study)]) == 0 and ratio_holds(study[0])
+    (study[0] / "tables" / "manifest-ratio.json").write_text(content)
+    assert ratio_holds(study[0]) is False
+
+
 def test_another_folder_leaves_the_runs_alone(study, tmp_path):
     assert main(["ratio", *map(str, study), "--output", str(tmp_path / "out")]) == 0
     assert not any((run / "tables").exists() for run in study)

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.artifacts import read_json, sha256
+from lbt.artifacts import sha256
+from lbt.errors import LbtError
 from lbt.fingerprint import fingerprint
-from lbt.manifest import verify_inputs, write_manifest
+from lbt.manifest import read_manifest, verify_inputs, write_manifest
 from lbt.views.tables.table import Table
 
 _MANIFEST = "manifest-ratio.json"
@@ -35,10 +36,14 @@ def ratio_holds(run: Path) -> bool | None:
     """Whether the scores that the run's ratio table was made of are those that lie there now.
 
     Returns:
-        None without such a table. Runs that are gone since do not count against it.
+        None without such a table. Runs that are gone since do not count against it; a damaged manifest does.
     """
     folder = run / "tables"
     if not (folder / _MANIFEST).is_file() or not (folder / "ratio.md").is_file():
         return None
-    read = {Path(os.path.normpath(folder / name)): e for name, e in read_json(folder / _MANIFEST)["inputs"].items()}
+    try:
+        inputs = read_manifest(folder / _MANIFEST)["inputs"]
+    except LbtError:  # a start must not fail for it: `python -m lbt ratio` writes it anew
+        return False
+    read = {Path(os.path.normpath(folder / name)): entry for name, entry in inputs.items()}
     return all(sha256(file) == entry["sha256"] for file, entry in read.items() if file.is_file())
