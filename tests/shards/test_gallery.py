@@ -172,7 +172,8 @@ def test_keys_leaf_through_images_and_rounds(labelled, pages, page):
     page.wait_for_url("**/round-1/gallery.html#image=*")
     shown()
     page.keyboard.press("Escape")
-    assert page.is_hidden("dialog") and "image=" not in page.url
+    page.wait_for_function("!document.querySelector('dialog').open && !location.hash.includes('image=')")
+    assert page.locator(".card.current h2").inner_text() == names[1]
 
 
 @needs_browser
