@@ -1,9 +1,7 @@
 """The command line: one message and exit code 1 for bad input, no traceback."""
 
-import argparse
 import errno
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import yaml
 from PIL import Image
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from lbt.__main__ import COMMANDS, _parser, main
+from lbt.__main__ import main
 from lbt.artifacts import write_json
 from lbt.config_file import read_settings
 from lbt.data import streetscenes
@@ -21,7 +19,6 @@ from lbt.data.splits import COLUMNS, TRAINING_ROLES
 from lbt.errors import LbtError
 from lbt.progress import Progress
 from lbt.stage_settings import stage_settings
-from lbt.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -222,38 +219,6 @@ def test_a_stage_without_its_input_says_so_and_writes_nothing(tmp_path, capsys):
 def test_show_needs_a_finished_run(tmp_path, capsys):
     assert main(["show", str(tmp_path)]) == 1
     assert "summary.md: is missing" in capsys.readouterr().err
-
-
-def parser_of(command):
-    (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
-    assert commands.choices.keys() == COMMANDS.keys()
-    return commands.choices[command]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_complete(command, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([command, "--help"])
-    assert stopped.value.code == 0
-    text = capsys.readouterr().out
-    parser = parser_of(command)
-    assert [action.dest for action in parser._actions if not action.help] == []
-    if command == "stage":  # for the workflow alone, which knows what each stage reads
-        assert all(name in text for name in STAGES)
-    else:
-        assert parser.description.startswith("Reads ") and "Writes" in parser.description + (parser.epilog or "")
-
-
-def test_the_help_of_all_lists_every_command(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    assert stopped.value.code == 0 and all(module.HELP in text for module in COMMANDS.values())
-
-
-@pytest.mark.parametrize("command", ["check", "shards", "predict", "export"])
-def test_help_tells_the_exit_codes(command):
-    assert re.search(r"Exit code 0 if .*; 1 if ", parser_of(command).epilog)
 
 
 def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):

@@ -14,108 +14,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from statistics import median
 from unittest.mock import patch
 
 import psutil
 import torch
 from measuring import peak_memory, seconds_of
+from real_steps import Steps, take_steps
+from reverse_mode import Weights, reverse_mode, student_logits
 from torch import Tensor
 
 from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, SearchSettings, SpaceSettings, StudentSettings
-from lbt.latency.expected import expected_latency
-from lbt.latency.parts import space_parts
-from lbt.latency.table import LatencyTable, TableKey
-from lbt.losses import supernet_loss, upsample
-from lbt.optimisation import GuardedStep, sgd
 from lbt.search.context import StepContext, add, norm
-from lbt.search.hypergradient import (
-    as_leaves,
-    call_without_side_effects,
-    directional_derivative,
-    gradient_of,
-    loss_gradient,
-)
+from lbt.search.hypergradient import directional_derivative, loss_gradient
 from lbt.search.methods import load_method
-from lbt.search.recorded_step import WeightStep
-from lbt.search.state import SearchState
-from lbt.search.student import fixed_noise, labelled_loss
+from lbt.search.student import labelled_loss
 from lbt.search.targets import weighted_cross_entropy
-from lbt.search.teacher_step import teacher_step
 from lbt.search.teaching import label_derivative
 from lbt.search.testing import creator_gradient
-from lbt.space.architecture import initial_architecture
-from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, sampled_widths
 
 FIRST_ORDER, STUDENT_SIDE = "fasterseg", "lbt, student's side"
 ONE_PASS, BOTH_PASSES = "forward and backward, unlabelled", "forward and backward, both"
 REVERSE_TIMES = 9
 """About how much more memory reverse mode takes than a first-order step and a student's step together."""
-
-Batch = tuple[Tensor, Tensor]
-Weights = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Steps:
-    """A supernet and its partners after a real step of weights each.
-
-    Attributes:
-        teaching, testing: the architecture step with LBT's student and with LPT's tester.
-        labelled: the student's labelled batch.
-        probability: the labels of its unlabelled images.
-    """
-
-    teaching: StepContext
-    testing: StepContext
-    labelled: Batch
-    probability: Tensor
-
-
-def take_steps(
-    space: SpaceSettings, search: SearchSettings, options: argparse.Namespace, device: torch.device
-) -> Steps:
-    """Random images, labels and weights, and one step of each network's weights."""
-    source = torch.Generator().manual_seed(0)
-    torch.manual_seed(0)
-
-    def batch(count: int = options.batch, size: tuple[int, int] = (options.height, options.width)) -> Batch:
-        labels = torch.randint(options.classes, (count, *size), generator=source)
-        return torch.randn(count, 3, *size, generator=source).to(device), labels.to(device)
-
-    supernet = Supernet(space, options.classes).to(device).train()
-    logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
-    state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01)
-    noise = {name: value.to(device) for name, value in gumbel_noise(space, source).items()}
-    _, taught = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet))
-    key = TableKey("invented", "eager", "float32", options.height, options.width, 1, options.classes, "none")
-    context = StepContext(
-        supernet=supernet,
-        architecture=logits,
-        noise=noise,
-        validation=batch(),
-        space=space,
-        search=search,
-        table=LatencyTable(Path("invented"), key, dict.fromkeys(space_parts(space, options.classes), 1.0)),
-        latency_weight=0.01,
-        teacher_step=taught,
-    )
-    student = search.student.batch_size, search.student.crop
-    labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
-    with torch.no_grad():  # the labels that the teacher gives after its step, those of reverse mode
-        widths, weights = sampled_widths(logits, space, noise), dict(supernet.named_parameters())
-        answer = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
-        probability = upsample(answer.softmax(dim=1), student[1])
-    contexts = []
-    for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", bank)):
-        partner = load_method(method).partner(search, options.classes, 0, device)
-        partner.begin_round(method, 1.0, Path("none"))
-        contexts.append(replace(context, partner_step=partner.learn((labelled, lesson, held_out), 1)[1]))
-    return Steps(*contexts, labelled, probability)
 
 
 def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str, Callable[[], object]]:
@@ -175,54 +98,6 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
             lambda weights: logits(weights, taken.unlabeled).log_softmax(dim=1), taken.step.before, direction
         ),
     }
-
-
-def student_logits(context: StepContext, weights: Weights, images: Tensor, seed: int) -> Tensor:
-    with fixed_noise(seed, images.device):
-        return call_without_side_effects(context.partner_step.student, weights, images)["out"]
-
-
-def reverse_mode(steps: Steps) -> dict[str, Tensor]:
-    """The gradient of `one_step` (raw, unlimited) with both weight steps as graphs: T' and S' are functions of A."""
-    context, taken = steps.teaching, steps.teaching.partner_step
-    search, architecture = context.search, as_leaves(context.architecture)
-    widths = sampled_widths(architecture, context.space, context.noise)
-
-    def supernet(weights: Weights, images: Tensor) -> tuple[Tensor, ...]:
-        return call_without_side_effects(context.supernet, weights, images, architecture, widths)
-
-    images, labels = context.teacher_step.batch
-    weights = unrolled(
-        context.supernet, context.teacher_step.step, lambda w: supernet_loss(supernet(w, images), labels)
-    )
-    probability = (supernet(weights, taken.unlabeled)[0] / search.pseudo_labels.temperature).softmax(dim=1)
-    probability = upsample(probability, tuple(taken.unlabeled.shape[-2:]))
-
-    def student_loss(parameters: Weights) -> Tensor:
-        taught = student_logits(context, parameters, taken.unlabeled, taken.noise_seed)
-        supervised = student_logits(context, parameters, steps.labelled[0], taken.noise_seed + 1)
-        soft = weighted_cross_entropy(taught, probability, taken.weight)
-        return search.pseudo_weight * soft + labelled_loss(supervised, steps.labelled[1])
-
-    after = unrolled(taken.student, taken.step, student_loss)
-    images, labels = taken.validation
-    learned = labelled_loss(student_logits(context, after, images, taken.noise_seed), labels)
-    images, labels = context.validation
-    value = supernet_loss(supernet(weights, images), labels) + search.student_weight * learned
-    latency = expected_latency(architecture, context.space, context.table)
-    return gradient_of(value + context.latency_weight * latency, architecture)
-
-
-def unrolled(module: torch.nn.Module, step: WeightStep, loss: Callable[[Weights], Tensor]) -> dict[str, Tensor]:
-    """The weights after a step, as a graph over what its loss depends on."""
-    leaves, names = as_leaves(step.before), list(step.gradient)
-    gradients = torch.autograd.grad(loss(leaves), [leaves[name] for name in names], create_graph=True)
-    factor = (step.clip_norm / (torch.stack([g.norm() for g in gradients]).norm() + 1e-6)).clamp(max=1)
-    moved = {name: p.detach() for name, p in module.named_parameters()}
-    for name, gradient in zip(names, gradients, strict=True):
-        clipped = factor * gradient
-        moved[name] = moved[name] - step.lr * (clipped - clipped.detach())
-    return moved
 
 
 def compare_with_reverse_mode(steps: Steps, title: str, seconds: list[float], peak: int, device: torch.device) -> None:

@@ -1,163 +1,20 @@
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import pytest
 import torch
 import torch.nn.functional as F
+from naive_supernet import images
 from torch.func import functional_call, jvp
 
 from lbt.config import SpaceSettings
-from lbt.space.architecture import OPERATORS, architecture_shapes
+from lbt.space.architecture import architecture_shapes
 from lbt.space.decoder import OUTPUTS, SupernetDecoder
 from lbt.space.derive import build_branch, path_scales
 from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.inherit import inherit_weights
 from lbt.space.network import Network
 from lbt.space.supernet import Supernet
-from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, random_widths, sampled_widths
-
-
-def images(batch=2, height=32, width=64, dtype=torch.float32):
-    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(9), dtype=dtype)
-
-
-def naive_features(net, x, architecture, widths):
-    """The equations of the paper, node by node and without any shortcut."""
-    layers, scales = net.space.layers, (8, 16, 32)
-    weight = {key: value.softmax(-1) for key, value in architecture.items()}
-    factor = {key: torch.ones(len(rows)) for key, rows in widths.indices.items()}
-    factor.update(widths.factors or {})
-    node = {(0, 8): net.stem(x)}
-    for layer in range(layers):
-        target: dict[tuple[int, str], torch.Tensor] = {}
-        for i, scale in enumerate(scales[: layer + 1]):
-            for edge, j in (("keep", i), ("down", i + 1)):
-                if edge == "down" and (i == 2 or layer == layers - 1):
-                    continue
-                last = layer == layers - 1
-                out = widths.indices[f"gamma.{scales[j]}"][layer - (j == 2)] if not last else 0
-                cell = net.cells[layer][str(scale)][edge]
-                value = sum(
-                    weight[f"alpha.{scale}"][layer - i, k] * cell[name](node[layer, scale], out)
-                    for k, name in enumerate(OPERATORS)
-                )
-                if layer > 0:
-                    value = value * factor[f"gamma.{scale}"][layer - 1 - (i == 2)]
-                if not last:
-                    value = value * factor[f"gamma.{scales[j]}"][layer - (j == 2)]
-                target[scales[j], edge] = value
-        for j, scale in enumerate(scales[: layer + 2]):
-            parts = {edge: target[scale, edge] for edge in ("down", "keep") if (scale, edge) in target}
-            if len(parts) == 2:
-                beta = weight[f"beta.{scale}"][layer - j]
-                node[layer + 1, scale] = beta[0] * parts["down"] + beta[1] * parts["keep"]
-            else:
-                (node[layer + 1, scale],) = parts.values()
-    return {scale: node[layers, scale] for scale in scales}, naive_details(layers, node, weight, factor)
-
-
-def naive_details(layers, node, weight, factor):
-    """Path by path: the feature before each halving, weighed with the product of the path's probabilities."""
-    details = {8: {}, 16: {}, 32: {}}
-    for end in (16, 32):
-        for downs in combinations(range(layers - 1), (16, 32).index(end) + 1):
-            chance, at = torch.ones((), dtype=weight["beta.16"].dtype), path_scales(downs, layers)
-            for layer in range(1, layers):
-                row = layer - {16: 2, 32: 3}.get(at[layer], 0)
-                if at[layer] > 8 and row >= 0:
-                    chance = chance * weight[f"beta.{at[layer]}"][row, int(at[layer - 1] == at[layer])]
-            for layer in downs:
-                x, scale = node[layer, at[layer]], at[layer]
-                used = factor[f"gamma.{scale}"][layer - 1 - (scale == 32)] if layer > 0 else 1
-                part = F.pad(x * used * chance, (0, 0, 0, 0, 0, 16 * scale // 8 - x.shape[1]))
-                details[end][scale] = details[end].get(scale, 0) + part
-    return details
-
-
-def compared(net, x, architecture, widths):
-    """The same scalar of the features, once by the supernet and once by the equations; factors are 1, so that only
-    gradients show the straight-through widths."""
-    for ends, details in (net.features(x, architecture, widths), naive_features(net, x, architecture, widths)):
-        features = [*ends.values(), details[16][8], details[32][8], details[32][16]]
-        # not their squares: behind a BatchNorm these sum to nearly a constant, whose gradient is rounding
-        g = torch.Generator().manual_seed(4)
-        yield sum((f * torch.randn(f.shape, generator=g, dtype=f.dtype)).sum() for f in map(_padded, features))
-
-
-def _padded(feature):
-    """Zero-padded to the most channels that a detail can have, so that both evaluations draw the same weights."""
-    return F.pad(feature, (0, 0, 0, 0, 0, 64 - feature.shape[1]))
-
-
-def random_architecture(space, generator, dtype):
-    shapes = architecture_shapes(space).items()
-    return {key: torch.randn(shape, generator=generator, dtype=dtype).requires_grad_() for key, shape in shapes}
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-5)])
-@pytest.mark.parametrize("layers", [4, 6])
-def test_features_follow_the_equations(layers, dtype, tolerance, generator):
-    space = SpaceSettings(layers=layers, base_width=2, width_twelfths=(6, 12))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net, x = Supernet(space, 3).to(dtype).train(), images(dtype=dtype, height=128, width=128)
-    architecture = random_architecture(space, generator, dtype)
-
-    def close(a, b):
-        assert (a - b).norm() <= tolerance * b.norm()
-
-    for widths in (
-        random_widths(space, generator),
-        sampled_widths(architecture, space, gumbel_noise(space, generator)),
-    ):
-        found, expected = net.features(x, architecture, widths), naive_features(net, x, architecture, widths)
-        for scale in (8, 16, 32):
-            close(found[0][scale], expected[0][scale])
-        for end, scale in ((16, 8), (32, 8), (32, 16)):
-            detail = found[1][end][scale]
-            close(detail, expected[1][end][scale][:, : detail.shape[1]])
-            assert not expected[1][end][scale][:, detail.shape[1] :].any()
-        if dtype == torch.float:  # see test_cell.py: kinks and BatchNorms amplify rounding from cell to cell
-            continue
-        leaves = [*architecture.values(), *net.parameters()]
-        values = compared(net, x, architecture, widths)
-        gradients = [torch.autograd.grad(v, leaves, allow_unused=True, retain_graph=True) for v in values]
-        largest = [max(float(g.abs().max()) for g in part if g is not None) for part in gradients]
-        assert largest[0] == pytest.approx(largest[1], rel=1e-3)
-        for a, b in zip(*gradients, strict=True):
-            assert (a is None or not a.any()) == (b is None or not b.any())
-            if a is not None and b is not None:
-                close(a, b)
-
-
-def test_running_statistics_move_as_in_operators_run_one_by_one(space, generator):
-    nets = [Supernet(space, 3).double().train() for _ in range(2)]
-    nets[1].load_state_dict(nets[0].state_dict())
-    architecture = random_architecture(space, generator, torch.double)
-    for _ in range(3):
-        widths, x = random_widths(space, generator), torch.randn(2, 3, 64, 64, generator=generator).double()
-        nets[0].features(x, architecture, widths)
-        naive_features(nets[1], x, architecture, widths)
-    for (name, a), b in zip(nets[0].named_buffers(), nets[1].buffers(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10, msg=name)
-
-
-def test_mixed_second_derivative_is_that_of_the_equations(space, generator):
-    """d2L / dA dT . v by double backward, to 1e-10 in float64."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = Supernet(space, 3).double().train()
-    architecture = random_architecture(space, generator, torch.double)
-    widths = sampled_widths(architecture, space, gumbel_noise(space, generator))
-    parameters = [p for name, p in net.named_parameters() if not name.startswith("decoder")]
-    direction = [torch.randn(p.shape, generator=generator, dtype=torch.double) for p in parameters]
-    results = []
-    for value in compared(net, images(dtype=torch.double, height=64), architecture, widths):
-        first = torch.autograd.grad(value, parameters, create_graph=True, allow_unused=True)
-        inner = sum((g * v).sum() for g, v in zip(first, direction, strict=True) if g is not None)
-        results.append(torch.autograd.grad(inner, list(architecture.values()), retain_graph=True))
-    for key, a, b in zip(architecture, *results, strict=True):
-        assert b.norm() > 0, key
-        assert (a - b).norm() < 1e-10 * b.norm(), key
+from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, sampled_widths
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (96, 40), (65, 64)])
