@@ -8,6 +8,7 @@ from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSett
 from lbt.errors import LbtError
 from lbt.latency import profiler, table
 from lbt.latency.expected import genotype_latency
+from lbt.latency.parts import genotype_parts
 from lbt.space.cost import count_macs, count_parameters
 from lbt.space.network import Network
 from lbt.space.random_genotype import random_genotype
@@ -59,14 +60,29 @@ def test_profile_holds_measurement_and_prediction(folder):
 def test_prediction_and_measurement_are_of_one_size(folder):
     profile = run(folder)
     assert 0.2 < profile["predicted_ms"] / profile["median_ms"] < 5
+    assert 0.2 < profile["parts_ms"] / profile["median_ms"] < 5
 
 
 def test_passes_are_counted_by_the_settings(folder, monkeypatch):
-    asked = []
-    monkeypatch.setattr(profiler, "time_passes", lambda *_, runs: asked.append(runs) or [2.0, 4.0, 3.0])
+    """Seven passes in five turns; the parts take turns with the network, each time about as long as it."""
+    calls = []
+
+    def passes(module, inputs, *, runs):
+        calls.append(runs)
+        return [2.0, 4.0, 30.0][:runs]
+
+    def parts(modules, *, threads, seconds):
+        calls.append((len(modules), threads, seconds))
+        return [float(len(calls))] * len(modules)  # 2 to 10, by turn: the median is 6
+
+    monkeypatch.setattr(profiler, "time_passes", passes)
+    monkeypatch.setattr(profiler, "time_together", parts)
     profile = run(folder)
-    assert asked == [7]
-    assert (profile["median_ms"], profile["p95_ms"]) == (3.0, pytest.approx(3.9))
+    count = len(genotype_parts(genotype(), SETTINGS["space"], 3))
+    two, one = (count, 1, 6e-3 / count), (count, 1, 2e-3 / count)
+    assert calls == [2, two, 2, two, 1, one, 1, one, 1, one]
+    assert profile["median_ms"] == 2.0 and profile["p95_ms"] == 4.0
+    assert profile["parts_ms"] == 6.0 * count
 
 
 def test_table_of_another_size_is_refused(folder):

@@ -57,29 +57,36 @@ def test_the_csv_holds_what_the_search_prefers(networks, constant):
         assert means[0] == (("0.3", "0.6") if ending else ("0.25", "0.5")) and means[-2:] == [("", ""), ("", "")]
 
 
-def timed(networks, median, p95, predicted):
+def timed(networks, median, p95, predicted, parts):
     for network in networks:
-        network.profile.update(median_ms=median, p95_ms=p95, predicted_ms=predicted)
+        network.profile.update(median_ms=median, p95_ms=p95, predicted_ms=predicted, parts_ms=parts)
     return networks
+
+
+NETWORKS, TABLE = (
+    "Repeat with `--forcerun profile` on a quiet",
+    "Repeat with `--forcerun latency`, which searches again",
+)
 
 
 @pytest.mark.parametrize(
     ("times", "words"),
     [
-        ((10.0, 12.9, 8.6), None),
-        ((10.0, 13.1, 10.0), ("when the networks were timed", "1.31 times the median", "`--forcerun profile`")),
+        ((10.0, 12.9, 8.6, 10.0), None),
+        ((10.0, 12.9, 8.6, 20.0), None),  # the prediction is right
+        ((10.0, 13.1, 10.0, 10.0), ("when the networks were timed", "1.31 times the median", NETWORKS)),
+        ((10.0, 11.0, 8.0, 10.0), ("20.0 % on average", "took 25.0 % longer", "slower, or more busy", NETWORKS)),
+        ((10.0, 11.0, 17.1, 10.0), ("71.0 % on average", "took 41.5 % shorter", "faster, or less busy", TABLE)),
+        ((10.0, 11.0, 6.6, 6.6), ("34.0 % on average", "take 34.0 % shorter", "do not add up", ". Trust the measured")),
         (
-            (10.0, 11.0, 6.6),
-            ("when the networks were timed", "34.0 % on average", "do not add up"),
+            (10.0, 11.0, 15.0, 14.0),
+            ("50.0 % on average", "take 40.0 % longer", "do not add up", ". Trust the measured"),
         ),
-        ((10.0, 11.0, 17.1), ("when the latency table was timed", "71.0 % on average", "`--forcerun latency`")),
-        (
-            (10.0, 20.0, 17.1),
-            ("the latency table was or the networks were timed", "`--forcerun latency`"),
-        ),
+        ((10.0, 20.0, 17.1, 10.0), ("2.00 times the median", "41.5 % shorter", TABLE)),
+        ((10.0, 20.0, 6.6, 6.6), ("2.00 times the median", "do not add up", NETWORKS)),
     ],
 )
-def test_a_busy_machine_is_told_from_its_clock(networks, constant, times, words):
+def test_a_busy_machine_is_told_from_another_speed_and_from_parts_that_do_not_add_up(networks, constant, times, words):
     warning = busy_warning(timed(networks, *times))
     warnings = () if words is None else (warning,)
     assert latency_table(networks).warnings == summary_table(networks, constant, {}, "b").warnings == warnings

@@ -12,38 +12,59 @@ TAIL = 1.3
 ERROR = 15.0
 """Greatest mean error of the prediction on a quiet machine, in percent."""
 
+_TABLE, _NETWORKS = "latency`, which searches again too,", "profile`"
+
 
 def error_percent(network: Scored) -> float:
     """Predicted minus measured latency in percent of the measured one."""
-    measured = network.profile["median_ms"]
-    return 100 * (network.profile["predicted_ms"] - measured) / measured
+    return _percent(network.profile["predicted_ms"], network.profile["median_ms"])
 
 
 def busy_warning(networks: Sequence[Scored]) -> str | None:
     """What speaks for disturbed latencies, in words, and which measurement to repeat; None where nothing does.
 
-    Many slow passes speak for a busy machine. A prediction that is too long speaks for a disturbed table, one that is
-    too short for disturbed networks; a device on which parts do not add up cannot be told from these.
+    Many slow passes speak for a busy machine. A wrong prediction has one of two causes, which the parts that were timed
+    between the passes of the networks tell apart: the machine's speed changed since the table was measured, or the
+    parts do not add up to the network.
     """
     tails = [network.profile["p95_ms"] / network.profile["median_ms"] for network in networks]
-    errors = [error_percent(network) for network in networks]
-    slow, error = max(tails) > TAIL, mean(map(abs, errors))
-    if not slow and error <= ERROR:
-        return None
-    table = error > ERROR and mean(errors) > 0
-    disturbed = ["the latency table was"] if table else []
-    disturbed += ["the networks were"] if slow or not table else []
-    said = []
+    error = mean(abs(error_percent(network)) for network in networks)
+    slow, again, said = max(tails) > TAIL, None, []
     if slow:
+        again = _NETWORKS
         said.append(
             "The machine was busy when the networks were timed: 5 % of the passes of one took more than "
             f"{max(tails):.2f} times the median."
         )
     if error > ERROR:
-        said.append(
-            f"Predicted and measured latency differ by {error:.1f} % on average: the machine was busy or slower when "
-            f"{' or '.join(disturbed)} timed, or the parts of a network do not add up on this device."
-        )
-    again = "latency`, which searches again too," if table else "profile`"
-    said.append(f"Repeat with `--forcerun {again} on a quiet machine, and trust the measured latency.")
+        found, cause = _cause(networks)
+        again = found or again
+        said.append(f"Predicted and measured latency differ by {error:.1f} % on average: {cause}")
+    if not said:
+        return None
+    said.append(f"Repeat with `--forcerun {again} on a quiet machine, and trust" if again else "Trust")
+    said[-1] += " the measured latency."
     return " ".join(said)
+
+
+def _cause(networks: Sequence[Scored]) -> tuple[str | None, str]:
+    """The measurement that a wrong prediction speaks against, None where both are good, and why."""
+    profiles = [network.profile for network in networks]
+    speed = mean(_percent(profile["parts_ms"], profile["predicted_ms"]) for profile in profiles)
+    apart = mean(_percent(profile["parts_ms"], profile["median_ms"]) for profile in profiles)
+    if abs(apart) > abs(speed):
+        words = f"{abs(apart):.1f} % {'longer' if apart > 0 else 'shorter'}"
+        return (
+            None,
+            f"the parts of the networks, timed beside them, take {words}, so they do not add up on this device.",
+        )
+    later, words = ("slower", "longer") if speed > 0 else ("faster", "shorter")
+    return (
+        _NETWORKS if speed > 0 else _TABLE,
+        f"the parts of the networks, timed beside them, took {abs(speed):.1f} % {words} than for the latency table. "
+        f"The machine was {later}, or {'more' if speed > 0 else 'less'} busy, when the networks were timed.",
+    )
+
+
+def _percent(value: float, reference: float) -> float:
+    return 100 * (value - reference) / reference
