@@ -22,6 +22,7 @@ td { white-space: nowrap; }
 th:first-child, td:first-child, .text { text-align: left; }
 tbody tr:hover { background: #f4f6f8; }
 p { max-width: 60rem; }
+code { white-space: nowrap; }
 .warning { border-left: .3rem solid #d08700; background: #fff6e0; padding: .5rem .8rem; }
 .wide { overflow-x: auto; }
 """
