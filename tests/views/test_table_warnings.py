@@ -91,3 +91,14 @@ def test_a_busy_machine_is_told_from_another_speed_and_from_parts_that_do_not_ad
     warnings = () if words is None else (warning,)
     assert latency_table(networks).warnings == summary_table(networks, constant, {}, "b").warnings == warnings
     assert words is None or all(word in warning for word in words), warning
+
+
+def test_a_speed_that_changes_from_network_to_network_is_named(networks, constant):
+    """Their parts took 1.00, 1.09 and 1.00 times, then 1.00, 1.09 and 0.98 times what the table says."""
+    timed(networks, 10.0, 11.0, 10.0, 10.0)
+    networks[1].profile["parts_ms"] = 10.9
+    assert busy_warning(networks) is None
+    networks[2].profile["parts_ms"] = 9.8
+    (warning,) = latency_table(networks).warnings
+    assert warning.startswith("The machine's speed changed by 11 % between the networks")
+    assert warning.endswith("Repeat with `--forcerun profile` on a quiet machine.")

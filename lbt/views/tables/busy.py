@@ -11,6 +11,8 @@ TAIL = 1.3
 """Greatest 95th percentile of a network on a quiet machine, in medians."""
 ERROR = 15.0
 """Greatest mean error of the prediction on a quiet machine, in percent."""
+SPREAD = 10.0
+"""Greatest difference of a quiet machine's speed between two networks, in percent."""
 
 _TABLE, _NETWORKS = "latency`, which searches again too,", "profile`"
 
@@ -23,9 +25,10 @@ def error_percent(network: Scored) -> float:
 def busy_warning(networks: Sequence[Scored]) -> str | None:
     """What speaks for disturbed latencies, in words, and which measurement to repeat; None where nothing does.
 
-    Many slow passes speak for a busy machine. A wrong prediction has one of two causes, which the parts that were timed
-    between the passes of the networks tell apart: the machine's speed changed since the table was measured, or the
-    parts do not add up to the network.
+    Many slow passes speak for a busy machine. Where the parts of one network, timed beside it, took longer than those
+    of another, both as multiples of the table's times, the machine changed its speed from one network to the other. A
+    wrong prediction has one of two causes, which these parts tell apart: the machine's speed changed since the table
+    was measured, or the parts do not add up to the network.
     """
     tails = [network.profile["p95_ms"] / network.profile["median_ms"] for network in networks]
     error = mean(abs(error_percent(network)) for network in networks)
@@ -36,14 +39,23 @@ def busy_warning(networks: Sequence[Scored]) -> str | None:
             "The machine was busy when the networks were timed: 5 % of the passes of one took more than "
             f"{max(tails):.2f} times the median."
         )
+    speeds = [network.profile["parts_ms"] / network.profile["predicted_ms"] for network in networks]
+    spread = _percent(max(speeds), min(speeds))
+    if spread > SPREAD:
+        again = _NETWORKS
+        said.append(
+            f"The machine's speed changed by {spread:.0f} % between the networks, as their parts show: their latencies "
+            "may differ by as much for this reason alone."
+        )
     if error > ERROR:
         found, cause = _cause(networks)
         again = found or again
         said.append(f"Predicted and measured latency differ by {error:.1f} % on average: {cause}")
     if not said:
         return None
-    said.append(f"Repeat with `--forcerun {again} on a quiet machine, and trust" if again else "Trust")
-    said[-1] += " the measured latency."
+    repeat = f"Repeat with `--forcerun {again} on a quiet machine" if again else ""
+    trust = "" if spread > SPREAD else f"{', and trust' if again else 'Trust'} the measured latency"
+    said.append(f"{repeat}{trust}.")
     return " ".join(said)
 
 
