@@ -14,7 +14,7 @@ __all__ = ["SegmentationNetwork", "load_network"]
 
 # By name and not by an import statement, because every module of the package imports this one: PyTorch would be loaded
 # for each command, and the fingerprint of each stage would hold the code of the network.
-_MODULES = {"SegmentationNetwork": "lbt.segmentation", "load_network": "lbt.network_file"}
+_MODULES = {"SegmentationNetwork": "lbt.inference.segmentation_network", "load_network": "lbt.inference.network_file"}
 
 
 def __getattr__(name: str) -> object:

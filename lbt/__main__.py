@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from lbt.commands import check, export, predict, ratio, shards, show, stage
 from lbt.errors import LbtError
-from lbt.failures import MARK
+from lbt.stages.failure_summary import MARK
 
 COMMANDS = {
     "check": check,

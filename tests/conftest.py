@@ -10,16 +10,19 @@ import pytest
 import torch
 import yaml
 
-from lbt.config_file import parse_settings
-from lbt.data import splits, streetscenes
+from lbt.config.read import parse_settings
+from lbt.data import write_split as splits
 from lbt.data.classes import class_table
+from lbt.data.scenes import write_dataset as streetscenes
 from lbt.errors import LbtError
 from lbt.latency.parts import space_parts
 from lbt.latency.table import TableKey
-from lbt.metrics import write_metrics
+from lbt.runtime.metrics_csv import write_metrics
 from lbt.search import warmup
 
 torch.set_num_threads(1)
+
+pytest_plugins = ["labelled_run", "played_round", "small_space"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

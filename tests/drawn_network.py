@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from lbt.config import SpaceSettings
-from lbt.network_file import save_network
-from lbt.space.genotype import Genotype
-from lbt.space.network import Network
-from lbt.space.random_genotype import random_genotype
+from lbt.inference.network_file import save_network
+from lbt.network.genotype import Genotype
+from lbt.network.network import Network
+from lbt.network.random_genotype import random_genotype
 
 SPACE = SpaceSettings(layers=6, base_width=4)
 COLORS = ((128, 64, 128), (0, 0, 142), (70, 130, 180), (107, 142, 35), (220, 220, 0))

@@ -20,7 +20,7 @@ PRELOADED = [
     "lbt.__main__",
     "lbt.search.warmup",
     "lbt.search.round",
-    "lbt.training",
+    "lbt.training.retrain",
     "torch._decomp.decompositions_for_jvp",
 ]
 
@@ -59,7 +59,7 @@ def _child(arguments: list[str], kills: list[Kill]) -> None:
     import torch
 
     from lbt.__main__ import main
-    from lbt.progress import Progress
+    from lbt.runtime.progress import Progress
 
     os.setpgid(0, 0)
     torch.set_num_threads(1)

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lbt.config.methods import METHODS
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
     from lbt.config import Settings
     from lbt.data.problems import Problem
-    from lbt.disk import Images
+    from lbt.stages.disk_space import Images
 
 HELP = "check a configuration and its data set before any hour is spent"
 
@@ -28,11 +29,10 @@ nothing. What is wrong is listed with what to change; of many files that share o
 
 def run(options: argparse.Namespace) -> None:
     """Check settings and data, and print what was found."""
-    from lbt.config_file import read_settings
-    from lbt.data.check import check_data, describe
-    from lbt.data.streetscenes import SCENES_FILE
-    from lbt.disk import counted_images, drawn_images
-    from lbt.search.methods import teaches
+    from lbt.config.read import read_settings
+    from lbt.data.checking.check import check_data, describe
+    from lbt.data.scenes.write_dataset import SCENES_FILE
+    from lbt.stages.disk_space import counted_images, drawn_images
 
     settings = read_settings(options.config)
     problems = _weight_problems(settings)
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
         _check_disk(settings, drawn_images(settings.scenes))
         return
     report = check_data(settings, problems)
-    if any(map(teaches, settings.methods)):
+    if any(METHODS[method].needs_pseudo_labels for method in settings.methods):
         _check_ratio(settings, report["parts"])
     print(describe(report))
     _check_disk(settings, counted_images(report, settings.methods, settings.search))
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _check_disk(settings: Settings, images: Images) -> None:
     """Say how much disk the run needs, and refuse it where there is less."""
-    from lbt.disk import describe_needs, disk_needs, require_space
+    from lbt.stages.disk_space import describe_needs, disk_needs, require_space
 
     needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
     print(describe_needs(needs))
@@ -60,7 +60,7 @@ def _check_disk(settings: Settings, images: Images) -> None:
 
 def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:
     """Refuse a ratio of pseudo-labels for which there are too few images, or which leaves too few for a batch."""
-    from lbt.search.pseudo_labeled import count_to_label
+    from lbt.pseudo_labels.dataset import count_to_label
 
     search, ratio = settings.search, settings.search.pseudo_labels.ratio
     count = count_to_label(ratio, parts["student_train"], parts["unlabeled"])
@@ -79,11 +79,10 @@ def _weight_problems(settings: Settings) -> list[Problem]:
     """
     from lbt.data.classes import class_table
     from lbt.data.problems import Problem
-    from lbt.search.methods import has_student
-    from lbt.search.student import build_student
+    from lbt.search.torchvision_network import build_student
 
     student = settings.search.student
-    if student.weights_file is None or not any(map(has_student, settings.methods)):
+    if student.weights_file is None or not any(METHODS[method].has_student for method in settings.methods):
         return []
     classes = class_table(settings.data).num_classes
     try:

@@ -43,9 +43,9 @@ Exit code 0 if it was written; 1 if not."""
 
 def run(options: argparse.Namespace) -> None:
     """Export; what was compared goes to standard output."""
-    from lbt.image_files import refuse_as_network
-    from lbt.network_file import load_network
-    from lbt.onnx_file import export_network
+    from lbt.inference.input_files import refuse_as_network
+    from lbt.inference.network_file import load_network
+    from lbt.inference.onnx_export import export_network
 
     if options.output.resolve() == options.network.resolve():
         raise LbtError(f"{options.output}: is the network itself and would be replaced. Name another file.")

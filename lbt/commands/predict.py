@@ -49,11 +49,11 @@ def run(options: argparse.Namespace) -> None:
     """Segment the images; the speed goes to standard output."""
     import torch
 
-    from lbt.compute import prepare_device
     from lbt.config import ComputeSettings
-    from lbt.image_files import find_images, refuse_as_network
-    from lbt.network_file import load_network
-    from lbt.prediction import predict_images
+    from lbt.inference.input_files import find_images, refuse_as_network
+    from lbt.inference.network_file import load_network
+    from lbt.inference.predict import predict_images
+    from lbt.runtime.device import prepare_device
 
     if not 0 <= options.opacity <= 1:
         raise LbtError(f"--opacity: is {options.opacity:g}; write a number from 0 to 1.")

@@ -27,8 +27,8 @@ images. Writes the same table as files into tables/ of each of these runs, where
 
 def run(options: argparse.Namespace) -> None:
     """Print the table and write it."""
-    from lbt.views.tables.kept_ratio import keep_ratio
-    from lbt.views.tables.ratio import ratio_table
+    from lbt.views.tables.ratio_files import keep_ratio
+    from lbt.views.tables.ratio_study import ratio_table
     from lbt.views.tables.terminal import fitted, terminal_width
 
     table = ratio_table(options.runs)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
-    from lbt.shards.survey import Survey
-    from lbt.shards.truth import TrueLabels
+    from lbt.pseudo_labels.survey import Survey
+    from lbt.pseudo_labels.true_labels import TrueLabels
 
 HELP = "list, check and summarise the pseudo labels of a run"
 
@@ -65,10 +65,10 @@ def run(options: argparse.Namespace) -> None:
     """
     import pandas as pd
 
-    from lbt.artifacts import write_text
-    from lbt.progress import Progress
-    from lbt.shards.finding import find_rounds
-    from lbt.shards.survey import count_round, heads_before, survey_round
+    from lbt.files import write_text
+    from lbt.pseudo_labels.find import find_rounds
+    from lbt.pseudo_labels.survey import count_round, heads_before, survey_round
+    from lbt.runtime.progress import Progress
     from lbt.views.shard_tables import LEGEND, files_table, readable_summary, summary_table
 
     for folder in filter(None, (options.labels, options.root)):
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:
-    from lbt.shards.truth import TrueLabels
+    from lbt.pseudo_labels.true_labels import TrueLabels
 
     if survey.origin is None:
         if folder is not None:
@@ -127,7 +127,7 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
-    from lbt.shards.survey import heads_before
+    from lbt.pseudo_labels.survey import heads_before
     from lbt.views.gallery import write_gallery
 
     pages = {_key(survey): path for survey in good}

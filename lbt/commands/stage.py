@@ -9,15 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lbt import earlier
-from lbt.artifacts import digest, remove_leftovers, software_versions, write_text
-from lbt.exclusive import exclusive
-from lbt.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
-from lbt.stage_settings import parse_stage_settings
-from lbt.stages import STAGES, Stage, roles_read
+from lbt.files import digest, remove_leftovers, software_versions, write_text
+from lbt.provenance import earlier
+from lbt.provenance.lock import exclusive
+from lbt.provenance.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
+from lbt.stages.settings import parse_stage_settings
+from lbt.stages.table import STAGES, Stage, roles_read
 
 if TYPE_CHECKING:
-    from lbt.resume import Resume
+    from lbt.runtime.resume import Resume
 
 HELP = "run one stage (the workflow calls this)"
 
@@ -96,9 +96,9 @@ def _resume(
     outputs: Mapping[str, Path],
 ) -> Resume:
     """The side file of a stage, beside its first output."""
-    from lbt.data.contents import looks
+    from lbt.data.file_versions import looks
     from lbt.data.splits import read_split
-    from lbt.resume import Resume
+    from lbt.runtime.resume import Resume
 
     first = next(iter(outputs.values()))
     path = first.with_name(f"{first.name}.resume")
@@ -124,7 +124,7 @@ def _compute(stage: Stage, arguments: dict[str, Any]) -> None:
         section, _, key = stage.gpus.partition(".")
         count = getattr(arguments[section], key)
         if count > 1:
-            from lbt.processes import check_gpus, run_together
+            from lbt.runtime.processes import check_gpus, run_together
 
             device = check_gpus(stage.gpus, count, arguments["compute"].device)
             run_together(count, device, _run_module, stage.module, arguments)

@@ -2,7 +2,8 @@
 
 This package is the only source: `config/README.md`, the checks and the values that reach a job all come from it. A
 setting is a field of a frozen model; a model is a section of the YAML file. Checks that need two settings at once are
-validators of the smallest model that holds both. What can only be checked against files is in `lbt.data.check`.
+validators of the smallest model that holds both. What can only be checked against files is in
+`lbt.data.checking.check`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from lbt.config.data import (
     SceneSettings,
     SplitSettings,
 )
+from lbt.config.methods import METHODS
 from lbt.config.search import (
-    METHODS,
     DerivationSettings,
     LptSettings,
     PseudoLabelSettings,
@@ -38,7 +39,6 @@ from lbt.config.training import (
     RetrainSettings,
     WarmupSettings,
 )
-from lbt.search.methods import has_student
 
 __all__ = [
     "METHODS",
@@ -77,8 +77,10 @@ class Settings(Section):
         description="Name of the folder below `results/`: letters, digits, `_`, `.` and `-`, a letter or digit first.",
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
-    methods: tuple[Literal[METHODS], ...] = Field(
-        METHODS, min_length=1, description="Search methods to compare; each is a module of `lbt/search/methods`."
+    methods: tuple[Literal[*METHODS], ...] = Field(
+        tuple(METHODS),
+        min_length=1,
+        description="Search methods to compare; each is a module or folder of `lbt/search/methods`.",
     )
     scenes: SceneSettings | None = Field(None, description="Draw street scenes into `data.root`; absent for real data.")
     data: DataSettings = Field(DataSettings(), description="The data set.")
@@ -126,7 +128,7 @@ class Settings(Section):
                 f"{self.space.width_twelfths[-1]}: with `{reason}` a network whose last cells are pruned could not "
                 "take its weights from the supernet; add that width or lower the head's"
             )
-        if any(map(has_student, self.methods)):
+        if any(METHODS[method].has_student for method in self.methods):
             check_gpus(self.search.gpus, **{"search.student.batch_size": self.search.student.batch_size})
         if self.evaluation.every_round and self.search.rounds > 2 and self.search.keep_every > 1:
             raise ValueError(

@@ -18,10 +18,8 @@ from lbt.config.base import (
     check_gpus,
     check_window,
 )
+from lbt.config.methods import METHODS
 from lbt.config.training import AdamSettings, OptimizerSettings
-from lbt.search.methods import method_names
-
-METHODS = method_names()
 
 
 class PseudoLabelSettings(Section):

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE
 from lbt.data.normalise import normalise
-from lbt.losses import stride_of
+from lbt.space.padding import stride_of
 
 
 def augment(
@@ -26,9 +26,9 @@ def augment(
     """Resize, crop, flip and jitter an image, and move its targets with it.
 
     The number format of a target says how it is treated: integers are a mask (H, W), resized by nearest neighbour and
-    padded with `IGNORE`; floats are soft targets (C, h, w), at the stride of a network (see `lbt.losses.upsample`),
-    resized bilinearly and padded with 0. An image smaller than the crop is padded at its right and lower edge with the
-    mean.
+    padded with `IGNORE`; floats are soft targets (C, h, w), at the stride of a network (see
+    `lbt.training.losses.upsample`), resized bilinearly and padded with 0. An image smaller than the crop is padded at
+    its right and lower edge with the mean.
 
     Args:
         item: the image, uint8 `tv_tensors.Image` of shape (3, H, W), and its targets.

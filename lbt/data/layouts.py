@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbt.config import DataSettings
-from lbt.data.folders import find_images, folder_orphans, no_image, scan_folder
+from lbt.data.folder_layout import find_images, folder_orphans, no_image, scan_folder
 from lbt.data.problems import Problem, fold
 from lbt.data.sample import OfficialSplit, Sample
 from lbt.errors import LbtError

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.artifacts import write_json
 from lbt.config import DataSettings
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.splits import read_split, training_samples
 from lbt.evaluation.scores import scores
-from lbt.progress import Progress
+from lbt.files import write_json
+from lbt.runtime.progress import Progress
 
 
 def run(*, data: DataSettings, split: Path, output: Path, log: Path | None = None) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import torch
 
-from lbt.artifacts import write_json
-from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
-from lbt.data.loading import evaluation_batches
+from lbt.data.label_images import write_labels, write_picture
+from lbt.data.loader import evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, counted, scores
-from lbt.network_file import load_trained
-from lbt.progress import Progress
-from lbt.views.pictures import write_labels, write_picture
+from lbt.files import write_json
+from lbt.inference.network_file import load_trained
+from lbt.runtime.device import prepare_device
+from lbt.runtime.progress import Progress
 
 
 def run(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.progress import Progress
+from lbt.runtime.progress import Progress
 
 
 def intersection_over_union(confusion: Tensor) -> Tensor:

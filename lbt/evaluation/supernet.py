@@ -7,20 +7,20 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lbt.artifacts import write_json
-from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
-from lbt.data.loading import evaluation_batches
+from lbt.data.loader import evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, counted, scores
-from lbt.losses import upsample
-from lbt.metrics import write_metrics
-from lbt.progress import Progress
-from lbt.search.supernet_file import load_supernet
+from lbt.files import write_json
+from lbt.runtime.device import prepare_device
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.progress import Progress
 from lbt.space.architecture import Architecture
+from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
+from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 
 

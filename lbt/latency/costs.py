@@ -8,8 +8,8 @@ from itertools import product
 from lbt.config import SpaceSettings
 from lbt.latency.parts import BRANCH_COUNTS, cell_part, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
+from lbt.network.random_genotype import PlainCell
 from lbt.space.architecture import OPERATORS
-from lbt.space.random_genotype import PlainCell
 from lbt.space.widths import channels
 
 CellChoice = tuple[str, int, int, int, int]

@@ -10,8 +10,8 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.latency.parts import Part, cell_part, genotype_parts, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
+from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
-from lbt.space.genotype import BRANCH_SCALES, Genotype
 from lbt.space.paths import edge_probabilities
 from lbt.space.widths import Widths, channel_choices
 
@@ -36,9 +36,9 @@ def expected_latency(
     two branches counts once, as do the stem and the prediction. A skip of stride 1 costs nothing, because derivation
     removes it.
 
-    With one choice per row, no skip, and betas that decide for a path of `lbt.space.derive.candidate_downs` for each
-    branch, this is `genotype_latency` of `derive_genotype`. Skips make a difference: derivation removes those of stride
-    1 down to a least length, which changes the width that the next cell reads, and replaces all others.
+    With one choice per row, no skip, and betas that decide for a path of `lbt.network.derivation_rule.candidate_downs`
+    for each branch, this is `genotype_latency` of `derive_genotype`. Skips make a difference: derivation removes those
+    of stride 1 down to a least length, which changes the width that the next cell reads, and replaces all others.
 
     Args:
         architecture: logits of A; gradients reach all of them.

@@ -12,7 +12,7 @@ from lbt.config import SpaceSettings
 from lbt.latency.partial_rows import PartialRows
 from lbt.latency.parts import Part, build_part
 from lbt.latency.timing import time_together
-from lbt.progress import Progress
+from lbt.runtime.progress import Progress
 
 TURNS = 5
 GROUP = 16

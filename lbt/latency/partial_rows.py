@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from lbt.artifacts import write_text
 from lbt.errors import LbtError
+from lbt.files import write_text
 from lbt.latency.parts import Part
 
 

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
-from lbt.losses import upsample
+from lbt.network.genotype import Branch, Genotype
+from lbt.network.network import cell_channels
 from lbt.space.architecture import OPERATORS, scales_at
 from lbt.space.decoder import Prediction, Refine
-from lbt.space.genotype import Branch, Genotype
-from lbt.space.network import cell_channels
 from lbt.space.operators import derived_operator
-from lbt.space.padding import crop_logits, feature_size, pad_images
+from lbt.space.padding import crop_logits, feature_size, pad_images, upsample
 from lbt.space.stem import Stem, stem_channels
 from lbt.space.widths import channel_choices, channels
 

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lbt.artifacts import write_json
-from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.data.classes import class_table
+from lbt.files import write_json
 from lbt.latency.expected import genotype_latency
 from lbt.latency.measuring import TURNS
 from lbt.latency.parts import build_part, genotype_parts
 from lbt.latency.table import current_key, read_table
 from lbt.latency.timing import Call, time_passes, time_together
-from lbt.progress import Progress
-from lbt.space.cost import count_macs, count_parameters
-from lbt.space.genotype import read_genotype
-from lbt.space.network import Network
+from lbt.network.genotype import read_genotype
+from lbt.network.network import Network
+from lbt.network.size import count_macs, count_parameters
+from lbt.runtime.device import prepare_device
+from lbt.runtime.progress import Progress
 
 
 def run(

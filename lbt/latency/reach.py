@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbt.artifacts import write_json
 from lbt.config import (
     ComputeSettings,
     DataSettings,
@@ -14,9 +13,10 @@ from lbt.config import (
     SpaceSettings,
 )
 from lbt.data.classes import class_table
+from lbt.files import write_json
 from lbt.latency.table import read_table, settings_key
 from lbt.latency.window import check_window, reachable_latency
-from lbt.progress import Progress
+from lbt.runtime.progress import Progress
 
 
 def run(

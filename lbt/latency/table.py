@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from lbt.compute import prepare_device
-from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
-from lbt.data.classes import class_table
+from lbt.config import ComputeSettings, LatencySettings
 from lbt.errors import LbtError
-from lbt.fingerprint import fingerprint
-from lbt.latency.measuring import measure_parts
-from lbt.latency.partial_rows import PartialRows
-from lbt.latency.parts import Part, space_parts
-from lbt.metrics import write_metrics
+from lbt.latency.parts import Part
 
 
 @dataclass(frozen=True)
@@ -187,50 +180,3 @@ def _parse(path: Path, line: int, row: Mapping[str, str]) -> tuple[TableKey, Par
     if not (math.isfinite(ms) and ms >= 0):
         raise LbtError(f"{path}, line {line}: median_ms is {ms}. Delete the file and rerun the latency table.")
     return key, part, ms
-
-
-def run(
-    *,
-    space: SpaceSettings,
-    data: DataSettings,
-    latency: LatencySettings,
-    compute: ComputeSettings,
-    output: Path,
-    log: Path | None = None,
-) -> None:
-    """Measure every part that a derived network of the space can have, and write the table.
-
-    A part's time is the median of its blocks (`measure_parts`), which are kept in a side file (`PartialRows`) until the
-    table is written: a run after one that was stopped goes on where that stopped.
-
-    Args:
-        space: the search space.
-        data: gives the number of classes.
-        latency: input size, backend, precision and measuring time.
-        compute: device and threads.
-        output: the CSV file; one row per part, with the columns `COLUMNS`.
-        log: file for plain progress lines.
-    """
-    device = prepare_device(compute)
-    classes = class_table(data).num_classes
-    key = asdict(current_key(latency, compute, device, classes))
-    parts = space_parts(space, classes)
-    how = {"min_run_seconds": latency.min_run_seconds, "code": fingerprint("lbt.latency.table")}
-    rows = PartialRows(output, key | how)
-    measure_parts(
-        parts,
-        rows,
-        space=space,
-        size=latency.input_size,
-        device=device,
-        threads=compute.threads,
-        seconds=latency.min_run_seconds,
-        log=log,
-    )
-    write_metrics(output, [{**key, **asdict(part), **_summary(rows.blocks[part])} for part in parts])
-    rows.remove()
-
-
-def _summary(blocks: Sequence[float]) -> dict[str, float]:
-    low, middle, high = np.percentile(blocks, (25, 50, 75)).tolist()
-    return {"median_ms": round(middle, 6), "iqr_ms": round(high - low, 6)}

@@ -11,33 +11,13 @@ import numpy as np
 from lbt.config import SpaceSettings, Window
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
-from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable
-from lbt.space.derive import candidate_downs, minimum_length
-from lbt.space.genotype import BRANCH_SCALES, Genotype
-from lbt.space.random_genotype import OTHERS
+from lbt.network.derivation_rule import candidate_downs, minimum_length
+from lbt.network.genotype import BRANCH_SCALES
+from lbt.network.random_genotype import OTHERS
 
 Shape = tuple[int, ...]
 """Cells of stride 1 of a branch at 1/8 and, where the branch goes on, at 1/16 and at 1/32."""
-
-
-def predicted_fps(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -> float:
-    """Frames per second of a derived network by the table's milliseconds."""
-    return 1000 / genotype_latency(genotype, space, table)
-
-
-def steer(latency_weight: float, fps: float, window: Window) -> float:
-    """The weight of the latency for the next round: FasterSeg's controller.
-
-    It halves at the upper end of the window and above, doubles at the lower end and below, and stays in between.
-
-    Args:
-        latency_weight: the weight of the round that has ended.
-        fps: frames per second predicted for the network derived after it.
-        window: least and most frames per second wanted.
-    """
-    least, most = window
-    return latency_weight / 2 if fps >= most else latency_weight * 2 if fps <= least else latency_weight
 
 
 def check_window(fps: Window, space: SpaceSettings, table: LatencyTable, setting: str) -> None:

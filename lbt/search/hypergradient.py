@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
-from lbt.distributed import group
+from lbt.runtime.distributed import group
 
 Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Parameters], Tensor]
@@ -51,7 +51,7 @@ def as_leaves(parameters: Parameters) -> dict[str, Tensor]:
 def gradient_of(value: Tensor, leaves: Parameters) -> dict[str, Tensor]:
     """Gradient of a scalar in named leaves; zeros where it does not depend on one.
 
-    In a job of several processes it is the sum of their gradients: see `lbt.distributed`.
+    In a job of several processes it is the sum of their gradients: see `lbt.runtime.distributed`.
     """
     gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     pairs = zip(leaves.values(), gradients, strict=True)
@@ -92,7 +92,7 @@ def mixed_product(loss: Loss, weights: Parameters, architecture: Parameters, vec
     """d2 L / dA dw times a vector, exactly: the gradient in A of the derivative of L along the vector.
 
     Reverse mode runs over a forward derivative. Of PyTorch's own, that of `batch_norm` in training gives wrong results
-    then and that of `log_softmax` an error: `lbt.space.batch_norm` and `lbt.cross_entropy` have others.
+    then and that of `log_softmax` an error: `lbt.space.batch_norm` and `lbt.training.cross_entropy` have others.
 
     Args:
         loss: L(w, A).

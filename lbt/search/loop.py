@@ -16,21 +16,21 @@ from typing import Any
 from torch import Tensor
 
 from lbt.config import SearchSettings, SpaceSettings
+from lbt.latency.steering import predicted_fps
 from lbt.latency.table import LatencyTable
-from lbt.latency.window import predicted_fps
-from lbt.optimisation import GuardedStep, set_learning_rate
-from lbt.progress import Progress
-from lbt.resume import Resume
-from lbt.search.context import StepContext
-from lbt.search.guide import guide_entropies, guide_step
+from lbt.network.derivation_rule import derive_genotype
+from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
+from lbt.runtime.seeding import derive_seed, generator
+from lbt.search.cosearch import guide_entropies, guide_step
+from lbt.search.gradient_terms import COLUMNS
 from lbt.search.method import Method
 from lbt.search.state import SearchState
+from lbt.search.step_context import StepContext
 from lbt.search.teacher_step import teacher_step
-from lbt.search.terms import COLUMNS
-from lbt.seeding import derive_seed, generator
 from lbt.space.architecture import entropies
-from lbt.space.derive import derive_genotype
 from lbt.space.widths import gumbel_noise
+from lbt.training.optimizers import GuardedStep, set_learning_rate
 
 Batch = tuple[Tensor, ...]
 Row = dict[str, float | int]

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lbt.artifacts import sha256, write_json
-from lbt.compute import prepare_device
 from lbt.config import (
     AugmentationSettings,
     ComputeSettings,
@@ -17,25 +15,28 @@ from lbt.config import (
     SearchSettings,
     SpaceSettings,
 )
+from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
-from lbt.data.splits import read_split
-from lbt.distributed import group
+from lbt.data.splits import read_split, steps_for
 from lbt.errors import LbtError
+from lbt.files import sha256, write_json
+from lbt.latency.steering import steer
 from lbt.latency.table import read_table, settings_key
-from lbt.latency.window import check_window, steer
-from lbt.metrics import write_metrics
-from lbt.progress import Progress
-from lbt.resume import Resume
-from lbt.search.calibration import calibrate_supernet
+from lbt.latency.window import check_window
+from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
+from lbt.runtime.device import prepare_device
+from lbt.runtime.distributed import group
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
+from lbt.search.batches import RoundStreams
+from lbt.search.checkpoint_retention import drop_weights
 from lbt.search.loop import RoundPlan, take_steps
-from lbt.search.methods import load_method, teaches
-from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
-from lbt.search.retention import drop_weights
+from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
-from lbt.search.streams import RoundStreams
-from lbt.search.supernet_file import identity_of
 from lbt.space.architecture import architecture_to_json
-from lbt.steps import steps_for
+from lbt.space.calibration import calibrate_supernet
+from lbt.space.supernet_file import identity_of
 
 
 def run(
@@ -101,7 +102,7 @@ def run(
     lessons = None
     if state.partner is not None:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
-        labels = PseudoLabels(shards, classes.names, identity) if teaches(method) else None
+        labels = PseudoLabels(shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
         lessons = state.partner.lessons(left, steps, labels)
 
     plan = RoundPlan(

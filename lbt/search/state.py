@@ -9,17 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lbt.checkpoint import save_checkpoint
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.errors import LbtError
-from lbt.live import captured, restore
-from lbt.optimisation import adam, sgd
-from lbt.search.method import Method
-from lbt.search.partner import Partner
-from lbt.search.supernet_file import KIND, load_supernet
-from lbt.seeding import derive_seed, generator
+from lbt.runtime.checkpoint import captured, restore, save_checkpoint
+from lbt.runtime.seeding import derive_seed, generator
+from lbt.search.method import Method, Partner
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
+from lbt.space.supernet_file import KIND, load_supernet
+from lbt.training.optimizers import adam, sgd
 
 
 @dataclass
@@ -31,8 +29,9 @@ class SearchState:
         architecture, architecture_optimizer: the logits A as leaves and their optimiser.
         latency_weight: weight of the expected latency in milliseconds in stage 3.
         partner: the network that learns beside the supernet; None for methods without one.
-        guide, guide_optimizer: the second architecture of a co-search (see `lbt.search.guide`), or None.
-        skips: the skipped updates in a row with which the last round ended, by guard (see `lbt.optimisation`): a short
+        guide, guide_optimizer: the second architecture of a co-search (see `lbt.search.cosearch`), or None.
+        skips: the skipped updates in a row with which the last round ended, by guard (see `lbt.training.optimizers`): a
+        short
             round must not hide weights that are lost.
     """
 
@@ -47,7 +46,7 @@ class SearchState:
     skips: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Any]:
-        """All that learns, by its name in a checkpoint; see `lbt.live`."""
+        """All that learns, by its name in a checkpoint; see `lbt.runtime.checkpoint`."""
         parts = {
             "supernet": self.supernet,
             "architecture": self.architecture,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from lbt.config import SearchSettings, SpaceSettings
-from lbt.losses import supernet_loss
-from lbt.optimisation import GuardedStep
-from lbt.search.context import TeacherStep
-from lbt.search.recorded_step import take_step
 from lbt.search.state import SearchState
+from lbt.search.step_context import TeacherStep
+from lbt.search.weight_step import take_step
 from lbt.space.widths import Widths, max_widths, sampled_widths
+from lbt.training.losses import supernet_loss
+from lbt.training.optimizers import GuardedStep
 
 
 def teacher_step(

@@ -12,8 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.checkpoint import save_checkpoint
-from lbt.compute import prepare_device
 from lbt.config import (
     AugmentationSettings,
     ComputeSettings,
@@ -24,21 +22,22 @@ from lbt.config import (
 )
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
-from lbt.data.loading import training_loader
-from lbt.data.splits import read_split
-from lbt.distributed import group
-from lbt.losses import supernet_loss
-from lbt.metrics import write_metrics
-from lbt.optimisation import GuardedStep, set_learning_rate, sgd
-from lbt.progress import Progress
-from lbt.resume import Resume
-from lbt.search.calibration import calibrate_supernet
-from lbt.search.supernet_file import KIND, identity_of
-from lbt.seeding import derive_seed, generator
+from lbt.data.loader import training_loader
+from lbt.data.splits import read_split, steps_for
+from lbt.runtime.checkpoint import save_checkpoint
+from lbt.runtime.device import prepare_device
+from lbt.runtime.distributed import group
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
+from lbt.runtime.seeding import derive_seed, generator
 from lbt.space.architecture import initial_architecture
+from lbt.space.calibration import calibrate_supernet
 from lbt.space.supernet import Supernet
+from lbt.space.supernet_file import KIND, identity_of
 from lbt.space.widths import max_widths, min_widths, random_widths
-from lbt.steps import steps_for
+from lbt.training.losses import supernet_loss
+from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
 
 def run(

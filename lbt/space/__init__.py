@@ -1,1 +1,1 @@
-"""The FasterSeg search space: supernet, discrete genotypes and the networks they stand for."""
+"""The continuous side of the FasterSeg search space: architecture, supernet and its parts."""

@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from lbt.config import SpaceSettings
+from lbt.space.supernet import Supernet
+from lbt.space.widths import argmax_widths
 
 Batch = TypeVar("Batch")
 
@@ -49,3 +53,16 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
             part.training = training
     if count == 0:
         raise ValueError("recalibrate: no batches")
+
+
+def calibrate_supernet(
+    supernet: Supernet, architecture: dict[str, Tensor], space: SpaceSettings, images: Iterable[Tensor]
+) -> None:
+    """Recompute the statistics at the most probable widths from batches (B, 3, H, W); leaves the supernet in eval mode.
+
+    Running averages collected while widths changed from step to step belong to no single network.
+    """
+    widths = argmax_widths(architecture, space)
+    with torch.no_grad():
+        recalibrate(supernet, images, lambda batch: supernet(batch, architecture, widths))
+    supernet.eval()

@@ -44,3 +44,37 @@ def enlarge_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor
     if stride > 1:
         logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
     return logits[..., : size[0], : size[1]]
+
+
+def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear upsampling by the whole stride of the network, then cropping to the image.
+
+    Logits of stride s have ceil(H / s) rows. Interpolating them straight to H rows would shift every pixel of an image
+    whose side is no multiple of s; enlarging by s and dropping the surplus keeps each logit on its own pixels.
+
+    Args:
+        logits: (B, C, h, w) with h = ceil(H / s), w = ceil(W / s) for one power of two s; logits or probabilities.
+        size: (H, W) in pixels, at least s.
+
+    Returns:
+        (B, C, H, W).
+
+    Raises:
+        ValueError: no stride explains the two sizes.
+    """
+    return enlarge_logits(logits, size, stride_of((logits.shape[-2], logits.shape[-1]), size))
+
+
+def stride_of(logits: tuple[int, int], size: tuple[int, int]) -> int:
+    """The stride s, a power of two, at which an image of `size` (H, W) has `logits` (ceil(H / s), ceil(W / s)).
+
+    Raises:
+        ValueError: no stride explains the two sizes.
+    """
+    (rows, columns), (height, width) = logits, size
+    stride = 1
+    while stride * rows < height or stride * columns < width:
+        stride *= 2
+    if (rows, columns) != (-(-height // stride), -(-width // stride)):
+        raise ValueError(f"logits of {rows} x {columns} are of no stride of an image of {height} x {width}")
+    return stride

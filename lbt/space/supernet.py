@@ -40,7 +40,7 @@ class Supernet(nn.Module):
     A branch's decoder merges the features with which the branch leaves 1/8 and 1/16, as in the derived network; the
     supernet averages them over the layers at which the branch may leave. (The release merges the last layer's features
     there, which the derived network does not have.) At a one-hot architecture without skips the supernet's logits are
-    those of the derived network with the same weights (`lbt.space.inherit`).
+    those of the derived network with the same weights (`lbt.network.inherit_weights`).
 
     State-dict names read `cells.<layer>.<scale>.<keep or down>.<operator>. ...`, besides `stem` and `decoder`.
 
@@ -83,7 +83,7 @@ class Supernet(nn.Module):
 
         Returns:
             Five tensors (B, C, ceil(H / 8), ceil(W / 8)). Logit (i, j) belongs to the pixels from (8i, 8j) to
-            (8i + 7, 8j + 7); `lbt.losses.upsample` brings them to (H, W).
+            (8i + 7, 8j + 7); `lbt.training.losses.upsample` brings them to (H, W).
         """
         size = (images.shape[-2], images.shape[-1])
         outputs = self.decoder(*self.features(pad_images(images), architecture, widths))

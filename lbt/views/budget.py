@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbt.config import RetrainSettings, SearchSettings, WarmupSettings
-from lbt.data.splits import read_split, training_samples
-from lbt.steps import steps_for
+from lbt.data.splits import read_split, steps_for, training_samples
 
 
 def describe_budget(split: Path, warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> str:

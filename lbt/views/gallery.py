@@ -16,14 +16,14 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
-from lbt.artifacts import atomic_path
 from lbt.config import DataSettings, SearchSettings
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
-from lbt.progress import Progress
-from lbt.shards.reading import LabelledImages, ShardHead, photograph, read_head
-from lbt.shards.statistics import count_image, mean_confidence, shares
+from lbt.files import atomic_path
+from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph, read_head
+from lbt.pseudo_labels.statistics import count_image, mean_confidence, shares
+from lbt.runtime.progress import Progress
 
 WIDTH = 320
 """Largest width of a picture in pixels."""

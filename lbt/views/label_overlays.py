@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from lbt.artifacts import atomic_path
+from lbt.data.label_images import legend_image, overlay_image
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
-from lbt.progress import Progress
-from lbt.shards.reading import LabelledImages, ShardHead, photograph
-from lbt.views.overlay import legend_image, overlay_image
+from lbt.files import atomic_path
+from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph
+from lbt.runtime.progress import Progress
 
 OPACITY = 0.5
 """Of the colours over an image."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import yaml
 
-from lbt.artifacts import software_versions, write_text
 from lbt.config import (
     AugmentationSettings,
     ComputeSettings,
@@ -26,11 +25,12 @@ from lbt.config import (
     SplitSettings,
     WarmupSettings,
 )
-from lbt.fingerprint import ROOT
+from lbt.files import software_versions, write_text
+from lbt.provenance.fingerprint import ROOT
 from lbt.views.tables.table import STYLE
 
 PACKAGES = ("lbt", "snakemake", "torchmetrics", "pandas", "pillow", "h5py", "matplotlib")
-"""Beside `lbt.artifacts.software_versions`, which every manifest has."""
+"""Beside `lbt.files.software_versions`, which every manifest has."""
 
 
 def run(

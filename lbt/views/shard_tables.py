@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lbt.shards.reading import ShardHead
-from lbt.shards.statistics import Counts, mean_confidence, quantile, shares
-from lbt.shards.survey import Survey
+from lbt.pseudo_labels.read import ShardHead
+from lbt.pseudo_labels.statistics import Counts, mean_confidence, quantile, shares
+from lbt.pseudo_labels.survey import Survey
 
 QUANTILES = {"confidence_q05": 0.05, "confidence_q50": 0.5, "confidence_q95": 0.95}
 ALL = "all"

@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.data.classes import class_table
-from lbt.latency import table as table_stage
+from lbt.latency import measure_table as table_stage
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import genotype_parts
 from lbt.latency.table import LatencyTable, current_key, read_table
 from lbt.latency.timing import time_passes
-from lbt.metrics import write_metrics
-from lbt.progress import Progress
-from lbt.space.genotype import Genotype
-from lbt.space.network import Network
-from lbt.space.random_genotype import random_genotype
+from lbt.network.genotype import Genotype
+from lbt.network.network import Network
+from lbt.network.random_genotype import random_genotype
+from lbt.runtime.device import prepare_device
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.progress import Progress
 
 RUNS = 3
 

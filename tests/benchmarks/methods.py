@@ -25,15 +25,15 @@ from real_steps import Steps, take_steps
 from reverse_mode import Weights, reverse_mode, student_logits
 from torch import Tensor
 
-from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, SearchSettings, SpaceSettings, StudentSettings
-from lbt.search.context import StepContext, add, norm
+from lbt.runtime.device import prepare_device
 from lbt.search.hypergradient import directional_derivative, loss_gradient
 from lbt.search.methods import load_method
-from lbt.search.student import labelled_loss
-from lbt.search.targets import weighted_cross_entropy
-from lbt.search.teaching import label_derivative
-from lbt.search.testing import creator_gradient
+from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
+from lbt.search.methods.lbt.student import label_derivative
+from lbt.search.methods.lpt.tester import creator_gradient
+from lbt.search.step_context import StepContext, add, norm
+from lbt.search.torchvision_network import labelled_loss
 
 FIRST_ORDER, STUDENT_SIDE = "fasterseg", "lbt, student's side"
 ONE_PASS, BOTH_PASSES = "forward and backward, unlabelled", "forward and backward, both"
@@ -57,7 +57,7 @@ def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str,
             return load_method("lbt").architecture_gradient(context)
 
         def teachers(context: StepContext = context) -> object:
-            with patch("lbt.search.teaching.label_derivative", return_value=derivative):
+            with patch("lbt.search.methods.lbt.student.label_derivative", return_value=derivative):
                 return whole(context)
 
         name = f"lbt {gradient}" if second is None else f"lbt {gradient}, {second}"

@@ -12,16 +12,16 @@ from torch import Tensor
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
-from lbt.losses import upsample
-from lbt.optimisation import GuardedStep, sgd
-from lbt.search.context import StepContext
 from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods import load_method
 from lbt.search.state import SearchState
+from lbt.search.step_context import StepContext
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
+from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.widths import gumbel_noise, sampled_widths
+from lbt.training.optimizers import GuardedStep, sgd
 
 Batch = tuple[Tensor, Tensor]
 

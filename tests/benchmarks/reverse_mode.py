@@ -9,13 +9,14 @@ from real_steps import Steps
 from torch import Tensor
 
 from lbt.latency.expected import expected_latency
-from lbt.losses import supernet_loss, upsample
-from lbt.search.context import StepContext
 from lbt.search.hypergradient import as_leaves, call_without_side_effects, gradient_of
-from lbt.search.recorded_step import WeightStep
-from lbt.search.student import fixed_noise, labelled_loss
-from lbt.search.targets import weighted_cross_entropy
+from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
+from lbt.search.step_context import StepContext
+from lbt.search.torchvision_network import fixed_noise, labelled_loss
+from lbt.search.weight_step import WeightStep
+from lbt.space.padding import upsample
 from lbt.space.widths import sampled_widths
+from lbt.training.losses import supernet_loss
 
 Weights = Mapping[str, Tensor]
 

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
 from clone import HERE, QuickClone
 
-from lbt.config_file import parse_settings
-from lbt.data.contents import record_contents
+from lbt.config.read import parse_settings
+from lbt.data.file_versions import record_contents
 
 PARTS = {"train": (18, 0.595), "val": (3, 0.1), "test": (6, 0.305)}
 """Cities and share of the images of each part."""

@@ -18,16 +18,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from lbt.compute import prepare_device
 from lbt.config import ComputeSettings, SpaceSettings
-from lbt.space.architecture import (
-    PREDECESSORS,
-    SCALES,
-    alpha_row,
-    beta_row,
-    initial_architecture,
-    probabilities,
-)
+from lbt.runtime.device import prepare_device
+from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, initial_architecture, probabilities
 from lbt.space.decoder import OUTPUTS
 from lbt.space.supernet import MEMORY_FORMATS, Supernet, edges_from
 from lbt.space.widths import gumbel_noise, sampled_widths

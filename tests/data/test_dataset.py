@@ -9,7 +9,7 @@ from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.dataset import ImageDataset, SegmentationDataset, decode_label
 from lbt.data.layouts import list_samples
-from lbt.data.loading import Stream, evaluation_batches, training_loader
+from lbt.data.loader import Stream, evaluation_batches, training_loader
 from lbt.errors import LbtError
 
 

@@ -7,7 +7,8 @@ from lbt.config import DataSettings, SplitSettings
 from lbt.data.division import divide
 from lbt.data.layouts import list_samples
 from lbt.data.sample import Sample
-from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES, read_split, run, training_samples
+from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES, read_split, training_samples
+from lbt.data.write_split import run
 from lbt.errors import LbtError
 
 

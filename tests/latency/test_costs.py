@@ -5,7 +5,7 @@ from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.expected import genotype_latency
-from lbt.space.random_genotype import random_branches, to_genotype
+from lbt.network.random_genotype import random_branches, to_genotype
 
 SPACES = [
     SpaceSettings(),

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from lbt.config import SpaceSettings
+from lbt.derivation.draw_at_latency import draw_genotype
 from lbt.errors import LbtError
-from lbt.latency.draws import draw_genotype
 from lbt.latency.expected import genotype_latency
 from lbt.latency.window import reachable_latency
+from lbt.network.derivation_rule import build_branch, candidate_downs
+from lbt.network.genotype import BRANCH_SCALES, Genotype
+from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import architecture_shapes
-from lbt.space.derive import build_branch, candidate_downs
-from lbt.space.genotype import BRANCH_SCALES, Genotype
-from lbt.space.random_genotype import random_genotype
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12), branches="best", min_length=2)
 
@@ -88,7 +88,7 @@ def test_an_unreachable_latency_names_the_reachable_range(synthetic_table):
 
 
 def test_a_rare_latency_is_said_to_be_rare(synthetic_table, monkeypatch):
-    monkeypatch.setattr("lbt.latency.draws.DRAWS", 50)
+    monkeypatch.setattr("lbt.derivation.draw_at_latency.DRAWS", 50)
     table = synthetic_table(SPACE)
     least, _ = reachable_latency(SPACE, table)
     with pytest.raises(LbtError, match=r"can be reached .* but none of 50 random architectures has it.*tolerance"):

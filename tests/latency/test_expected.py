@@ -7,9 +7,9 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.expected import expected_latency, genotype_latency
+from lbt.network.derivation_rule import build_branch, candidate_downs, derive_genotype
+from lbt.network.genotype import Genotype
 from lbt.space.architecture import SCALES, architecture_shapes, beta_row, gamma_row
-from lbt.space.derive import build_branch, candidate_downs, derive_genotype
-from lbt.space.genotype import Genotype
 from lbt.space.widths import gumbel_noise, random_widths, sampled_widths
 
 ENDS = [(8,), (16,), (32,), (32, 16), (32, 8)]

@@ -3,10 +3,12 @@
 import pytest
 from small_table import BLOCKS, PARTS, SETTINGS, Clock
 
-from lbt.latency import measuring, table
+from lbt.latency import measure_table as table
+from lbt.latency import measuring
+from lbt.latency.measure_table import run
 from lbt.latency.measuring import TURNS
 from lbt.latency.partial_rows import PartialRows
-from lbt.latency.table import read_table, run
+from lbt.latency.table import read_table
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lbt.config import SpaceSettings
 from lbt.latency.parts import BRANCH_COUNTS, Part, build_part, genotype_parts, space_parts
-from lbt.space.cost import count_macs, count_parameters
-from lbt.space.genotype import BRANCH_SCALES, Branch, Cell, Genotype
-from lbt.space.network import Network
-from lbt.space.random_genotype import random_genotype
+from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
+from lbt.network.network import Network
+from lbt.network.random_genotype import random_genotype
+from lbt.network.size import count_macs, count_parameters
 
 CPU = torch.device("cpu")
 SPACES = [

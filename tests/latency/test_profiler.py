@@ -3,15 +3,16 @@ import json
 import pytest
 import torch
 
-from lbt.artifacts import write_json
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.errors import LbtError
-from lbt.latency import profiler, table
+from lbt.files import write_json
+from lbt.latency import measure_table as table
+from lbt.latency import profiler
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import genotype_parts
-from lbt.space.cost import count_macs, count_parameters
-from lbt.space.network import Network
-from lbt.space.random_genotype import random_genotype
+from lbt.network.network import Network
+from lbt.network.random_genotype import random_genotype
+from lbt.network.size import count_macs, count_parameters
 
 SETTINGS = {
     "space": SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12)),

@@ -8,7 +8,7 @@ from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSett
 from lbt.errors import LbtError
 from lbt.latency.reach import run
 from lbt.latency.window import reachable_latency
-from lbt.metrics import write_metrics
+from lbt.runtime.metrics_csv import write_metrics
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from small_table import BLOCKS, PARTS, SETTINGS, Clock
 
 from lbt.errors import LbtError
 from lbt.latency import measuring
+from lbt.latency.measure_table import run
 from lbt.latency.measuring import TURNS
-from lbt.latency.table import COLUMNS, read_table, run, settings_key
+from lbt.latency.table import COLUMNS, read_table, settings_key
 
 
 @pytest.fixture(scope="module")

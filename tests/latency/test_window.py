@@ -10,10 +10,11 @@ from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.expected import genotype_latency
-from lbt.latency.window import check_window, predicted_fps, reachable_latency, steer
-from lbt.space.derive import candidate_downs, minimum_length, path_scales, pruned_skips
-from lbt.space.genotype import BRANCH_SCALES
-from lbt.space.random_genotype import random_branches, random_genotype
+from lbt.latency.steering import predicted_fps, steer
+from lbt.latency.window import check_window, reachable_latency
+from lbt.network.derivation_rule import candidate_downs, minimum_length, path_scales, pruned_skips
+from lbt.network.genotype import BRANCH_SCALES
+from lbt.network.random_genotype import random_branches, random_genotype
 
 
 def even_table(table, seed, *, operators):

@@ -9,7 +9,7 @@ from torchvision import models
 from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
-from lbt.search.student import build_student
+from lbt.search.torchvision_network import build_student
 
 LRASPP, MOBILE, RESNET = "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"
 MODELS = (LRASPP, MOBILE, RESNET)

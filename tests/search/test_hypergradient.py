@@ -6,7 +6,6 @@ from torch import nn
 from torch.func import functional_call
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
 
-from lbt.cross_entropy import cross_entropy
 from lbt.search.hypergradient import (
     call_without_side_effects,
     directional_derivative,
@@ -15,6 +14,7 @@ from lbt.search.hypergradient import (
     mixed_product,
 )
 from lbt.space.batch_norm import BatchNorm2d
+from lbt.training.cross_entropy import cross_entropy
 
 
 class TinySegmenter(nn.Sequential):

@@ -6,11 +6,12 @@ import math
 import pytest
 import torch
 
-from lbt.checkpoint import load_checkpoint
 from lbt.config import PseudoLabelSettings, StudentSettings
+from lbt.config.methods import METHODS
 from lbt.errors import LbtError
-from lbt.search.methods import has_student, load_method, method_names, method_settings, teaches
-from lbt.search.supernet_file import KIND
+from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search.methods import load_method
+from lbt.space.supernet_file import KIND
 
 COMMON = {"round", "step", "latency_weight", "teacher_loss", "teacher_weight_gradient_norm", "fps", "seconds"}
 COMMON |= {"teacher_val_loss", "student_val_loss", "latency_ms", "teacher_gradient_norm", "student_gradient_norm"}
@@ -30,7 +31,7 @@ def rows_of(place):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", tuple(METHODS))
 def test_a_round_leaves_what_every_round_leaves(play, method):
     place = play("round", method=method)
     rows = rows_of(place)
@@ -128,10 +129,14 @@ def test_a_batch_that_is_larger_than_its_part_is_refused_before_any_step(play, m
 
 
 def test_what_can_be_read_without_running_a_method_is_what_it_is():
-    assert {"fasterseg", "lbt", "lpt", "random"} <= set(method_names())
-    for name in method_names():
+    assert {"fasterseg", "lbt", "lpt", "random"} <= set(METHODS)
+    for name in tuple(METHODS):
         method = load_method(name)
         assert method.name == name
-        assert has_student(name) == (method.partner is not None)
-        assert not teaches(name) or method.partner is not None
-    assert teaches("lbt") and not teaches("lpt") and "lpt" in method_settings("lpt")
+        assert METHODS[name].has_student == (method.partner is not None)
+        assert not METHODS[name].needs_pseudo_labels or method.partner is not None
+    assert (
+        METHODS["lbt"].needs_pseudo_labels
+        and not METHODS["lpt"].needs_pseudo_labels
+        and "lpt" in METHODS["lpt"].settings
+    )

@@ -6,14 +6,14 @@ import json
 import pytest
 import torch
 
-from lbt.checkpoint import load_checkpoint
 from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency
+from lbt.latency.steering import steer
 from lbt.latency.table import read_table
-from lbt.latency.window import steer
-from lbt.search.supernet_file import KIND
+from lbt.network.derivation_rule import derive_genotype
+from lbt.runtime.checkpoint import load_checkpoint
 from lbt.space.architecture import architecture_from_json, architecture_shapes
-from lbt.space.derive import derive_genotype
+from lbt.space.supernet_file import KIND
 
 KEPT = {"schema_version", "kind", "identity", "supernet", "architecture", "latency_weight", "skips"}
 KEPT |= {"teacher_optimizer", "architecture_optimizer"}

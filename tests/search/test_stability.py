@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 
-from lbt.checkpoint import load_checkpoint
 from lbt.config import OptimizerSettings
 from lbt.errors import LbtError
-from lbt.optimisation import GuardedStep
-from lbt.search.streams import RoundStreams
-from lbt.search.supernet_file import KIND
+from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search.batches import RoundStreams
+from lbt.space.supernet_file import KIND
+from lbt.training.optimizers import GuardedStep
 
 SPOILT = {"teacher_train": "teacher", "teacher_val": "architecture", "student_train": "student", "unlabeled": "student"}
 

@@ -15,18 +15,19 @@ from torch import Tensor, nn
 from lbt.config import OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
-from lbt.losses import supernet_loss, upsample
-from lbt.optimisation import GuardedStep, sgd
-from lbt.search.context import StepContext, norm
+from lbt.pseudo_labels.dataset import tempered
 from lbt.search.hypergradient import call_without_side_effects
-from lbt.search.recorded_step import WeightStep
+from lbt.search.methods.lbt.student import Student
 from lbt.search.state import SearchState
-from lbt.search.targets import tempered
+from lbt.search.step_context import StepContext, norm
 from lbt.search.teacher_step import teacher_step
-from lbt.search.teaching import Student
+from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import initial_architecture
+from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.widths import gumbel_noise, sampled_widths
+from lbt.training.losses import supernet_loss
+from lbt.training.optimizers import GuardedStep, sgd
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12))
 CLASSES, SIZE = 3, 64

@@ -19,9 +19,9 @@ import yte
 from cluster import Cluster, why_not
 
 from lbt.__main__ import main
-from lbt.config_file import parse_settings
-from lbt.expected import code_of_job
-from lbt.stage_settings import stage_settings, untracked_settings
+from lbt.config.read import parse_settings
+from lbt.stages.settings import stage_settings, untracked_settings
+from lbt.stages.up_to_date import code_of_job
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["snakemake", "--cores", "8", "--profile", "slurm", "--configfile", "tiny.yaml"]

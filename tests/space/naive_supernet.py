@@ -5,8 +5,8 @@ from itertools import combinations
 import torch
 import torch.nn.functional as F
 
+from lbt.network.derivation_rule import path_scales
 from lbt.space.architecture import OPERATORS
-from lbt.space.derive import path_scales
 
 
 def images(batch=2, height=32, width=64, dtype=torch.float32):

@@ -4,13 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lbt.space.architecture import OPERATORS
-from lbt.space.operators import (
-    ConvBnRelu,
-    FactorizedReduce,
-    Zoom,
-    build_operator,
-    derived_operator,
-)
+from lbt.space.operators import ConvBnRelu, FactorizedReduce, Zoom, build_operator, derived_operator
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import jvp, vmap
 
-from lbt.space.rectifier import rectified
+from lbt.space.cell import rectified
 
 
 def away_from_the_kink(*shape):

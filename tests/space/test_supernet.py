@@ -7,12 +7,12 @@ from naive_supernet import images
 from torch.func import functional_call, jvp
 
 from lbt.config import SpaceSettings
+from lbt.network.derivation_rule import build_branch, path_scales
+from lbt.network.genotype import BRANCH_SCALES, Genotype
+from lbt.network.inherit_weights import inherit_weights
+from lbt.network.network import Network
 from lbt.space.architecture import architecture_shapes
 from lbt.space.decoder import OUTPUTS, SupernetDecoder
-from lbt.space.derive import build_branch, path_scales
-from lbt.space.genotype import BRANCH_SCALES, Genotype
-from lbt.space.inherit import inherit_weights
-from lbt.space.network import Network
 from lbt.space.supernet import Supernet
 from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, sampled_widths
 

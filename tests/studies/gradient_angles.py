@@ -2,9 +2,9 @@
 
 For each seed a small supernet is warmed up, a student learns from its labels, and a short search follows. At several
 points of it, K steps of both networks are taken with the architecture held fixed (see `unrolled_steps`). Where they end
-stand `one_step`, `direct` and `published`, the gradients of `lbt.search.methods.lbt`, which look at the last of the
-steps; against them stands the exact gradient of the same objective, on the same validation batches, noise and dropout,
-through the last 1, 2, ..., K steps. Angles are given for four objectives:
+stand `one_step`, `direct` and `published`, the gradients of `lbt.search.methods.lbt.gradient`, which look at the last
+of the steps; against them stands the exact gradient of the same objective, on the same validation batches, noise and
+dropout, through the last 1, 2, ..., K steps. Angles are given for four objectives:
 
     teacher        L(T_K, A, D_t^val)
     student        L(S_K, D_s^val)
@@ -29,12 +29,12 @@ from statistics import median
 from study_seed import StudySeed, study_settings
 from unrolled_steps import OBJECTIVES, Moment, through_steps
 
-from lbt.data import splits
-from lbt.metrics import write_metrics
-from lbt.search.context import Architecture, StepContext, Term, add, cosine, norm, scale
-from lbt.search.methods.lbt import COMPOSITIONS, student_factor
-from lbt.search.teaching import student_term
-from lbt.search.terms import teacher_term
+from lbt.data import write_split as splits
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.search.gradient_terms import teacher_term
+from lbt.search.methods.lbt.gradient import COMPOSITIONS, student_factor
+from lbt.search.methods.lbt.student import student_term
+from lbt.search.step_context import Architecture, StepContext, Term, add, cosine, norm, scale
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRADIENTS = tuple(COMPOSITIONS)

@@ -10,26 +10,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from unrolled_steps import Moment, live_step
 
-from lbt.artifacts import sha256
-from lbt.compute import prepare_device
 from lbt.config import OptimizerSettings, Settings, StudentSettings
-from lbt.config_file import read_settings
+from lbt.config.read import read_settings
 from lbt.data.classes import class_table
+from lbt.files import sha256
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
-from lbt.optimisation import GuardedStep, adam, sgd
-from lbt.progress import Progress
-from lbt.resume import Resume
-from lbt.search import labelling, warmup
-from lbt.search.context import StepContext
+from lbt.pseudo_labels import label as labelling
+from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
+from lbt.runtime.device import prepare_device
+from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
+from lbt.runtime.seeding import derive_seed, generator
+from lbt.search import warmup
+from lbt.search.batches import RoundStreams
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods.lbt import METHOD
-from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
 from lbt.search.state import SearchState
-from lbt.search.streams import RoundStreams
-from lbt.search.supernet_file import load_supernet
-from lbt.seeding import derive_seed, generator
+from lbt.search.step_context import StepContext
+from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import gumbel_noise
+from lbt.training.optimizers import GuardedStep, adam, sgd
 
 
 def study_settings(options: argparse.Namespace) -> Settings:

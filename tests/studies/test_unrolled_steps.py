@@ -18,13 +18,13 @@ from unrolled import (
 from unrolled_steps import OBJECTIVES, live_labels, live_step, through_steps
 
 from lbt.config import PseudoLabelSettings, SearchSettings, StudentSettings
-from lbt.losses import supernet_loss
-from lbt.optimisation import GuardedStep
-from lbt.search.context import StepContext, add, norm
 from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods import load_method
-from lbt.search.student import fixed_noise
+from lbt.search.step_context import StepContext, add, norm
+from lbt.search.torchvision_network import fixed_noise
 from lbt.space.widths import sampled_widths
+from lbt.training.losses import supernet_loss
+from lbt.training.optimizers import GuardedStep
 
 SEEDS = range(3)
 STUDENT_WEIGHT = 20.0

@@ -14,8 +14,8 @@ b = m - lr * a and c = clip'(g)^T b,
 
 <g, c> is differentiated by a second reverse pass, so that the graph is that of one step, whatever K. The trajectory is
 kept, and walking it backward from the end gives the gradient through the last 1, 2, ..., K steps. That through the last
-one is what `lbt.search.methods.lbt` calls `one_step`. As there, sampled widths are straight-through everywhere, and the
-weights of pixels are held fixed.
+one is what `lbt.search.methods.lbt.gradient` calls `one_step`. As there, sampled widths are straight-through
+everywhere, and the weights of pixels are held fixed.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ import torch
 from torch import Tensor
 
 from lbt.config import OptimizerSettings, SearchSettings, SpaceSettings
-from lbt.losses import supernet_loss, upsample
-from lbt.optimisation import GuardedStep
-from lbt.search.context import Architecture, StepContext, TeacherStep, add
 from lbt.search.hypergradient import Parameters, as_leaves, call_without_side_effects, gradient_of, loss_gradient
-from lbt.search.recorded_step import WeightStep
+from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
+from lbt.search.methods.lbt.student import StudentStep
 from lbt.search.state import SearchState
-from lbt.search.student import fixed_noise, labelled_loss
-from lbt.search.targets import weighted_cross_entropy
+from lbt.search.step_context import Architecture, StepContext, TeacherStep, add
 from lbt.search.teacher_step import teacher_step
-from lbt.search.teaching import StudentStep
+from lbt.search.torchvision_network import fixed_noise, labelled_loss
+from lbt.search.weight_step import WeightStep
+from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.widths import sampled_widths
+from lbt.training.losses import supernet_loss
+from lbt.training.optimizers import GuardedStep
 
 Batch = tuple[Tensor, ...]
 Noise = Mapping[str, Tensor]
@@ -75,7 +76,8 @@ def live_step(
     Args:
         state: supernet, architecture, student and their optimisers; weights and buffers move.
         batch: of D_t^tr.
-        lesson: as `lbt.search.teaching.Student.lessons` gives it; of the stored labels (B, C, H, W) only their being 0
+        lesson: as `lbt.search.methods.lbt.student.Student.lessons` gives it; of the stored labels (B, C, H, W) only
+        their being 0
             in all classes outside the image is used.
         noises: Gumbel noise of the teacher's step, and of the labelling.
         noise_seed: of the student's dropout.
@@ -105,7 +107,7 @@ def live_labels(
     space: SpaceSettings,
     search: SearchSettings,
 ) -> Tensor:
-    """p(x; T, A), as `lbt.search.teaching.student_term` takes it: images (B, 3, H, W) -> probabilities (B, C, H, W)."""
+    """p(x; T, A) as `student_term` takes it: images (B, 3, H, W) -> probabilities (B, C, H, W)."""
     widths = sampled_widths(architecture, space, noise)
     logits = call_without_side_effects(supernet, weights, images, architecture, widths)[0]
     probability = (logits / search.pseudo_labels.temperature).softmax(dim=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbt.views.scored import Scored
+from lbt.views.results import Scored
 
 NAMES = ("road", "car", "sign")
 KEY = {

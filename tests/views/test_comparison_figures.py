@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from lbt.data.classes import IGNORE, ClassTable
+from lbt.data.label_images import write_labels
 from lbt.views.figures.predictions import LARGEST, Seen, draw_predictions
 from lbt.views.figures.style import method_style, save, styled
 from lbt.views.figures.tradeoff import draw_tradeoff
-from lbt.views.pictures import write_labels
 
 TABLE = ClassTable(
     ("road", "car", "sky"),

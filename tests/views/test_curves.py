@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lbt.metrics import write_metrics
+from lbt.runtime.metrics_csv import write_metrics
 from lbt.views.figures.curves import draw_curves
 from lbt.views.figures.panels import GRADIENTS, LOSSES, Panel
 from lbt.views.figures.style import styled
-from lbt.views.steps import POINTS, by_part, by_step, read_steps
+from lbt.views.search_metrics import POINTS, by_part, by_step, read_steps
 
 LOSS, SKIPPED = Panel("loss", "a loss"), Panel("skipped", "skipped", counts=True)
 

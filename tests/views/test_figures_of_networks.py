@@ -2,10 +2,10 @@
 
 import torch
 
-from lbt.artifacts import write_json
 from lbt.config import SpaceSettings
+from lbt.files import write_json
+from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import architecture_to_json, initial_architecture
-from lbt.space.random_genotype import random_genotype
 from lbt.views.figures import networks
 
 SPACE = SpaceSettings(layers=4, base_width=4)

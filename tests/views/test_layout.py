@@ -9,8 +9,8 @@ import torch
 from saved_texts import check_layout
 
 from lbt.config import SpaceSettings
+from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import architecture_to_json, initial_architecture
-from lbt.space.random_genotype import random_genotype
 from lbt.views.figures.architecture import draw_architecture
 from lbt.views.figures.confusion import draw_confusion
 from lbt.views.figures.curves import draw_curves

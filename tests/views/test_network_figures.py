@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from lbt.config import SpaceSettings
+from lbt.network.genotype import cell_channels
+from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import (
     SCALES,
     alpha_row,
@@ -15,8 +17,6 @@ from lbt.space.architecture import (
     probabilities,
     scales_at,
 )
-from lbt.space.genotype import cell_channels
-from lbt.space.random_genotype import random_genotype
 from lbt.views.figures.architecture import color_limits, draw_architecture, first_row, over_rounds
 from lbt.views.figures.confusion import ANNOTATED, draw_confusion, row_shares
 from lbt.views.figures.derived import LEVELS, boxes, draw_network

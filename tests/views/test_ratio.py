@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lbt.__main__ import main
-from lbt.artifacts import write_json, write_text
-from lbt.manifest import write_manifest
-from lbt.views.tables.kept_ratio import ratio_holds
+from lbt.files import write_json, write_text
+from lbt.provenance.manifest import write_manifest
+from lbt.views.tables.ratio_files import ratio_holds
 from lbt.views.tables.show import SHOWN
 from lbt.views.tables.terminal import fitted, terminal_width
 

@@ -6,13 +6,13 @@ import io
 import pytest
 import torch
 
-from lbt.artifacts import write_json
 from lbt.config import SpaceSettings
+from lbt.files import write_json
 from lbt.space.architecture import architecture_to_json, entropies, initial_architecture
-from lbt.views.tables.busy import busy_warning
-from lbt.views.tables.choices import Choices, read_choices, undecided_warning
+from lbt.views.tables.decisiveness import Choices, read_choices, undecided_warning
 from lbt.views.tables.latency import latency_table
 from lbt.views.tables.miou import miou_table, summary_table
+from lbt.views.tables.timing_noise import busy_warning
 
 SPACE = SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12))
 START = initial_architecture(SPACE, torch.Generator().manual_seed(0))

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lbt.errors import LbtError
-from lbt.views.tables.choices import Choices
 from lbt.views.tables.classes import classes_table
+from lbt.views.tables.decisiveness import Choices
 from lbt.views.tables.latency import latency_table
 from lbt.views.tables.miou import miou_table, summary_table
 from lbt.views.tables.show import SHOWN, print_tables

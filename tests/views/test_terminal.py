@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbt.views.tables.choices import Choices
+from lbt.views.tables.decisiveness import Choices
 from lbt.views.tables.miou import miou_table, summary_table
 from lbt.views.tables.show import print_tables
 from lbt.views.tables.terminal import fitted

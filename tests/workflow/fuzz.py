@@ -17,19 +17,19 @@ import numpy as np
 import torch
 import yaml
 
-from lbt.artifacts import read_json, sha256
-from lbt.checkpoint import load_checkpoint
-from lbt.config_file import parse_settings
+from lbt.config.read import parse_settings
 from lbt.data.classes import class_table
 from lbt.data.splits import ROLES, read_split
 from lbt.errors import LbtError
+from lbt.files import read_json, sha256
+from lbt.inference.network_file import load_network
 from lbt.latency.partial_rows import PartialRows
 from lbt.latency.table import read_table
-from lbt.manifest import verify_inputs
-from lbt.network_file import load_network
-from lbt.search.pseudo_labels import PseudoLabels, ShardIdentity
+from lbt.network.genotype import read_genotype
+from lbt.provenance.manifest import verify_inputs
+from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
+from lbt.runtime.checkpoint import load_checkpoint
 from lbt.space.architecture import architecture_from_json
-from lbt.space.genotype import read_genotype
 
 Reader = Callable[[Path], Any]
 

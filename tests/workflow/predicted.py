@@ -13,10 +13,10 @@ from clone import Job
 from pydantic import BaseModel
 
 from lbt.config import Settings
-from lbt.fingerprint import imported
-from lbt.search.methods import method_names
-from lbt.stage_settings import stage_settings
-from lbt.stages import STAGES
+from lbt.config.methods import METHODS
+from lbt.provenance.fingerprint import imported
+from lbt.stages.settings import stage_settings
+from lbt.stages.table import STAGES
 
 
 def setting_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -46,7 +46,7 @@ def modules_of(stage: str) -> set[str]:
     if stage != "round":
         return set(imported(STAGES[stage].module))
     return {
-        module for method in method_names() for module in imported(STAGES[stage].module, f"lbt.search.methods.{method}")
+        module for method in tuple(METHODS) for module in imported(STAGES[stage].module, f"lbt.search.methods.{method}")
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from clone import HERE, ROOT, Clone, QuickClone, with_value
 
-from lbt.config_file import parse_settings
+from lbt.config.read import parse_settings
 
 PAGES = ("README.md", "config/README.md", "results/README.md")
 COMMAND = r"python -m lbt(?: \w+|\.\w+) \S|snakemake --|conda env|pip install"

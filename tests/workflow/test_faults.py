@@ -11,7 +11,7 @@ import time
 import pytest
 from clone import HERE, Clone, QuickClone
 
-from lbt.artifacts import digest, sha256
+from lbt.files import digest, sha256
 
 
 def test_a_second_run_on_a_folder_is_refused(tmp_path):

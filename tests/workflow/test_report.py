@@ -9,7 +9,7 @@ import pytest
 from clone import ROOT, Clone
 from playwright.sync_api import Page, sync_playwright
 
-from lbt.views.tables.kept_ratio import keep_ratio
+from lbt.views.tables.ratio_files import keep_ratio
 from lbt.views.tables.table import Table
 
 CHROMIUM = shutil.which("chromium")

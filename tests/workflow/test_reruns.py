@@ -13,9 +13,9 @@ from clone import HERE, ROOT, QuickClone, with_value
 from PIL import Image
 from predicted import after_setting, modules_of, setting_keys
 
-from lbt.config_file import parse_settings
-from lbt.data.contents import record_contents
-from lbt.stages import STAGES
+from lbt.config.read import parse_settings
+from lbt.data.file_versions import record_contents
+from lbt.stages.table import STAGES
 
 TABLE = yaml.safe_load((HERE / "reruns.yaml").read_text())
 SETTINGS = {key: row for row in TABLE["settings"] for key in row["keys"]}
@@ -153,7 +153,12 @@ def test_other_words_and_formatting_rerun_nothing(played):
 
 @pytest.mark.parametrize(
     ("module", "jobs"),
-    [("lbt.training", {}), ("lbt.search.methods.lbt", {"method": {"lbt"}}), ("lbt.views.pictures", {}), ("lbt", {})],
+    [
+        ("lbt.training.retrain", {}),
+        ("lbt.search.methods.lbt.gradient", {"method": {"lbt"}}),
+        ("lbt.data.label_images", {}),
+        ("lbt", {}),
+    ],
 )
 def test_a_changed_module_in_snakemake(played, module, jobs):
     path = played.folder / module.replace(".", "/")

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 from clone import ALWAYS, ROOT, SOMETIMES, Clone, artefacts, read_csv
 
-from lbt.artifacts import canonical_json
+from lbt.files import canonical_json
 from lbt.views.tables.terminal import WIDEST, fitted
 
 
@@ -170,6 +170,6 @@ def test_a_method_is_one_file(tmp_path):
     text = result.stdout + result.stderr
     assert "results/tiny/search/sixth_1/seed-0/round-1/pseudo_labels/shard-001.h5" in text
     assert "results/tiny/retrain/sixth_1/seed-0/network.pt" in text
-    command = [sys.executable, "-m", "lbt.config_docs"]
+    command = [sys.executable, "-m", "lbt.config.docs"]
     page = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "`lpt` or `random` or `sixth_1`" in page

@@ -18,13 +18,13 @@ signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 from snakemake.exceptions import WorkflowError
 
-from lbt.config_file import parse_settings
+from lbt.config.read import parse_settings
 from lbt.errors import LbtError
-from lbt.expected import code_of_job
-from lbt.search.methods import has_student, teaches
-from lbt.stage_settings import stage_settings, untracked_settings
-from lbt.stages import STAGES
-from lbt.views.landing import facts
+from lbt.stages.up_to_date import code_of_job
+from lbt.config.methods import METHODS
+from lbt.stages.settings import stage_settings, untracked_settings
+from lbt.stages.table import STAGES
+from lbt.views.report_page import facts
 
 try:
     SETTINGS = parse_settings(
@@ -55,7 +55,7 @@ COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "b
 # Where a round is there already, Snakemake would not miss its input and keep what came of other weights.
 if (
     STUDENT_WEIGHTS
-    and any(map(has_student, SETTINGS.methods))
+    and any(METHODS[method].has_student for method in SETTINGS.methods)
     and not os.path.exists(STUDENT_WEIGHTS)
 ):
     raise WorkflowError(
@@ -132,7 +132,7 @@ def previous_checkpoint(wildcards):
 def pseudo_label_shards(wildcards, back=0):
     """The shards of a job's round, or of `back` rounds before; none before the first round."""
     number = int(wildcards.round) - back
-    if not teaches(wildcards.method) or number < 1:
+    if not METHODS[wildcards.method].needs_pseudo_labels or number < 1:
         return []
     folder = SEARCH.format(method=wildcards.method, seed=wildcards.seed, round=number)
     return [
@@ -143,7 +143,7 @@ def pseudo_label_shards(wildcards, back=0):
 
 def first_student_weights(wildcards):
     """The file that the student of a teaching method starts from, if any; later rounds go on from a checkpoint."""
-    first = has_student(wildcards.method) and int(wildcards.round) == 1
+    first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
     return STUDENT_WEIGHTS if first else []
 
 

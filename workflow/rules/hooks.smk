@@ -10,8 +10,8 @@ def misjudged_outputs(jobs):
 
 def require_no_finished_round(jobs):
     """Refuse to search rounds again only because their weights were removed."""
-    from lbt.manifest import manifests, same_inputs, written
-    from lbt.search.retention import refusal
+    from lbt.provenance.manifest import manifests, same_inputs, written
+    from lbt.search.checkpoint_retention import refusal
 
     records = None
     for job in (job for job in jobs if job.rule.name == "round"):
@@ -36,7 +36,7 @@ def require_no_finished_round(jobs):
 
 def keep_earlier(jobs):
     """Keep what these jobs replace until they have."""
-    from lbt.earlier import keep
+    from lbt.provenance.earlier import keep
 
     try:
         for job in jobs:
@@ -51,7 +51,7 @@ def keep_earlier(jobs):
 
 
 onstart:
-    from lbt.disk import check_disk
+    from lbt.stages.disk_space import check_disk
 
     jobs = list(workflow.dag.needrun_jobs())
     again = misjudged_outputs(jobs)
@@ -70,7 +70,7 @@ onstart:
 
 
 onerror:
-    from lbt.failures import describe_failures, failed_job
+    from lbt.stages.failure_summary import describe_failures, failed_job
 
     failed = list(map(failed_job, workflow.scheduler.failed))
     print(describe_failures(failed, COMMAND, list(map(Path, log))), file=sys.stderr)

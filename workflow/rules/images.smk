@@ -4,16 +4,16 @@ from dataclasses import asdict
 
 from snakemake.logging import logger
 
-from lbt.artifacts import canonical_json
-from lbt.data.contents import RECORD, DataVersions, data_versions
-from lbt.stages import roles_read
+from lbt.files import canonical_json
+from lbt.data.file_versions import RECORD, DataVersions, data_versions
+from lbt.stages.table import roles_read
 
 # From the run to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
 
 
 def inspect_again(samples):
-    from lbt.data.inspection import inspect_samples
+    from lbt.data.checking.inspection import inspect_samples
 
     inspect_samples(SETTINGS.data, samples)
 
@@ -26,7 +26,7 @@ def versions_of_data():
     record = Path(RUN, "data", RECORD)
     try:
         if SETTINGS.scenes is not None:
-            from lbt.data.drawn import require_as_drawn
+            from lbt.data.scenes.verify import require_as_drawn
 
             require_as_drawn(SETTINGS.scenes, Path(SETTINGS.data.root))
             return None

@@ -1,9 +1,9 @@
-# What was stopped or copied: files that Snakemake's own records misjudge. `lbt.stale` and `lbt.earlier` say why.
+# What was stopped or copied: files that Snakemake's own records misjudge. `lbt.provenance.outdated` and `lbt.provenance.earlier` say why.
 from snakemake.io import IOFile
 
-from lbt.earlier import bring_back
-from lbt.expected import Expected
-from lbt.stale import lost, stale, unrecorded
+from lbt.provenance.earlier import bring_back
+from lbt.stages.up_to_date import Expected
+from lbt.provenance.outdated import lost, stale, unrecorded
 
 EXPECTED = Expected(SETTINGS, versions_read)
 

@@ -1,6 +1,6 @@
 # What the report holds: titles of tables and figures, and in which category they stand.
-from lbt.views.scored import CONTROLS
-from lbt.views.tables.kept_ratio import ratio_holds
+from lbt.views.results import CONTROLS
+from lbt.views.tables.ratio_files import ratio_holds
 
 # Snakemake sorts by title, so a number tells which table to read first.
 TABLES = {

@@ -5,9 +5,9 @@ Source: Chen et al., FasterSeg: Searching for Faster Real-time Semantic Segmenta
 
 from __future__ import annotations
 
-from lbt.search.context import ArchitectureGradient, StepContext
+from lbt.search.gradient_terms import put_together, teacher_term
 from lbt.search.method import Method
-from lbt.search.terms import put_together, teacher_term
+from lbt.search.step_context import ArchitectureGradient, StepContext
 
 
 def architecture_gradient(context: StepContext) -> ArchitectureGradient:

@@ -1,6 +1,6 @@
 """The control: the supernet trains as for the other methods, the architecture never moves.
 
-Its genotypes are drawn at random at the latency of a searched one (see `lbt.derivation`).
+Its genotypes are drawn at random at the latency of a searched one (see `lbt.derivation.derive`).
 """
 
 from __future__ import annotations

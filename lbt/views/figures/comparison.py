@@ -8,19 +8,19 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lbt.artifacts import read_json
 from lbt.config import DataSettings
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.images import read_image, read_mask
 from lbt.data.splits import read_split
-from lbt.progress import Progress
+from lbt.files import read_json
+from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
 from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
 from lbt.views.figures.predictions import Seen, draw_predictions
 from lbt.views.figures.style import save, styled
 from lbt.views.figures.tradeoff import draw_tradeoff
-from lbt.views.scored import place, read_scored
-from lbt.views.steps import read_steps
+from lbt.views.results import place, read_scored
+from lbt.views.search_metrics import read_steps
 
 
 def run(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lbt.views.figures.panels import Panel
 from lbt.views.figures.scales import scale_rounds, scale_values
 from lbt.views.figures.style import MethodStyle, grid, method_legend, method_style
-from lbt.views.steps import by_part, by_step
+from lbt.views.search_metrics import by_part, by_step
 
 BINS = 20
 """Parts of a retraining, which has no rounds, whose means are drawn thick."""

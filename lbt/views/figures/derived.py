@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 
 from lbt.config import SpaceSettings
-from lbt.space.genotype import Genotype, cell_channels
+from lbt.network.genotype import Genotype, cell_channels
 from lbt.views.figures.style import GRID, INK
 
 LEVELS = {8: 0, 16: 1, 32: 2}

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lbt.artifacts import read_json
 from lbt.config import SpaceSettings
-from lbt.progress import Progress
-from lbt.space.genotype import read_genotype
+from lbt.files import read_json
+from lbt.network.genotype import read_genotype
+from lbt.runtime.progress import Progress
 from lbt.views.figures.architecture import draw_architecture
 from lbt.views.figures.confusion import draw_confusion
 from lbt.views.figures.derived import draw_network
 from lbt.views.figures.style import save, styled
-from lbt.views.scored import place
+from lbt.views.results import place
 
 
 def run(

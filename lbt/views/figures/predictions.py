@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.views.pictures import color_labels
+from lbt.data.label_images import color_labels
 
 LARGEST = 640
 """Longest side in pixels at which a panel is kept; larger images are thinned to it."""

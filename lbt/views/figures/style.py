@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lbt.artifacts import atomic_path
+from lbt.files import atomic_path
 
 INK, GRID, MISSING = "#1a1a1a", "#dddddd", "#ececec"
 DPI = 150

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lbt.views.figures.style import grid, method_style
-from lbt.views.scored import CONTROLS, Scored, by_method
+from lbt.views.results import CONTROLS, Scored, by_method
 from lbt.views.tables.table import mean_and_deviation
 
 

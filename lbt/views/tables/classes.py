@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lbt.views.scored import Scored, by_method
+from lbt.views.results import Scored, by_method
 from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
 
 NOTE = (

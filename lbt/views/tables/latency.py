@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lbt.views.scored import Scored
-from lbt.views.tables.busy import busy_warning, error_percent
+from lbt.views.results import Scored
 from lbt.views.tables.table import Column, Table, shown
+from lbt.views.tables.timing_noise import busy_warning, error_percent
 
 _COLUMNS = {
     "method": Column("method"),

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from lbt.views.scored import CONTROLS, Scored, by_method
-from lbt.views.tables.busy import busy_warning
-from lbt.views.tables.choices import UNIFORM, Choices, undecided_warning
+from lbt.views.results import CONTROLS, Scored, by_method
+from lbt.views.tables.decisiveness import UNIFORM, Choices, undecided_warning
 from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
+from lbt.views.tables.timing_noise import busy_warning
 
 WHAT = (
     "mIoU is the mean intersection over union in percent on the official validation images, which no earlier stage "

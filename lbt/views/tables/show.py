@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbt.errors import LbtError
-from lbt.manifest import verify_inputs
-from lbt.views.tables.kept_ratio import ratio_holds
+from lbt.provenance.manifest import verify_inputs
+from lbt.views.tables.ratio_files import ratio_holds
 from lbt.views.tables.terminal import fitted, terminal_width
 
 SHOWN = ("summary", "miou", "classes", "latency")

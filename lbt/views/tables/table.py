@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from lbt.artifacts import write_text
+from lbt.files import write_text
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }

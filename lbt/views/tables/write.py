@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.artifacts import read_json
 from lbt.config import RetrainSettings, SearchSettings, SpaceSettings, WarmupSettings
-from lbt.progress import Progress
+from lbt.files import read_json
+from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budget
-from lbt.views.scored import read_scored
-from lbt.views.tables.choices import read_choices
+from lbt.views.results import read_scored
 from lbt.views.tables.classes import classes_table
+from lbt.views.tables.decisiveness import read_choices
 from lbt.views.tables.latency import latency_table
 from lbt.views.tables.miou import miou_table, summary_table
 

@@ -1,0 +1,125 @@
+"""The page that documents every setting, made from `lbt.config`: `python -m lbt.config.docs > config/README.md`."""
+
+from __future__ import annotations
+
+import json
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic.fields import FieldInfo
+
+from lbt.config import Section, Settings
+
+INTRODUCTION = """# Settings
+
+One YAML file describes a run. `config.yaml` is the default (drawn street scenes, minutes on two cores),
+`camvid-cpu.yaml` and `camvid.yaml` run on CamVid, `cityscapes.yaml` holds the published scale. Choose another with
+
+```
+snakemake --cores 8 --configfile config/camvid.yaml
+```
+
+and check a file, and the data set it points to, before any hour is spent:
+
+```
+python -m lbt check config/camvid.yaml
+```
+
+A key that is left out has the default of this page. Unknown keys, values of another type and impossible combinations
+are refused before any job starts. YAML reads `1e-3` as text: write `1.0e-3`.
+
+This page is made from `lbt/config/` by `python -m lbt.config.docs > config/README.md`.
+"""
+
+
+def markdown() -> str:
+    """The whole page."""
+    return INTRODUCTION + "".join(_section("", Settings, "Top level"))
+
+
+def _section(prefix: str, model: type[Section], title: str) -> list[str]:
+    heading = title if not prefix else f"`{prefix.rstrip('.')}`"
+    summary = (model.__doc__ or "").strip()
+    lines = [f"\n## {heading}\n\n{summary}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"]
+    nested = []
+    for name, field in model.model_fields.items():
+        key, inner = f"{prefix}{name}", _inner(field.annotation)
+        kind = "section" if inner and not _is_list(field.annotation) else _type(field)
+        help_text = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{key}` | {kind} | {_default(field, inner)} | {help_text} |\n")
+        if inner:
+            nested.append((f"{key}.", inner))
+    for key, inner in nested:
+        lines += _section(key, inner, "")
+    return lines
+
+
+def _inner(annotation: Any) -> type[Section] | None:
+    """The model of a section, or of the items of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for a in get_args(annotation) if (found := _inner(a))), None)
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple
+
+
+def _default(field: FieldInfo, inner: type[Section] | None) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return "absent"
+    if inner and not _is_list(field.annotation):
+        return "see below"
+    return f"`{json.dumps(field.default)}`"
+
+
+def _type(field: FieldInfo) -> str:
+    text = _name(field.annotation)
+    bounds = _bounds(field.metadata)
+    return f"{text}, {bounds}" if bounds else text
+
+
+def _name(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        bounds = _bounds(arguments[1:])
+        return f"{_name(arguments[0])} {bounds}".strip()
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_name(a) for a in arguments if a is not type(None))
+    if origin is tuple:
+        if arguments[-1] is Ellipsis:
+            return f"list of {_name(arguments[0])}"
+        return f"list of {len(arguments)} {_name(arguments[0])}"
+    if origin is dict:
+        return f"{_name(arguments[0])}: {_name(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "sections"
+    return {"int": "integer", "float": "number", "str": "text", "bool": "true or false"}[annotation.__name__]
+
+
+def _bounds(metadata: Any) -> str:
+    """Bounds in words; nested field information carries its own."""
+    words = []
+    for item in metadata:
+        if isinstance(item, FieldInfo):
+            words.append(_bounds(item.metadata))
+        elif isinstance(item, Ge):
+            words.append(f"≥ {item.ge}")
+        elif isinstance(item, Gt):
+            words.append(f"> {item.gt}")
+        elif isinstance(item, Le):
+            words.append(f"≤ {item.le}")
+        elif isinstance(item, Lt):
+            words.append(f"< {item.lt}")
+        elif isinstance(item, MinLen):
+            words.append(f"at least {item.min_length} long")
+    return ", ".join(word for word in words if word)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

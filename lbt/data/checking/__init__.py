@@ -1,0 +1,1 @@
+"""Checks of a data set before any hour is spent."""

@@ -1,0 +1,144 @@
+"""Reading of the whole data set before any hour is spent: every problem by file, or a report of what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
+from lbt.data.checking.inspection import Inspection, inspect, summarise, unknown_problems
+from lbt.data.checking.part_sizes import BatchSize, batch_sizes, part_problems, too_few_labelled
+from lbt.data.checking.unseen_classes import class_problems
+from lbt.data.classes import class_table
+from lbt.data.division import TooFewImages
+from lbt.data.file_versions import RECORD, record_contents
+from lbt.data.folder_layout import count_masks, lie_together
+from lbt.data.layouts import orphan_masks, scan
+from lbt.data.problems import Problem, raise_problems
+from lbt.data.sample import OFFICIAL_SPLITS, Sample
+from lbt.data.splits import ROLES
+from lbt.data.write_split import split_dataset
+from lbt.errors import LbtError
+from lbt.files import write_json
+from lbt.runtime.progress import Progress
+
+
+def run(
+    *,
+    data: DataSettings,
+    splits: SplitSettings,
+    warmup: WarmupSettings,
+    search: SearchSettings,
+    retrain: RetrainSettings,
+    output: Path,
+    log: Path | None = None,
+) -> None:
+    """Read every file of the data set and write the report as JSON, and beside it the record of their contents.
+
+    Raises:
+        LbtError: lists every problem, one a line.
+    """
+    report = _check(data, splits, batch_sizes(warmup, search, retrain), log)
+    record_contents(data, splits, output.with_name(RECORD))
+    write_json(output, report)
+
+
+def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str, Any]:
+    """Read every file of the data set and return the report; see `run`. Problems found elsewhere are listed with it."""
+    sizes = batch_sizes(settings.warmup, settings.search, settings.retrain)
+    return _check(settings.data, settings.splits, sizes, None, further)
+
+
+def describe(report: dict[str, Any]) -> str:
+    """The report as a few lines of text."""
+    lines = [f"{report['root']}: no problem found"]
+    for split, part in report["splits"].items():
+        sizes = ", ".join(f"{size} ({count})" for size, count in part["sizes"].items())
+        apart = ""
+        if "set_aside" in part:
+            apart = f" ({part['set_aside']} set aside without reading their masks, {part['without_mask']} have no mask)"
+        lines.append(f"  {split}: {part['images']} images in {part['groups']} groups{apart}; width x height {sizes}")
+    lines.append("  parts: " + ", ".join(f"{role} {count}" for role, count in report["parts"].items()))
+    lines.append("  share of the labelled pixels (train, val):")
+    for name, share in report["splits"]["train"]["classes"].items():
+        lines.append(f"    {name:20} {share:8.3%} {report['splits']['val']['classes'][name]:8.3%}")
+    return "\n".join(lines)
+
+
+def find_problems(data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize]) -> list[Problem]:
+    """List everything that is wrong with the data set; an empty list means that it can be used.
+
+    Raises:
+        LbtError: the root is missing or the classes cannot be told, so that no file can be judged.
+    """
+    return _survey(data, splits, sizes, None)[1]
+
+
+def _check(
+    data: DataSettings,
+    splits: SplitSettings,
+    sizes: Sequence[BatchSize],
+    log: Path | None,
+    further: Sequence[Problem] = (),
+) -> dict[str, Any]:
+    report, problems = _survey(data, splits, sizes, log)
+    raise_problems(data.root, [*problems, *further])
+    return report
+
+
+def _survey(
+    data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize], log: Path | None
+) -> tuple[dict[str, Any], list[Problem]]:
+    table = class_table(data)
+    samples, problems = _scan(data, splits, sizes)
+    problems += orphan_masks(data)
+
+    parts: dict[str, int] = {}
+    if not problems:
+        try:
+            roles = split_dataset(data, splits)
+            parts = {role: len(roles[role]) for role in ROLES}
+            problems += part_problems(data, splits, sizes, len(samples["train"]), roles)
+        except LbtError as error:
+            few = too_few_labelled(data, splits, sizes, len(samples["train"]))
+            if few is None or not isinstance(error, TooFewImages):
+                few = Problem("splits", str(error).removeprefix("splits: "))
+            problems.append(few)
+
+    report: dict[str, Any] = {"root": data.root, "splits": {}, "parts": parts}
+    found: dict[str, list[Inspection]] = {}
+    with Progress("check", sum(map(len, samples.values())), log) as progress:
+        for split, members in samples.items():
+            found[split] = inspect(members, data, table, progress)
+            problems += [problem for inspection in found[split] for problem in inspection.problems]
+            report["splits"][split] = summarise(members, found[split], table)
+    if data.folder is not None and lie_together(data.folder):
+        masks, images = count_masks(Path(data.root), data.folder)
+        report["splits"]["unlabeled"] |= {
+            "set_aside": masks - len(samples["train"]) - len(samples["val"]),
+            "without_mask": images - masks,
+        }
+    everything = [member for members in samples.values() for member in members]
+    inspections = [inspection for split in samples for inspection in found[split]]
+    problems += unknown_problems(everything, inspections, table)
+    if all(inspection.readable for inspection in inspections):
+        # otherwise classes may be missing because of masks that could not be read
+        problems += class_problems(data, table, samples, found)
+    return report, problems
+
+
+def _scan(
+    data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize]
+) -> tuple[dict[str, list[Sample]], list[Problem]]:
+    """The images of each official part, and what is wrong with the names of files."""
+    samples: dict[str, list[Sample]] = {}
+    problems: list[Problem] = []
+    try:
+        for split in OFFICIAL_SPLITS:
+            samples[split], found = scan(data, split, splits.seed)
+            problems += found
+    except TooFewImages as error:  # of images that lie together
+        few = too_few_labelled(data, splits, sizes, 0)
+        raise_problems(data.root, [few or Problem("splits", str(error).removeprefix("splits: "))])
+    return samples, problems

@@ -1,0 +1,129 @@
+"""Images and masks, read one by one: what is wrong with them, and how large and how labelled they are."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lbt.config import Color, DataSettings
+from lbt.data.checking.unknown_values import describe_unknown
+from lbt.data.classes import IGNORE, ClassTable, class_table
+from lbt.data.images import UnknownColors, read_image, read_mask
+from lbt.data.problems import Problem, raise_problems
+from lbt.data.sample import Sample
+from lbt.errors import LbtError
+from lbt.runtime.progress import Progress
+
+SMALLEST = 32
+"""Least height and width of an image in pixels: one cell of the coarsest scale."""
+
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What reading one sample showed.
+
+    Attributes:
+        problems: all but unknown values of the mask, which are told for all masks together.
+        size: height and width.
+        values: number of pixels of each mask value.
+        unknown: number of pixels of each id or colour of the mask that is not in the table.
+        readable: whether there is no mask or one whose values count: it could be decoded, and all of them are known.
+    """
+
+    problems: list[Problem]
+    size: tuple[int, int] | None
+    values: np.ndarray
+    unknown: Mapping[int | Color, int]
+    readable: bool
+
+
+def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
+    """Read some samples.
+
+    Raises:
+        LbtError: lists what is wrong with them, one problem a line.
+    """
+    table = class_table(data)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        inspections = list(pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples))
+    problems = [problem for inspection in inspections for problem in inspection.problems]
+    raise_problems(data.root, problems + unknown_problems(samples, inspections, table))
+
+
+def inspect(samples: Sequence[Sample], data: DataSettings, table: ClassTable, progress: Progress) -> list[Inspection]:
+    """Read samples, in threads; what is found stands in their order."""
+    inspections = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for inspection in pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples):
+            inspections.append(inspection)
+            progress.advance()
+    return inspections
+
+
+def unknown_problems(samples: Sequence[Sample], inspections: Sequence[Inspection], table: ClassTable) -> list[Problem]:
+    """The masks with values outside the table."""
+    pairs = zip(samples, inspections, strict=True)
+    return describe_unknown({sample.label: found.unknown for sample, found in pairs if sample.label}, table)
+
+
+def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], table: ClassTable) -> dict[str, Any]:
+    """Counts of images, groups and sizes; share of the labelled pixels of each class, 0 where there is none."""
+    sizes = Counter(_text(inspection.size) for inspection in inspections if inspection.size is not None)
+    pixels: dict[int, int] = defaultdict(int)
+    for value, count in enumerate(sum((inspection.values for inspection in inspections), np.zeros(256, np.int64))):
+        pixels[int(table.lut[value])] += int(count)
+    ignored = pixels.pop(IGNORE, 0)
+    labelled = sum(pixels.values())
+    return {
+        "images": len(samples),
+        "groups": len({sample.group for sample in samples}),
+        "sizes": dict(sorted(sizes.items())),
+        "classes": {name: pixels[index] / max(1, labelled) for index, name in enumerate(table.names)},
+        "ignored": ignored / max(1, ignored + labelled),
+    }
+
+
+def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
+    """Read one image and its mask."""
+    problems: list[Problem] = []
+    size, values = None, np.zeros(256, np.int64)
+    try:
+        size = read_image(root / sample.image).shape[:2]
+        if min(size) < SMALLEST:
+            problems.append(
+                Problem(sample.image, f"is {_text(size)} pixels; {SMALLEST} x {SMALLEST} are needed at least")
+            )
+    except LbtError as error:
+        problems.append(_problem(error, root, sample.image))
+    unknown, readable = {}, sample.label is None
+    if sample.label is not None:
+        try:
+            mask = read_mask(root / sample.label, table.codes)
+            values = np.bincount(mask.ravel(), minlength=256)
+            unknown = {int(value): int(values[value]) for value in np.flatnonzero(values)}
+            unknown = {value: count for value, count in unknown.items() if value not in table.known}
+            readable = not unknown
+            if size is not None and mask.shape != size:
+                what = f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one"
+                problems.append(Problem(sample.label, what, "has another size than its image; replace one"))
+        except UnknownColors as error:
+            unknown = error.counts
+        except LbtError as error:
+            problems.append(_problem(error, root, sample.label))
+    return Inspection(problems, size, values, unknown, readable)
+
+
+def _problem(error: LbtError, root: Path, file: str) -> Problem:
+    return Problem(file, str(error).removeprefix(f"{root / file}: "))
+
+
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[1]} x {size[0]}"

@@ -1,0 +1,75 @@
+"""Classes that no training mask shows: where they are instead, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lbt.config import DataSettings
+from lbt.data.checking.inspection import Inspection
+from lbt.data.classes import IGNORE, ClassTable
+from lbt.data.folder_layout import lie_together
+from lbt.data.problems import Problem, shortened
+from lbt.data.sample import Sample
+
+
+def class_problems(
+    data: DataSettings,
+    table: ClassTable,
+    samples: Mapping[str, Sequence[Sample]],
+    found: Mapping[str, Sequence[Inspection]],
+) -> list[Problem]:
+    """Classes of a list without a pixel to train on, and parts without any labelled pixel.
+
+    A list of classes was chosen for the data set; the official 19 or 34 may be more than a part of it shows.
+
+    Args:
+        data: the data set.
+        table: its classes.
+        samples: of each official part.
+        found: what each sample showed; every mask could be read.
+    """
+    problems = []
+    listed = data.folder is not None or not isinstance(data.classes, int)
+    if listed and samples["train"]:
+        key = "data.classes" if data.folder is None else "data.folder.classes"
+        shown = [_classes(inspection, table) for inspection in found["val"]]
+        missing = set(range(table.num_classes)).difference(*(_classes(one, table) for one in found["train"]))
+        for index in sorted(missing):
+            pairs = zip(samples["val"], shown, strict=True)
+            places = [sample.image for sample, classes in pairs if index in classes]
+            what = _only_held_out(data, places) if places else _nowhere(data, len(samples["unlabeled"]))
+            problems.append(Problem(f"{key}: {table.names[index]}", what))
+    for split in ("val",) if listed else ("train", "val"):
+        if samples[split] and not any(_classes(inspection, table) for inspection in found[split]):
+            what = f"its masks hold no labelled pixel; correct the masks, the class {_mark(data)}s or what is ignored"
+            problems.append(Problem(split, what))
+    return problems
+
+
+def _classes(inspection: Inspection, table: ClassTable) -> set[int]:
+    """The classes that a mask shows."""
+    return {int(index) for index in table.lut[inspection.values > 0]} - {IGNORE}
+
+
+def _only_held_out(data: DataSettings, places: Sequence[str]) -> str:
+    where = f"occurs in the held-out image{'s' if len(places) > 1 else ''} {shortened(places)} only"
+    if data.folder is None or not lie_together(data.folder):
+        return f"{where}, so that nothing learns it: add training images that show it, or remove the class"
+    move = "" if len(places) == 1 else "change `splits.seed`, "
+    return (
+        f"{where}, so that nothing learns it: {move}add photographs of it, or use `{{split}}` to divide them yourself"
+    )
+
+
+def _nowhere(data: DataSettings, unlabelled: int) -> str:
+    what = f"has no pixel in the training and held-out images; remove the class or correct its {_mark(data)}"
+    if data.folder is not None and lie_together(data.folder) and unlabelled:
+        what += f"; if only the {unlabelled} unlabelled images show it, change `splits.seed` or add photographs of it"
+    return what
+
+
+def _mark(data: DataSettings) -> str:
+    """What a mask says a class by."""
+    if data.folder is None:
+        return "name"
+    return "id" if data.folder.mask_values == "id" else "colour"

@@ -1,0 +1,192 @@
+"""Which files of a data set have changed, so that the stages that read them rerun.
+
+A data set has thousands of files, too many to be inputs of every rule and too large to be read at every start. A
+record (`files.csv`), which the check of the data set writes, keeps size, time and digest of each. At the start of a run
+a look at sizes and times is enough; only a file whose time has changed is read, and counts as unchanged if its content
+is that of before. What is new in it is inspected at once, since the check, which comes before all other stages, would
+make all of them rerun.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from lbt.config import DataSettings, SplitSettings
+from lbt.data.sample import Sample
+from lbt.data.write_split import split_dataset
+from lbt.errors import LbtError
+from lbt.files import digest, sha256, write_text
+
+RECORD = "files.csv"
+"""Name of the record beside the report of the check."""
+
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file as it was last read.
+
+    Attributes:
+        file: path below `data.root`.
+        bytes: size.
+        mtime_ns: time of its last change.
+        sha256: digest of its content.
+        first_seen: size and time when the run first saw it.
+        first_sha256: digest of its content then.
+    """
+
+    file: str
+    bytes: int
+    mtime_ns: int
+    sha256: str
+    first_seen: str
+    first_sha256: str
+
+    @property
+    def version(self) -> str:
+        """What stages compare: the first content is known by its time, since it was not read at once."""
+        return self.first_seen if self.sha256 == self.first_sha256 else self.sha256
+
+
+@dataclass(frozen=True)
+class DataVersions:
+    """What a run's stages compare of the data set.
+
+    Attributes:
+        split: digest of the names of all images and masks, their groups and their roles.
+        roles: of each role, the digest of the versions of its images and masks.
+    """
+
+    split: str
+    roles: Mapping[str, str]
+
+    def of(self, roles: Iterable[str]) -> dict[str, str]:
+        """The digests of some roles."""
+        return {role: self.roles[role] for role in sorted(roles)}
+
+
+def data_versions(
+    data: DataSettings,
+    splits: SplitSettings,
+    record: Path,
+    *,
+    inspect: Callable[[Sequence[Sample]], None],
+    note: Callable[[str], None],
+) -> DataVersions:
+    """The versions of the data set as it is now; the record, if there is one, learns what has changed.
+
+    Args:
+        data: the data set.
+        splits: its division into roles.
+        record: the run's `files.csv`.
+        inspect: is given the samples of files whose content has changed since they were recorded, and raises LbtError
+            if they cannot be used; the record then stays as it is.
+        note: is told in a line if files have to be read.
+
+    Raises:
+        LbtError: the root is missing, files lack their partners, or there are too few groups; the record is damaged.
+    """
+    roles, root = split_dataset(data, splits), Path(data.root)
+    known = read_record(record)
+    now = {file: _look(root, file) for file in _files(roles)}
+    moved = [file for file in now if file in known and (known[file].bytes, known[file].mtime_ns) != now[file]]
+    if moved:
+        note(f"{root}: {len(moved)} file(s) changed their time since they were checked; comparing their contents.")
+        read = {content.file: content for content in _read_all(root, moved, known)}
+        changed = {file for file, content in read.items() if content.sha256 != known[file].sha256}
+        if changed:
+            samples = {sample for members in roles.values() for sample in members}
+            inspect(sorted(sample for sample in samples if {sample.image, sample.label} & changed))
+        known |= read
+        write_record(record, known)
+    versions = {file: known[file].version if file in known else _seen(*look) for file, look in now.items()}
+    rows = {role: [(s.id, s.image, s.label, s.group) for s in samples] for role, samples in roles.items()}
+    return DataVersions(
+        digest(rows),
+        {role: digest([versions[file] for file in _files({role: samples})]) for role, samples in roles.items()},
+    )
+
+
+def record_contents(data: DataSettings, splits: SplitSettings, record: Path) -> None:
+    """Read every file of the data set and write the record; a file whose content it held before keeps its version.
+
+    Raises:
+        LbtError: see `data_versions`; a file cannot be read.
+    """
+    root = Path(data.root)
+    contents = _read_all(root, _files(split_dataset(data, splits)), read_record(record))
+    write_record(record, {content.file: content for content in contents})
+
+
+def read_record(path: Path) -> dict[str, Content]:
+    """The contents by file; empty if there is no record yet.
+
+    Raises:
+        LbtError: the record cannot be read.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if reader.fieldnames != [field.name for field in fields(Content)]:
+                raise ValueError(f"line 1 is {','.join(reader.fieldnames or ())}")
+            rows = [Content(**(row | {key: int(row[key]) for key in ("bytes", "mtime_ns")})) for row in reader]
+    except (OSError, TypeError, ValueError, csv.Error) as error:
+        raise LbtError(f"{path}: could not be read ({error}). Delete it; the data set is then read again.") from error
+    return {content.file: content for content in rows}
+
+
+def write_record(path: Path, contents: Mapping[str, Content]) -> None:
+    """Write the record, sorted by file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Content)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(contents[file]) for file in sorted(contents))
+    write_text(path, text.getvalue())
+
+
+def _files(roles: Mapping[str, Iterable[Sample]]) -> list[str]:
+    found = {file for samples in roles.values() for sample in samples for file in (sample.image, sample.label)}
+    return sorted(file for file in found if file is not None)
+
+
+def looks(root: Path | str, samples: Iterable[Sample]) -> dict[str, str]:
+    """Size and time of each image and mask, by its file; `missing` where there is none."""
+    found = {}
+    for file in _files({"": samples}):
+        try:
+            found[file] = _seen(*_look(Path(root), file))
+        except OSError:
+            found[file] = "missing"
+    return found
+
+
+def _look(root: Path, file: str) -> tuple[int, int]:
+    found = os.stat(root / file)
+    return found.st_size, found.st_mtime_ns
+
+
+def _seen(size: int, mtime_ns: int) -> str:
+    return f"{size}@{mtime_ns}"
+
+
+def _read_all(root: Path, files: Iterable[str], known: Mapping[str, Content]) -> list[Content]:
+    def read(file: str) -> Content:
+        size, mtime_ns = _look(root, file)
+        found, before = sha256(root / file), known.get(file)
+        first = (_seen(size, mtime_ns), found) if before is None else (before.first_seen, before.first_sha256)
+        return Content(file, size, mtime_ns, found, *first)
+
+    try:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(read, files))
+    except OSError as error:
+        raise LbtError(f"{error.filename}: could not be read ({error.strerror}). Restore it.") from error

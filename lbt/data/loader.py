@@ -1,0 +1,184 @@
+"""Batches of a data set; their order and augmentation depend on (seed, epoch, index) only."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+from weakref import WeakSet
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lbt.config import AugmentationSettings, DataSettings
+from lbt.data.augment import augment
+from lbt.data.dataset import Items
+from lbt.data.normalise import normalise
+from lbt.errors import LbtError
+from lbt.runtime.distributed import group
+from lbt.runtime.seeding import generator
+from lbt.runtime.signals import leave_to_parent
+
+
+class Stream:
+    """An endless sequence of batches over a data set of `count` items.
+
+    Each epoch is a permutation from (seed, epoch). A batch that reaches the end of an epoch goes on into the next one,
+    so every batch has `batch_size` items and step k follows from k alone.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+        if count < 1:
+            raise LbtError("A data set of zero images cannot be drawn from; check the split.")
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+
+    def indices(self, step: int) -> list[tuple[int, int]]:
+        """The (epoch, index) pairs of the batch at global step `step`, counted from 0."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [
+            (place // self.count, _permutation(self.count, self.seed, place // self.count)[place % self.count])
+            for place in places
+        ]
+
+
+@lru_cache(maxsize=8)
+def _permutation(count: int, seed: int, epoch: int) -> tuple[int, ...]:
+    return tuple(torch.randperm(count, generator=generator(seed, epoch)).tolist())
+
+
+def training_loader(
+    dataset: Items,
+    *,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    crop: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    steps: int,
+    start: int = 0,
+    workers: int = 0,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield `steps` augmented batches of the endless stream of `seed`, from global step `start` on.
+
+    Starting at k gives the batches that follow after k others; the number of workers changes nothing. In a job of
+    several processes each gets its own rows of every batch, and loads no others.
+
+    Args:
+        dataset: items of an image and its targets, see `lbt.data.augment.augment`.
+        data: mean and standard deviation of the images.
+        augmentation: kinds and ranges of the random changes; its own crop is not read.
+        crop: height and width of the crops in pixels.
+        batch_size: items per batch of all processes together, also where an epoch ends.
+        seed: seed of order and augmentation.
+        steps: number of batches.
+        start: global step of the first batch.
+        workers: number of loader processes; 0 loads in this one.
+
+    Yields:
+        Images (B, 3, h, w) float32, normalised; then the targets in the order of the items: masks (B, h, w) int64,
+        soft targets (B, C, h, w) float32.
+
+    Raises:
+        LbtError: the data set has fewer items than a batch, the processes cannot share a batch evenly, or an item
+            cannot be decoded.
+    """
+    stream = Stream(len(dataset), batch_size, seed)
+    if batch_size > len(dataset):
+        raise LbtError(
+            f"A batch of {batch_size} images is larger than its part, which has {len(dataset)}. Lower the batch_size "
+            "of this stage, or change the split."
+        )
+    batches = _AugmentedBatches(dataset, stream, group().rows(batch_size), data, augmentation, crop)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(start, start + steps),
+        num_workers=workers,
+        collate_fn=_unchanged,
+        worker_init_fn=leave_to_parent,
+        generator=torch.Generator(),  # the loader would otherwise draw from the global generator
+    )
+    batches = _loaded(loader)
+    _OPEN.add(batches)
+    yield from batches
+
+
+def _loaded(loader: DataLoader) -> Iterator[tuple[Tensor, ...]]:
+    for batch in loader:
+        if isinstance(batch, LbtError):
+            raise batch
+        yield batch
+
+
+_OPEN: WeakSet[Iterator[tuple[Tensor, ...]]] = WeakSet()
+
+
+@atexit.register
+def _close() -> None:
+    """End the loader processes of streams that an error left open: they ignore the signal by which Python ends them."""
+    for batches in list(_OPEN):
+        batches.close()
+
+
+class _AugmentedBatches(Dataset):
+    """The rows `rows` of batches by global step.
+
+    An LbtError is returned, because the loader would wrap it in a worker's traceback.
+    """
+
+    def __init__(
+        self,
+        dataset: Items,
+        stream: Stream,
+        rows: slice,
+        data: DataSettings,
+        augmentation: AugmentationSettings,
+        crop: tuple[int, int],
+    ) -> None:
+        self.dataset, self.stream, self.rows = dataset, stream, rows
+        self.data, self.augmentation, self.crop = data, augmentation, crop
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...] | LbtError:
+        try:
+            return _stack([self._item(epoch, index) for epoch, index in self.stream.indices(step)[self.rows]])
+        except LbtError as error:
+            return error
+
+    def _item(self, epoch: int, index: int) -> tuple[Tensor, ...]:
+        source = generator(self.stream.seed, epoch, index)
+        item = self.dataset[index]
+        return augment(item, settings=self.augmentation, data=self.data, crop=self.crop, generator=source)
+
+
+def evaluation_batches(dataset: Items, batch_size: int, data: DataSettings) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the whole data set once, in order and unchanged.
+
+    A batch holds neighbours of equal size, so a set of mixed sizes gives smaller batches.
+
+    Yields:
+        Images (B, 3, H, W) float32, normalised; then the targets as in `training_loader`, at their own size.
+    """
+    items = (dataset[index] for index in range(len(dataset)))
+    for _, equal in groupby(items, key=lambda item: tuple(part.shape for part in item)):
+        batch: list[tuple[Tensor, ...]] = []
+        for image, *targets in equal:
+            batch.append((normalise(image, data.mean, data.std), *targets))
+            if len(batch) == batch_size:
+                yield _stack(batch)
+                batch = []
+        if batch:
+            yield _stack(batch)
+
+
+def _stack(items: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    columns = (torch.stack([part.as_subclass(Tensor) for part in column]) for column in zip(*items, strict=True))
+    return tuple(column.float() if column.is_floating_point() else column.long() for column in columns)
+
+
+def _unchanged(batch: tuple[Tensor, ...] | LbtError) -> tuple[Tensor, ...] | LbtError:
+    return batch

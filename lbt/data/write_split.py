@@ -1,0 +1,61 @@
+"""Division of the training images into parts, written as a table that later stages read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+
+from lbt.config import DataSettings, SplitSettings
+from lbt.data.division import divide
+from lbt.data.layouts import list_samples
+from lbt.data.sample import OFFICIAL_SPLITS, Sample
+from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES
+from lbt.errors import LbtError
+from lbt.files import write_text
+from lbt.runtime.progress import Progress
+
+
+def run(*, data: DataSettings, splits: SplitSettings, output: Path, log: Path | None = None) -> None:
+    """Write the split of the data set as CSV: one row per image and role; an unlabelled image has no label.
+
+    Raises:
+        LbtError: see `split_dataset`.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    with Progress("split", len(ROLES), log) as progress:
+        for role, samples in split_dataset(data, splits).items():
+            writer.writerows((s.id, s.image, s.label or "", s.group, role) for s in samples)
+            progress.note(f"{role}: {len(samples)} images in {len({s.group for s in samples})} groups")
+            progress.advance()
+    write_text(output, text.getvalue())
+
+
+def split_dataset(data: DataSettings, splits: SplitSettings) -> dict[str, list[Sample]]:
+    """Give each image its roles.
+
+    Returns:
+        The samples of every role of `ROLES`, sorted by id. Under `halves` student and teacher share their parts.
+
+    Raises:
+        LbtError: a file is missing, an image stands in two official parts, or there are fewer groups than parts.
+    """
+    official = {split: list_samples(data, split, splits.seed) for split in OFFICIAL_SPLITS}
+    counts = Counter(sample.id for samples in official.values() for sample in samples)
+    double = sorted(name for name, count in counts.items() if count > 1)
+    if double:
+        raise LbtError(
+            f"{data.root}: {double[0]} (and {len(double) - 1} more) stands in two of train, val and unlabeled; "
+            "give each part its own images."
+        )
+    train = official["train"]
+    if splits.scheme == "halves":
+        first, second = divide(train, (splits.train_fraction, 1 - splits.train_fraction), splits.seed)
+        parts = [first, second, first, second]
+    else:
+        parts = divide(train, splits.parts, splits.seed)
+    roles = dict(zip(TRAINING_ROLES, parts, strict=True))
+    return roles | {"unlabeled": official["unlabeled"], "evaluation": official["val"]}

@@ -1,0 +1,1 @@
+"""From a searched architecture to a discrete network."""

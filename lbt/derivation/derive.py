@@ -1,0 +1,103 @@
+"""From a searched architecture to a discrete network: derive, or draw at random at the same latency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbt.config import (
+    ComputeSettings,
+    DataSettings,
+    DerivationSettings,
+    LatencySettings,
+    SearchSettings,
+    SpaceSettings,
+)
+from lbt.data.classes import class_table
+from lbt.derivation.candidate_table import choose_candidate
+from lbt.derivation.draw_at_latency import draw_genotype
+from lbt.errors import LbtError
+from lbt.files import read_json, write_json
+from lbt.latency.expected import genotype_latency
+from lbt.latency.table import LatencyTable, read_table, settings_key
+from lbt.network.candidates import list_candidates, needs_candidates
+from lbt.network.derivation_rule import derive_genotype
+from lbt.network.genotype import Genotype, read_genotype
+from lbt.space.architecture import architecture_from_json
+
+
+def run(
+    *,
+    seed: int,
+    method: str,
+    data: DataSettings,
+    space: SpaceSettings,
+    latency: LatencySettings,
+    search: SearchSettings,
+    derivation: DerivationSettings,
+    compute: ComputeSettings,
+    architecture: Path,
+    table: Path,
+    output: Path,
+    match: Path | None = None,
+    candidates: Path | None = None,
+    log: Path | None = None,
+) -> None:
+    """Write the genotype of a method: derived from `architecture`, or for `random` drawn.
+
+    Args:
+        architecture: the logits after the last round.
+        match: genotype whose predicted latency a random one must have; without it, `search.random_match` tells.
+        candidates: scores of the networks that may be derived, needed where the settings compare them.
+
+    Raises:
+        LbtError: a file does not fit, the table was measured otherwise than the settings say, or no random network
+            meets the latency.
+    """
+    latency_table = read_table(table)
+    latency_table.check_key(settings_key(latency, compute, class_table(data).num_classes))
+    if method == "random":
+        genotype = draw_genotype(space, latency_table, _window_ms(space, search, latency_table, match), seed)
+    else:
+        genotype = _derived(architecture, space, derivation.rule, latency_table, candidates)
+    write_json(output, genotype.to_json())
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        predicted = genotype_latency(genotype, space, latency_table)
+        chosen = derivation.fps if derivation.rule == "search" and method != "random" else None
+        window = search.fps if chosen is None else chosen
+        log.write_text(f"derive {method} seed-{seed}: {_summary(genotype, predicted, window)}\n", encoding="utf-8")
+
+
+def _derived(
+    architecture: Path, space: SpaceSettings, rule: str, table: LatencyTable, candidates: Path | None
+) -> Genotype:
+    logits = architecture_from_json(read_json(architecture), space, str(architecture))
+    if not needs_candidates(rule, space.branches):
+        return derive_genotype(logits, space)
+    if candidates is None:
+        raise LbtError(
+            "`derivation.rule: search` and `space.branches: best` compare scores. Give the stage the input "
+            "`candidates`, which the stage of that name makes."
+        )
+    found = list_candidates(logits, space, rule)
+    return choose_candidate(candidates, found, space, table, inside_only=rule == "search").genotype
+
+
+def _window_ms(
+    space: SpaceSettings, search: SearchSettings, table: LatencyTable, match: Path | None
+) -> tuple[float, float] | None:
+    """Least and most milliseconds of a random network; None where all are allowed."""
+    if match is not None:
+        target = genotype_latency(read_genotype(match, space), space, table)
+        return target * (1 - search.random_tolerance), target * (1 + search.random_tolerance)
+    if search.random_match == "window":
+        return 1000 / search.fps[1], 1000 / search.fps[0]
+    return None
+
+
+def _summary(genotype: Genotype, milliseconds: float, fps: tuple[float, float] | None) -> str:
+    ends, reached = "+".join(str(branch.scale) for branch in reversed(genotype.branches)), 1000 / milliseconds
+    text = f"branches {ends}, {milliseconds:.3f} ms and {reached:.1f} FPS predicted"
+    if fps is None:
+        return text
+    return f"{text}, {'inside' if fps[0] <= reached <= fps[1] else 'outside'} the window {fps[0]:g} to {fps[1]:g} FPS"

@@ -1,0 +1,82 @@
+"""From the guide's logits to the network that is distilled from: full width, and no cell pruned away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lbt.config import SpaceSettings
+from lbt.files import read_json, write_json, write_text
+from lbt.network.derivation_rule import SKIP, best_downs, candidate_downs, path_scales
+from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
+from lbt.runtime.seeding import generator
+from lbt.space.architecture import OPERATORS, alpha_row, architecture_from_json, architecture_shapes
+
+
+def run(
+    *, seed: int, method: str, space: SpaceSettings, architecture: Path, output: Path, log: Path | None = None
+) -> None:
+    """Write the genotype of a method's guide: derived from `architecture`, or for `random` drawn from the seed.
+
+    Args:
+        architecture: the guide's logits after the last round.
+    """
+    if method == "random":
+        genotype = random_guide(space, generator(seed, "guide genotype"))
+    else:
+        genotype = guide_genotype(architecture_from_json(read_json(architecture), space, str(architecture)), space)
+    write_json(output, genotype.to_json())
+    if log is not None:
+        write_text(log, f"derive guide {method} seed-{seed}: {len(genotype.branches)} branches at full width\n")
+
+
+def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Genotype:
+    """The genotype of a guide by the released rule for unpruned networks.
+
+    Paths are those of `lbt.network.derivation_rule.best_downs`, ends are the first choice of `BRANCH_SCALES`.
+
+    Args:
+        architecture: alpha and beta are read.
+        space: the search space.
+    """
+    logits = {key: value.detach().cpu() for key, value in architecture.items()}
+    return Genotype(
+        tuple(
+            guide_branch(logits, space, best_downs(logits, space.layers, scale))
+            for scale in BRANCH_SCALES[space.branches][0]
+        )
+    )
+
+
+def random_guide(space: SpaceSettings, source: torch.Generator) -> Genotype:
+    """A genotype at full width without skips whose paths and operators are drawn uniformly, from a CPU generator.
+
+    The branches share the draws of operators at the cells that both pass, as derived branches do.
+    """
+    # The largest of independent equal draws is each choice with equal probability.
+    logits = {key: torch.randn(shape, generator=source) for key, shape in architecture_shapes(space).items()}
+    branches = []
+    for scale in BRANCH_SCALES[space.branches][0]:
+        candidates = candidate_downs(space.layers, scale)
+        drawn = int(torch.randint(len(candidates), (), generator=source))
+        branches.append(guide_branch(logits, space, candidates[drawn]))
+    return Genotype(tuple(branches))
+
+
+def guide_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs: Sequence[int]) -> Branch:
+    """The branch along one path with a cell at each layer: the most probable operator but a skip, at the full width.
+
+    The last cell has the width that the decoder takes, `space.head_twelfths`.
+    """
+    scales, last = path_scales(downs, space.layers), space.layers - 1
+    others = [index for index in range(len(OPERATORS)) if index != SKIP]
+    cells = []
+    for layer, scale in enumerate(scales):
+        row = architecture[f"alpha.{scale}"][alpha_row(layer, scale)]
+        operator = OPERATORS[others[int(row[others].argmax())]]
+        width = space.head_twelfths if layer == last else space.width_twelfths[-1]
+        cells.append(Cell(layer, scale, operator, 2 if layer in downs else 1, width))
+    return Branch(scales[-1], tuple(cells))

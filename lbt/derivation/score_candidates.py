@@ -1,0 +1,202 @@
+"""Scores of the networks that may be derived, on images that moved the architecture and never on held-out ones.
+
+The supernet lends each network its weights, so a score costs a pass over teacher_val instead of a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lbt.config import (
+    AugmentationSettings,
+    ComputeSettings,
+    DataSettings,
+    DerivationSettings,
+    EvaluationSettings,
+    LatencySettings,
+    SearchSettings,
+    SpaceSettings,
+)
+from lbt.data.classes import ClassTable, class_table
+from lbt.data.dataset import Items, SegmentationDataset
+from lbt.data.loader import evaluation_batches, training_loader
+from lbt.data.splits import read_split
+from lbt.derivation.candidate_table import describe_candidates
+from lbt.errors import LbtError
+from lbt.evaluation.scores import count_confusion, scores
+from lbt.files import read_json
+from lbt.latency.table import read_table, settings_key
+from lbt.latency.window import check_window
+from lbt.network.candidates import list_candidates
+from lbt.network.genotype import Genotype
+from lbt.network.inherit_weights import inherit_weights
+from lbt.network.network import Network
+from lbt.runtime.device import prepare_device
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
+from lbt.runtime.seeding import derive_seed
+from lbt.space.architecture import architecture_from_json
+from lbt.space.calibration import recalibrate
+from lbt.space.supernet import Supernet
+from lbt.space.supernet_file import load_supernet
+
+HELD_IMAGES = 128
+"""Decoded images in memory at once: 1.1 GB of bytes at 1024 x 2048 pixels."""
+
+LATENCY_EXPONENT = -0.07
+"""Of the milliseconds in the release's objective of two choices of branches (search/darts_utils.py)."""
+
+
+def run(
+    *,
+    seed: int,
+    method: str,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    space: SpaceSettings,
+    search: SearchSettings,
+    latency: LatencySettings,
+    derivation: DerivationSettings,
+    evaluation: EvaluationSettings,
+    compute: ComputeSettings,
+    split: Path,
+    table: Path,
+    checkpoint: Path,
+    architecture: Path,
+    output: Path,
+    resume: Resume | None = None,
+    log: Path | None = None,
+) -> None:
+    """Write the candidates of an architecture as CSV, with the scores of those that may be derived.
+
+    Args:
+        architecture: the logits after the last round; they tell which candidates there are.
+        checkpoint: of the same round; its supernet lends the weights.
+        resume: where a stopped run goes on; None keeps nothing to go on from.
+
+    Raises:
+        LbtError: the table was measured otherwise than the settings say, no candidate is inside the window, or the
+            images have no labelled pixel.
+    """
+    device, classes, latency_table = prepare_device(compute), class_table(data), read_table(table)
+    latency_table.check_key(settings_key(latency, compute, classes.num_classes))
+    setting, window = "search.fps", search.fps
+    if derivation.rule == "search":
+        if derivation.fps is not None:
+            setting, window = "derivation.fps", derivation.fps
+        if window is not None:
+            check_window(window, space, latency_table, setting)
+    logits = architecture_from_json(read_json(architecture), space, str(architecture))
+    candidates = list_candidates(logits, space, derivation.rule)
+    rows = describe_candidates(candidates, space, latency_table, window)
+    chosen = list(range(len(rows)))
+    if derivation.rule == "search":
+        chosen = [place for place in chosen if rows[place]["inside_window"] == "true"][: derivation.paths]
+        if not chosen:
+            reached = [row["predicted_fps"] for row in rows]
+            raise LbtError(
+                f"{setting}: none of the {len(rows)} networks that may be derived from {architecture} runs at "
+                f"{window[0]:g} to {window[1]:g} FPS; they reach {min(reached):.4g} to {max(reached):.4g} FPS by "
+                f"{table}. Change {setting}, or search more rounds with `search.fps` set, which leads the search there."
+            )
+
+    supernet, _, _ = load_supernet(checkpoint, classes.names, space, device)
+    train = SegmentationDataset(read_split(split, "teacher_train"), data.root, classes)
+    calibration = training_loader(
+        train,
+        data=data,
+        augmentation=augmentation,
+        crop=augmentation.crop,
+        # The coarsest feature of one small crop is a single pixel, which has no variance.
+        batch_size=min(max(evaluation.batch_size, 2), len(train)),
+        seed=derive_seed(seed, "candidates"),
+        steps=evaluation.calibration_batches,
+        workers=compute.workers,
+    )
+    samples = read_split(split, "teacher_val")
+    count = min(derivation.images or len(samples), len(samples))
+    confusions = count_confusions(
+        [candidates[place].genotype for place in chosen],
+        supernet,
+        classes,
+        [images.to(device) for images, _ in calibration],
+        SegmentationDataset([samples[i * len(samples) // count] for i in range(count)], data.root, classes),
+        evaluation.batch_size,
+        data,
+        device,
+        name=f"candidates {method} seed-{seed}",
+        resume=resume or Resume(),
+        log=log,
+    )
+    for place, confusion in zip(chosen, confusions, strict=True):
+        if not confusion.any():
+            raise LbtError(f"derivation.images: the {count} images of {split} have no labelled pixel. Take more.")
+        row, miou = rows[place], scores(confusion, classes)["miou"]
+        factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
+        row |= {"miou": miou, "objective": miou * factor}
+    write_metrics(output, rows)
+
+
+def count_confusions(
+    genotypes: Sequence[Genotype],
+    supernet: Supernet,
+    classes: ClassTable,
+    calibration: Sequence[Tensor],
+    dataset: Items,
+    batch_size: int,
+    data: DataSettings,
+    device: torch.device,
+    *,
+    name: str,
+    resume: Resume,
+    log: Path | None = None,
+) -> Tensor:
+    """The confusion of each network with the supernet's weights, over all images.
+
+    Images are decoded once and kept, `HELD_IMAGES` at a time, because decoding costs as much as a fast network. The
+    networks are made again for each such part instead: hundreds of them do not fit into memory either.
+
+    Args:
+        genotypes: the networks.
+        supernet: lends its weights; unchanged.
+        classes: C of them.
+        calibration: batches (B, 3, h, w) on `device` for the BatchNorm statistics.
+        dataset: images with labels.
+        batch_size: images per forward pass.
+        data: mean and standard deviation of the images.
+        device: of `supernet`.
+        name: shown by the progress line, which counts networks.
+        resume: where a stopped run goes on.
+        log: file for plain progress lines.
+
+    Returns:
+        Counts (networks, C, C) int64, as of `lbt.evaluation.scores.count_confusion`.
+    """
+    turns = list(product(range(0, len(dataset), HELD_IMAGES), range(len(genotypes))))
+    totals = torch.zeros(len(genotypes), len(classes.names), len(classes.names), dtype=torch.int64)
+    held_from, held = None, []
+    with Progress(name, len(turns), log) as progress:
+        for _, (start, place) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
+            if start != held_from:
+                held_from, held = start, [dataset[i] for i in range(start, min(start + HELD_IMAGES, len(dataset)))]
+            network = calibrated_network(genotypes[place], supernet, classes, calibration, device)
+            batches = evaluation_batches(held, batch_size, data)
+            totals[place] += count_confusion(network, batches, len(classes.names), device)
+            progress.advance(miou=scores(totals[place], classes)["miou"])
+    return totals
+
+
+def calibrated_network(
+    genotype: Genotype, supernet: Supernet, classes: ClassTable, calibration: Sequence[Tensor], device: torch.device
+) -> Network:
+    """The network with the supernet's weights and BatchNorm statistics of its own, in evaluation mode on `device`."""
+    network = Network(genotype, supernet.space, len(classes.names)).to(device).eval()
+    inherit_weights(network, supernet)
+    recalibrate(network, calibration, network)
+    return network

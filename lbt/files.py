@@ -1,0 +1,107 @@
+"""Files that are whole or absent: atomic writes, leftovers, digests."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lbt.errors import LbtError
+
+SCHEMA_VERSION = 1
+_TEMPORARY = ".partial"
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes `path`'s name, on any error it is removed.
+
+    The file is flushed to disk before the rename, so a reader sees the old file or the whole new one.
+
+    Raises:
+        LbtError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise LbtError(
+            f"{path}: could not be written ({error.strerror or error}). Free space or choose another place; "
+            "nothing half-written was left behind."
+        ) from error
+    finally:
+        with suppress(OSError):  # also where its folder is a file
+            temporary.unlink()
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Delete the temporary files that `atomic_path` left of these paths in processes that were killed.
+
+    The caller knows that no other process writes them; see `lbt.provenance.lock`.
+    """
+    for path in paths:
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline, atomically. NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read JSON.
+
+    Raises:
+        LbtError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+    except OSError as error:
+        raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage that makes it.") from error
+    except ValueError as error:
+        raise LbtError(f"{path}: is not JSON ({error}). Delete it and rerun the stage that makes it.") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def sha256(path: Path | str) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no blanks: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of `value`'s canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def software_versions() -> dict[str, str]:
+    """Versions that can change a result."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "torchvision", "numpy")}}

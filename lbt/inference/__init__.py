@@ -1,0 +1,1 @@
+"""Use of a finished network: its file, predictions, ONNX."""

@@ -1,0 +1,138 @@
+"""A network as an ONNX file that takes photographs: normalisation, logits and labels are in the graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from lbt import __version__
+from lbt.errors import LbtError
+from lbt.files import atomic_path
+from lbt.inference.segmentation_network import SegmentationNetwork
+
+OPSET = 18
+TOLERANCE = 1e-4
+"""Largest difference of a logit, as a share of the largest one."""
+INPUT, OUTPUTS = "images", ("logits", "labels")
+OTHER = (61, 97)
+"""A second size at which a file for any size is checked: odd, below and beyond multiples of 32."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far ONNX Runtime and PyTorch agree on images of one size.
+
+    Attributes:
+        shape: batch, height and width.
+        difference: largest difference of a logit, as a share of the largest logit (in size).
+        equal: share of pixels with the same label, 0 to 1.
+    """
+
+    shape: tuple[int, int, int]
+    difference: float
+    equal: float
+
+
+class _Graph(nn.Module):
+    def __init__(self, network: SegmentationNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network.logits(images)
+        return logits, logits.argmax(dim=1).to(torch.uint8)
+
+
+def export_network(
+    network: SegmentationNetwork, path: Path | str, size: tuple[int, int], *, dynamic: bool = False
+) -> list[Agreement]:
+    """Write an ONNX file and compare it with the network, in ONNX Runtime on the CPU.
+
+    The graph takes `images` (B, 3, H, W) uint8, red, green and blue from 0 to 255, and gives `logits` (B, C, H, W)
+    float32 and `labels` (B, H, W) uint8. Its metadata hold `classes`, `colors`, `mean`, `std` and `scores` as JSON,
+    `settings_digest`, `method` and `seed`.
+
+    Args:
+        network: on the CPU.
+        path: the file. It is written only if the two agree.
+        size: height and width in pixels, at least 32 each.
+        dynamic: any batch, height and width; otherwise one image of `size`.
+
+    Returns:
+        The agreement at each size that was compared.
+
+    Raises:
+        LbtError: a logit differs by more than `TOLERANCE` of the largest, or the file cannot be written.
+    """
+    # A batch of one would be taken for a constant.
+    example = _noise((2 if dynamic else 1, *size))
+    program = torch.onnx.export(
+        _Graph(network).eval(),
+        (example,),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[INPUT],
+        output_names=list(OUTPUTS),
+        dynamic_shapes={INPUT: {0: "batch", 2: "height", 3: "width"}} if dynamic else None,
+        verbose=False,
+    )
+    program.model.metadata_props.update(metadata(network))
+    with atomic_path(path) as temporary:
+        program.save(temporary, external_data=False)
+        session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
+        shapes = [(1, *size), (2, *OTHER)] if dynamic else [(1, *size)]
+        found = [compare(network, session, shape) for shape in shapes]
+        worst = max(found, key=lambda agreement: agreement.difference)
+        if not worst.difference <= TOLERANCE:
+            raise LbtError(
+                f"{path}: was not written, because ONNX Runtime and PyTorch differ by {worst.difference:.2g} of "
+                f"the largest logit at {worst.shape[1]} x {worst.shape[2]}, above {TOLERANCE:g}. Try another "
+                "version of either."
+            )
+    return found
+
+
+def compare(
+    network: SegmentationNetwork, session: onnxruntime.InferenceSession, shape: tuple[int, int, int]
+) -> Agreement:
+    """Both on the same noise of a shape (B, H, W)."""
+    images = _noise(shape)
+    logits, labels = session.run(list(OUTPUTS), {INPUT: images.numpy()})
+    with torch.no_grad():
+        expected = network.logits(images)
+    largest = max(float(expected.abs().max()), np.finfo(np.float32).tiny)
+    difference = float(np.abs(logits - expected.numpy()).max() / largest)
+    return Agreement(shape, difference, float((labels == expected.argmax(dim=1).numpy()).mean()))
+
+
+def metadata(network: SegmentationNetwork) -> dict[str, str]:
+    """What a program needs to know beside the graph."""
+    plain: dict[str, Sequence | dict | None] = {
+        "classes": network.classes,
+        "colors": network.colors,
+        "mean": network.mean,
+        "std": network.std,
+        "scores": network.scores,
+    }
+    return {
+        **{name: json.dumps(value) for name, value in plain.items()},
+        "settings_digest": network.settings_digest or "",
+        "method": network.method,
+        "seed": str(network.seed),
+        "lbt_version": __version__,
+        "input": "images (B, 3, H, W) uint8, red, green, blue from 0 to 255; the graph normalises them",
+        "output": "logits (B, C, H, W) float32; labels (B, H, W) uint8, index into classes",
+    }
+
+
+def _noise(shape: tuple[int, int, int]) -> Tensor:
+    batch, height, width = shape
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8, generator=generator)

@@ -1,0 +1,120 @@
+"""A trained network as a program uses it: images in, labels out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from lbt.config import SpaceSettings
+from lbt.data.images import read_photograph, upright_rgb
+from lbt.data.normalise import normalise
+from lbt.network.network import Network
+
+Images = str | Path | Image.Image | np.ndarray | Tensor
+"""The file of an image, a Pillow image, an array (H, W, 3), a tensor (3, H, W) or (B, 3, H, W); red comes first."""
+
+
+class SegmentationNetwork(nn.Module):
+    """A trained network with all that belongs to it, in eval mode.
+
+        network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
+        labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
+        colors = network.palette[labels]  # (H, W, 3) uint8
+
+    `network.to("cuda")` and the other methods of a module work as ever.
+
+    Attributes:
+        network: the network itself, from normalised images (B, 3, H, W) to logits (B, C, H, W).
+        classes: name of each of the C classes.
+        colors: red, green and blue of each class, 0 to 255; `palette` holds the same as a tensor (C, 3) uint8.
+        mean: of red, green and blue in [0, 1], which is subtracted from an image in [0, 1].
+        std: of red, green and blue, by which it is divided then.
+        genotype: the discrete architecture, a `lbt.network.genotype.Genotype`.
+        space: the search space that the genotype is of.
+        method: the search method that found it.
+        seed: the seed that it was searched and trained with.
+        input_size: height and width in pixels at which its latency was measured; any other size works too. None, like
+            all below, in the file that training leaves before the network is scored.
+        settings_digest: digest of all settings that led to it, as in the manifest beside its file.
+        scores: `miou`, `pixel_accuracy` and `iou` by class (None where absent) on the official validation images.
+        profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs` and where that was measured (`key`).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        space: SpaceSettings,
+        classes: Sequence[str],
+        colors: Sequence[Sequence[int]],
+        mean: Sequence[float],
+        std: Sequence[float],
+        method: str,
+        seed: int,
+        input_size: tuple[int, int] | None = None,
+        settings_digest: str | None = None,
+        scores: Mapping[str, Any] | None = None,
+        profile: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.genotype, self.space = network, network.genotype, space
+        self.classes, self.colors = tuple(classes), tuple(tuple(color) for color in colors)
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.method, self.seed = method, seed
+        self.input_size, self.settings_digest = input_size, settings_digest
+        self.scores, self.profile = scores, profile
+        self.register_buffer("palette", torch.tensor(self.colors, dtype=torch.uint8), persistent=False)
+        self.register_buffer("_mean", torch.tensor(self.mean), persistent=False)
+        self.register_buffer("_std", torch.tensor(self.std), persistent=False)
+        self.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.palette.device
+
+    def forward(self, images: Images) -> Tensor:
+        """The most probable class of each pixel.
+
+        Args:
+            images: the file of an image, a Pillow image, or an array (H, W, 3): uint8, or floats in [0, 1]; or a
+                tensor of such values, (3, H, W) or (B, 3, H, W). Red comes before green and blue (OpenCV has them the
+                other way round). Any size works. A photograph that its camera marks as turned is turned upright.
+
+        Returns:
+            int64 on the network's device, (H, W), or (B, H, W) for a batch: indices into `classes`.
+
+        Raises:
+            LbtError: the file cannot be read.
+            ValueError: an array or a tensor of another shape or number format.
+        """
+        with torch.no_grad():
+            labels = self.logits(self._batch(images)).argmax(dim=1)
+        return labels if isinstance(images, Tensor) and images.ndim == 4 else labels[0]
+
+    predict = forward
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (B, C, H, W) float32 of images (B, 3, H, W): uint8, or floats in [0, 1]. Gradients flow."""
+        return self.network(normalise(images, self._mean, self._std))
+
+    def _batch(self, images: Images) -> Tensor:
+        if isinstance(images, str | Path):
+            images = read_photograph(images)
+        elif isinstance(images, Image.Image):
+            images = upright_rgb(images)
+        if isinstance(images, np.ndarray):
+            if images.ndim != 3 or images.shape[2] != 3:
+                raise ValueError(f"an array of shape {images.shape}, (H, W, 3) is needed")
+            images = torch.from_numpy(np.ascontiguousarray(images)).permute(2, 0, 1)
+        if images.ndim not in (3, 4) or images.shape[-3] != 3:
+            raise ValueError(f"a tensor of shape {tuple(images.shape)}, (3, H, W) or (B, 3, H, W) is needed")
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise ValueError(f"values of type {images.dtype}, uint8 or floats in [0, 1] are needed")
+        return (images if images.ndim == 4 else images[None]).to(self.device)

@@ -1,0 +1,168 @@
+"""Genotypes: discrete architectures as a small, readable JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from lbt.config import SpaceSettings
+from lbt.errors import LbtError
+from lbt.files import read_json
+from lbt.space.widths import channels
+
+Scale = Literal[8, 16, 32]
+
+BRANCH_SCALES = {"32": ((32,),), "16+32": ((32, 16),), "8+32": ((32, 8),), "best": ((32, 16), (32, 8))}
+"""`space.branches` -> its choices of the scales at which the branches end, coarsest first."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One operator of a branch.
+
+    Attributes:
+        layer: layer of the supernet that it comes from, from 0.
+        scale: scale of its input, 8 for 1/8.
+        operator: one of `lbt.space.architecture.OPERATORS`.
+        stride: 1, or 2 if its output is at the next coarser scale.
+        width_twelfths: width of its output in twelfths of the full width.
+    """
+
+    layer: Annotated[int, Field(ge=0)]
+    scale: Scale
+    operator: Literal["skip", "conv", "zoom", "conv_2x", "zoom_2x"]
+    stride: Literal[1, 2]
+    width_twelfths: Annotated[int, Field(ge=1, le=12)]
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A chain of cells from the stem's output at 1/8 to 1/`scale`.
+
+    Raises:
+        ValueError: the cells do not follow each other from 1/8 to 1/`scale`, or a cell of stride 2 comes last.
+    """
+
+    scale: Scale
+    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    def __post_init__(self) -> None:
+        scale, layer = 8, -1
+        for position, cell in enumerate(self.cells):
+            if cell.scale != scale:
+                raise ValueError(f"cells[{position}]: has scale {cell.scale}, the feature before it is at 1/{scale}")
+            if cell.layer <= layer:
+                raise ValueError(f"cells[{position}]: has layer {cell.layer}, the cell before it has layer {layer}")
+            scale, layer = cell.scale * cell.stride, cell.layer
+        if scale != self.scale or self.cells[-1].stride != 1:
+            raise ValueError(
+                f"cells[{len(self.cells) - 1}]: must keep the branch's scale {self.scale}, "
+                f"it leads from {self.cells[-1].scale} to {scale}"
+            )
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """One to three branches, the coarsest first.
+
+    Raises:
+        ValueError: no branch, or branches that are not in strictly descending order of scale.
+    """
+
+    branches: tuple[Branch, ...]
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    def __post_init__(self) -> None:
+        scales = [branch.scale for branch in self.branches]
+        if not scales or scales != sorted(set(scales), reverse=True):
+            raise ValueError(f"branches: must end at different scales, coarsest first, found {scales}")
+
+    def shared_prefix(self) -> int:
+        """Number of leading cells that all branches have in common and that are evaluated once.
+
+        Cells are the same if they do the same, whatever layer they come from. A branch's last cell is its own.
+        """
+        if len(self.branches) == 1:
+            return 0
+        length = 0
+        for cells in zip(*(branch.cells[:-1] for branch in self.branches), strict=False):
+            if len({(cell.operator, cell.stride, cell.width_twelfths) for cell in cells}) > 1:
+                break
+            length += 1
+        return length
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON value, readable by `from_json`."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: Any, space: SpaceSettings, source: str = "genotype") -> Genotype:
+        """Genotype from a JSON value.
+
+        Raises:
+            LbtError: `value` is not a genotype of this space; the message names `source` and the first place at fault,
+                such as `branches[0].cells[3].operator`.
+        """
+        try:
+            genotype = TypeAdapter(Genotype).validate_json(json.dumps(value))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+            found = "" if isinstance(first["input"], dict | list) else f", found {first['input']!r}"
+            raise LbtError(
+                f"{source}: {place}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{found}. "
+                "Mend the file or derive the genotype again."
+            ) from error
+        for place, what in _misfits(genotype, space):
+            raise LbtError(f"{source}: {place}: {what}. Use the settings of `space` that the genotype was made with.")
+        return genotype
+
+
+def cell_channels(branch: Branch, space: SpaceSettings) -> list[tuple[int, int]]:
+    """Input and output channels of each cell of a branch."""
+    pairs, count = [], channels(space.base_width, 8, space.stem_twelfths)
+    for cell in branch.cells:
+        out = channels(space.base_width, cell.scale * cell.stride, cell.width_twelfths)
+        pairs.append((count, out))
+        count = out
+    return pairs
+
+
+def _misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[str, str]]:
+    """Place and description of everything in a genotype that is not in the space."""
+    ends, choices = tuple(branch.scale for branch in genotype.branches), BRANCH_SCALES[space.branches]
+    if ends not in choices:
+        allowed = " or ".join(str(list(choice)) for choice in choices)
+        yield "branches", f"end at the scales {list(ends)}, `space.branches: {space.branches}` has {allowed}"
+    for index, branch in enumerate(genotype.branches):
+        for position, (cell, (before, after)) in enumerate(
+            zip(branch.cells, cell_channels(branch, space), strict=True)
+        ):
+            place = f"branches[{index}].cells[{position}]"
+            last = position == len(branch.cells) - 1
+            widths = (space.head_twelfths,) if last else space.width_twelfths
+            if cell.layer >= space.layers:
+                yield f"{place}.layer", f"is {cell.layer}, the space has the layers 0 to {space.layers - 1}"
+            if cell.width_twelfths not in widths:
+                yield f"{place}.width_twelfths", f"is {cell.width_twelfths}, the space has {list(widths)} there"
+            if cell.operator == "skip" and cell.stride == 1 and before != after:
+                yield f"{place}.operator", f"a skip of stride 1 cannot turn {before} channels into {after}"
+
+
+def read_genotype(path: Path | str, space: SpaceSettings) -> Genotype:
+    """Read a genotype file.
+
+    Raises:
+        LbtError: the file is missing, not JSON, or not a genotype of this space; the place is named.
+    """
+    return Genotype.from_json(read_json(path), space, str(path))

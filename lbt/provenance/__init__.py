@@ -1,0 +1,1 @@
+"""What made which file: fingerprints of code, manifests, locks."""

@@ -1,0 +1,94 @@
+"""Unlabelled images together with the teacher's predictions of a round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+from lbt.data.dataset import ImageDataset
+from lbt.data.sample import Sample
+from lbt.data.splits import read_split
+from lbt.errors import LbtError
+from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.seeding import derive_seed
+
+
+def count_to_label(ratio: float | None, labelled: int, unlabeled: int) -> int:
+    """How many images the teacher labels: all, or `ratio` times as many as student_train has.
+
+    Raises:
+        LbtError: there are not so many.
+    """
+    if ratio is None:
+        return unlabeled
+    count = max(1, round(ratio * labelled))
+    if count > unlabeled:
+        raise LbtError(
+            f"search.pseudo_labels.ratio: {ratio:g} times the {labelled} images of student_train are {count}, but "
+            f"there are {unlabeled} unlabelled images. Lower the ratio to at most {unlabeled / labelled:.4g}."
+        )
+    return count
+
+
+def images_to_label(split: Path, ratio: float | None) -> list[Sample]:
+    """The unlabelled images that the teacher labels, sorted by id.
+
+    A larger ratio takes the images of a smaller one and more; they are the same for all seeds and methods.
+
+    Raises:
+        LbtError: no unlabelled image, or fewer than wanted.
+    """
+    unlabeled = read_split(split, "unlabeled")
+    labelled = len(read_split(split, "student_train"))
+    count = count_to_label(ratio, labelled, len(unlabeled))
+    in_turn = sorted(unlabeled, key=lambda sample: derive_seed("images to label", sample.id))
+    return sorted(in_turn[:count])
+
+
+class PseudoLabeledDataset(ImageDataset):
+    """Items are an image, uint8 (3, H, W), and its soft labels, float32 (C, h, w) at the teacher's output stride.
+
+    Args:
+        samples: the images.
+        root: folder of the data set.
+        labels: the shards.
+        temperature: of the softmax that made the labels; see `lbt.search.methods.lbt.pseudo_label_loss.tempered`.
+
+    Raises:
+        LbtError: an image has no prediction in the shards.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], root: Path | str, labels: PseudoLabels, temperature: float = 1.0
+    ) -> None:
+        super().__init__(samples, root)
+        self.labels, self.temperature = labels, temperature
+        missing = [sample.id for sample in self.samples if sample.id not in labels]
+        if missing:
+            raise LbtError(
+                f"{len(missing)} of {len(self.samples)} unlabelled images stand in no shard, first {missing[0]}. "
+                "Delete the round's folder pseudo_labels and label again."
+            )
+
+    def __getitem__(self, index: int) -> tuple[tv_tensors.Image, Tensor]:
+        (image,) = super().__getitem__(index)
+        probability = torch.from_numpy(self.labels.probability(self.samples[index].id))
+        return image, tempered(probability, self.temperature)
+
+
+def tempered(probability: Tensor, temperature: float) -> Tensor:
+    """softmax(logits / temperature) from softmax(logits).
+
+    Args:
+        probability: over classes in dimension 0, (C, h, w); 0 stays 0.
+        temperature: above 1 levels the classes, below 1 sharpens them.
+    """
+    if temperature == 1:
+        return probability
+    # relative to the largest, so that a small temperature does not underflow
+    raised = (probability / probability.amax(dim=0, keepdim=True)).pow(1 / temperature)
+    return raised / raised.sum(dim=0, keepdim=True)

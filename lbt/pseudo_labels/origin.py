@@ -1,0 +1,72 @@
+"""Where the images of a shard come from, by the manifest that labelling left beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lbt.config import DataSettings
+from lbt.errors import LbtError
+from lbt.files import read_json
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Data set and labelling of a shard.
+
+    Attributes:
+        data: the data set; `root` is the folder that was found.
+        split: the split table.
+        teacher: SHA-256 of the teacher's checkpoint that labelling read.
+        code: fingerprint of the code that labelled.
+        shards: number of shards of the round.
+        ratio: `search.pseudo_labels.ratio`, see `lbt.pseudo_labels.dataset.images_to_label`.
+    """
+
+    data: DataSettings
+    split: Path
+    teacher: str
+    code: str
+    shards: int
+    ratio: float | None
+
+
+def read_origin(shard: Path, root: Path | None = None) -> Origin | None:
+    """Read the origin of a shard, or None if no manifest in its folder lists it.
+
+    Args:
+        shard: the file.
+        root: the folder of the data set, if it is not where the run had it.
+
+    Raises:
+        LbtError: the manifest is damaged or is not of labelling.
+    """
+    for path in sorted(shard.parent.glob("manifest*.json")):
+        manifest = read_json(path)
+        try:
+            if shard.name not in manifest["outputs"]:
+                continue
+            settings = manifest["settings"]
+            data = DataSettings.model_validate_json(json.dumps(settings["data"]))
+            inputs = {Path(name).suffix: (name, entry["sha256"]) for name, entry in manifest["inputs"].items()}
+            return Origin(
+                data=data.model_copy(update={"root": str(root or _locate(Path(data.root), path.parent))}),
+                split=(path.parent / inputs[".csv"][0]).resolve(),
+                teacher=inputs[".pt"][1],
+                code=manifest["code"],
+                shards=settings["search"]["shards"],
+                ratio=settings["search"]["pseudo_labels"]["ratio"],
+            )
+        except (KeyError, TypeError, AttributeError, ValidationError) as error:
+            first = str(error).splitlines()[0]
+            raise LbtError(f"{path}: is no record of labelling ({first}). Delete it and label again.") from error
+    return None
+
+
+def _locate(root: Path, folder: Path) -> Path:
+    """A root that is relative to the folder of the run's `results/`, from wherever the command runs."""
+    places = [Path(), *folder.resolve().parents]
+    return next((place / root for place in places if (place / root).is_dir()), root)

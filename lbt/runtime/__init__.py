@@ -1,0 +1,1 @@
+"""Around any loop: device, seeds, processes, signals, progress, checkpoints."""

@@ -1,0 +1,133 @@
+"""Checkpoints: tensors and plain values in one file that loads with `weights_only=True`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lbt.errors import LbtError
+from lbt.files import SCHEMA_VERSION, atomic_path
+
+
+def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        path: the file.
+        kind: what it holds, such as `supernet` or `network`; checked when it is read.
+        identity: plain values that must agree between writer and reader, such as `classes` (list of names).
+        state: nested dicts and lists of tensors and plain values (state dicts of modules and optimisers).
+    """
+    with atomic_path(path) as temporary:
+        content = {"schema_version": SCHEMA_VERSION, "kind": kind, "identity": dict(identity), **state}
+        try:
+            with open(temporary, "wb") as file:  # given a path, PyTorch would name the archive after it
+                torch.save(content, file)
+        except RuntimeError as error:  # PyTorch's writer reports a full disk so
+            raise OSError(f"PyTorch could not write: {str(error).splitlines()[0]}") from error
+
+
+def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Every byte is checked against the archive's checksums, which PyTorch's own reader does not look at.
+
+    Args:
+        path: the file.
+        kind: the kind that the caller needs.
+        expect: items of the identity that the caller needs, such as its own list of classes.
+
+    Raises:
+        LbtError: missing, truncated or damaged file; another schema version, kind or identity (both sides are shown).
+    """
+    try:
+        _verify_checksums(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
+    except IsADirectoryError as error:
+        raise LbtError(f"{path}: is a folder. Name a file that one of lbt's stages made, a {kind}.") from error
+    except Exception as error:  # what the readers of archives and pickles raise for other bytes is not documented
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LbtError(
+            f"{path}: is damaged or no PyTorch file ({first}). If a stage made it, delete it and rerun that stage."
+        ) from error
+    if not isinstance(content, dict) or not {"schema_version", "kind", "identity"} <= content.keys():
+        raise LbtError(f"{path}: was not written by lbt. Name a file that one of its stages made, a {kind}.")
+    found = content["schema_version"]
+    if found != SCHEMA_VERSION:
+        raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
+    if content["kind"] != kind:
+        raise LbtError(f"{path}: holds a {content['kind']}, a {kind} is needed. Name the right file.")
+    for key, value in (expect or {}).items():
+        have = content["identity"].get(key)
+        if have != value:
+            if isinstance(value, list) and isinstance(have, list) and len(have) != len(value):
+                have, value = f"{len(have)} ({have})", f"{len(value)} ({value})"
+            raise LbtError(f"{path}: was made with {key} = {have}; these settings have {value}. Rerun its stage.")
+    return _share_strings(content)
+
+
+def _verify_checksums(path: Path | str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        # PyTorch's reader takes an entry with attributes for a folder, and its tensor would hold anything
+        odd = (e.filename for e in archive.infolist() if e.compress_type != zipfile.ZIP_STORED or e.external_attr)
+        bad = next(odd, None) or archive.testzip()
+    if bad is not None:
+        raise zipfile.BadZipFile(f"wrong checksum of {bad}")
+
+
+def _share_strings(value: Any) -> Any:
+    """The value with equal strings as one object, as in a run that read none of them from a file.
+
+    Pickle writes an object that it meets again as a reference, so the bytes of a checkpoint would tell whether its
+    optimisers were read from another one.
+    """
+    if type(value) is dict:
+        return {_share_strings(key): _share_strings(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_share_strings(item) for item in value]
+    return sys.intern(value) if type(value) is str else value
+
+
+Parts = Mapping[str, Any]
+"""By name: tensors, generators, lists of plain rows, dicts of these, and all that has a `state_dict`."""
+
+
+def captured(part: Any) -> Any:
+    """The part's present values, for a checkpoint; tensors are not copied.
+
+    Rows travel as JSON text, which keeps every float and NaN, because a checkpoint of single numbers is slow.
+    """
+    if isinstance(part, Tensor):
+        return part.detach()
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    if isinstance(part, list):
+        return json.dumps(part)
+    if isinstance(part, Mapping):
+        return {name: captured(inner) for name, inner in part.items()}
+    return part.state_dict()
+
+
+def restore(part: Any, saved: Any) -> None:
+    """Bring a part, in place, to the values that `captured` returned."""
+    if isinstance(part, Tensor):
+        with torch.no_grad():
+            part.copy_(saved)
+    elif isinstance(part, torch.Generator):
+        part.set_state(saved)
+    elif isinstance(part, list):
+        part[:] = json.loads(saved)
+    elif isinstance(part, Mapping):
+        for name, inner in part.items():
+            restore(inner, saved[name])
+    else:
+        part.load_state_dict(saved)

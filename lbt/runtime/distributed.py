@@ -1,0 +1,148 @@
+"""Several processes that work on one job, each on its own rows of every batch.
+
+In every process a loss has the value of the whole batch (`Group.whole`), but its gradient is the part that this
+process's rows give; `Group.sums` adds the parts up before a gradient is used. All processes so take the same steps from
+the same weights, and what is computed of weights and architecture alone is the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from lbt.errors import LbtError
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a job; a group of one sends nothing and returns its arguments.
+
+    Attributes:
+        rank: place of this process, from 0.
+        size: number of processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes files and shows progress."""
+        return self.rank == 0
+
+    def rows(self, count: int) -> slice:
+        """This process's rows of a batch of `count`.
+
+        Raises:
+            LbtError: the batch cannot be divided evenly.
+        """
+        if count % self.size:
+            raise LbtError(
+                f"A batch of {count} images cannot be divided evenly among {self.size} processes. Make the batch_size "
+                "of this stage a multiple of its `gpus`."
+            )
+        own = count // self.size
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def whole(self, part: Tensor) -> Tensor:
+        """Sum over the processes of what each computed of its own rows; its gradient is that of the own part.
+
+        For what all processes go on with in the same way, such as a loss.
+        """
+        return part if self.size == 1 else _Whole.apply(part)
+
+    def summed(self, part: Tensor) -> Tensor:
+        """Sum over the processes whose gradient is summed as well.
+
+        For what each process goes on with for its own rows, such as a mean that is subtracted from them.
+        """
+        return part if self.size == 1 else _Summed.apply(part)
+
+    def gathered(self, rows: Tensor) -> Tensor:
+        """The rows (b, ...) of all processes in order, (size * b, ...), with a gradient as that of `summed`."""
+        if self.size == 1:
+            return rows
+        before, after = (rows.new_zeros(n * len(rows), *rows.shape[1:]) for n in (self.rank, self.size - self.rank - 1))
+        return self.summed(torch.cat([before, rows, after]))
+
+    @torch.no_grad()
+    def sums(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Sums over the processes of tensors of one type, such as the parts of a gradient, in one message."""
+        if self.size == 1 or not parts:
+            return parts
+        flat = torch.cat([part.flatten() for part in parts])
+        dist.all_reduce(flat)
+        found = flat.split([part.numel() for part in parts])
+        return [total.view(part.shape) for total, part in zip(found, parts, strict=True)]
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace the gradients that parameters hold by their sums over the processes."""
+        moved = [parameter for parameter in parameters if parameter.grad is not None]
+        for parameter, total in zip(moved, self.sums([parameter.grad for parameter in moved]), strict=True):
+            parameter.grad = total
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process: what one of them decides, all do."""
+        if self.size == 1:
+            return flag
+        flags = torch.tensor(int(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(flags)
+        return bool(flags)
+
+
+ALONE = Group()
+"""For what a process computes by itself, such as the losses of single images."""
+
+
+def group() -> Group:
+    """The processes of this job: those that `lbt.runtime.processes` started, or this one alone."""
+    if dist.is_available() and dist.is_initialized():
+        return Group(dist.get_rank(), dist.get_world_size())
+    return ALONE
+
+
+class _Whole(torch.autograd.Function):
+    @staticmethod
+    def forward(part: Tensor) -> Tensor:
+        return _all_sum(part)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        return _Whole.apply(tangent)
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(part: Tensor) -> Tensor:
+        return _all_sum(part)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Summed.apply(gradient)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        return _Summed.apply(tangent)
+
+
+def _all_sum(part: Tensor) -> Tensor:
+    total = part.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total

@@ -1,0 +1,34 @@
+"""Rows of per-step measurements, written as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lbt.files import write_text
+
+
+def write_metrics(path: Path, rows: Sequence[Mapping[str, float | int | str]]) -> None:
+    """Write rows with equal keys as CSV; a value that is NaN or infinite is left blank.
+
+    Raises:
+        ValueError: no row, or rows with different keys.
+    """
+    if not rows:
+        raise ValueError(f"{path}: no rows to write")
+    columns = list(rows[0])
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        if set(row) != set(columns):
+            raise ValueError(f"{path}: keys {sorted(row)} differ from {sorted(columns)}")
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    write_text(path, text.getvalue())
+
+
+def _cell(value: float | int | str) -> float | int | str:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,82 @@
+"""The batches of a round: every stream goes on where it stood after the last round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lbt.config import AugmentationSettings, DataSettings, PseudoLabelSettings, StudentSettings
+from lbt.data.classes import ClassTable
+from lbt.data.dataset import Items, SegmentationDataset
+from lbt.data.loader import training_loader
+from lbt.data.splits import read_split
+from lbt.errors import LbtError
+from lbt.pseudo_labels.dataset import PseudoLabeledDataset, images_to_label
+from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.seeding import derive_seed
+
+Batches = Iterator[tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True)
+class RoundStreams:
+    """What all streams of a round have in common.
+
+    Attributes:
+        seed: seed of the search; each stream has one of its own derived from it and from the stream's name.
+        round: the round, from 1.
+        split: table of the images' roles.
+        classes, data, augmentation: as in `lbt.data.loader.training_loader`.
+        device: where the batches are put.
+        workers: loader processes per stream.
+        taken: steps of the round that an earlier run took; the streams of the others begin after them.
+    """
+
+    seed: int
+    round: int
+    split: Path
+    classes: ClassTable
+    data: DataSettings
+    augmentation: AugmentationSettings
+    device: torch.device
+    workers: int
+    taken: int = 0
+
+    def labelled(
+        self, name: str, role: str, steps: int, batch_size: int, crop: tuple[int, int] | None = None
+    ) -> Batches:
+        """`steps` batches, less those taken: images (B, 3, h, w) and labels (B, h, w) of a role, cropped."""
+        dataset = SegmentationDataset(read_split(self.split, role), self.data.root, self.classes)
+        return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
+
+    def pseudo_labelled(
+        self, name: str, steps: int, student: StudentSettings, labels: PseudoLabels, settings: PseudoLabelSettings
+    ) -> Batches:
+        """As `labelled`, with the teacher's soft labels (B, C, h, w), at the student's crop."""
+        samples = images_to_label(self.split, settings.ratio)
+        dataset = PseudoLabeledDataset(samples, self.data.root, labels, settings.temperature)
+        return self._stream(name, dataset, steps, student.batch_size, student.crop)
+
+    def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Batches:
+        # The loader says so too, but when its first batch is drawn: other networks have taken a step by then.
+        if batch_size > len(dataset):
+            raise LbtError(
+                f"{self.split}: {name} has {len(dataset)} images, a batch has {batch_size}. Lower the batch size of "
+                "this network (search.batch_size, search.student.batch_size), or change the split or the ratio."
+            )
+        loader = training_loader(
+            dataset,
+            data=self.data,
+            augmentation=self.augmentation,
+            crop=crop,
+            batch_size=batch_size,
+            seed=derive_seed(self.seed, name),
+            steps=steps - self.taken,
+            start=(self.round - 1) * steps + self.taken,
+            workers=self.workers,
+        )
+        return (tuple(tensor.to(self.device) for tensor in batch) for batch in loader)

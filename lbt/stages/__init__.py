@@ -1,0 +1,1 @@
+"""The package's side of `workflow/`: the table of stages and how one is run."""

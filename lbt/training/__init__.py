@@ -1,0 +1,1 @@
+"""Training of one network: losses, optimisers, the stage that retrains."""

@@ -1,0 +1,120 @@
+"""Retraining: the derived network learns on the whole official training part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lbt.config import AugmentationSettings, ComputeSettings, DataSettings, RetrainSettings, SpaceSettings
+from lbt.data.classes import class_table
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.loader import training_loader
+from lbt.data.splits import steps_for, training_samples
+from lbt.errors import LbtError
+from lbt.inference.network_file import load_trained, save_network
+from lbt.network.genotype import read_genotype
+from lbt.network.inherit_weights import inherit_weights
+from lbt.network.network import Network
+from lbt.runtime.device import prepare_device
+from lbt.runtime.distributed import group
+from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
+from lbt.runtime.seeding import derive_seed
+from lbt.space.padding import upsample
+from lbt.space.supernet_file import load_supernet
+from lbt.training.losses import distillation_loss, segmentation_loss
+from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
+
+
+def run(
+    *,
+    seed: int,
+    method: str,
+    data: DataSettings,
+    augmentation: AugmentationSettings,
+    space: SpaceSettings,
+    retrain: RetrainSettings,
+    compute: ComputeSettings,
+    split: Path,
+    genotype: Path,
+    network: Path,
+    metrics: Path,
+    guide: Path | None = None,
+    supernet: Path | None = None,
+    resume: Resume | None = None,
+    log: Path | None = None,
+) -> None:
+    """Train the network of `genotype` and write its weights and its losses. The same seed serves every method.
+
+    Args:
+        guide: a retrained network whose predictions are distilled into this one; None trains on the labels alone.
+        supernet: a round's checkpoint whose weights the network starts from; None starts from random weights.
+        resume: where a stopped run goes on; None keeps nothing to go on from.
+
+    Raises:
+        LbtError: `supernet` does not fit `retrain.initial`; files of other classes or another space.
+    """
+    resume = resume or Resume()
+    if (retrain.initial == "supernet") != (supernet is not None):
+        raise LbtError(
+            f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
+            "Give the input with `initial: supernet` only."
+        )
+    device = prepare_device(compute)
+    table = class_table(data)
+    shape = read_genotype(genotype, space)
+    torch.manual_seed(derive_seed(seed, "network"))
+    model = Network(shape, space, table.num_classes)
+    if supernet is not None:
+        inherit_weights(model, load_supernet(supernet, table.names, space, torch.device("cpu"))[0])
+    model = model.to(device).train()
+    guiding = None if guide is None else load_trained(guide, table.names, space).network.to(device)
+    samples = training_samples(split)
+    steps = steps_for(retrain.epochs, len(samples), retrain.batch_size)
+    loader = training_loader(
+        SegmentationDataset(samples, data.root, table),
+        data=data,
+        augmentation=augmentation,
+        crop=augmentation.crop,
+        batch_size=retrain.batch_size,
+        seed=derive_seed(seed, "retrain"),
+        steps=steps - resume.step,
+        start=resume.step,
+        workers=compute.workers,
+    )
+    optimizer = sgd(model.parameters(), retrain.optimizer)
+    guard, rows = GuardedStep(f"network weights ({method})", model), []
+    parts = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
+    with Progress(f"retrain {method} seed-{seed}", steps, log, shown=group().first) as progress:
+        for step, (images, labels) in resume.steps(loader, parts, progress):
+            set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
+            images, labels = images.to(device), labels.to(device)
+            outputs = model.heads(images)
+            loss = segmentation_loss(outputs, labels, retrain.auxiliary_weight)
+            row = {"step": step, "loss": float(loss.detach())}
+            if guiding is not None:
+                with torch.no_grad():
+                    wanted = guiding(images)
+                divergence = distillation_loss(upsample(outputs[0], tuple(labels.shape[-2:])), wanted)
+                row["distillation_loss"] = float(divergence.detach())
+                loss = loss + retrain.distillation_weight * divergence
+            loss.backward()
+            group().sum_gradients(model.parameters())
+            row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
+            rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
+            progress.advance(loss=row["loss"])
+    if group().first:
+        write_metrics(metrics, rows)
+        save_network(
+            network,
+            model,
+            space=space,
+            classes=table.names,
+            colors=table.colors,
+            mean=data.mean,
+            std=data.std,
+            method=method,
+            seed=seed,
+        )

@@ -1,0 +1,57 @@
+"""What was measured of each network: scores and profile, read from `.../<method>/seed-<seed>/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lbt.files import read_json
+
+CONTROLS = ("random",)
+"""Methods that choose no architecture: what a searched network must beat."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A network of one method and seed.
+
+    Attributes:
+        method: name of the method.
+        seed: its seed.
+        supernet: scores of the supernet, as `lbt.evaluation.scores` makes them.
+        network: scores of the retrained network.
+        profile: latency, parameters and MACs, as `lbt.latency.profiler` measures them.
+    """
+
+    method: str
+    seed: int
+    supernet: Mapping[str, Any]
+    network: Mapping[str, Any]
+    profile: Mapping[str, Any]
+
+
+def place(path: Path) -> tuple[str, int]:
+    """Method and seed of a file in a folder `.../<method>/seed-<seed>/`."""
+    return path.parent.parent.name, int(path.parent.name.removeprefix("seed-"))
+
+
+def read_scored(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[Scored]:
+    """Read the files of all networks, which are listed in the same order.
+
+    Raises:
+        LbtError: a file cannot be read.
+    """
+    return [
+        Scored(*place(n), read_json(s), read_json(n), read_json(p))
+        for s, n, p in zip(supernet, network, profile, strict=True)
+    ]
+
+
+def by_method(networks: Sequence[Scored]) -> dict[str, list[Scored]]:
+    """The networks of each method, in the order in which the methods come first."""
+    grouped: dict[str, list[Scored]] = {}
+    for network in networks:
+        grouped.setdefault(network.method, []).append(network)
+    return grouped

@@ -1,0 +1,255 @@
+"""The command line: one message and exit code 1 for bad input, no traceback."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from lbt.__main__ import main
+from lbt.config.read import read_settings
+from lbt.data.scenes import write_dataset as streetscenes
+from lbt.data.splits import COLUMNS, TRAINING_ROLES
+from lbt.errors import LbtError
+from lbt.files import write_json
+from lbt.runtime.progress import Progress
+from lbt.stages.settings import stage_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A drawn data set and its configuration."""
+    folder = tmp_path_factory.mktemp("drawn")
+    content = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+    content["data"]["root"] = str(folder / "scenes")
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(content))
+    settings = read_settings(config)
+    streetscenes.run(scenes=settings.scenes, data=settings.data, output=folder / "scenes" / "scenes.json")
+    return config
+
+
+@pytest.fixture
+def case(drawn, tmp_path):
+    """A copy of the set that a test may spoil: its configuration and root."""
+    content = yaml.safe_load(drawn.read_text())
+    root = tmp_path / "scenes"
+    shutil.copytree(content["data"]["root"], root)
+    content["data"]["root"] = str(root)
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(content))
+    return config, root
+
+
+def first(root, pattern):
+    return sorted(root.glob(pattern))[0]
+
+
+def spoil_image(root):
+    path = first(root, "leftImg8bit/train/*/*.png")
+    path.write_bytes(path.read_bytes()[:200])
+    return path.name
+
+
+def spoil_label(root):
+    path = first(root, "gtFine/val/*/*.png")
+    path.unlink()
+    return path.name.removesuffix("_gtFine_labelIds.png")
+
+
+def spoil_ids(root):
+    path = first(root, "gtFine/train/*/*.png")
+    Image.new("L", (97, 61), 77).save(path)
+    return path.name
+
+
+def spoil_size(root):
+    path = first(root, "gtFine/train/*/*.png")
+    Image.new("L", (96, 61), 7).save(path)
+    return path.name
+
+
+def spoil_root(root):
+    shutil.rmtree(root / "leftImg8bit")
+    return str(root)
+
+
+def spoil_validation(root):
+    shutil.rmtree(root / "leftImg8bit" / "val")
+    shutil.rmtree(root / "gtFine" / "val")
+    return "val"
+
+
+def spoil_every_validation_mask(root):
+    for path in (root / "gtFine/val").glob("*/*.png"):
+        Image.new("L", (97, 61), 0).save(path)  # id 0: not evaluated
+    return "val: its masks hold no labelled pixel"
+
+
+SPOILS = (spoil_image, spoil_label, spoil_ids, spoil_size, spoil_root, spoil_validation, spoil_every_validation_mask)
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_check_names_the_file_and_fails(case, capsys, spoil):
+    config, root = case
+    assert main(["check", str(config)]) == 0
+    capsys.readouterr()
+    named = spoil(root)
+    assert main(["check", str(config)]) == 1
+    message = capsys.readouterr().err
+    assert named in message
+    assert "Traceback" not in message
+
+
+def test_check_lists_every_problem_at_once(case, capsys):
+    config, root = case
+    names = [spoil_image(root), spoil_label(root), spoil_ids(root)]
+    assert main(["check", str(config)]) == 1
+    message = capsys.readouterr().err
+    assert all(name in message for name in names)
+
+
+def edit(config, section, **values):
+    content = yaml.safe_load(config.read_text())
+    content[section] |= values
+    config.write_text(yaml.safe_dump(content))
+
+
+def test_check_lists_student_weights_that_are_missing_or_do_not_fit(case, capsys, tmp_path):
+    config, root = case
+    weights = tmp_path / "student.pth"
+    student = {"model": "lraspp_mobilenet_v3_large", "crop": [64, 64], "weights": str(weights)}
+    edit(config, "search", student=student)
+    damaged = spoil_image(root)
+    assert main(["check", str(config)]) == 1
+    message = capsys.readouterr().err
+    assert damaged in message and f"search.student.weights: {weights}: is missing" in message
+
+    shutil.rmtree(root)  # scenes that are drawn later
+    assert main(["check", str(config)]) == 1
+    assert "student.pth: is missing" in capsys.readouterr().err
+    network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=7)
+    torch.save(network.state_dict(), weights)
+    assert main(["check", str(config)]) == 1
+    assert "student.pth: was trained on 7 classes, the data set has 6" in capsys.readouterr().err
+    network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=6)
+    torch.save(network.state_dict(), weights)
+    assert main(["check", str(config)]) == 0
+
+
+def test_check_leaves_student_weights_that_no_method_reads(case):
+    edit(case[0], "search", student={"weights": "nowhere.pth"})
+    assert main(["check", str(case[0])]) == 1
+    content = yaml.safe_load(case[0].read_text())
+    case[0].write_text(yaml.safe_dump(content | {"methods": ["fasterseg"]}))
+    assert main(["check", str(case[0])]) == 0
+
+
+def test_check_refuses_more_shards_than_images(case, capsys):
+    edit(case[0], "search", shards=9)
+    assert main(["check", str(case[0])]) == 1
+    assert "search.shards: is 9, above the 5 image(s) of unlabeled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("classes", [19, 34])
+def test_the_official_classes_may_be_more_than_a_set_shows(case, classes):
+    edit(case[0], "data", classes=classes)
+    assert main(["check", str(case[0])]) == 0
+
+
+def test_a_key_that_is_a_date_is_refused_like_any_unknown_key(case, capsys):
+    case[0].write_text(case[0].read_text() + "2020-01-01: 3\n")
+    assert main(["check", str(case[0])]) == 1
+    assert "2020-01-01: unknown key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pattern", ["/images/{split}/*", "**{split}/*"])
+def test_a_pattern_that_is_none_is_refused(case, capsys, pattern):
+    config, root = case
+    folder = {"images": pattern, "classes": [{"name": n, "id": i, "color": [0, 0, i]} for i, n in enumerate("ab")]}
+    config.write_text(yaml.safe_dump({"data": {"layout": "folder", "root": str(root), "folder": folder}}))
+    assert main(["check", str(config)]) == 1
+    assert "is no pattern below" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_while_drawing_leaves_no_scene(tmp_path, monkeypatch):
+    settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
+    data = settings.data.model_copy(update={"root": str(tmp_path / "scenes")})
+    whole, written = Image.Image.save, []
+
+    def save(image, path, **options):
+        written.append(path)
+        if len(written) > 7:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(image, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    with pytest.raises(LbtError, match="No space left on device"):
+        streetscenes.run(scenes=settings.scenes, data=data, output=tmp_path / "scenes" / "scenes.json")
+    assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.partial"))
+    assert not (tmp_path / "scenes" / "scenes.json").exists()
+
+
+def test_a_log_that_cannot_be_written_is_a_message():
+    if not Path("/dev/full").exists():
+        pytest.skip("needs Linux")
+    with pytest.raises(LbtError, match="/dev/full: could not be written"), Progress("stage", 2, Path("/dev/full")) as p:
+        p.advance()
+
+
+def test_a_stage_without_its_input_says_so_and_writes_nothing(tmp_path, capsys):
+    settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
+    arguments = ["stage", "warmup", "--settings", stage_settings(settings, "warmup", {"seed": 0}), "--code", "x"]
+    arguments += ["--log", str(tmp_path / "log.txt"), "--inputs", f"split={tmp_path / 'split.csv'}"]
+    arguments += ["--outputs", f"checkpoint={tmp_path / 'c.pt'}", f"metrics={tmp_path / 'm.csv'}"]
+    assert main(arguments) == 1
+    assert "split.csv: is missing" in capsys.readouterr().err
+    assert "split.csv: is missing" in (tmp_path / "log.txt").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
+
+
+def test_show_needs_a_finished_run(tmp_path, capsys):
+    assert main(["show", str(tmp_path)]) == 1
+    assert "summary.md: is missing" in capsys.readouterr().err
+
+
+def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):
+    settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
+    genotype = tmp_path / "genotype.json"
+    write_json(genotype, {"branches": [{"scale": 32, "cells": [{"layer": 0, "operator": "conv7"}]}]})
+    split = [",".join(COLUMNS), *(f"a,a.png,a_mask.png,a,{role}" for role in TRAINING_ROLES)]
+    (tmp_path / "split.csv").write_text("\n".join(split))
+    arguments = ["stage", "retrain", "--code", "x", "--log", str(tmp_path / "log.txt"), "--settings"]
+    arguments += [stage_settings(settings, "retrain", {"seed": 0, "method": "lbt"}), "--inputs"]
+    arguments += [f"split={tmp_path / 'split.csv'}", f"genotype={genotype}", "--outputs"]
+    arguments += [f"network={tmp_path / 'n.pt'}", f"metrics={tmp_path / 'm.csv'}"]
+    assert main(arguments) == 1
+    assert "genotype.json: branches[0].cells[0]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shards", "message"),
+    [
+        (0.13, 1, "search.student.batch_size: is 2, above the 1 image(s) that the teacher labels"),
+        (0.25, 3, "search.shards: is 3, above the 2 image(s) that the teacher labels"),
+        (0.25, 2, ""),
+        (2.0, 1, "search.pseudo_labels.ratio: 2 times the 8 images of student_train are 16, but there are 5"),
+    ],
+)
+def test_a_ratio_that_leaves_too_few_images_is_found_by_check(drawn, tmp_path, capsys, ratio, shards, message):
+    content = yaml.safe_load(drawn.read_text())
+    content["search"] |= {"shards": shards, "pseudo_labels": {"ratio": ratio}}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(content | {"methods": ["lbt"]}))
+    assert main(["check", str(config)]) == bool(message)
+    assert message in capsys.readouterr().err
+    config.write_text(yaml.safe_dump(content | {"methods": ["fasterseg"]}))  # labels nothing
+    assert main(["check", str(config)]) == 0

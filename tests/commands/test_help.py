@@ -1,0 +1,41 @@
+"""The help of every command: complete, with what it reads, writes and returns."""
+
+import argparse
+import re
+
+import pytest
+
+from lbt.__main__ import COMMANDS, _parser, main
+from lbt.stages.table import STAGES
+
+
+def parser_of(command):
+    (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    assert commands.choices.keys() == COMMANDS.keys()
+    return commands.choices[command]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_complete(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    parser = parser_of(command)
+    assert [action.dest for action in parser._actions if not action.help] == []
+    if command == "stage":  # for the workflow alone, which knows what each stage reads
+        assert all(name in text for name in STAGES)
+    else:
+        assert parser.description.startswith("Reads ") and "Writes" in parser.description + (parser.epilog or "")
+
+
+def test_the_help_of_all_lists_every_command(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert stopped.value.code == 0 and all(module.HELP in text for module in COMMANDS.values())
+
+
+@pytest.mark.parametrize("command", ["check", "shards", "predict", "export"])
+def test_help_tells_the_exit_codes(command):
+    assert re.search(r"Exit code 0 if .*; 1 if ", parser_of(command).epilog)

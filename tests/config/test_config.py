@@ -1,0 +1,150 @@
+"""Settings: what is refused, what the message says, and that the documentation names every key."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lbt.config import Section, Settings
+from lbt.config.read import parse_settings, read_settings
+from lbt.errors import LbtError
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER_CLASSES = [{"name": "a", "id": 0, "color": [0, 0, 0]}, {"name": "b", "id": 1, "color": [9, 9, 9]}]
+
+
+def folder_with(**change):
+    """Settings of a folder layout whose second class is changed."""
+    return {"data": {"layout": "folder", "folder": {"classes": [FOLDER_CLASSES[0], FOLDER_CLASSES[1] | change]}}}
+
+
+REFUSED = [
+    ({"search": {"round": 3}}, "search.round: unknown key; did you mean `rounds`"),
+    ({"serach": {}}, "serach: unknown key; did you mean `search`"),
+    ({"warmup": {"optimizer": {"lr": "1e-3"}}}, "warmup.optimizer.lr: YAML reads 1e-3 as text; write 1.0e-3"),
+    ({"warmup": {"optimizer": {"lr": "5e4"}}}, "write 5.0e+4"),
+    ({"search": {"student": {"batch_size": 1}}}, "search.student.batch_size"),
+    ({"search": {"student": {"weights": ""}}}, "search.student.weights"),
+    ({"search": {"rounds": 0}}, "search.rounds"),
+    ({"splits": {"parts": [0.5, 0.5, 0.5, 0.1]}}, "sum to 1.6"),
+    ({"splits": {"scheme": "disjoint", "parts": [0.5, 0.5, 0.0, 0.0]}}, "each of the four shares"),
+    ({"data": {"classes": 20}}, "data.classes"),
+    ({"data": {"layout": "folder"}}, "needs `folder.classes`"),
+    ({"data": {"folder": {"classes": FOLDER_CLASSES}}}, "only read with `layout: folder`"),
+    ({"data": {"layout": "folder", "folder": {"classes": [*FOLDER_CLASSES, FOLDER_CLASSES[0]]}}}, "stands twice"),
+    ({"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "ignore": [1]}}}, "stands in `ignore`"),
+    ({"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "images": "x"}}}, "needs a `*`"),
+    ({"methods": ["lbt", "darts"]}, "methods.1"),
+    ({"methods": ["random"]}, "search.random_match: lbt is not among `methods`"),
+    ({"methods": ["random"], "search": {"random_match": "window"}}, "random_match: `window` needs `fps`"),
+    ({"search": {"fps": [30.0, 30.0]}}, "search: fps: the lower end 30 must be below the upper end 30"),
+    ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
+    ({"warmup": {"batch_size": 6, "gpus": 4}}, "warmup: gpus: 4 GPUs cannot share a batch_size of 6 evenly; make it a"),
+    ({"search": {"batch_size": 4, "gpus": 3}}, "search: gpus: 3 GPUs cannot share a batch_size of 4 evenly"),
+    ({"search": {"batch_size": 4, "gpus": 4}}, "gpus: 4 GPUs cannot share a search.student.batch_size of 2 evenly"),
+    ({"retrain": {"batch_size": 9, "gpus": 2}}, "retrain: gpus: 2 GPUs cannot share a batch_size of 9 evenly"),
+    ({"derivation": {"fps": [40.0, 30.0]}}, "derivation: fps: the lower end 40"),
+    ({"derivation": {"fps": [30.0, 40.0]}}, "derivation: fps: has no effect with `rule: released`; remove it or write"),
+    ({"derivation": {"rule": "released", "paths": 9}}, "derivation: paths: has no effect with `rule: released`"),
+    (
+        {"space": {"width_twelfths": [4, 6]}, "retrain": {"initial": "supernet"}},
+        "space.head_twelfths: 8 is above the largest of space.width_twelfths, 6",
+    ),
+    ({"space": {"branches": 2}}, "space.branches"),
+    ({"seeds": [1, 1]}, "seeds: a value stands twice"),
+    ({"space": {"layers": 3}}, "space.layers"),
+    ({"space": {"width_twelfths": [6, 4]}}, "must ascend"),
+    ({"augmentation": {"scale": [2.0, 1.0]}}, "lower end"),
+    ({"run": "../elsewhere"}, "run: '../elsewhere' is no name of a folder below `results/`"),
+    (
+        {"run": "my run/x"},
+        "letters, digits, `_`, `.` and `-` are allowed, with a letter or digit first, as in my-run-x",
+    ),
+    ({"run": "x\n"}, "run: "),
+    (folder_with(color=[0, 142]), "class b: a colour has three numbers, 0 to 255; found [0, 142]"),
+    (folder_with(color=[0, 0, 342]), "class b: a colour has three numbers, 0 to 255; found [0, 0, 342]"),
+    (folder_with(color="blue"), "class b: a colour has three numbers, 0 to 255; found 'blue'"),
+    (folder_with(color=None), "class b: a colour has three numbers, 0 to 255; found None"),
+    (
+        {"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "ignore_colors": [[0, 0]]}}},
+        "ignore_colors: a colour has three numbers, 0 to 255; found [0, 0]",
+    ),
+    ({"scenes": {}, "data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES}}}, "scenes"),
+    ({"retrain": {"epochs": ".nan"}}, "retrain.epochs"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), REFUSED, ids=[m for _, m in REFUSED])
+def test_bad_settings_are_refused_with_the_place(content, message):
+    with pytest.raises(LbtError) as error:
+        parse_settings(content, "my.yaml")
+    assert message in str(error.value)
+    assert str(error.value).startswith("my.yaml: ")
+
+
+def test_without_a_student_its_batch_need_not_be_divided():
+    settings = parse_settings({"methods": ["fasterseg"], "search": {"gpus": 4}}, "my.yaml")
+    assert settings.search.gpus == 4 and settings.search.student.batch_size == 2
+
+
+def test_all_problems_are_listed_at_once():
+    with pytest.raises(LbtError) as error:
+        parse_settings({"serach": {}, "seeds": [], "space": {"layers": 2}}, "my.yaml")
+    assert str(error.value).startswith("my.yaml: 3 problem(s)")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_each_shipped_configuration_is_good(file):
+    assert read_settings(file).run
+
+
+def test_run_names_of_shipped_configurations_differ():
+    names = [read_settings(file).run for file in (ROOT / "config").glob("*.yaml")]
+    assert len(names) == len(set(names)) >= 4
+
+
+def test_a_missing_file_and_broken_yaml_are_named(tmp_path):
+    with pytest.raises(LbtError, match=r"absent\.yaml"):
+        read_settings(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("run: [")
+    with pytest.raises(LbtError, match=r"broken\.yaml: is not YAML"):
+        read_settings(broken)
+    broken.write_text("just text")
+    with pytest.raises(LbtError, match="settings"):
+        read_settings(broken)
+
+
+def test_settings_survive_a_round_trip_through_yaml():
+    settings = read_settings(ROOT / "config" / "camvid.yaml")
+    assert parse_settings(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json"))), "again") == settings
+
+
+def keys(model: type[Section] = Settings, prefix: str = "") -> dict[str, str]:
+    """Every key by its dotted path, with its help."""
+    found = {}
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        found[path] = field.description
+        inner = [a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(a, type)]
+        for annotation in inner:
+            if issubclass(annotation, Section):
+                found |= keys(annotation, f"{path}.")
+    return found
+
+
+def test_every_key_has_help_and_stands_in_the_documentation_with_it():
+    text = (ROOT / "config" / "README.md").read_text()
+    documented = dict(re.findall(r"^\| `([a-z0-9_.]+)` \|.*\| (.*) \|$", text, re.MULTILINE))
+    expected = {path: help.replace("|", "\\|") for path, help in keys().items()}
+    assert all(help for help in expected.values())
+    assert documented == expected
+
+
+def test_scores_of_all_rounds_need_their_weights():
+    content = {"evaluation": {"every_round": True}, "search": {"rounds": 3}}
+    with pytest.raises(LbtError, match=r"search\.keep_every: 10 removes most of them"):
+        parse_settings(content, "test.yaml")
+    content["search"]["keep_every"] = 1
+    assert parse_settings(content, "test.yaml").evaluation.every_round

@@ -1,0 +1,230 @@
+"""The file of a finished network: what it carries, what it needs, and what is refused."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from drawn_network import CLASSES, SPACE, USE, drawn_network, write_network
+from PIL import Image
+
+import lbt
+from lbt.config import Settings
+from lbt.data.classes import class_table
+from lbt.errors import LbtError
+from lbt.files import digest, write_json
+from lbt.inference import pack as packing
+from lbt.inference.network_file import load_trained, save_network
+from lbt.runtime.checkpoint import save_checkpoint
+from lbt.stages.settings import parse_stage_settings, stage_settings
+from lbt.stages.table import STAGES
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_network(tmp_path_factory.mktemp("network") / "network.pt")
+
+
+def picture(height, width, seed=0):
+    """Smooth noise (H, W, 3) uint8."""
+    noise = np.random.default_rng(seed).normal(size=(height, width, 3)).cumsum(0).cumsum(1)
+    low, high = noise.min(), noise.max()
+    return ((noise - low) / (high - low) * 255).astype(np.uint8)
+
+
+def test_a_folder_is_no_network_and_nothing_to_delete(path):
+    with pytest.raises(LbtError, match=r": is a folder\. Name a file that one of lbt's stages made, a network\.$"):
+        lbt.load_network(path.parent)
+
+
+def test_the_help_in_python_is_whole():
+    text = lbt.SegmentationNetwork.__doc__
+    assert "```" not in text and '    network = lbt.load_network("results/' in text
+
+
+def test_what_was_written_comes_back(path):
+    network = lbt.load_network(path)
+    assert network.classes == tuple(CLASSES) and network.colors == tuple(CLASSES.values())
+    assert (network.mean, network.std) == ((0.4, 0.5, 0.3), (0.2, 0.3, 0.25))
+    assert network.input_size == (70, 99) and network.settings_digest == USE["settings_digest"]
+    assert network.scores == USE["scores"] and network.profile == USE["profile"]
+    assert (network.method, network.seed, network.space) == ("lbt", 0, SPACE)
+    drawn = drawn_network()
+    assert network.genotype == drawn.genotype
+    saved = drawn.state_dict()
+    assert all(torch.equal(saved[name], value) for name, value in network.network.state_dict().items())
+    assert not network.training and not any(name.startswith("auxiliary") for name in network.network.state_dict())
+
+
+def test_the_file_holds_plain_values_and_tensors(path):
+    content = torch.load(path, weights_only=True)
+    assert content["identity"]["classes"] == list(CLASSES)
+    json.dumps({name: value for name, value in content.items() if name != "network"})
+    assert all(isinstance(value, torch.Tensor) for value in content["network"].values())
+
+
+def test_labels_are_those_of_the_normalised_image(path):
+    network, pixels = lbt.load_network(path), picture(45, 71)
+    mean, std = (np.array(values, np.float32) for values in (network.mean, network.std))
+    images = torch.from_numpy((pixels / np.float32(255) - mean) / std).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        logits = drawn_network()(images)
+    torch.testing.assert_close(
+        network.logits(torch.from_numpy(pixels).permute(2, 0, 1)[None]), logits, rtol=1e-4, atol=1e-4
+    )
+    found = network(pixels)
+    assert found.shape == (45, 71) and found.dtype == torch.int64
+    assert (found == logits[0].argmax(dim=0)).float().mean() > 0.999
+    assert len(found.unique()) > 2  # a constant would say nothing
+
+
+def test_every_kind_of_image_gives_the_same_labels(path, tmp_path):
+    network, pixels = lbt.load_network(path), picture(33, 50)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    expected = network(pixels)
+    for image in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(pixels), tensor, tensor / 255):
+        assert torch.equal(network(image), expected)
+    assert torch.equal(network(pixels[:, ::-1]), network(pixels[:, ::-1].copy()))  # a view with a negative stride
+    other = torch.from_numpy(picture(33, 50, seed=1)).permute(2, 0, 1)
+    batch = network(torch.stack([tensor, other]))
+    assert batch.shape == (2, 33, 50) and torch.equal(batch[1], network(other))
+    assert torch.equal(network.palette[expected], torch.tensor(list(CLASSES.values()), dtype=torch.uint8)[expected])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (31, 7), (32, 32), (9, 16)])
+def test_any_size_works(path, size):
+    assert lbt.load_network(path)(picture(*size)).shape == size
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), r"\(H, W, 3\) is needed"),
+        (torch.zeros(4, 4, 3), r"\(3, H, W\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.int32), "uint8 or floats"),
+        (Image.new("I;16", (4, 4)), "8 bits a channel"),
+    ],
+)
+def test_images_of_another_shape_or_format_are_refused(path, image, message):
+    with pytest.raises(ValueError, match=message):
+        lbt.load_network(path)(image)
+
+
+def test_loading_needs_no_code_of_the_search(path, tmp_path):
+    image = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(image)
+    program = f"""
+import sys
+import lbt
+assert "torch" not in sys.modules and "pydantic" not in sys.modules
+network = lbt.load_network({str(path)!r})
+assert network({str(image)!r}).shape == (8, 8)
+print(*sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    ours = {name for name in found if name.split(".")[0] == "lbt"}
+    # The settings ask the folder of methods for its file names.
+    assert {name for name in ours if name.startswith("lbt.search")} <= {"lbt.search", "lbt.search.methods"}
+    assert not {
+        name for name in ours if name.startswith(("lbt.views", "lbt.evaluation", "lbt.latency", "lbt.training.retrain"))
+    }
+    assert "lbt.data.dataset" not in ours and "lbt.space.supernet" not in ours
+    assert not {"snakemake", "torchvision", "h5py", "pandas", "torchmetrics", "matplotlib"} & set(found)
+
+
+def truncated(path, folder):
+    (folder / "bad.pt").write_bytes(path.read_bytes()[:-1000])
+
+
+def text(path, folder):
+    (folder / "bad.pt").write_text("not a network")
+
+
+def another_kind(path, folder):
+    save_checkpoint(folder / "bad.pt", kind="supernet", identity={}, state={})
+
+
+def foreign(path, folder):
+    torch.save(torch.nn.Linear(2, 2).state_dict(), folder / "bad.pt")
+
+
+def absent(path, folder):
+    pass
+
+
+def changed(**items):
+    def change(path, folder):
+        torch.save(torch.load(path, weights_only=True) | items, folder / "bad.pt")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (truncated, "is damaged or no PyTorch file"),
+        (text, "is damaged or no PyTorch file"),
+        (another_kind, "holds a supernet, a network is needed"),
+        (foreign, "was not written by lbt"),
+        (absent, "is missing"),
+        (changed(schema_version=99), "schema version 99"),
+        (changed(network={}), "is no network that this version of lbt can read"),
+        (changed(genotype={"branches": []}), "branches"),
+        (changed(identity={"classes": list(CLASSES), "space": "an old digest"}), "is no network that this version"),
+        (changed(identity={}), "is no network that this version"),
+    ],
+)
+def test_what_is_no_network_is_refused(path, tmp_path, spoil, message):
+    spoil(path, tmp_path)
+    with pytest.raises(LbtError, match=rf"bad\.pt: .*{message}"):
+        lbt.load_network(tmp_path / "bad.pt")
+
+
+def test_a_stage_refuses_a_network_of_other_settings(path):
+    assert load_trained(path, tuple(CLASSES), SPACE).classes == tuple(CLASSES)
+    with pytest.raises(LbtError, match="was made with classes"):
+        load_trained(path, ("road", "car"), SPACE)
+    with pytest.raises(LbtError, match="was made with space"):
+        load_trained(path, tuple(CLASSES), SPACE.model_copy(update={"stem_twelfths": 4}))
+
+
+def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifest(tmp_path):
+    settings = Settings().model_copy(update={"space": SPACE})
+    table = class_table(settings.data)
+    save_network(
+        tmp_path / "network.pt",
+        drawn_network(classes=table.num_classes),
+        space=SPACE,
+        classes=table.names,
+        colors=table.colors,
+        mean=settings.data.mean,
+        std=settings.data.std,
+        method="lpt",
+        seed=3,
+    )
+    unfinished = lbt.load_network(tmp_path / "network.pt")
+    assert unfinished.scores is unfinished.profile is unfinished.input_size is unfinished.settings_digest is None
+    scores = {**USE["scores"], "confusion": [[1]]}
+    write_json(tmp_path / "network.json", scores)
+    write_json(tmp_path / "profile.json", USE["profile"])
+    text = stage_settings(settings, "pack", {"seed": 3, "method": "lpt"})
+    packing.run(
+        **parse_stage_settings(text, "pack", {"compute.workers": 5}),
+        network=tmp_path / "network.pt",
+        scores=tmp_path / "network.json",
+        profile=tmp_path / "profile.json",
+        output=tmp_path / "finished.pt",
+    )
+    finished = lbt.load_network(tmp_path / "finished.pt")
+    assert finished.settings_digest == digest(json.loads(text))  # as `write_manifest` computes it
+    assert finished.scores == USE["scores"] and finished.profile == USE["profile"]
+    assert finished.input_size == settings.latency.input_size
+    assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)
+    before = unfinished.network.state_dict()
+    assert before.keys() == finished.network.state_dict().keys()
+    assert all(torch.equal(before[name], value) for name, value in finished.network.state_dict().items())
+    # all that leads to a network, and nothing that only shows it
+    assert set(Settings.model_fields) - set(STAGES["pack"].sections) == {"run", "seeds", "methods", "scenes"}

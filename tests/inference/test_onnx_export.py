@@ -1,0 +1,149 @@
+"""`python -m lbt export`: ONNX Runtime gives PyTorch's logits and labels; what does not is not written."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from drawn_network import CLASSES, COLORS, USE, drawn_network, write_network
+
+import lbt
+from lbt.__main__ import main
+from lbt.inference import onnx_export as onnx_file
+from lbt.network.genotype import Branch, Cell, Genotype
+from lbt.space.operators import FactorizedReduce, Zoom
+
+# Every operator, with stride 1 and 2, down to 1/32, where the images below leave an odd number of rows.
+SHARED = (Cell(0, 8, "conv", 1, 12), Cell(1, 8, "skip", 2, 12), Cell(2, 16, "conv_2x", 1, 6))
+GENOTYPE = Genotype(
+    (
+        Branch(32, (*SHARED, Cell(3, 16, "zoom", 2, 12), Cell(4, 32, "skip", 1, 12), Cell(5, 32, "zoom_2x", 1, 8))),
+        Branch(16, (*SHARED, Cell(5, 16, "zoom", 1, 8))),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    drawn = drawn_network(genotype=GENOTYPE)
+    kinds = [type(module) for module in drawn.modules()]
+    assert FactorizedReduce in kinds and kinds.count(Zoom) == 3
+    return write_network(tmp_path_factory.mktemp("network") / "network.pt", drawn)
+
+
+@pytest.fixture(scope="module")
+def exported(network):
+    """The file of one size and the file of any size."""
+    fixed, free = (network.with_name(name) for name in ("fixed.onnx", "free.onnx"))
+    assert main(["export", str(network), str(fixed)]) == 0
+    assert main(["export", str(network), str(free), "--size", "64", "101", "--dynamic"]) == 0
+    return fixed, free
+
+
+def session_of(path):
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def images_of(batch, height, width):
+    noise = np.random.default_rng(height).normal(size=(batch, 3, height, width)).cumsum(2).cumsum(3)
+    return np.clip(128 + 3 * noise, 0, 255).astype(np.uint8)
+
+
+def same(session, network, images):
+    logits, labels = session.run(["logits", "labels"], {"images": images})
+    expected = lbt.load_network(network).logits(torch.from_numpy(images)).detach().numpy()
+    assert logits.shape == expected.shape and np.abs(logits - expected).max() < 1e-4 * max(1, np.abs(expected).max())
+    assert labels.dtype == np.uint8 and len(np.unique(labels)) > 2
+    assert (labels == lbt.load_network(network)(torch.from_numpy(images)).numpy()).mean() > 0.999
+
+
+def test_the_file_of_one_size_has_that_of_the_network(network, exported):
+    session = session_of(exported[0])
+    assert (
+        session.get_inputs()[0].shape == [1, 3, *USE["input_size"]] and session.get_inputs()[0].type == "tensor(uint8)"
+    )
+    same(session, network, images_of(1, *USE["input_size"]))
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
+        session.run(None, {"images": images_of(1, 64, 64)})
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 101), (1, 70, 99), (3, 32, 33), (2, 129, 95)])
+def test_the_file_of_any_size_takes_any_batch_and_size(network, exported, shape):
+    session = session_of(exported[1])
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+    same(session, network, images_of(*shape))
+
+
+def test_metadata_say_what_the_labels_mean(exported):
+    for path in exported:
+        onnx.checker.check_model(onnx.load(path))
+        found = session_of(path).get_modelmeta().custom_metadata_map
+        assert json.loads(found["classes"]) == list(CLASSES)
+        assert json.loads(found["colors"]) == [list(color) for color in COLORS]
+        assert (json.loads(found["mean"]), json.loads(found["std"])) == ([0.4, 0.5, 0.3], [0.2, 0.3, 0.25])
+        assert json.loads(found["scores"]) == USE["scores"] and found["settings_digest"] == USE["settings_digest"]
+
+
+def test_a_file_that_differs_is_not_left_behind(network, tmp_path, capsys, monkeypatch):
+    path, forward = tmp_path / "out.onnx", onnx_file._Graph.forward
+    path.write_text("an older file")
+
+    def wrong(graph, images):
+        logits, labels = forward(graph, images)
+        return logits * 1.001, labels
+
+    monkeypatch.setattr(onnx_file._Graph, "forward", wrong)
+    assert main(["export", str(network), str(path), "--size", "32", "32"]) == 1
+    assert (
+        "was not written, because ONNX Runtime and PyTorch differ by 0.001 of the largest logit at 32"
+        in capsys.readouterr().err
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["out.onnx"] and path.read_text() == "an older file"
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_difference_is_a_share_of_the_largest_logit(network, exported, scale):
+    """Also where all logits are small, for which 1e-4 itself would be much."""
+    loaded, session = lbt.load_network(network), session_of(exported[0])
+    logits = loaded.logits
+    found = onnx_file.compare(loaded, session, (1, *USE["input_size"])).difference
+
+    class Scaled:
+        run = staticmethod(lambda *words: [scale * part for part in session.run(*words)])
+
+    loaded.logits = lambda images: 1.001 * scale * logits(images)
+    assert onnx_file.compare(loaded, Scaled(), (1, *USE["input_size"])).difference == pytest.approx(1e-3, rel=0.1)
+    assert found < onnx_file.TOLERANCE
+
+
+def test_what_is_printed_and_promised_is_that_share(network, tmp_path, capsys):
+    assert main(["export", str(network), str(tmp_path / "out.onnx"), "--size", "32", "32"]) == 0
+    assert " of the largest logit, equal labels" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert f"to within {onnx_file.TOLERANCE:.0e} of the largest logit".replace("e-04", "e-4") in capsys.readouterr().out
+
+
+def test_bad_words_are_told(network, exported, tmp_path, capsys):
+    unfinished = write_network(tmp_path / "unfinished.pt", use={})
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "out.onnx"
+    cases = {
+        (tmp_path / "none.pt", out): "none.pt: is missing",
+        (exported[0], out): "fixed.onnx: is damaged or no PyTorch file",
+        (unfinished, out): "unfinished.pt: has no input size",
+        (network, network): "is the network itself",
+        (
+            tmp_path,
+            network,
+        ): "is a folder; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then the",
+        (network, tmp_path): f"{tmp_path}: is a folder. Name the file to write, such as {tmp_path}/network.onnx",
+        (network, out, "--size", "31", "64"): "--size: is 31 64",
+        (network, tmp_path / "file" / "out.onnx", "--size", "32", "32"): "could not be written",
+    }
+    for words, message in cases.items():
+        assert main(["export", *map(str, words)]) == 1
+        assert message in capsys.readouterr().err
+    assert not out.exists() and lbt.load_network(network).classes

@@ -1,0 +1,230 @@
+"""`python -m lbt predict`: label maps and overlays at the input's size, equal to what is scored; errors by file."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from drawn_network import CLASSES, COLORS, drawn_network, write_network
+from PIL import Image
+
+import lbt
+from lbt.__main__ import main
+from lbt.data.dataset import decode_label
+from lbt.data.splits import read_split
+from lbt.evaluation import network as evaluation
+from lbt.evaluation.scores import intersection_over_union
+from lbt.files import read_json
+from lbt.inference.input_files import output_names
+from lbt.inference.network_file import save_network
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return write_network(tmp_path_factory.mktemp("network") / "network.pt")
+
+
+def picture(height, width, seed=0):
+    """Smooth noise (H, W, 3) uint8."""
+    noise = np.random.default_rng(seed).normal(size=(height, width, 3)).cumsum(0).cumsum(1)
+    low, high = noise.min(), noise.max()
+    return ((noise - low) / (high - low) * 255).astype(np.uint8)
+
+
+def save(path, pixels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def predict(*words):
+    return main(["predict", *map(str, words)])
+
+
+def read(path):
+    with Image.open(path) as image:
+        return image.mode, np.array(image)
+
+
+def test_the_predictions_are_those_that_are_scored(tiny, tmp_path):
+    settings, classes = tiny.settings, tiny.classes
+    save_network(
+        tmp_path / "network.pt",
+        drawn_network(1, settings.space, classes.num_classes),
+        space=settings.space,
+        classes=classes.names,
+        colors=classes.colors,
+        mean=settings.data.mean,
+        std=settings.data.std,
+        method="lbt",
+        seed=0,
+    )
+    evaluation.run(
+        seed=0,
+        method="lbt",
+        data=settings.data,
+        space=settings.space,
+        evaluation=settings.evaluation,
+        compute=settings.compute,
+        split=tiny.split,
+        network=tmp_path / "network.pt",
+        output=tmp_path / "scores.json",
+        pictures=tmp_path / "pictures",
+        predictions=tmp_path / "classes",
+    )
+    root = Path(settings.data.root)
+    assert predict(tmp_path / "network.pt", root / "leftImg8bit" / "val", "--output", tmp_path / "out") == 0
+    confusion = np.zeros((classes.num_classes, classes.num_classes), int)
+    samples = read_split(tiny.split, "evaluation")
+    written = {path.name: path for path in (tmp_path / "out" / "labels").rglob("*.png")}
+    assert len(written) == len(samples)
+    for sample in samples:
+        truth = decode_label(root / sample.label, classes).numpy()
+        mode, predicted = read(written[(root / sample.image).name])
+        assert mode == "P" and predicted.shape == truth.shape == (61, 97)
+        np.add.at(confusion, (truth[truth != 255], predicted[truth != 255]), 1)
+    scores = read_json(tmp_path / "scores.json")
+    assert confusion.tolist() == scores["confusion"] and (confusion.sum(axis=0) > 0).sum() > 2
+    assert float(intersection_over_union(torch.from_numpy(confusion)).nanmean()) == scores["miou"]
+
+
+def test_files_of_any_size_give_label_map_overlay_legend_and_classes(network, tmp_path, capsys):
+    sizes = {"a": (61, 97), "b": (32, 33), "c": (1, 1), "d": (7, 120)}
+    for seed, (name, size) in enumerate(sizes.items()):
+        save(tmp_path / "in" / f"{name}.png", picture(*size, seed))
+    out = tmp_path / "out"
+    assert predict(network, tmp_path / "in", "--output", out, "--opacity", 0.25) == 0
+    loaded = lbt.load_network(network)
+    for name, size in sizes.items():
+        pixels = read(tmp_path / "in" / f"{name}.png")[1]
+        mode, labels = read(out / "labels" / f"{name}.png")
+        assert mode == "P" and labels.dtype == np.uint8 and labels.shape == size
+        assert np.array_equal(labels, loaded(pixels).numpy())
+        painted = np.array(COLORS)[labels]
+        with Image.open(out / "labels" / f"{name}.png") as image:
+            assert np.array_equal(np.array(image.convert("RGB")), painted)
+        mode, overlay = read(out / "overlays" / f"{name}.png")
+        assert mode == "RGB" and np.abs(overlay - (0.75 * pixels + 0.25 * painted)).max() <= 1
+    with open(out / "classes.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == list(CLASSES) and rows[1]["blue"] == "142" and rows[1]["index"] == "1"
+    legend = read(out / "legend.png")[1].reshape(-1, 3)
+    assert all((legend == color).all(axis=1).sum() > 100 for color in COLORS)
+    assert "4 images in " in capsys.readouterr().out
+    assert not list(out.rglob("*.partial"))
+
+
+def test_unreadable_files_are_named_and_the_others_are_done(network, tmp_path, capsys):
+    folder = tmp_path / "in"
+    save(folder / "good.png", picture(40, 50))
+    (folder / "text.png").write_text("not an image")
+    whole = save(folder / "whole.jpg", picture(40, 50)).read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(np.zeros((40, 50), np.uint16)).save(folder / "deep.png")
+    (folder / "notes.txt").write_text("left alone")
+    assert predict(network, folder, "--output", tmp_path / "out") == 1
+    message = capsys.readouterr().err
+    assert "3 of 5 images could not be read" in message and "Traceback" not in message
+    assert "deep.png: is an image of mode I;16; save it with 8 bits a channel" in message
+    assert all(f"{name}: cannot be decoded" in message for name in ("text.png", "cut.jpg")) and "notes" not in message
+    for kind in ("labels", "overlays"):
+        assert sorted(path.name for path in (tmp_path / "out" / kind).iterdir()) == ["good.png", "whole.png"]
+
+
+def test_grey_transparent_palette_and_turned_images(network, tmp_path):
+    pixels, grey, loaded = picture(40, 56), picture(40, 56)[..., 0], lbt.load_network(network)
+    save(tmp_path / "in" / "grey.png", grey)
+    save(tmp_path / "in" / "alpha.png", np.dstack([pixels, grey]))
+    few = Image.fromarray(pixels).quantize(40)
+    few.save(tmp_path / "in" / "palette.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # upright after a quarter turn clockwise
+    save(tmp_path / "in" / "turned.png", pixels, exif=turned)
+    assert predict(network, tmp_path / "in", "--output", tmp_path / "out") == 0
+    expected = {
+        "grey": np.dstack([grey] * 3),
+        "alpha": pixels,
+        "palette": np.array(few.convert("RGB")),
+        "turned": np.rot90(pixels, -1),
+    }
+    for name, image in expected.items():
+        assert np.array_equal(read(tmp_path / "out" / "labels" / f"{name}.png")[1], loaded(image).numpy()), name
+
+
+def test_equal_names_do_not_collide(network, tmp_path):
+    files = ("left/a.png", "right/a.png", "right/deep/a.png")
+    for seed, name in enumerate(files):
+        save(tmp_path / "in" / name, picture(20 + seed, 30))
+    out = tmp_path / "out"
+    assert (
+        predict(network, tmp_path / "in/left", tmp_path / "in/right", tmp_path / "in/left/a.png", "--output", out) == 0
+    )
+    assert sorted(str(path.relative_to(out / "labels")) for path in (out / "labels").rglob("*.png")) == sorted(files)
+    assert read(out / "labels" / "right/deep/a.png")[1].shape == (22, 30)
+    paths = [tmp_path / name for name in ("a.jpg", "a.png", "b/A.PNG")]
+    assert [str(name) for name in output_names(paths)] == ["a.jpg", "a.png", "b/A.PNG"]
+    assert [str(name) for name in output_names([tmp_path / "a.JPG", tmp_path / "c.d.png"])] == ["a", "c.d"]
+    names = output_names([tmp_path / "a.jpg", tmp_path / "A.png"])
+    assert [str(name) for name in names] == ["a.jpg", "A.png"]
+
+
+def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, capsys):
+    image = save(tmp_path / "set" / "labels" / "a.png", picture(33, 44))
+    before = image.read_bytes()
+    assert predict(network, image, "--output", tmp_path / "set") == 1
+    assert "would be replaced" in capsys.readouterr().err and image.read_bytes() == before
+    assert not (tmp_path / "set" / "legend.png").exists()
+    for _ in range(2):  # the second run finds the first one's results below its input
+        assert predict(network, tmp_path / "set", "--output", tmp_path / "set" / "out") == 0
+    assert len(list((tmp_path / "set" / "out").rglob("*.png"))) == 3
+
+
+def test_bad_words_are_told_and_nothing_is_written(network, tmp_path, capsys):
+    image = save(tmp_path / "a.png", picture(33, 44))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "clip.mp4").write_bytes(b"\0" * 99)
+    (tmp_path / "network.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
+    cases = {
+        (network, tmp_path / "none.png"): "none.png: there is no such file or folder",
+        (network, tmp_path / "empty"): "empty: holds no image",
+        (network, image, tmp_path / "clip.mp4"): "ffmpeg -i ",
+        (tmp_path / "none.pt", image): "none.pt: is missing",
+        (tmp_path / "network.onnx", image): "network.onnx: is damaged or no PyTorch file",
+        (network, image, "--opacity", "1.5"): "--opacity: is 1.5",
+        (tmp_path / "empty", network): "empty: is a folder; NETWORK comes first, such as results/",
+        (image, network): "a.png: is an image; NETWORK comes first, such as results/",
+    }
+    for words, message in cases.items():
+        assert predict(*words, "--output", tmp_path / "out") == 1
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_networks_do_not_mix_in_a_folder(network, tmp_path, capsys):
+    image, out = save(tmp_path / "a.png", picture(33, 44)), tmp_path / "out"
+    assert predict(network, image, "--output", out) == 0
+    assert predict(network, image, "--output", out) == 0
+    other = write_network(tmp_path / "other.pt", classes={**CLASSES, "sign": (1, 2, 3)})
+    whole = {path: path.read_bytes() for path in out.rglob("*.*")}
+    assert predict(other, image, "--output", out) == 1
+    assert "classes.csv: has other classes or colours than this network" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == whole
+    assert predict(other, image, "--output", tmp_path / "other") == 0
+
+
+def test_a_folder_that_cannot_be_written_is_named(network, tmp_path, capsys):
+    image = save(tmp_path / "a.png", picture(33, 44))
+    (tmp_path / "out").write_text("a file")
+    assert predict(network, image, "--output", tmp_path / "out") == 1
+    assert "could not be written" in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there_is_told(network, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    image = save(tmp_path / "a.png", picture(33, 44))
+    assert predict(network, image, "--output", tmp_path / "out", "--device", "cuda") == 1
+    assert "finds no GPU here" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert predict(network, image, "--output", tmp_path / "out", "--device", "auto") == 0

@@ -1,0 +1,118 @@
+"""A fingerprint follows what a module imports, and nothing else."""
+
+import ast
+import inspect
+
+import pytest
+
+import lbt.config
+from lbt.config import Section
+from lbt.config.methods import METHODS
+from lbt.provenance.fingerprint import PARTS, ROOT, _dump, fingerprint, imported
+from lbt.stages.table import STAGES
+
+FILES = {
+    "pkg/__init__.py": "",
+    "pkg/main.py": "from pkg.part import work\nfrom . import other\n\n\ndef run():\n    return work()\n",
+    "pkg/part.py": '"""Part."""\nimport os\n\n\ndef work():\n    """Work."""\n    return 1  # one\n',
+    "pkg/other.py": "def lazy():\n    from .deep.inner import x\n    return x\n",
+    "pkg/deep/__init__.py": "",
+    "pkg/deep/inner.py": "x = 1\n",
+    "pkg/unrelated.py": "y = 1\n",
+    "pkg/part.css": "p { color: red; }\n",
+    "pkg/unrelated.css": "",
+}
+
+
+@pytest.fixture
+def package(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def of_main(root):
+    fingerprint.cache_clear()
+    return fingerprint("pkg.main", root=root)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changes"),
+    [
+        ("pkg/part.py", '"""Other words."""\nimport os\n\n\ndef work():\n    return 1\n', False),
+        ("pkg/part.py", "import os\n\ndef work(): return (1)  # now\n", False),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return 2"), True),
+        ("pkg/deep/inner.py", "x = 2\n", True),
+        ("pkg/deep/__init__.py", "z = 0\n", True),
+        ("pkg/unrelated.py", "y = 2\n", False),
+        ("pkg/part.html", "<b>", True),
+        ("pkg/unrelated.html", "<b>", False),
+        ("pkg/part.css", "p { color: blue; }\n", True),
+        ("pkg/unrelated.css", "p {}\n", False),
+        ("pkg/part.py~", "x = 3\n", False),
+        ("pkg/part.orig", "x = 3\n", False),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return 1.0"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return None"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return -1"), True),
+        ("pkg/part.py", FILES["pkg/part.py"].replace("def work()", "def work(*, a=0)"), True),
+    ],
+)
+def test_only_code_that_runs_changes_it(package, file, text, changes):
+    before = of_main(package)
+    (package / file).write_text(text)
+    assert (of_main(package) != before) == changes
+
+
+def test_it_stands_for_any_python():
+    """Python 3.12 gave functions a list of type parameters; a source without any is what it was."""
+    source = ast.parse(FILES["pkg/part.py"])
+    before = "".join(_dump(source))
+    for node in ast.walk(source):
+        if isinstance(node, ast.FunctionDef):
+            node._fields = (*ast.FunctionDef._fields, "later")
+            node.later = []
+    assert "".join(_dump(source)) == before
+
+
+def test_an_unknown_module_is_an_error(package):
+    with pytest.raises(ModuleNotFoundError, match=r"pkg\.absent"):
+        fingerprint("pkg.absent", root=package)
+
+
+def test_every_stage_has_one():
+    found = {stage.module: fingerprint(stage.module) for stage in STAGES.values()}
+    assert len(set(found.values())) == len(found)
+
+
+def code_of_stages():
+    """Every module that a stage runs, and its syntax tree."""
+    methods = [f"lbt.search.methods.{name}" for name in tuple(METHODS)]
+    files = imported(*{stage.module for stage in STAGES.values()}, *methods)
+    return {name: ast.walk(ast.parse(path.read_bytes())) for name, path in files.items()}
+
+
+def test_no_code_or_data_of_a_stage_escapes_it():
+    """Imports by name, files that are no modules, and code of the settings are not in a fingerprint."""
+    by_name = {
+        name
+        for name, nodes in code_of_stages().items()
+        if any(isinstance(node, ast.Name) and node.id in ("import_module", "__import__", "exec") for node in nodes)
+    }
+    # a round's fingerprint is given its method; lbt itself imports what its user asks for
+    assert by_name == {"lbt", "lbt.search.methods"}
+    data = [path for path in (ROOT / "lbt").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert all(path.with_suffix(".py").is_file() and path.suffix in PARTS for path in data), data  # a module's own
+
+    sections = [value for value in vars(lbt.config).values() if inspect.isclass(value) and issubclass(value, Section)]
+    computed = {
+        name
+        for section in sections
+        for name, value in vars(section).items()
+        if isinstance(value, property) or (inspect.isfunction(value) and not name.startswith("_"))
+    }
+    for name, nodes in code_of_stages().items():
+        used = {node.attr for node in nodes if isinstance(node, ast.Attribute)} & computed
+        assert not used, f"{name}: {used} is computed by lbt.config, whose code is in no fingerprint"

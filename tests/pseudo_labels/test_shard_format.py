@@ -1,0 +1,160 @@
+"""Shards: what is written is read, viewers find their attributes, and damage never passes in silence."""
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from lbt.data.classes import IGNORE, ClassTable
+from lbt.errors import LbtError
+from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
+from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+
+IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
+CLASSES = ClassTable(
+    names=("road", "sky", "car"),
+    colors=((128, 64, 128), (70, 130, 180), (0, 0, 142)),
+    lut=np.arange(256, dtype=np.uint8),
+    known=frozenset({0, 1, 2, 255}),
+)
+
+
+def predictions(count: int = 3) -> list[Prediction]:
+    random = np.random.default_rng(0)
+    found = []
+    for i in range(count):
+        height, width = 16 + 8 * (i % 2), 24
+        probability = random.dirichlet(np.ones(3), size=(height // 8, width // 8)).transpose(2, 0, 1)
+        label = random.integers(0, 3, (height, width), dtype=np.uint8)
+        confidence = random.integers(0, 256, (height, width), dtype=np.uint8)
+        found.append(Prediction(f"city/image_{i}", label, confidence, probability.astype(np.float16)))
+    return found
+
+
+def write(path, count: int = 3):
+    found = predictions(count)
+    write_shard(path, found, {p.image_id: p.label.shape for p in found}, CLASSES, IDENTITY)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    path = tmp_path / "shard-000.h5"
+    write(path)
+    return path
+
+
+def test_what_is_written_is_read_back(shard):
+    labels = PseudoLabels([shard], CLASSES.names, IDENTITY)
+    assert len(labels) == 3
+    for prediction in predictions():
+        np.testing.assert_array_equal(labels.probability(prediction.image_id), prediction.probability)
+    with h5py.File(shard) as file:
+        np.testing.assert_array_equal(file["label"][0, :16], predictions()[0].label)
+        assert (file["label"][0, 16:] == IGNORE).all()  # padding of the smaller image
+        np.testing.assert_array_equal(file["confidence"][1], predictions()[1].confidence)
+
+
+def test_hdfview_finds_the_palette(shard):
+    """HDF5 Image specification: an IMAGE_INDEXED dataset refers to a PALETTE of 256 colours."""
+    with h5py.File(shard) as file:
+        label = file["label"]
+        assert label.attrs["CLASS"] == b"IMAGE"
+        assert label.attrs["IMAGE_SUBCLASS"] == b"IMAGE_INDEXED"
+        palette = file[label.attrs["PALETTE"]]
+        assert palette.attrs["CLASS"] == b"PALETTE" and palette.shape == (256, 3)
+        assert tuple(palette[2]) == (0, 0, 142)
+
+
+def test_h5web_and_silx_find_colours_first(shard):
+    """What decides in the viewers' code, tried with h5web 16.0.1 (`NX RGB` is shown first) and silx 3.1.3 (`RGB`).
+
+    h5web, `getSupportedNxVis`: NXdata whose signal is numeric, has three dimensions or more and a last one of 3 or 4,
+    and has the interpretation `rgb-image` (older versions know no other) or CLASS `IMAGE`; `RgbVisContainer` then
+    refuses every IMAGE_SUBCLASS but IMAGE_TRUECOLOR. For a dataset outside NXdata `CORE_VIS.RGB` asks for CLASS IMAGE.
+    silx, `silx.gui.data._utils.isRgba`: the signal's interpretation is `rgb-image` or `rgba-image`, with three
+    dimensions or more and a last one of 3 or 4. Neither reads PALETTE.
+    """
+    with h5py.File(shard) as file:
+        # both follow `default` from the root to an NXdata group, then `signal`
+        assert file.attrs["NX_class"] == "NXroot" and file[file.attrs["default"]].attrs["NX_class"] == "NXentry"
+        entry = file[file.attrs["default"]]
+        data = entry[entry.attrs["default"]]
+        assert data.attrs["NX_class"] == "NXdata"
+        signal = data[data.attrs["signal"]]
+        assert signal == file["color"] and signal.dtype == np.uint8
+        assert signal.ndim >= 3 and signal.shape[-1] == 3
+        assert signal.attrs["interpretation"] == "rgb-image"
+        assert signal.attrs["CLASS"] == b"IMAGE" and signal.attrs["IMAGE_SUBCLASS"] == b"IMAGE_TRUECOLOR"
+        # both take an auxiliary signal for one more image of this shape
+        assert "auxiliary_signals" not in data.attrs
+        # one axis per dimension, `.` where there is none; falling rows, because silx draws upwards from the origin
+        assert list(data.attrs["axes"]) == [".", "y", ".", "."]
+        assert data["y"].shape == signal.shape[1:2] and (np.diff(data["y"][:]) == -1).all()
+
+
+def test_colours_are_those_of_the_labels(shard):
+    with h5py.File(shard) as file:
+        for i, prediction in enumerate(predictions()):
+            height, width = prediction.label.shape
+            expected = np.array(CLASSES.colors, np.uint8)[prediction.label]
+            np.testing.assert_array_equal(file["color"][i, :height, :width], expected)
+        assert not file["color"][0, 16:].any()  # padding is black
+
+
+def test_every_dataset_has_checksum_compression_and_image_chunks(shard):
+    with h5py.File(shard) as file:
+        for name in ("label", "color", "confidence", "probability", "size", "stride_size", "image_id"):
+            dataset = file[name]
+            assert dataset.fletcher32 and dataset.compression == "gzip" and dataset.chunks[0] == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("round", 3), ("method", "lpt"), ("seed", 7), ("teacher", "cd" * 32)])
+def test_a_shard_of_another_origin_is_refused_naming_both_sides(shard, field, value):
+    with pytest.raises(LbtError) as error:
+        PseudoLabels([shard], CLASSES.names, replace(IDENTITY, **{field: value}))
+    assert str(value) in str(error.value)
+    assert str(getattr(IDENTITY, field)) in str(error.value)
+    assert "shard-000.h5" in str(error.value)
+
+
+def test_other_classes_are_refused(shard):
+    with pytest.raises(LbtError, match="classes"):
+        PseudoLabels([shard], ("road", "sky"), IDENTITY)
+
+
+def test_an_image_in_two_shards_is_refused(shard, tmp_path):
+    write(tmp_path / "shard-001.h5", 1)
+    with pytest.raises(LbtError, match="city/image_0"):
+        PseudoLabels([shard, tmp_path / "shard-001.h5"], CLASSES.names, IDENTITY)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.6, 0.95, 0.999])
+def test_a_truncated_shard_is_refused(shard, keep):
+    content = shard.read_bytes()
+    shard.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(LbtError, match=r"shard-000\.h5"):
+        PseudoLabels([shard], CLASSES.names, IDENTITY)
+
+
+def test_a_flipped_byte_in_the_data_is_refused(shard):
+    with h5py.File(shard) as file:
+        place = file["probability"].id.get_chunk_info(1).byte_offset
+    content = bytearray(shard.read_bytes())
+    content[place + 5] ^= 0xFF
+    shard.write_bytes(content)
+    labels = PseudoLabels([shard], CLASSES.names, IDENTITY)
+    labels.probability("city/image_0")
+    with pytest.raises(LbtError, match="probability"):
+        labels.probability("city/image_1")
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    with pytest.raises(LbtError, match=r"shard-009\.h5: is missing"):
+        PseudoLabels([tmp_path / "shard-009.h5"], CLASSES.names, IDENTITY)
+
+
+def test_equal_predictions_give_equal_bytes(shard, tmp_path):
+    again = tmp_path / "again.h5"
+    write(again)
+    assert again.read_bytes() == shard.read_bytes()

@@ -1,0 +1,189 @@
+"""Writing of shards image by image: the content is that of whole arrays, and nothing of an image is kept."""
+
+import signal
+import tracemalloc
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from kills import Kill, run_stage
+
+from lbt.data.classes import IGNORE, ClassTable
+from lbt.errors import LbtError
+from lbt.pseudo_labels import label as labelling
+from lbt.pseudo_labels.shard_format import ShardIdentity
+from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.stages.settings import stage_settings
+
+IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
+COLORS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
+CLASSES = ClassTable(("road", "sky", "car"), COLORS, np.arange(256, dtype=np.uint8), frozenset({0, 1, 2, 255}))
+SIZES = {"b": (40, 33), "a/1": (33, 64), "c": (48, 57), "long name": (32, 32)}  # the largest sides are of two images
+
+
+def predictions(sizes=SIZES) -> Iterator[Prediction]:
+    draw = np.random.default_rng(0)
+    for image_id, (height, width) in sizes.items():
+        low = draw.dirichlet(np.ones(3), size=(-(-height // 8), -(-width // 8))).transpose(2, 0, 1)
+        label = draw.integers(0, 3, (height, width), dtype=np.uint8)
+        confidence = draw.integers(0, 256, (height, width), dtype=np.uint8)
+        yield Prediction(image_id, label, confidence, low.astype(np.float16))
+
+
+def whole_arrays() -> dict[str, np.ndarray]:
+    """The content of a shard, put together in memory."""
+    content = {
+        "label": np.full((4, 48, 64), IGNORE, np.uint8),
+        "color": np.zeros((4, 48, 64, 3), np.uint8),
+        "confidence": np.zeros((4, 48, 64), np.uint8),
+        "probability": np.zeros((4, 3, 6, 8), np.float16),
+        "size": np.array(list(SIZES.values()), np.int32),
+        "stride_size": np.array([(5, 5), (5, 8), (6, 8), (4, 4)], np.int32),
+        "image_id": np.array([b"b", b"a/1", b"c", b"long name"]),
+    }
+    for i, prediction in enumerate(predictions()):
+        (h, w), (low_h, low_w) = content["size"][i], content["stride_size"][i]
+        content["label"][i, :h, :w] = prediction.label
+        content["color"][i, :h, :w] = np.array(COLORS, np.uint8)[prediction.label]
+        content["confidence"][i, :h, :w] = prediction.confidence
+        content["probability"][i, :, :low_h, :low_w] = prediction.probability
+    return content
+
+
+def layout(dataset: h5py.Dataset) -> list:
+    """What HDF5 keeps of a dataset beside its values: shape, type, chunks, filters, how it is filled, times."""
+    how = dataset.id.get_create_plist()
+    filters = [how.get_filter(i) for i in range(how.get_nfilters())]
+    rest = (how.get_fill_time(), how.get_alloc_time(), how.get_obj_track_times(), how.fill_value_defined())
+    return [dataset.shape, dataset.dtype, dataset.maxshape, dataset.chunks, filters, rest]
+
+
+def test_the_content_is_that_of_whole_arrays(tmp_path):
+    write_shard(tmp_path / "shard.h5", predictions(), SIZES, CLASSES, IDENTITY)
+    with (
+        h5py.File(tmp_path / "shard.h5") as file,
+        h5py.File(tmp_path / "plain.h5", "w", libver=("v110", "v110")) as plain,
+    ):
+        assert set(file) == {*whole_arrays(), "palette", "entry"}
+        for name, values in whole_arrays().items():
+            at_once = plain.create_dataset(
+                name, data=values, chunks=(1, *values.shape[1:]), compression="gzip", shuffle=True, fletcher32=True
+            )
+            assert layout(file[name]) == layout(at_once), name
+            np.testing.assert_array_equal(file[name][:], values, err_msg=name)
+        assert file["entry/data/color"] == file["color"]
+        np.testing.assert_array_equal(file["entry/data/y"][:], np.arange(48)[::-1])
+
+
+def test_predictions_are_released_one_by_one(tmp_path, tiny, monkeypatch):
+    """No prediction of the stage lives on when the next one is made."""
+    made: list[weakref.ref] = []
+    most = 0
+
+    def counted(**fields):
+        nonlocal most
+        prediction = Prediction(**fields)
+        made.append(weakref.ref(prediction))
+        most = max(most, sum(reference() is not None for reference in made))
+        return prediction
+
+    monkeypatch.setattr(labelling, "Prediction", counted)
+    label(tiny, tmp_path / "shard.h5")
+    assert (len(made), most) == (5, 1)
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    size = (128, 256)
+    bytes_of_one = 5 * size[0] * size[1]  # label, colour and confidence of each pixel
+    peaks = {}
+    for count in (1, 4, 16):  # the first fills what is imported and cached once
+        sizes = {str(i): size for i in range(count)}
+        tracemalloc.start()
+        write_shard(tmp_path / "shard.h5", predictions(sizes), sizes, CLASSES, IDENTITY)
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[4] > bytes_of_one  # arrays are counted
+    assert abs(peaks[16] - peaks[4]) < bytes_of_one / 10
+
+
+@pytest.mark.parametrize("wrong", ["order", "too few", "too many", "size", "no image"])
+def test_predictions_of_other_images_are_refused_and_nothing_is_left(tmp_path, wrong):
+    found, sizes = list(predictions()), dict(SIZES)
+    if wrong == "order":
+        found.reverse()
+    elif wrong == "too few":
+        found.pop()
+    elif wrong == "too many":
+        sizes.popitem()
+    elif wrong == "size":
+        sizes["c"] = (48, 56)
+    else:
+        found, sizes = [], {}
+    with pytest.raises(ValueError):
+        write_shard(tmp_path / "shard.h5", found, sizes, CLASSES, IDENTITY)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_stopped_shard_leaves_nothing_and_is_the_same_again(tmp_path, after):
+    def stopped() -> Iterator[Prediction]:
+        for index, prediction in enumerate(predictions()):
+            if index == after:
+                raise KeyboardInterrupt
+            yield prediction
+
+    for name in ("undisturbed.h5", "again.h5"):
+        path = tmp_path / name
+        if name == "again.h5":
+            with pytest.raises(KeyboardInterrupt):
+                write_shard(path, stopped(), SIZES, CLASSES, IDENTITY)
+            assert [file.name for file in tmp_path.iterdir()] == ["undisturbed.h5"]
+        write_shard(path, predictions(), SIZES, CLASSES, IDENTITY)
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "undisturbed.h5").read_bytes()
+
+
+def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path, tiny):
+    settings = stage_settings(tiny.settings, "label", {"seed": 0, "method": "lbt", "round": 1, "shard": 0})
+
+    def run(folder: str, *kills: Kill) -> int:
+        place = tmp_path / folder
+        words = ["stage", "label", "--settings", settings, "--code", "c0de", "--log", place / "log.txt"]
+        words += ["--manifest", place / "manifest.json", "--untracked", "compute.workers=0"]
+        words += ["--inputs", f"split={tiny.split}", f"teacher={tiny.warmup}"]
+        words += ["--outputs", f"output={place / 'shard.h5'}"]
+        return run_stage([str(word) for word in words], kills)
+
+    assert run("killed", Kill("step", 2)) == -signal.SIGKILL
+    left = {path.name for path in (tmp_path / "killed").iterdir()} - {"log.txt", ".manifest.json.lock"}
+    assert len(left) == 1 and left.pop().endswith(".partial")
+    assert run("killed") == run("whole") == 0
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"log.txt", "manifest.json", "shard.h5"}
+    first, second = ((tmp_path / folder / "shard.h5").read_bytes() for folder in ("killed", "whole"))
+    assert first == second
+
+
+def test_an_image_of_another_size_than_its_header_says_is_named(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(labelling, "image_size", lambda path: (61, 96))
+    with pytest.raises(LbtError, match=r"\.png: is 97 x 61 pixels .*its header said 96 x 61"):
+        label(tiny, tmp_path / "shard.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def label(tiny, output: Path) -> None:
+    labelling.run(
+        seed=0,
+        method="lbt",
+        round=1,
+        shard=0,
+        code="code",
+        data=tiny.settings.data,
+        space=tiny.settings.space,
+        search=tiny.settings.search.model_copy(update={"shards": 1}),
+        compute=tiny.settings.compute,
+        split=tiny.split,
+        teacher=tiny.warmup,
+        output=output,
+    )

@@ -1,0 +1,166 @@
+"""`python -m lbt shards`: a good run is summarised, a spoiled one is named and the rest still summarised."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lbt.__main__ import main
+from lbt.files import digest, sha256, write_json
+
+
+@pytest.fixture
+def run(labelled, tmp_path):
+    """A copy of the run that a test may spoil; the data set stays where it is."""
+    return shutil.copytree(labelled.run, tmp_path / "results" / "tiny")
+
+
+def shard(run, number=1, index=0):
+    return run / f"search/lbt/seed-0/round-{number}/pseudo_labels/shard-{index:03d}.h5"
+
+
+def forget_digest(path):
+    """Write the shard's digest of now into its manifest, as if it had been written so."""
+    manifest = path.with_name(path.name.replace("shard", "manifest")).with_suffix(".json")
+    content = json.loads(manifest.read_text())
+    content["outputs"][path.name]["sha256"] = sha256(path)
+    del content["digest"]
+    write_json(manifest, content | {"digest": digest(content)})
+
+
+def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):
+    assert main(["shards", str(run), "--csv", str(tmp_path / "s.csv")]) == 0
+    text = capsys.readouterr().out
+    assert text.count(".h5") == 4 and "problem" not in text
+    assert "lbt, seed 0, round 1: 5 images" in text and "against round 1, 5 images" in text
+    assert "true labels of 5 images: the drawing of the scenes" in text
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert len(table) == 2 * 7 and set(table["round"]) == {1, 2}
+    assert table.query("round == 1")["changed"].isna().all()
+    by_class = table[table["class"] != "all"].groupby("round")["share"].sum()
+    np.testing.assert_allclose(by_class, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "below", ["search/lbt/seed-0", "search/lbt/seed-0/round-2", "search/lbt/seed-0/round-2/pseudo_labels"]
+)
+def test_any_folder_of_a_run_is_a_place(run, capsys, below):
+    assert main(["shards", str(run / below)]) == 0
+    assert "against round 1" in capsys.readouterr().out  # the round before lies beside, wherever one starts
+
+
+def test_one_shard_is_a_place(run, capsys):
+    assert main(["shards", str(shard(run))]) == 0
+    assert "round 1: 3 images" in capsys.readouterr().out  # and the images of the other are not missed
+
+
+def spoil(path, change):
+    with h5py.File(path, "r+") as file:
+        change(file)
+    forget_digest(path)
+
+
+def flip(path):
+    with h5py.File(path) as file:
+        place = file["confidence"].id.get_chunk_info(1).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 3] ^= 0xFF
+    path.write_bytes(content)
+    forget_digest(path)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+    forget_digest(path)
+
+
+def default_format(path):
+    with h5py.File(path) as source, h5py.File(path.with_suffix(".new"), "w") as target:
+        for name in source:
+            source.copy(name, target)
+        target.attrs.update(source.attrs)
+    path.with_suffix(".new").replace(path)
+    forget_digest(path)
+
+
+SPOILS = {
+    "differs from the digest": lambda p: p.write_bytes(p.read_bytes() + b"x"),
+    "confidence[1] cannot be read": flip,
+    "its content cannot be read": cut,
+    "has the HDF5 format 0": default_format,
+    "has schema version 7": lambda p: spoil(p, lambda f: f.attrs.modify("schema_version", 7)),
+    "lacks the dataset confidence": lambda p: spoil(p, lambda f: f.__delitem__("confidence")),
+    "label[0] of image": lambda p: spoil(p, lambda f: f["label"].__setitem__((0, 0, 0), 77)),
+    "color[1] of image": lambda p: spoil(p, lambda f: f["color"].__setitem__((1, 0, 0), 9)),
+    "probability[0] of image": lambda p: spoil(p, lambda f: f["probability"].__setitem__((0, 0, 0, 0), np.nan)),
+    "has the teacher": lambda p: spoil(p, lambda f: f.attrs.modify("teacher", "ab" * 32)),
+    "is no shard of pseudo labels": lambda p: spoil(p, lambda f: f.attrs.modify("classes", "road")),
+}
+
+
+@pytest.mark.parametrize("message", SPOILS)
+def test_a_spoiled_shard_is_named_and_the_others_are_summarised(run, capsys, message):
+    path = shard(run)
+    SPOILS[message](path)
+    assert main(["shards", str(run)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{path}: " in err and message in err and "Traceback" not in err
+    assert "lbt, seed 0, round 1: 2 images" in out and "lbt, seed 0, round 2: 5 images" in out
+    assert "problem(s), see below" in out
+
+
+def test_missing_doubled_and_foreign_shards_are_named(run, capsys):
+    shard(run, 1, 1).unlink()
+    assert main(["shards", str(run)]) == 1
+    assert "lacks 2 of 5 images" in capsys.readouterr().err
+    shutil.copy(shard(run, 1, 0), shard(run, 1, 1))
+    shard(run, 1, 1).with_name("manifest-001.json").unlink()
+    shutil.copy(shard(run, 2, 1), shard(run, 1, 2))
+    assert main(["shards", str(run)]) == 1
+    message = capsys.readouterr().err
+    assert "and 2 more stands twice" in message and "shard-002.h5: has round 2, shard-000.h5 has 1" in message
+
+
+@pytest.mark.parametrize("place", ["nowhere", "data"])
+def test_a_place_without_shards_is_a_message(run, capsys, place):
+    assert main(["shards", str(run / place)]) == 1
+    message = capsys.readouterr().err
+    assert str(run / place) in message and "results/default" in message
+
+
+def test_overlays_are_named_by_image_and_blend_its_label(labelled, run, tmp_path, capsys):
+    place = ["shards", str(run / "search/lbt/seed-0/round-2"), "--png", str(tmp_path / "png")]
+    assert main(place) == 0
+    folder = tmp_path / "png" / "lbt-seed-0-round-2"
+    assert {path.stem for path in folder.iterdir()} == {*labelled.predictions[2], "legend"}
+    sample = labelled.images[0]
+    image = np.array(Image.open(Path(labelled.settings.data.root) / sample.image)).astype(int)
+    color = np.array(labelled.classes.colors)[labelled.predictions[2][sample.id].label]
+    found = np.array(Image.open(folder / f"{sample.id}.png")).astype(int)
+    assert np.abs(found - (image + color) / 2).max() <= 1
+
+    root = shutil.copytree(labelled.settings.data.root, tmp_path / "scenes")
+    Image.new("RGB", (5, 4)).save(root / sample.image)
+    assert main([*place, "--root", str(root)]) == 1
+    out, err = capsys.readouterr()
+    assert "is 5 x 4 pixels (width x height), its label 97 x 61" in err
+    assert "is not the scene that its settings draw" in err and "true labels of 4 images" in out
+    shutil.rmtree(root / "leftImg8bit")
+    assert main([*place, "--root", str(root)]) == 1
+    assert "is missing" in capsys.readouterr().err
+
+
+def test_without_a_manifest_shards_are_summarised_but_have_no_images(run, capsys, tmp_path):
+    folder = shutil.copytree(run / "search/lbt/seed-0/round-1/pseudo_labels", tmp_path / "elsewhere")
+    for path in folder.glob("*.json"):
+        path.unlink()
+    assert main(["shards", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "no manifest lists it" in out and "round 1: 5 images" in out and "true labels" not in out.split("share:")[0]
+    assert main(["shards", str(folder), "--png", str(tmp_path / "png")]) == 1
+    assert "has no manifest of its shards" in capsys.readouterr().err

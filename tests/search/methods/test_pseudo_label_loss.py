@@ -1,0 +1,63 @@
+"""What the student learns: temperatures, hard targets, thresholds and weights, against plain loops."""
+
+import pytest
+import torch
+
+from lbt.config import PseudoLabelSettings
+from lbt.pseudo_labels.dataset import tempered
+from lbt.search.methods.lbt.pseudo_label_loss import targets, weighted_cross_entropy
+
+
+@pytest.fixture
+def probability():
+    torch.manual_seed(0)
+    found = (2 * torch.randn(2, 4, 5, 6).double()).softmax(1)
+    found[0, :, :2] = 0  # outside the image
+    return found
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
+def test_a_temperature_is_that_of_the_softmax(temperature):
+    logits = 5 * torch.randn(4, 3, 3).double()
+    torch.testing.assert_close(tempered(logits.softmax(0), temperature), (logits / temperature).softmax(0))
+
+
+def test_a_small_temperature_leaves_the_most_probable_class():
+    found = tempered(torch.tensor([0.2, 0.5, 0.3, 0.0]).view(4, 1, 1), 1e-3)
+    torch.testing.assert_close(found.flatten(), torch.tensor([0.0, 1.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "confidence"])
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+@pytest.mark.parametrize("threshold", [0.0, 0.6])
+def test_targets_and_weights_equal_a_loop_over_pixels(probability, weighting, kind, threshold):
+    settings = PseudoLabelSettings(targets=kind, threshold=threshold, weighting=weighting)
+    target, weight = targets(probability, settings)
+    expected, total = torch.zeros(2, 5, 6).double(), 0.0
+    for b in range(2):
+        for i in range(5):
+            for j in range(6):
+                p = probability[b, :, i, j].tolist()
+                confidence = max(p)
+                if confidence > 0 and confidence >= threshold:
+                    expected[b, i, j] = confidence if weighting == "confidence" else 1.0
+                    total += float(expected[b, i, j])
+                    hard = [float(c == p.index(confidence)) for c in range(4)]
+                    assert target[b, :, i, j].tolist() == (p if kind == "soft" else hard)
+    torch.testing.assert_close(weight, expected / total)
+    assert 0 < int((weight > 0).sum()) < weight.numel()
+
+
+def test_where_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
+    target, weight = targets(probability, PseudoLabelSettings(threshold=1.0))
+    logits = torch.randn_like(probability).requires_grad_()
+    loss = weighted_cross_entropy(logits, target, weight)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert float(loss.detach()) == 0 and (gradient == 0).all()
+
+
+def test_with_equal_weights_it_is_pytorchs_cross_entropy(probability):
+    logits = torch.randn_like(probability)
+    target, weight = targets(probability[1:], PseudoLabelSettings())
+    expected = torch.nn.functional.cross_entropy(logits[1:], probability[1:])
+    torch.testing.assert_close(weighted_cross_entropy(logits[1:], target, weight), expected)

@@ -1,0 +1,130 @@
+"""The student's first weights: what is taken of each kind of file, and what stays as drawn."""
+
+from inspect import signature
+
+import pytest
+import torch
+from foreign_weights import (
+    COCO,
+    IMAGENET,
+    LAST,
+    LRASPP,
+    MOBILE,
+    MODELS,
+    RESNET,
+    C,
+    check,
+    classifier,
+    coco,
+    in_backbone,
+    network,
+    student,
+)
+from torchvision.models import segmentation
+
+from lbt.config import StudentSettings
+from lbt.errors import LbtError
+from lbt.search.methods import load_method
+from lbt.search.state import save_round, start_round
+from lbt.search.torchvision_network import build_student
+from lbt.space.supernet_file import identity_of
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_imagenet_is_what_torchvision_gives_a_backbone_by_default(model):
+    default = signature(getattr(segmentation, model)).parameters["weights_backbone"].default
+    assert default.url.rpartition("/")[2] == IMAGENET[model]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("setting", ["imagenet", "file"])
+def test_a_classifier_gives_the_backbone_and_the_rest_stays_drawn(model, setting, hub):
+    torch.save(classifier(model), hub / IMAGENET[model])
+    found = student(model, setting if setting == "imagenet" else hub / IMAGENET[model], seed=3)
+    drawn, given = student(model, "none", seed=3), in_backbone(model, classifier(model))
+    assert all(key.startswith("classifier.") for key in drawn.keys() - given.keys())
+    check(found, drawn, given, drawn.keys() - given.keys())
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("setting", ["coco", "file"])
+def test_the_network_of_coco_gives_all_but_its_class_layers(model, setting, hub):
+    torch.save(coco(model), hub / COCO[model])
+    found = student(model, setting if setting == "coco" else hub / COCO[model], seed=3)
+    check(found, student(model, "none", seed=3), coco(model), LAST[model])
+
+
+def test_coco_keeps_drawn_class_layers_where_the_classes_are_as_many(hub):
+    torch.save(coco(MOBILE), hub / COCO[MOBILE])
+    check(student(MOBILE, "coco", classes=21), student(MOBILE, "none", classes=21), coco(MOBILE), LAST[MOBILE])
+    # a file of as many classes is taken whole, whoever wrote it
+    found = student(MOBILE, hub / COCO[MOBILE], classes=21)
+    check(found, student(MOBILE, "none", classes=21), coco(MOBILE), set())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_network_of_as_many_classes_is_taken_whole(model, weights_file):
+    check(student(model, weights_file(network(model, C))), student(model, "none"), network(model, C), set())
+
+
+def test_an_auxiliary_classifier_of_as_many_classes_is_left(weights_file):
+    state = network(MOBILE, C, aux_loss=True)
+    check(student(MOBILE, weights_file(state)), student(MOBILE, "none"), state, set())
+
+
+def test_a_student_that_was_saved_comes_back(weights_file):
+    saved = student(LRASPP, "none", seed=1)
+    found = build_student(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, seed=2)
+    assert all(torch.equal(value, saved[key]) for key, value in found.state_dict().items())
+    assert found.training and all(parameter.requires_grad for parameter in found.parameters())
+    convolution = next(m for m in found.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3))
+    assert convolution.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_counters_of_batches_may_be_missing(weights_file):
+    state = {key: value for key, value in classifier(RESNET).items() if not key.endswith("num_batches_tracked")}
+    drawn, given = student(RESNET, "none"), in_backbone(RESNET, state)
+    check(student(RESNET, weights_file(state)), drawn, given, drawn.keys() - given.keys())
+    assert len(given) < len(in_backbone(RESNET, classifier(RESNET)))
+
+
+@pytest.mark.parametrize("weights", ["none", "imagenet", "coco"])
+def test_weights_repeat_and_random_ones_are_those_of_the_seed(weights, hub):
+    torch.save(classifier(LRASPP), hub / IMAGENET[LRASPP])
+    torch.save(coco(LRASPP), hub / COCO[LRASPP])
+    torch.manual_seed(7)
+    first, follows = student(LRASPP, weights, seed=1), torch.rand(3)
+    torch.manual_seed(7)
+    assert torch.equal(follows, torch.rand(3))  # nothing was drawn from the global generator
+    again, other = student(LRASPP, weights, seed=1), student(LRASPP, weights, seed=2)
+    last = "classifier.high_classifier.weight"
+    assert all(torch.equal(value, again[key]) for key, value in first.items())
+    assert not torch.equal(first[last], other[last])
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        plain = getattr(segmentation, LRASPP)(weights=None, weights_backbone=None, num_classes=C).state_dict()
+    assert torch.equal(first[last], plain[last])
+
+
+def test_a_first_round_takes_the_weights_and_a_later_one_needs_no_file(tiny, weights_file, tmp_path):
+    classes, path = tiny.classes.names, weights_file(network(LRASPP, tiny.classes.num_classes))
+    chosen = tiny.settings.search.student.model_copy(update={"weights": str(path)})
+    common = {
+        "classes": classes,
+        "space": tiny.settings.space,
+        "search": tiny.settings.search.model_copy(update={"student": chosen}),
+        "seed": 0,
+        "method": load_method("lbt"),
+        "device": torch.device("cpu"),
+    }
+    state = start_round(tiny.warmup, round=1, **common)
+    first = state.partner.network
+    check(first.state_dict(), student(LRASPP, "none"), network(LRASPP, len(classes)), set())
+    with torch.no_grad():
+        next(first.parameters()).zero_()
+    save_round(tmp_path / "round.pt", state, identity_of(classes, tiny.settings.space, 0, "lbt", 1))
+    path.unlink()
+    later = start_round(tmp_path / "round.pt", round=2, **common).partner.network.state_dict()
+    assert all(torch.equal(value, later[key]) for key, value in first.state_dict().items())
+    with pytest.raises(LbtError, match="is missing"):
+        start_round(tiny.warmup, round=1, **common)

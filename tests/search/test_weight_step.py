@@ -1,0 +1,73 @@
+"""A recorded step is SGD's, and its transposed derivative is that of the whole step."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lbt.config import OptimizerSettings
+from lbt.search.weight_step import take_step
+from lbt.training.optimizers import GuardedStep, sgd
+
+
+def steps(clip_norm, count=3):
+    """A module after some steps of SGD on noise, and what the last was made of."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    settings = OptimizerSettings(lr=0.1, momentum=0.9, weight_decay=0.05, clip_norm=clip_norm)
+    optimizer, guard = sgd(module.parameters(), settings), GuardedStep("weights")
+    for _ in range(count):
+        momentum = {
+            name: optimizer.state[p].get("momentum_buffer", torch.zeros_like(p)).clone()
+            for name, p in module.named_parameters()
+        }
+        x = torch.randn(5, 3).double()
+        module(x).square().mean().backward()
+        gradient = {name: p.grad.clone() for name, p in module.named_parameters()}
+        norm, step = take_step(module, optimizer, guard, {"loss": 1.0}, clip_norm)
+    return module, momentum, gradient, norm, step
+
+
+def after(step, momentum, gradient):
+    """SGD with momentum and weight decay on the clipped gradient, written out."""
+    length = sum(g.square().sum() for g in gradient.values()).sqrt()
+    factor = torch.clamp(step.clip_norm / (length + 1e-6), max=1.0)
+    return {
+        name: w - 0.1 * (0.9 * momentum[name] + factor * gradient[name] + 0.05 * w) for name, w in step.before.items()
+    }
+
+
+@pytest.mark.parametrize("clip_norm", [1e9, 0.05])
+def test_the_weights_after_are_those_of_sgd(clip_norm):
+    module, momentum, gradient, norm, step = steps(clip_norm)
+    assert norm == step.norm and (norm > clip_norm) == (clip_norm == 0.05)
+    for name, value in after(step, momentum, gradient).items():
+        torch.testing.assert_close(module.get_parameter(name).detach(), value, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("clip_norm", [1e9, 0.05])
+def test_pulling_back_equals_autograd_through_the_step(clip_norm):
+    _, momentum, gradient, _, step = steps(clip_norm)
+    leaves = {name: g.clone().requires_grad_() for name, g in gradient.items()}
+    vector = {name: torch.randn_like(g) for name, g in gradient.items()}
+    moved = after(step, momentum, leaves)
+    value = sum((moved[name] * vector[name]).sum() for name in moved)
+    expected = torch.autograd.grad(value, list(leaves.values()))
+    for found, wanted in zip(step.pull_back_(vector | {"other": torch.ones(1)}).values(), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-13)
+
+
+def test_a_skipped_step_has_no_record():
+    module = nn.Linear(2, 1)
+    module(torch.tensor([[math.nan, 1.0]])).sum().backward()
+    norm, step = take_step(module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0)
+    assert math.isnan(norm) and step is None
+
+
+def test_weights_without_a_gradient_are_no_part_of_the_step():
+    module = nn.ModuleDict({"used": nn.Linear(2, 1), "unused": nn.Linear(2, 1)})
+    module["used"](torch.ones(1, 2)).sum().backward()
+    _, step = take_step(module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0)
+    vector = {name: torch.ones_like(p) for name, p in module.named_parameters()}
+    assert set(step.gradient) == {"used.weight", "used.bias"} == set(step.pull_back_(vector))

@@ -1,0 +1,175 @@
+"""A stage that is killed, at any moment and more than once, ends with the bytes of one that was not."""
+
+import csv
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from kills import Kill, run_stage
+
+from lbt.config.read import parse_settings
+from lbt.data.splits import read_split
+from lbt.files import sha256, write_json
+from lbt.network.random_genotype import random_genotype
+from lbt.pseudo_labels import label as labelling
+from lbt.stages.settings import stage_settings, untracked_settings
+
+SEED = 2026
+STEPS = {"warmup": 5, "lbt": 4, "lpt": 4, "retrain": 8}
+KILL, TERM, INT, USR1 = signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
+EVERY_STEP, NEVER = 0.0, 1.0e6
+
+
+class Case:
+    """A stage of the tiny run with more steps, and what it leaves when nothing disturbs it."""
+
+    def __init__(self, name: str, tiny, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        content = json.loads(tiny.settings.model_dump_json())
+        content["warmup"]["epochs"] = STEPS["warmup"] * 4 / 8
+        content["search"] |= {"epochs": STEPS["lbt"] * 4 / 8, "cosearch": name == "lbt"}
+        content["retrain"]["epochs"] = STEPS["retrain"] * 4 / 16
+        settings = parse_settings(content, "kills.yaml")
+        self.stage = name if name in ("warmup", "retrain") else "round"
+        job = {"seed": 0, "method": "lbt" if name == "retrain" else name, "round": 1}
+        self.settings = stage_settings(settings, self.stage, job)
+        self.untracked = untracked_settings(settings, self.stage)
+        self.inputs, self.several, self.names = {"split": tiny.split}, [], ("checkpoint.pt",)
+        if self.stage == "round":
+            self.inputs |= {"table": tiny.table, "previous": tiny.warmup}
+            self.names = ("checkpoint.pt", "architecture.json", *(["guide.json"] if name == "lbt" else []))
+        if self.stage == "retrain":
+            self.names, self.inputs["genotype"] = ("network.pt",), folder / "genotype.json"
+            genotype = random_genotype(tiny.settings.space, torch.Generator().manual_seed(0))
+            write_json(folder / "genotype.json", genotype.to_json())
+        if name == "lbt":
+            self.several = [folder / "shard-000.h5", folder / "shard-001.h5"]
+            for number, shard in enumerate(self.several):
+                labelling.run(
+                    **{"seed": 0, "method": "lbt", "round": 1, "shard": number, "code": "x"},
+                    **{section: getattr(settings, section) for section in ("data", "space", "search", "compute")},
+                    **{"split": tiny.split, "teacher": tiny.warmup, "output": shard},
+                )
+        assert self.run("whole", NEVER) == 0
+        self.expected = self.found("whole")
+
+    def run(self, folder: str, minutes: float, kills=(), workers: int = 0, code: str = "c0de") -> int:
+        place = self.folder / folder
+        outputs = {name.partition(".")[0]: place / name for name in (*self.names, "metrics.csv")}
+        words = ["stage", self.stage, "--settings", self.settings, "--code", code, "--log", place / "log.txt"]
+        words += ["--manifest", place / "manifest.json"]
+        untracked = self.untracked | {"compute.workers": workers, "compute.checkpoint_minutes": minutes}
+        words += ["--untracked", *(f"{key}={value}" for key, value in untracked.items())]
+        words += ["--several", "shards", *self.several] if self.several else []
+        words += ["--inputs", *(f"{key}={path}" for key, path in self.inputs.items())]
+        words += ["--outputs", *(f"{key}={path}" for key, path in outputs.items())]
+        return run_stage([str(word) for word in words], kills)
+
+    def rows(self, folder: str) -> list[dict[str, str]]:
+        with open(self.folder / folder / "metrics.csv", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def found(self, folder: str) -> dict:
+        """All that must repeat, and which files there are."""
+        place = self.folder / folder
+        found = {name: sha256(place / name) for name in self.names}
+        found["rows"] = [{key: value for key, value in row.items() if key != "seconds"} for row in self.rows(folder)]
+        return found | {"files": sorted(path.name for path in place.iterdir())}
+
+    def log(self, folder: str) -> str:
+        return (self.folder / folder / "log.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def case(tiny, tmp_path_factory):
+    cases: dict[str, Case] = {}
+
+    def get(name: str) -> Case:
+        if name not in cases:
+            cases[name] = Case(name, tiny, tmp_path_factory.mktemp(name))
+        return cases[name]
+
+    return get
+
+
+def scenarios() -> list[tuple[str, float, list[list[Kill]]]]:
+    """Stage, minutes between saves, kills of each run in turn before the last one.
+
+    The steps of a round take longest, so LBT's and LPT's share the kinds of kills.
+    """
+    draw, found = random.Random(SEED), []
+    for number, name in enumerate(["warmup", "lbt", "lpt", "retrain", "retrain"]):
+        steps = STEPS[name]
+        # kills with a delay leave two steps, so that they cannot come after the end
+        early, late = [draw.randrange(2, steps - 1) for _ in range(2)], [draw.randrange(2, steps) for _ in range(4)]
+        delays = [draw.uniform(0.05, 0.5) for _ in range(2)]
+        rename, stop = ("before rename", "after rename")[number % 2], (TERM, INT)[number % 2]
+        kinds = [
+            (EVERY_STEP, [[Kill("step", early[0], delay=delays[0])]]),
+            (NEVER, [[Kill("step", late[2] - 1, USR1), Kill("step", late[2])]]),
+            (EVERY_STEP, [[Kill("output", draw.randrange(2, 4))]]),
+            (EVERY_STEP, [[Kill("in save", late[0])]]),
+            (EVERY_STEP, [[Kill(rename, early[1])], [Kill("step", 1, delay=delays[1])]]),
+            (NEVER, [[Kill("step", late[1], TERM)], [Kill("step", 1, stop)]]),
+        ]
+        taken = {"lbt": kinds[3:], "lpt": kinds[:3]}.get(name, kinds)
+        found += [(name, *kind) for kind in taken]
+    return found
+
+
+SCENARIOS = scenarios()
+
+
+@pytest.mark.parametrize("number", range(len(SCENARIOS)))
+def test_a_killed_stage_ends_with_the_same_bytes(case, number):
+    name, minutes, runs = SCENARIOS[number]
+    stage, folder = case(name), f"kill-{number}"
+    for kills in runs:
+        last = kills[-1].by
+        assert stage.run(folder, minutes, kills) == (-last if last == KILL else 128 + last)
+        if last in (TERM, INT):
+            assert f"then stopped by {last.name}. The same command goes on from there" in stage.log(folder)
+    assert stage.run(folder, minutes) == 0
+    assert "goes on after step" in stage.log(folder)
+    assert stage.found(folder) == stage.expected
+
+
+def test_there_are_enough_kills():
+    kills = [kill for _, _, runs in SCENARIOS for run in runs for kill in run]
+    assert len(SCENARIOS) >= 20 and len({(kill.at, kill.by) for kill in kills}) >= 8
+    assert sum(kill.at in ("in save", "before rename", "after rename") for kill in kills) >= 5
+
+
+def test_a_signal_to_all_processes_leaves_the_loaders_alive(case):
+    """A cluster's scheduler signals loader processes too; the trainer still saves."""
+    stage = case("warmup")
+    kills = [Kill("step", 2, USR1, group=True), Kill("step", 3, TERM, group=True)]
+    assert stage.run("group", NEVER, kills, workers=1) == 128 + TERM
+    assert "saved after step 3 of 5" in stage.log("group")
+    assert stage.run("group", NEVER) == 0
+    assert stage.found("group") == stage.expected
+
+
+def test_other_code_starts_at_the_beginning_and_says_so(case):
+    stage = case("warmup")
+    assert stage.run("code", EVERY_STEP, [Kill("step", 3, delay=0.001)], code="0ld") == -KILL
+    assert (stage.folder / "code" / "checkpoint.pt.resume").exists()
+    assert stage.run("code", NEVER) == 0
+    assert "checkpoint.pt.resume was made with other code" in stage.log("code")
+    assert "goes on" not in stage.log("code")
+    assert stage.found("code") == stage.expected
+
+
+def test_an_image_that_changes_in_between_is_not_taken_for_the_old_one(case, tiny):
+    stage = case("warmup")
+    assert stage.run("image", NEVER, [Kill("step", 3, TERM)]) == 128 + TERM
+    image = Path(tiny.settings.data.root) / read_split(tiny.split, "teacher_train")[0].image
+    times = image.stat()
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    assert stage.run("image", NEVER) == 0
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "checkpoint.pt.resume was made with other images" in stage.log("image")
