@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lbt.files import digest, remove_leftovers, software_versions, write_text
 from lbt.provenance import earlier
-from lbt.provenance.lock import exclusive
+from lbt.provenance.lock import locked
 from lbt.provenance.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
 from lbt.stages.settings import parse_stage_settings
 from lbt.stages.table import STAGES, Stage, roles_read
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the stage and write its manifest."""
     outputs = _paths(options.outputs)
-    with exclusive(options.manifest or next(iter(outputs.values()))):
+    with locked(options.manifest or next(iter(outputs.values()))):
         _run(options, outputs)
 
 

@@ -45,7 +45,7 @@ def held(manifest: Path) -> bool:
 
 
 @contextmanager
-def exclusive(manifest: Path) -> Iterator[None]:
+def locked(manifest: Path) -> Iterator[None]:
     """Hold the lock of a stage, a hidden file beside its manifest.
 
     The lock is a process's own, not inherited by its children, and ends with it, however it ends. It holds between the

@@ -101,7 +101,7 @@ Parts = Mapping[str, Any]
 """By name: tensors, generators, lists of plain rows, dicts of these, and all that has a `state_dict`."""
 
 
-def captured(part: Any) -> Any:
+def to_state(part: Any) -> Any:
     """The part's present values, for a checkpoint; tensors are not copied.
 
     Rows travel as JSON text, which keeps every float and NaN, because a checkpoint of single numbers is slow.
@@ -113,12 +113,12 @@ def captured(part: Any) -> Any:
     if isinstance(part, list):
         return json.dumps(part)
     if isinstance(part, Mapping):
-        return {name: captured(inner) for name, inner in part.items()}
+        return {name: to_state(inner) for name, inner in part.items()}
     return part.state_dict()
 
 
-def restore(part: Any, saved: Any) -> None:
-    """Bring a part, in place, to the values that `captured` returned."""
+def load_state(part: Any, saved: Any) -> None:
+    """Bring a part, in place, to the values that `to_state` returned."""
     if isinstance(part, Tensor):
         with torch.no_grad():
             part.copy_(saved)
@@ -128,6 +128,6 @@ def restore(part: Any, saved: Any) -> None:
         part[:] = json.loads(saved)
     elif isinstance(part, Mapping):
         for name, inner in part.items():
-            restore(inner, saved[name])
+            load_state(inner, saved[name])
     else:
         part.load_state_dict(saved)

@@ -1,8 +1,8 @@
 """Several processes that work on one job, each on its own rows of every batch.
 
-In every process a loss has the value of the whole batch (`Group.whole`), but its gradient is the part that this
-process's rows give; `Group.sums` adds the parts up before a gradient is used. All processes so take the same steps from
-the same weights, and what is computed of weights and architecture alone is the same everywhere.
+In every process a loss has the value of the whole batch (`Group.reduce_loss`), but its gradient is the part that this
+process's rows give; `Group.all_reduce_many` adds the parts up before a gradient is used. All processes so take the same
+steps from the same weights, and what is computed of weights and architecture alone is the same everywhere.
 """
 
 from __future__ import annotations
@@ -49,29 +49,29 @@ class Group:
         own = count // self.size
         return slice(self.rank * own, (self.rank + 1) * own)
 
-    def whole(self, part: Tensor) -> Tensor:
+    def reduce_loss(self, part: Tensor) -> Tensor:
         """Sum over the processes of what each computed of its own rows; its gradient is that of the own part.
 
         For what all processes go on with in the same way, such as a loss.
         """
-        return part if self.size == 1 else _Whole.apply(part)
+        return part if self.size == 1 else _ReduceLoss.apply(part)
 
-    def summed(self, part: Tensor) -> Tensor:
+    def all_reduce(self, part: Tensor) -> Tensor:
         """Sum over the processes whose gradient is summed as well.
 
         For what each process goes on with for its own rows, such as a mean that is subtracted from them.
         """
-        return part if self.size == 1 else _Summed.apply(part)
+        return part if self.size == 1 else _AllReduce.apply(part)
 
-    def gathered(self, rows: Tensor) -> Tensor:
-        """The rows (b, ...) of all processes in order, (size * b, ...), with a gradient as that of `summed`."""
+    def all_gather(self, rows: Tensor) -> Tensor:
+        """The rows (b, ...) of all processes in order, (size * b, ...), with a gradient as that of `all_reduce`."""
         if self.size == 1:
             return rows
         before, after = (rows.new_zeros(n * len(rows), *rows.shape[1:]) for n in (self.rank, self.size - self.rank - 1))
-        return self.summed(torch.cat([before, rows, after]))
+        return self.all_reduce(torch.cat([before, rows, after]))
 
     @torch.no_grad()
-    def sums(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+    def all_reduce_many(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
         """Sums over the processes of tensors of one type, such as the parts of a gradient, in one message."""
         if self.size == 1 or not parts:
             return parts
@@ -83,7 +83,7 @@ class Group:
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace the gradients that parameters hold by their sums over the processes."""
         moved = [parameter for parameter in parameters if parameter.grad is not None]
-        for parameter, total in zip(moved, self.sums([parameter.grad for parameter in moved]), strict=True):
+        for parameter, total in zip(moved, self.all_reduce_many([parameter.grad for parameter in moved]), strict=True):
             parameter.grad = total
 
     def any(self, flag: bool) -> bool:
@@ -106,7 +106,7 @@ def group() -> Group:
     return ALONE
 
 
-class _Whole(torch.autograd.Function):
+class _ReduceLoss(torch.autograd.Function):
     @staticmethod
     def forward(part: Tensor) -> Tensor:
         return _all_sum(part)
@@ -121,10 +121,10 @@ class _Whole(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> Tensor:
-        return _Whole.apply(tangent)
+        return _ReduceLoss.apply(tangent)
 
 
-class _Summed(torch.autograd.Function):
+class _AllReduce(torch.autograd.Function):
     @staticmethod
     def forward(part: Tensor) -> Tensor:
         return _all_sum(part)
@@ -135,11 +135,11 @@ class _Summed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _Summed.apply(gradient)
+        return _AllReduce.apply(gradient)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> Tensor:
-        return _Summed.apply(tangent)
+        return _AllReduce.apply(tangent)
 
 
 def _all_sum(part: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException
 
 from lbt.errors import LbtError
-from lbt.runtime.signals import STOP, heeded
+from lbt.runtime.signals import STOP, handled_signals
 
 TIMEOUT = timedelta(minutes=30)
 """Longest wait of a process for the others in one message. A process that fails ends the others at once."""
@@ -156,7 +156,7 @@ def _passing_on(context: ProcessContext) -> Iterator[list[int]]:
             if process.is_alive():
                 os.kill(process.pid, number)
 
-    before = {number: signal.signal(number, pass_on) for number in heeded()}
+    before = {number: signal.signal(number, pass_on) for number in handled_signals()}
     try:
         yield passed
     finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lbt.errors import LbtError, Stopped
-from lbt.runtime.checkpoint import Parts, captured, load_checkpoint, restore, save_checkpoint
+from lbt.runtime.checkpoint import Parts, load_checkpoint, load_state, save_checkpoint, to_state
 from lbt.runtime.distributed import group
 from lbt.runtime.progress import Progress
 from lbt.runtime.signals import Signals
@@ -94,7 +94,7 @@ class Resume:
         if self.note is not None:
             progress.note(self.note)
         if self._found.parts is not None:
-            restore(parts, self._found.parts)
+            load_state(parts, self._found.parts)
             self._found.parts = None  # as large as the stage's checkpoint
             progress.skip(self.step)
         if self.path is None:
@@ -116,7 +116,7 @@ class Resume:
                     raise Stopped(where, signals.stop or signal.SIGTERM)
 
     def _save(self, step: int, parts: Parts) -> None:
-        state = {"step": step, "parts": captured(parts)}
+        state = {"step": step, "parts": to_state(parts)}
         save_checkpoint(self.path, kind=KIND, identity=self.identity, state=state)
 
     def remove(self) -> None:

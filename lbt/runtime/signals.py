@@ -11,7 +11,7 @@ SAVE = (signal.SIGUSR1,)
 """Save and go on: Slurm's warning before the time limit (`--signal`)."""
 
 
-def heeded() -> list[signal.Signals]:
+def handled_signals() -> list[signal.Signals]:
     """The signals that count; not SIGHUP under `nohup`, which has it ignored so that a closed terminal ends nothing."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [number for number in (*STOP, *SAVE) if number != signal.SIGHUP or not ignored]
@@ -34,7 +34,7 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in heeded()}
+            self._before = {number: signal.signal(number, self._note) for number in handled_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:

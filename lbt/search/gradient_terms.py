@@ -19,8 +19,8 @@ from lbt.search.hypergradient import (
     as_leaves,
     call_without_side_effects,
     gradient_of,
-    mixed_difference,
-    mixed_product,
+    mixed_second_derivative,
+    mixed_second_derivative_by_difference,
 )
 from lbt.search.step_context import Architecture, ArchitectureGradient, StepContext, Term, add, cosine, norm, scale
 from lbt.space.widths import sampled_widths
@@ -90,7 +90,7 @@ def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> 
     """d2L(T, A, D_t^tr)/dA dT * vector, the gradient in A through the teacher's step alone.
 
     T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ..., so for a function of T' the vector is its gradient pulled back
-    through that step (`WeightStep.pull_back_`). The second derivative is taken as `search.second_derivative` says.
+    through that step (`WeightStep.vjp_`). The second derivative is taken as `search.second_derivative` says.
     """
     taken = context.teacher_step
     images, labels = taken.batch
@@ -99,7 +99,11 @@ def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> 
         widths = sampled_widths(architecture, context.space, taken.noise)
         return supernet_loss(call_without_side_effects(context.supernet, weights, images, architecture, widths), labels)
 
-    product = mixed_product if context.search.second_derivative == "exact" else mixed_difference
+    product = (
+        mixed_second_derivative
+        if context.search.second_derivative == "exact"
+        else mixed_second_derivative_by_difference
+    )
     return product(loss, taken.step.before, context.architecture, vector)
 
 

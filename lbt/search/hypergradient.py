@@ -56,12 +56,10 @@ def gradient_of(value: Tensor, leaves: Parameters) -> dict[str, Tensor]:
     gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     pairs = zip(leaves.values(), gradients, strict=True)
     parts = [torch.zeros_like(leaf) if g is None else g for leaf, g in pairs]
-    return dict(zip(leaves, group().sums(parts), strict=True))
+    return dict(zip(leaves, group().all_reduce_many(parts), strict=True))
 
 
-def directional_derivative(
-    function: Callable[[Parameters], Tensor], parameters: Parameters, direction: Parameters
-) -> Tensor:
+def jvp(function: Callable[[Parameters], Tensor], parameters: Parameters, direction: Parameters) -> Tensor:
     """Derivative of a function of weights along a direction.
 
     Args:
@@ -77,7 +75,7 @@ def directional_derivative(
 
 
 def _derivative(function: Callable[[Parameters], Tensor], parameters: Parameters, direction: Parameters) -> Tensor:
-    """`directional_derivative` that is itself a function of what `function` depends on."""
+    """`jvp` that is itself a function of what `function` depends on."""
     # Dual numbers as such: `torch.func.jvp` would build a class anew for each call of an autograd function.
     with forward_ad.dual_level():
         moved = {name: value.detach() for name, value in parameters.items()}
@@ -88,7 +86,9 @@ def _derivative(function: Callable[[Parameters], Tensor], parameters: Parameters
     return torch.zeros_like(value) if derivative is None else derivative
 
 
-def mixed_product(loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters) -> dict[str, Tensor]:
+def mixed_second_derivative(
+    loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters
+) -> dict[str, Tensor]:
     """d2 L / dA dw times a vector, exactly: the gradient in A of the derivative of L along the vector.
 
     Reverse mode runs over a forward derivative. Of PyTorch's own, that of `batch_norm` in training gives wrong results
@@ -107,10 +107,10 @@ def mixed_product(loss: Loss, weights: Parameters, architecture: Parameters, vec
     return gradient_of(_derivative(lambda moved: loss(moved, leaves), weights, vector), leaves)
 
 
-def mixed_difference(
+def mixed_second_derivative_by_difference(
     loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters
 ) -> dict[str, Tensor]:
-    """`mixed_product` by a central difference of the gradient in A, on displaced copies of the weights.
+    """`mixed_second_derivative` by a central difference of the gradient in A, on displaced copies of the weights.
 
     It keeps half the features and one more copy of the weights; its error is of second order in the displacement, whose
     length is `RELATIVE_DIFFERENCE`.

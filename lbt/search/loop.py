@@ -85,8 +85,8 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
         row |= record
         learned = None
         if state.partner is not None:
-            record, learned = state.partner.learn(
-                next(plan.lessons), derive_seed(plan.seed, "dropout", plan.round, step)
+            record, learned = state.partner.train_step(
+                next(plan.batches), derive_seed(plan.seed, "dropout", plan.round, step)
             )
             row |= record
         if plan.method.architecture_gradient is not None:
@@ -108,7 +108,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
         row["seconds"] = round(time.monotonic() - started, 4)
         rows.append(row)
         progress.advance(**_shown(row, guards))
-    state.skips = {name: guard.run_of_skips() for name, guard in guards.items() if guard.consecutive}
+    state.skips = {name: guard.skip_streak() for name, guard in guards.items() if guard.consecutive}
     return rows
 
 
@@ -126,7 +126,7 @@ def _begin(state: SearchState, plan: RoundPlan) -> dict[str, GuardedStep]:
         state.partner.begin_round(name, decay, plan.last_good)
         guards |= state.partner.guards
     for name, run in state.skips.items():
-        guards[name].count_on(run)
+        guards[name].resume_streak(run)
     return guards
 
 

@@ -65,7 +65,7 @@ class Partner(ABC):
         self.guards = {self.NAME: GuardedStep(f"{self.NAME} ({name})", self.network, last_good)}
 
     @abstractmethod
-    def lessons(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[Any]:
+    def batches(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[Any]:
         """The batches of a round, one item per step.
 
         Args:
@@ -75,7 +75,7 @@ class Partner(ABC):
         """
 
     @abstractmethod
-    def learn(self, lesson: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
+    def train_step(self, lesson: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
         """One step of the network's weights.
 
         Returns:

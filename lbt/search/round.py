@@ -103,7 +103,7 @@ def run(
     if state.partner is not None:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
         labels = PseudoLabels(shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
-        lessons = state.partner.lessons(left, steps, labels)
+        lessons = state.partner.batches(left, steps, labels)
 
     plan = RoundPlan(
         chosen, seed, round, steps, train, validation, lessons, space, search, latency_table, last_good=previous

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.errors import LbtError
-from lbt.runtime.checkpoint import captured, restore, save_checkpoint
+from lbt.runtime.checkpoint import load_state, save_checkpoint, to_state
 from lbt.runtime.seeding import derive_seed, generator
 from lbt.search.method import Method, Partner
 from lbt.space.architecture import initial_architecture
@@ -119,7 +119,7 @@ def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steere
                 f"{path}: holds no {key}, from which a round with {settings[key]} continues. Delete the round's folder "
                 f"{path.parent} and those of the rounds before it, and search again."
             )
-    restore(state.parts(), content)
+    load_state(state.parts(), content)
     state.skips = content["skips"]
     if steered:
         state.latency_weight = content["latency_weight"]
@@ -131,5 +131,5 @@ def _origin(identity: dict[str, Any]) -> str:
 
 def save_round(path: Path, state: SearchState, identity: dict) -> None:
     """Write the state of a finished round."""
-    content = captured(state.parts()) | {"latency_weight": state.latency_weight, "skips": state.skips}
+    content = to_state(state.parts()) | {"latency_weight": state.latency_weight, "skips": state.skips}
     save_checkpoint(path, kind=KIND, identity=identity, state=content)

@@ -51,8 +51,8 @@ def labelled_loss(logits: Tensor, labels: Tensor, *, among: Group | None = None)
         among: the processes that hold the batch; None means all of the job.
     """
     among = among or group()
-    valid = among.whole((labels != IGNORE).sum()).clamp(min=1)
-    return among.whole(nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")) / valid
+    valid = among.reduce_loss((labels != IGNORE).sum()).clamp(min=1)
+    return among.reduce_loss(nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")) / valid
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class WeightStep:
     clip_norm: float
     lr: float
 
-    def pull_back_(self, vector: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def vjp_(self, vector: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The transposed derivative of w' in g, applied to a vector in place: copies of all weights are large.
 
         If `vector` is the gradient of a function in w', the result is its gradient in g. Where g was clipped, the part

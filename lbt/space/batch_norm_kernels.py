@@ -27,7 +27,7 @@ def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tens
         y, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, variance, True, 1.0, eps)
         return y, mean, variance, saved_mean, saved_scale
     own = torch.stack(torch.var_mean(x, dim=(0, 2, 3), correction=0))
-    variances, means = others.gathered(own[None]).unbind(1)
+    variances, means = others.all_gather(own[None]).unbind(1)
     mean = means.mean(0)
     variance = (variances + (means - mean).square()).mean(0)
     y, _, _ = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)
@@ -57,7 +57,7 @@ def normalise_backward(
     if torch.is_grad_enabled():  # to be differentiated: the kernel's derivative is that of these rows alone
         return _backward_by_definition(gradient, x, weight, eps)
     _, *sums = kernel(gradient, x, weight, None, None, mean, scale, True, eps, [False, True, True])
-    in_weight, in_bias = others.summed(torch.stack(sums)) / others.size
+    in_weight, in_bias = others.all_reduce(torch.stack(sums)) / others.size
     in_x = None
     if wanted[0]:
         count = x.numel() / len(mean)
@@ -81,7 +81,7 @@ def _backward_by_definition(gradient: Tensor, x: Tensor, weight: Tensor, eps: fl
 def whole_mean(values: Tensor) -> Tensor:
     """Mean of each channel over the whole batch, differentiable: (B, c, H, W) -> (1, c, 1, 1)."""
     others = group()
-    return others.summed(values.mean(dim=(0, 2, 3), keepdim=True)) / others.size
+    return others.all_reduce(values.mean(dim=(0, 2, 3), keepdim=True)) / others.size
 
 
 def per_channel(values: Tensor) -> Tensor:

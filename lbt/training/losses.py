@@ -46,12 +46,12 @@ def ohem_cross_entropy(
     losses = cross_entropy(logits, labels.masked_fill(~valid, 0)).masked_fill(~valid, 0)
     probability = torch.exp(-losses.detach()).masked_fill(~valid, torch.inf).flatten()
     hard = probability < threshold
-    wanted = int(among.whole(valid.sum()) * min_kept_fraction)
-    kept = among.whole(hard.sum())
+    wanted = int(among.reduce_loss(valid.sum()) * min_kept_fraction)
+    kept = among.reduce_loss(hard.sum())
     if int(kept) < wanted:
-        hard = probability <= among.gathered(probability).kthvalue(wanted).values
-        kept = among.whole(hard.sum())
-    return among.whole((losses.flatten() * hard).sum()) / kept.clamp(min=1)
+        hard = probability <= among.all_gather(probability).kthvalue(wanted).values
+        kept = among.reduce_loss(hard.sum())
+    return among.reduce_loss((losses.flatten() * hard).sum()) / kept.clamp(min=1)
 
 
 def segmentation_loss(
@@ -86,7 +86,7 @@ def distillation_loss(logits: Tensor, guide_logits: Tensor) -> Tensor:
     """
     divergence = F.kl_div(logits.log_softmax(1), guide_logits.log_softmax(1), reduction="none", log_target=True)
     among = group()
-    return among.whole(divergence.sum(dim=1).mean()) / among.size
+    return among.reduce_loss(divergence.sum(dim=1).mean()) / among.size
 
 
 def supernet_loss(outputs: Sequence[Tensor], labels: Tensor, *, among: Group | None = None) -> Tensor:

@@ -94,12 +94,12 @@ class GuardedStep:
             )
         return norm if bad is None else math.nan
 
-    def run_of_skips(self) -> dict[str, Any]:
+    def skip_streak(self) -> dict[str, Any]:
         """The skipped updates in a row up to now; the guard of the next round counts on from them."""
         return {"consecutive": self.consecutive, "first": self.first}
 
-    def count_on(self, run: Mapping[str, Any]) -> None:
-        """Count on from what `run_of_skips` of the last round's guard returned."""
+    def resume_streak(self, run: Mapping[str, Any]) -> None:
+        """Count on from what `skip_streak` of the last round's guard returned."""
         self.consecutive, self.first = run["consecutive"], run["first"]
 
     def _start_of_a_rerun(self) -> str:

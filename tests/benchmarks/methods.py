@@ -27,7 +27,7 @@ from torch import Tensor
 
 from lbt.config import ComputeSettings, SearchSettings, SpaceSettings, StudentSettings
 from lbt.runtime.device import prepare_device
-from lbt.search.hypergradient import directional_derivative, loss_gradient
+from lbt.search.hypergradient import jvp, loss_gradient
 from lbt.search.methods import load_method
 from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
 from lbt.search.methods.lbt.student import label_derivative
@@ -78,7 +78,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
     def held_out(weights: Weights) -> Tensor:
         return labelled_loss(logits(weights, taken.validation[0]), taken.validation[1])
 
-    direction = taken.step.pull_back_(loss_gradient(held_out, parameters)[1])
+    direction = taken.step.vjp_(loss_gradient(held_out, parameters)[1])
 
     def unlabelled() -> object:
         def loss(weights: Weights) -> Tensor:
@@ -94,7 +94,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
         ONE_PASS: unlabelled,
         BOTH_PASSES: lambda: (unlabelled(), labelled()),
         "validation gradient": lambda: loss_gradient(held_out, parameters),
-        "directional derivative": lambda: directional_derivative(
+        "directional derivative": lambda: jvp(
             lambda weights: logits(weights, taken.unlabeled).log_softmax(dim=1), taken.step.before, direction
         ),
     }

@@ -80,5 +80,5 @@ def take_steps(
     for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", bank)):
         partner = load_method(method).partner(search, options.classes, 0, device)
         partner.begin_round(method, 1.0, Path("none"))
-        contexts.append(replace(context, partner_step=partner.learn((labelled, lesson, held_out), 1)[1]))
+        contexts.append(replace(context, partner_step=partner.train_step((labelled, lesson, held_out), 1)[1]))
     return Steps(*contexts, labelled, probability)

@@ -10,11 +10,11 @@ import threading
 import pytest
 
 from lbt.errors import LbtError
-from lbt.provenance import lock as exclusive
+from lbt.provenance import lock
 
 
 def hold(manifest, entered, leave):
-    with exclusive.exclusive(manifest):
+    with lock.locked(manifest):
         entered.set()
         leave.wait()
 
@@ -34,22 +34,22 @@ def holder(tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(exclusive, "PATIENCE", 0.3)
+    monkeypatch.setattr(lock, "PATIENCE", 0.3)
 
 
 def enter(folder):
-    with exclusive.exclusive(folder / "manifest.json"):
+    with lock.locked(folder / "manifest.json"):
         return sorted(path.name for path in folder.iterdir())
 
 
 def test_another_process_is_refused_by_its_name_until_it_ends(tmp_path, holder, impatient):
     process, _ = holder
-    assert exclusive.held(tmp_path / "manifest.json")
+    assert lock.held(tmp_path / "manifest.json")
     with pytest.raises(LbtError, match=rf"process {process.pid} on {socket.gethostname()} .*`kill {process.pid}`"):
         enter(tmp_path)
     process.kill()
     process.join()
-    assert not exclusive.held(tmp_path / "manifest.json")
+    assert not lock.held(tmp_path / "manifest.json")
     assert enter(tmp_path) == [".manifest.json.lock"]  # what it left is taken over
     assert list(tmp_path.iterdir()) == []
 
@@ -81,14 +81,14 @@ def test_a_job_of_a_cluster_is_named(tmp_path, holder, impatient):
 
 @pytest.mark.parametrize("content", ["", "[", "[]", "null"])
 def test_a_damaged_name_still_refuses(tmp_path, holder, impatient, monkeypatch, content):
-    monkeypatch.setattr(exclusive, "PATIENCE_ELSEWHERE", 0.3)
+    monkeypatch.setattr(lock, "PATIENCE_ELSEWHERE", 0.3)
     (tmp_path / ".manifest.json.lock").write_text(content)
     with pytest.raises(LbtError, match="is still at work"):
         enter(tmp_path)
 
 
 def test_an_error_releases_it(tmp_path):
-    with pytest.raises(KeyError), exclusive.exclusive(tmp_path / "manifest.json"):
+    with pytest.raises(KeyError), lock.locked(tmp_path / "manifest.json"):
         raise KeyError
     assert list(tmp_path.iterdir()) == []
 
@@ -106,6 +106,6 @@ def test_a_folder_that_cannot_be_written_is_a_message(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(LbtError, match=r"\.manifest\.json\.lock: could not be written"),
-        exclusive.exclusive(tmp_path / "file" / "manifest.json"),
+        lock.locked(tmp_path / "file" / "manifest.json"),
     ):
         pass

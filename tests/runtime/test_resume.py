@@ -15,7 +15,7 @@ from torch import nn
 from lbt.errors import LbtError, Stopped
 from lbt.files import remove_leftovers
 from lbt.runtime import resume as module
-from lbt.runtime.checkpoint import captured, load_checkpoint, restore, save_checkpoint
+from lbt.runtime.checkpoint import load_checkpoint, load_state, save_checkpoint, to_state
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import KIND, Resume
 from lbt.training.optimizers import GuardedStep
@@ -195,11 +195,11 @@ def test_counts_and_statistics_of_a_guard_travel(tmp_path):
     for value in (1.0, math.nan, math.nan):
         step(norm, optimizer, guard, value)
     save_checkpoint(
-        tmp_path / "x.pt", kind=KIND, identity={}, state={"parts": captured({"norm": norm, "guard": guard})}
+        tmp_path / "x.pt", kind=KIND, identity={}, state={"parts": to_state({"norm": norm, "guard": guard})}
     )
     saved = load_checkpoint(tmp_path / "x.pt", kind=KIND)["parts"]
     again, other_optimizer, other = guarded()
-    restore({"norm": again, "guard": other}, saved)
+    load_state({"norm": again, "guard": other}, saved)
     assert torch.equal(again.running_mean, norm.running_mean) and other.skipped == 2
     with pytest.raises(LbtError, match=r"3 updates in a row .* First went wrong at step 1 of weights: loss = nan"):
         step(again, other_optimizer, other, math.nan)  # the third in a row, counted over the stop

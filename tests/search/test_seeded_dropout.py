@@ -6,7 +6,7 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from lbt.config import StudentSettings
-from lbt.search.hypergradient import call_without_side_effects, directional_derivative, loss_gradient
+from lbt.search.hypergradient import call_without_side_effects, jvp, loss_gradient
 from lbt.search.seeded_dropout import SeededDropout
 from lbt.search.torchvision_network import build_student, fixed_noise
 
@@ -46,7 +46,7 @@ def test_forward_and_reverse_mode_see_one_network(model):
         with fixed_noise(3, CPU):
             return call_without_side_effects(student, parameters, images)["out"].log_softmax(1)
 
-    derivative = directional_derivative(log_probabilities, weights, vector)
+    derivative = jvp(log_probabilities, weights, vector)
     factor = torch.randn_like(derivative)
     _, gradient = loss_gradient(lambda p: (factor * log_probabilities(p)).sum(), weights)
     along = sum(float((gradient[name] * vector[name]).sum()) for name in vector)

@@ -54,7 +54,7 @@ def test_pulling_back_equals_autograd_through_the_step(clip_norm):
     moved = after(step, momentum, leaves)
     value = sum((moved[name] * vector[name]).sum() for name in moved)
     expected = torch.autograd.grad(value, list(leaves.values()))
-    for found, wanted in zip(step.pull_back_(vector | {"other": torch.ones(1)}).values(), expected, strict=True):
+    for found, wanted in zip(step.vjp_(vector | {"other": torch.ones(1)}).values(), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-13)
 
 
@@ -70,4 +70,4 @@ def test_weights_without_a_gradient_are_no_part_of_the_step():
     module["used"](torch.ones(1, 2)).sum().backward()
     _, step = take_step(module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0)
     vector = {name: torch.ones_like(p) for name, p in module.named_parameters()}
-    assert set(step.gradient) == {"used.weight", "used.bias"} == set(step.pull_back_(vector))
+    assert set(step.gradient) == {"used.weight", "used.bias"} == set(step.vjp_(vector))

@@ -120,7 +120,7 @@ def teaching_context(
             low = torch.stack([tempered(p, search.pseudo_labels.temperature) for p in logits.softmax(1)])
             inside = torch.rand(2, 1, SIZE, SIZE) > 0.1
         lesson = labelled, (unlabeled, upsample(low, (SIZE, SIZE)) * inside), batch()
-        _, learned = student.learn(lesson, noise_seed)
+        _, learned = student.train_step(lesson, noise_seed)
     return replace(context, partner_step=learned), labelled
 
 

@@ -109,21 +109,21 @@ class StudySeed:
         size = self.search.batch_size
         self.train = streams.labelled("teacher_train", "teacher_train", steps, size)
         self.validation = streams.labelled("teacher_val", "teacher_val", steps, size)
-        self.lessons = partner.lessons(streams, options.student_steps + steps, labels)
+        self.batches = partner.batches(streams, options.student_steps + steps, labels)
 
     def teach(self) -> None:
         """The student's first steps, on the labels of the warmed-up supernet."""
         partner, steps = self.state.partner, self.options.student_steps
         partner.begin_round("first steps", 1.0, self.checkpoint)
         with Progress(f"student seed-{self.seed}", steps) as progress:
-            for step, lesson in enumerate(islice(self.lessons, steps)):
-                record, _ = partner.learn(lesson, derive_seed(self.seed, "first dropout", step))
+            for step, lesson in enumerate(islice(self.batches, steps)):
+                record, _ = partner.train_step(lesson, derive_seed(self.seed, "first dropout", step))
                 progress.advance(loss=record["student_loss"])
 
     def seek(self, point: int) -> None:
         """Ordinary steps of the search, in which the architecture moves."""
         steps = self.options.between
-        batches, lessons = islice(self.train, steps), islice(self.lessons, steps)
+        batches, lessons = islice(self.train, steps), islice(self.batches, steps)
         plan = RoundPlan(
             METHOD, self.seed, point, steps, batches, self.validation, lessons, self.space, self.search, self.table,
             self.checkpoint,
@@ -138,7 +138,7 @@ class StudySeed:
             live_step(
                 self.state,
                 batch,
-                next(self.lessons),
+                next(self.batches),
                 [gumbel_noise(self.space, draws) for _ in range(2)],
                 derive_seed(self.seed, "angles", point, step),
                 self.space,

@@ -76,7 +76,7 @@ def live_step(
     Args:
         state: supernet, architecture, student and their optimisers; weights and buffers move.
         batch: of D_t^tr.
-        lesson: as `lbt.search.methods.lbt.student.Student.lessons` gives it; of the stored labels (B, C, H, W) only
+        lesson: as `lbt.search.methods.lbt.student.Student.batches` gives it; of the stored labels (B, C, H, W) only
         their being 0
             in all classes outside the image is used.
         noises: Gumbel noise of the teacher's step, and of the labelling.
@@ -92,7 +92,7 @@ def live_step(
         weights = dict(state.supernet.named_parameters())
         probability = live_labels(state.supernet, weights, state.architecture, unlabeled, noises[1], space, search)
     inside = stored.amax(dim=1, keepdim=True) > 0
-    _, learned = state.partner.learn((labelled, (unlabeled, probability * inside), validation), noise_seed)
+    _, learned = state.partner.train_step((labelled, (unlabeled, probability * inside), validation), noise_seed)
     if taught is None or learned is None:
         raise ArithmeticError("a weight step was skipped because a value was not finite; lower the learning rate")
     return Moment(taught, learned, labelled, noises[1])
@@ -227,7 +227,7 @@ def _pulled(
     """
     moved = list(step.gradient)
     both = {name: buffer[name] - step.lr * weights[name] for name in moved}
-    pulled = step.pull_back_({name: weights[name] - buffer[name] / step.lr for name in moved})
+    pulled = step.vjp_({name: weights[name] - buffer[name] / step.lr for name in moved})
     before = {name: weights[name] + settings.weight_decay * both[name] for name in moved}
     return pulled, {**weights, **before}, {**buffer, **{name: settings.momentum * both[name] for name in moved}}
 

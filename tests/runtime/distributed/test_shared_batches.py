@@ -165,7 +165,7 @@ def image_losses():
     logits, labels = logits_and_labels(0)
     scores = mine(drawn(5, BATCH, 1)).requires_grad_()
     share = shares(scores)
-    value = group().whole((share * losses_by_image(logits, labels)).sum())
+    value = group().reduce_loss((share * losses_by_image(logits, labels)).sum())
     in_logits, in_scores = torch.autograd.grad(value, [logits, scores])
     return results(rows={"share": share, "logits": in_logits, "scores": in_scores}, common={"value": value})
 
@@ -188,7 +188,7 @@ def test_dropout_draws_the_mask_of_the_whole_batch(same):
 
 def gradients():
     weight = drawn(0, 3).requires_grad_()
-    value = group().whole((mine(drawn(1, BATCH, 3)) @ weight).sin().sum())
+    value = group().reduce_loss((mine(drawn(1, BATCH, 3)) @ weight).sin().sum())
     found = gradient_of(value, {"weight": weight, "unused": drawn(2, 2).requires_grad_()})
     return results(common=found)
 
@@ -201,7 +201,7 @@ def test_gradients_of_leaves_are_of_the_whole(same):
 def decisions():
     here = group()
     first = here.any(here.rank == here.size - 1), here.any(False)
-    order = here.gathered(torch.full((1,), float(here.rank)))
+    order = here.all_gather(torch.full((1,), float(here.rank)))
     return first, order.tolist(), here.first
 
 

@@ -71,7 +71,7 @@ def testing_context(tmp_path):
         partner.begin_round("test", 1.0, None)
         for noise_seed in (10, 20):
             lesson = batch(), batch(), batch()
-            _, learned = partner.learn(lesson, noise_seed)
+            _, learned = partner.train_step(lesson, noise_seed)
         return replace(context, partner_step=learned), lesson[0], partner
 
     return build

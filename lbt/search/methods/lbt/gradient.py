@@ -62,7 +62,7 @@ def published(context: StepContext, teacher: Term, student: Term, factor: float)
 def _through_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Architecture:
     vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
     student.weights_gradient.clear()  # as large as the supernet, and the next pass is the largest
-    return through_teacher_step(context, context.teacher_step.step.pull_back_(vector))
+    return through_teacher_step(context, context.teacher_step.step.vjp_(vector))
 
 
 COMPOSITIONS = {"one_step": one_step, "direct": direct, "published": published}

@@ -24,7 +24,7 @@ def targets(probability: Tensor, settings: PseudoLabelSettings) -> tuple[Tensor,
     confidence = probability.amax(dim=1)
     counts = (confidence > 0) & (confidence >= settings.threshold)
     weight = confidence * counts if settings.weighting == "confidence" else counts.to(probability.dtype)
-    weight = weight / group().whole(weight.sum()).clamp(min=torch.finfo(weight.dtype).tiny)
+    weight = weight / group().reduce_loss(weight.sum()).clamp(min=torch.finfo(weight.dtype).tiny)
     if settings.targets == "hard":
         hard = F.one_hot(probability.argmax(dim=1), probability.shape[1]).movedim(-1, 1)
         return hard.to(probability.dtype), weight
@@ -38,4 +38,4 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Te
         logits, target: (B, C, H, W).
         weight: (B, H, W).
     """
-    return group().whole(-(weight * (target * logits.log_softmax(dim=1)).sum(dim=1)).sum())
+    return group().reduce_loss(-(weight * (target * logits.log_softmax(dim=1)).sum(dim=1)).sum())

@@ -22,7 +22,7 @@ from lbt.pseudo_labels.shard_format import PseudoLabels
 from lbt.runtime.distributed import group
 from lbt.search.batches import RoundStreams
 from lbt.search.gradient_terms import supernet_term
-from lbt.search.hypergradient import Parameters, call_without_side_effects, directional_derivative, loss_gradient
+from lbt.search.hypergradient import Parameters, call_without_side_effects, jvp, loss_gradient
 from lbt.search.method import Partner
 from lbt.search.methods.lbt.pseudo_label_loss import targets, weighted_cross_entropy
 from lbt.search.step_context import StepContext, Term
@@ -60,7 +60,7 @@ class Student(Partner):
     NAME = "student"
     COLUMNS = ("student_loss", "pseudo_loss", "pseudo_share", "student_weight_gradient_norm")
 
-    def lessons(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[tuple[Batch, ...]]:
+    def batches(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[tuple[Batch, ...]]:
         """Triples of batches: labelled, with the teacher's labels, for validation."""
         settings = self.search.student
         return zip(
@@ -70,7 +70,7 @@ class Student(Partner):
             strict=True,
         )
 
-    def learn(self, lesson: tuple[Batch, ...], noise_seed: int) -> tuple[dict[str, float], StudentStep | None]:
+    def train_step(self, lesson: tuple[Batch, ...], noise_seed: int) -> tuple[dict[str, float], StudentStep | None]:
         """One step on L(S, D_s^tr) + pseudo_weight * L(S, D_pl)."""
         (images, labels), (unlabeled, probability), validation = lesson
         target, weight = targets(probability, self.search.pseudo_labels)
@@ -91,7 +91,7 @@ class Student(Partner):
         record = {
             "student_loss": float(supervised.detach()),
             "pseudo_loss": float(taught.detach()),
-            "pseudo_share": float(group().whole((weight > 0).to(torch.float32).mean())) / group().size,
+            "pseudo_share": float(group().reduce_loss((weight > 0).to(torch.float32).mean())) / group().size,
             "student_weight_gradient_norm": norm,
         }
         if step is None:
@@ -114,8 +114,8 @@ def label_derivative(context: StepContext) -> tuple[float, Tensor]:
     images, labels = taken.validation
     after = dict(taken.student.named_parameters())
     loss, gradient = loss_gradient(lambda p: labelled_loss(logits(p, images), labels), after)
-    derivative = directional_derivative(
-        lambda p: logits(p, taken.unlabeled).log_softmax(dim=1), taken.step.before, taken.step.pull_back_(gradient)
+    derivative = jvp(
+        lambda p: logits(p, taken.unlabeled).log_softmax(dim=1), taken.step.before, taken.step.vjp_(gradient)
     )
     return float(loss), -context.search.pseudo_weight * taken.weight.unsqueeze(1) * derivative
 
@@ -127,6 +127,6 @@ def student_term(context: StepContext, *, in_weights: bool = False) -> Term:
 
     def labelling_value(teacher) -> Tensor:
         probability = (teacher(unlabeled)[0] / temperature).softmax(dim=1)
-        return group().whole((derivative * upsample(probability, tuple(unlabeled.shape[-2:]))).sum())
+        return group().reduce_loss((derivative * upsample(probability, tuple(unlabeled.shape[-2:]))).sum())
 
     return replace(supernet_term(context, labelling_value, in_weights=in_weights), value=value)

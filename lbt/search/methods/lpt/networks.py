@@ -50,7 +50,7 @@ class Creator(nn.Sequential):
 def shares(logits: Tensor) -> Tensor:
     """s / sum s of the scores s = sigmoid(logits), (B, 1) -> (B,); the sum is over the batches of all processes."""
     among = group()
-    found = F.logsigmoid(among.gathered(logits.squeeze(1))).softmax(dim=0)
+    found = F.logsigmoid(among.all_gather(logits.squeeze(1))).softmax(dim=0)
     return found[among.rows(len(found))]
 
 

@@ -31,8 +31,8 @@ from lbt.search.hypergradient import (
     Parameters,
     as_leaves,
     call_without_side_effects,
-    directional_derivative,
     gradient_of,
+    jvp,
     loss_gradient,
 )
 from lbt.search.method import Partner
@@ -96,7 +96,7 @@ class Tester(Partner):
         super().begin_round(name, decay, last_good)
         self.guards["creator"] = GuardedStep(f"creator ({name})", last_good=last_good)
 
-    def lessons(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[tuple[Batch, ...]]:
+    def batches(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[tuple[Batch, ...]]:
         """Triples of batches: of D_s^tr, of the bank, of D_s^val."""
         size, crop = self.search.student.batch_size, self.search.student.crop
         return zip(
@@ -106,14 +106,14 @@ class Tester(Partner):
             strict=True,
         )
 
-    def learn(self, lesson: tuple[Batch, ...], noise_seed: int) -> tuple[dict[str, float], TesterStep | None]:
+    def train_step(self, lesson: tuple[Batch, ...], noise_seed: int) -> tuple[dict[str, float], TesterStep | None]:
         """One step on L(E, X, D_s^tr) + bank_weight * sum_x share(x; C, E) L(E, X; x)."""
         (images, labels), (bank, bank_labels), validation = lesson
         with fixed_noise(noise_seed, bank.device):
             logits, features = self.network(bank)
         features = features.detach()
         share = shares(self.creator(features)).detach()
-        tested = group().whole((share * losses_by_image(logits, bank_labels)).sum())
+        tested = group().reduce_loss((share * losses_by_image(logits, bank_labels)).sum())
         (self.search.lpt.bank_weight * tested).backward()
         with fixed_noise(noise_seed + 1, images.device):
             supervised = labelled_loss(self.network(images)[0], labels)
@@ -143,7 +143,7 @@ class Tester(Partner):
             "creator_objective": found.objective,
             "creator_gradient_norm": length,
             "creator_through_tester_norm": norm(found.through_tester),
-            "largest_share": float(group().gathered(found.share).max()),
+            "largest_share": float(group().all_gather(found.share).max()),
         }
 
     def parts(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def bank_term(context: StepContext) -> Term:
         share = shares(taken.creator(_features(taken, after, images)))
 
     def value(logits) -> Tensor:
-        return group().whole((share * supernet_losses_by_image(logits(images), labels)).sum())
+        return group().reduce_loss((share * supernet_losses_by_image(logits(images), labels)).sum())
 
     return supernet_term(context, value, in_weights=False)
 
@@ -190,19 +190,17 @@ def creator_gradient(context: StepContext) -> CreatorGradient:
     images, _ = context.validation
     after, creator = as_leaves(dict(taken.tester.named_parameters())), as_leaves(dict(taken.creator.named_parameters()))
     share = shares(call_without_side_effects(taken.creator, creator, _features(taken, after, images)))
-    passed = group().whole((share * _learner_losses(context)).sum())
+    passed = group().reduce_loss((share * _learner_losses(context)).sum())
     found = gradient_of(passed, {**after, **{f"creator.{name}": leaf for name, leaf in creator.items()}})
     direct = {name: found.pop(f"creator.{name}") for name in creator}
 
     held_out, truth = taken.validation
     tested, gradient = loss_gradient(lambda p: labelled_loss(_tester_logits(taken, p, held_out), truth), after)
-    vector = taken.step.pull_back_(add(found, gradient, -lpt.tester_weight))
+    vector = taken.step.vjp_(add(found, gradient, -lpt.tester_weight))
     bank, bank_labels = taken.bank
-    derivative = directional_derivative(
-        lambda p: losses_by_image(_tester_logits(taken, p, bank), bank_labels), taken.step.before, vector
-    )
+    derivative = jvp(lambda p: losses_by_image(_tester_logits(taken, p, bank), bank_labels), taken.step.before, vector)
     inner = lpt.bank_weight * (shares(call_without_side_effects(taken.creator, creator, taken.features)) * derivative)
-    through = gradient_of(group().whole(inner.sum()), creator)
+    through = gradient_of(group().reduce_loss(inner.sum()), creator)
     objective = float(passed.detach()) - lpt.tester_weight * float(tested)
     return CreatorGradient(objective, float(tested), add(direct, through), through, share.detach())
 
