@@ -27,13 +27,13 @@ images. Writes the same table as files into tables/ of each of these runs, where
 
 def run(options: argparse.Namespace) -> None:
     """Print the table and write it."""
-    from lbt.views.tables.ratio_files import keep_ratio
-    from lbt.views.tables.ratio_study import ratio_table
-    from lbt.views.tables.terminal import fitted, terminal_width
+    from lbt.views.tables.ratio_files import write_ratio
+    from lbt.views.tables.ratio_study import make_ratio_table
+    from lbt.views.tables.terminal import fit_to_width, terminal_width
 
-    table = ratio_table(options.runs)
-    print(fitted(table.markdown(), terminal_width()))
+    table = make_ratio_table(options.runs)
+    print(fit_to_width(table.markdown(), terminal_width()))
     if options.output is not None:
         table.write(options.output)
     else:
-        keep_ratio(table, options.runs)
+        write_ratio(table, options.runs)

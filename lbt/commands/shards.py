@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.pseudo_labels.find import find_rounds
     from lbt.pseudo_labels.survey import count_round, heads_before, survey_round
     from lbt.runtime.progress import Progress
-    from lbt.views.shard_tables import LEGEND, files_table, readable_summary, summary_table
+    from lbt.views.shard_tables import LEGEND, format_summary, list_files, summarise_round
 
     for folder in filter(None, (options.labels, options.root)):
         if not folder.is_dir():
@@ -80,16 +80,16 @@ def run(options: argparse.Namespace) -> None:
         for folder, files in found.items():
             surveys.append(survey_round(folder, files, options.root))
             progress.advance()
-    print(files_table(surveys, options.place).to_string(index=False))
+    print(list_files(surveys, options.place).to_string(index=False))
     good, tables = [survey for survey in surveys if survey.heads], []
     problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
     for survey in good:
         truth = _true_labels(survey, options.labels)
         counts, faults = count_round(survey, heads_before(survey, surveys), truth)
         problems += faults
-        tables.append(summary_table(survey.head, counts))
+        tables.append(summarise_round(survey.head, counts))
         print(f"\n{survey.head.title}: {counts.images[0]} images")
-        print(readable_summary(tables[-1]))
+        print(format_summary(tables[-1]))
         if counts.images[1]:
             print(f"changed: against round {survey.head.identity.round - 1}, {counts.images[1]} images")
         if truth is not None:
@@ -130,20 +130,20 @@ def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Pa
     from lbt.pseudo_labels.survey import heads_before
     from lbt.views.gallery import write_gallery
 
-    pages = {_key(survey): path for survey in good}
+    pages = {_identify(survey): path for survey in good}
     if len(good) > 1:
-        pages = {_key(s): path.with_name(f"{path.stem}-{s.head.file_name}{path.suffix}") for s in good}
+        pages = {_identify(s): path.with_name(f"{path.stem}-{s.head.file_name}{path.suffix}") for s in good}
     if len(pages) < len(good):
         raise LbtError("--gallery: two rounds have the same method, seed and number; name the folder of one run.")
     for survey in good:
-        method, seed, number = _key(survey)
+        method, seed, number = _identify(survey)
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
         samples, before = survey.samples(), heads_before(survey, surveys)
         root = Path(survey.origin.data.root)
-        write_gallery(pages[_key(survey)], survey.heads, before, samples, root, links)
-        print(f"gallery: {pages[_key(survey)]}")
+        write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
+        print(f"gallery: {pages[_identify(survey)]}")
 
 
-def _key(survey: Survey) -> tuple[str, int, int]:
+def _identify(survey: Survey) -> tuple[str, int, int]:
     return *survey.head.search, survey.head.identity.round

@@ -99,7 +99,7 @@ def write_gallery(
             if image_id not in samples:
                 raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
             label, confidence = now.read(image_id)
-            pictures = _pictures(photograph(root / samples[image_id].image, label), label, confidence, head)
+            pictures = _encode_pictures(photograph(root / samples[image_id].image, label), label, confidence, head)
             page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
             progress.advance()
         page.write("</body>\n</html>\n")
@@ -146,7 +146,7 @@ def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], 
     page.write(parts["html"])
 
 
-def _pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:
+def _encode_pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:
     """Image as WebP, label and confidence as PNG with a palette, in base64."""
     width = min(WIDTH, label.shape[1])
     size = (width, max(1, round(label.shape[0] * width / label.shape[1])))
@@ -155,7 +155,7 @@ def _pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head
     steps = np.asarray(Image.fromarray(confidence).resize(size, Image.Resampling.BOX)).astype(np.int64)
     shades = Image.fromarray((steps * (SHADES - 1) // 255).astype(np.uint8))
     labels.putpalette(colors)
-    shades.putpalette(_shades())
+    shades.putpalette(_interpolate_shades())
     return [
         _encode(Image.fromarray(image).resize(size, Image.Resampling.BOX), "WEBP", quality=70, method=2),
         _encode(labels, "PNG", optimize=True),
@@ -163,7 +163,7 @@ def _pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head
     ]
 
 
-def _shades() -> list[int]:
+def _interpolate_shades() -> list[int]:
     places = np.linspace(0, len(_UNSURE_TO_SURE) - 1, SHADES)
     channels = [
         np.interp(places, range(len(_UNSURE_TO_SURE)), channel) for channel in zip(*_UNSURE_TO_SURE, strict=True)

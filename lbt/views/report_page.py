@@ -8,7 +8,7 @@ from lbt.config import Settings
 from lbt.views.results import CONTROLS
 
 
-def facts(settings: Settings) -> dict[str, Any]:
+def collect_facts(settings: Settings) -> dict[str, Any]:
     """Texts for `workflow/report/workflow.rst`, from the settings alone."""
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     budget = (
@@ -19,15 +19,15 @@ def facts(settings: Settings) -> dict[str, Any]:
     names = [f"{name} (control)" if name in CONTROLS else name for name in settings.methods]
     return {
         "run": settings.run,
-        "data": _data(settings),
+        "data": _describe_data(settings),
         "methods": ", ".join(names),
         "seeds": ", ".join(map(str, settings.seeds)),
         "budget": budget,
-        "caveats": list(_caveats(settings)),
+        "caveats": list(_list_caveats(settings)),
     }
 
 
-def _data(settings: Settings) -> str:
+def _describe_data(settings: Settings) -> str:
     scenes = settings.scenes
     if scenes is not None:
         return (
@@ -37,7 +37,7 @@ def _data(settings: Settings) -> str:
     return f"{settings.data.root} ({settings.data.layout} layout)"
 
 
-def _caveats(settings: Settings) -> list[str]:
+def _list_caveats(settings: Settings) -> list[str]:
     seeds = len(settings.seeds)
     found = [
         "One seed: a difference between methods may be chance. This run supports no claim that one is better."

@@ -14,7 +14,7 @@ CONTROLS = ("random",)
 
 
 @dataclass(frozen=True)
-class Scored:
+class NetworkResult:
     """A network of one method and seed.
 
     Attributes:
@@ -32,26 +32,26 @@ class Scored:
     profile: Mapping[str, Any]
 
 
-def place(path: Path) -> tuple[str, int]:
+def identify(path: Path) -> tuple[str, int]:
     """Method and seed of a file in a folder `.../<method>/seed-<seed>/`."""
     return path.parent.parent.name, int(path.parent.name.removeprefix("seed-"))
 
 
-def read_scored(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[Scored]:
+def read_results(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[NetworkResult]:
     """Read the files of all networks, which are listed in the same order.
 
     Raises:
         LbtError: a file cannot be read.
     """
     return [
-        Scored(*place(n), read_json(s), read_json(n), read_json(p))
+        NetworkResult(*identify(n), read_json(s), read_json(n), read_json(p))
         for s, n, p in zip(supernet, network, profile, strict=True)
     ]
 
 
-def by_method(networks: Sequence[Scored]) -> dict[str, list[Scored]]:
+def group_by_method(networks: Sequence[NetworkResult]) -> dict[str, list[NetworkResult]]:
     """The networks of each method, in the order in which the methods come first."""
-    grouped: dict[str, list[Scored]] = {}
+    grouped: dict[str, list[NetworkResult]] = {}
     for network in networks:
         grouped.setdefault(network.method, []).append(network)
     return grouped

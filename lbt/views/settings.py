@@ -27,7 +27,7 @@ from lbt.config import (
 )
 from lbt.files import software_versions, write_text
 from lbt.provenance.fingerprint import ROOT
-from lbt.views.tables.table import STYLE
+from lbt.views.tables.formats import STYLE
 
 PACKAGES = ("lbt", "snakemake", "torchmetrics", "pandas", "pillow", "h5py", "matplotlib")
 """Beside `lbt.files.software_versions`, which every manifest has."""
@@ -63,10 +63,10 @@ def run(
     settings = Settings(**{name: given[name] for name in Settings.model_fields})
     text = yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
     write_text(output, text)
-    facts, commit = {"device": measured_on(table)}, describe_commit(ROOT)
+    facts, commit = {"device": read_device(table)}, describe_commit(ROOT)
     if commit is not None:
         facts["git commit"] = commit
-    write_text(page, render(run, text, facts | software_versions() | _installed()))
+    write_text(page, render(run, text, facts | software_versions() | _find_versions()))
 
 
 def render(run: str, settings: str, versions: dict[str, str]) -> str:
@@ -86,7 +86,7 @@ def render(run: str, settings: str, versions: dict[str, str]) -> str:
     )
 
 
-def measured_on(table: Path) -> str:
+def read_device(table: Path) -> str:
     """Name of the processor or GPU in the first row of a latency table; all rows have the same."""
     with open(table, encoding="utf-8", newline="") as file:
         return next(csv.DictReader(file))["device"]
@@ -104,7 +104,7 @@ def describe_commit(folder: Path) -> str | None:
     return found.stdout.strip() or None
 
 
-def _installed() -> dict[str, str]:
+def _find_versions() -> dict[str, str]:
     """Versions of the packages that are installed; the project itself also runs from a clone that is not."""
     found = {}
     for name in PACKAGES:

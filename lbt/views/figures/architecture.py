@@ -19,20 +19,20 @@ LEAST = 0.05
 Logits = Mapping[str, Sequence[Sequence[float]]]
 
 
-def over_rounds(rounds: Sequence[Logits], key: str) -> np.ndarray:
+def stack_probabilities(rounds: Sequence[Logits], key: str) -> np.ndarray:
     """Probabilities of one key, such as `alpha.8`: (rows, choices, rounds), each row and round sums to 1."""
     logits = np.stack([np.asarray(architecture[key], dtype=float) for architecture in rounds], axis=-1)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def first_row(kind: str, scale: int) -> int:
+def find_first_layer(kind: str, scale: int) -> int:
     """The layer that row 0 of alpha, beta or gamma stands for; see `lbt.space.architecture`."""
     first = first_layer(scale)
     return {"alpha": first, "beta": first + 1, "gamma": max(first, 1)}[kind]
 
 
-def color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
+def find_color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
     """Probabilities of the first and the last colour: of all that is drawn, so wide that uniform looks uniform.
 
     Args:
@@ -63,14 +63,14 @@ def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str
     panels = figure.subplots(len(KINDS), len(SCALES))
     for row, kind in zip(panels, KINDS, strict=True):
         keys = [f"{kind}.{scale}" for scale in SCALES]
-        shares = {key: over_rounds(rounds, key) for key in keys if key in rounds[0] and len(rounds[0][key])}
-        limits, uniform = color_limits(list(shares.values())), 1 / len(names[kind])
+        shares = {key: stack_probabilities(rounds, key) for key in keys if key in rounds[0] and len(rounds[0][key])}
+        limits, uniform = find_color_limits(list(shares.values())), 1 / len(names[kind])
         image = None
         for axes, key, scale in zip(row, keys, SCALES, strict=True):
             if key not in shares:
                 axes.set_axis_off()
                 continue
-            image = _panel(axes, shares[key], first_row(kind, scale), names[kind], space.layers, limits)
+            image = _draw_panel(axes, shares[key], find_first_layer(kind, scale), names[kind], space.layers, limits)
             axes.set_title(f"{kind} at 1/{scale}: {KINDS[kind]} (uniform: {uniform:.3g})")
         bar = figure.colorbar(image, ax=list(row), pad=0.01, aspect=12)
         bar.ax.axhline(uniform, color="white", linewidth=1.6)
@@ -81,7 +81,7 @@ def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str
     return figure
 
 
-def _panel(
+def _draw_panel(
     axes: Axes,
     shares: np.ndarray,
     first: int,

@@ -16,10 +16,10 @@ from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
 from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
-from lbt.views.figures.predictions import Seen, draw_predictions
-from lbt.views.figures.style import save, styled
+from lbt.views.figures.predictions import Example, draw_predictions
+from lbt.views.figures.style import save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
-from lbt.views.results import place, read_scored
+from lbt.views.results import identify, read_results
 from lbt.views.search_metrics import read_steps
 
 
@@ -54,10 +54,10 @@ def run(
         folder: receives the figures.
         log: file for plain progress lines.
     """
-    networks, least = read_scored(supernet, network, profile), read_json(constant)
+    networks, least = read_results(supernet, network, profile), read_json(constant)
     order = list(dict.fromkeys(n.method for n in networks))
-    searches = _in_order(pd.concat([read_steps(steps), _rounds(rounds)], ignore_index=True), order)
-    retrained = _in_order(_retraining(retraining), order)
+    searches = _sort_by_method(pd.concat([read_steps(steps), _read_rounds(rounds)], ignore_index=True), order)
+    retrained = _sort_by_method(_read_retraining(retraining), order)
     table = class_table(data)
 
     def figures() -> Iterator[tuple[str, Figure]]:
@@ -67,44 +67,44 @@ def run(
         yield "gradients", draw_curves(searches, GRADIENTS, 4)
         yield "retraining", draw_curves(retrained, RETRAINING, 3, along="step")
         for seed in dict.fromkeys(n.seed for n in networks):
-            chosen = {method: path for path in predictions for method, s in [place(path)] if s == seed}
-            rows = list(_seen(chosen, data, split, table))
+            chosen = {method: path for path in predictions for method, s in [identify(path)] if s == seed}
+            rows = list(_read_examples(chosen, data, split, table))
             if rows:
                 yield f"predictions-seed-{seed}", draw_predictions(rows, table, f"Retrained networks, seed {seed}")
 
-    with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, styled():
+    with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, use_style():
         for name, figure in figures():
             save(figure, folder / name)
             progress.advance()
 
 
-def _rounds(files: Sequence[Path]) -> pd.DataFrame:
+def _read_rounds(files: Sequence[Path]) -> pd.DataFrame:
     """mIoU in percent after each round, at the same places as the steps that end the rounds."""
     frames = []
     for file in files:
-        method, seed = place(file)
+        method, seed = identify(file)
         scores = pd.read_csv(file)
         miou = {"part": scores["round"], "place": scores["round"], "supernet_miou": 100 * scores["miou"]}
         frames.append(pd.DataFrame(miou).assign(method=method, seed=seed))
     return pd.concat(frames, ignore_index=True)
 
 
-def _retraining(files: Sequence[Path]) -> pd.DataFrame:
+def _read_retraining(files: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for file in files:
-        method, seed = place(file)
+        method, seed = identify(file)
         frame = pd.read_csv(file)
         part = frame.index * BINS // len(frame)
         frames.append(frame.assign(method=method, seed=seed, place=frame["step"] + 1, part=part))
     return pd.concat(frames, ignore_index=True)
 
 
-def _in_order(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+def _sort_by_method(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Rows by method in the order of the tables, so that legends agree with them."""
     return frame.sort_values("method", key=lambda names: names.map(list(methods).index), kind="stable")
 
 
-def _seen(folders: dict[str, Path], data: DataSettings, split: Path, table: ClassTable) -> Iterator[Seen]:
+def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, table: ClassTable) -> Iterator[Example]:
     """The images of which all methods left a prediction."""
     first = next(iter(folders.values()))
     root = Path(data.root)
@@ -112,7 +112,7 @@ def _seen(folders: dict[str, Path], data: DataSettings, split: Path, table: Clas
         name = f"{sample.id.replace('/', '_')}.png"
         if not (first / name).is_file():
             continue
-        yield Seen(
+        yield Example(
             sample.id,
             read_image(root / sample.image),
             table.lut[read_mask(root / sample.label)],

@@ -14,7 +14,7 @@ ANNOTATED = 20
 """With more classes than this a cell is too small for its number."""
 
 
-def row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
+def normalise_rows(confusion: Sequence[Sequence[int]]) -> np.ndarray:
     """Share of each predicted class among the pixels of a true class: (C, C) in [0, 1], NaN for an absent class."""
     counts = np.asarray(confusion, dtype=float)
     totals = counts.sum(axis=1, keepdims=True)
@@ -29,7 +29,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str], tit
         names: the classes.
         title: heading.
     """
-    shares = row_shares(confusion)
+    shares = normalise_rows(confusion)
     count = len(names)
     size = 2.4 + (0.46 if count <= ANNOTATED else 0.27) * count
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")

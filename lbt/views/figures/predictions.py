@@ -17,7 +17,7 @@ LARGEST = 640
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Example:
     """An image and what the methods see in it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Seen:
     predictions: Mapping[str, np.ndarray]
 
 
-def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Figure:
+def draw_predictions(rows: Sequence[Example], table: ClassTable, title: str) -> Figure:
     """A row per image: photograph, ground truth, prediction of each method; below them the colours of the classes.
 
     Pixels that are ignored in the ground truth are black in the predictions too, as they are not scored.
@@ -57,7 +57,7 @@ def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Fig
         for i, (heading, panel) in enumerate(zip(headings, panels, strict=True)):
             box = ((left + i * (width + 0.06)) / across, top / total, width / across, height / total)
             axes = figure.add_axes(box)
-            axes.imshow(_thinned(panel), interpolation="none")
+            axes.imshow(_thin_out(panel), interpolation="none")
             axes.set_axis_off()
             if row is rows[0]:
                 axes.set_title(heading, pad=4)
@@ -73,7 +73,7 @@ def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Fig
     return figure
 
 
-def _thinned(panel: np.ndarray) -> np.ndarray:
+def _thin_out(panel: np.ndarray) -> np.ndarray:
     """Every n-th pixel, so that the longest side is at most `LARGEST`."""
     step = -(-max(panel.shape[:2]) // LARGEST)
     return panel[::step, ::step]

@@ -61,7 +61,7 @@ _RC = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def use_style() -> Iterator[None]:
     """Draw and save inside of this."""
     with matplotlib.rc_context(_RC):
         yield
@@ -75,12 +75,12 @@ def method_style(method: str, methods: Sequence[str]) -> MethodStyle:
     return _OTHERS[others.index(method) % len(_OTHERS)]
 
 
-def grid(axes: Axes) -> None:
+def draw_grid(axes: Axes) -> None:
     """Light lines behind the data."""
     axes.grid(True)
 
 
-def method_legend(figure: Figure, axes: Axes) -> None:
+def draw_legend(figure: Figure, axes: Axes) -> None:
     """One legend below all panels, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
     columns = max(1, min(6, len(labels)))
