@@ -1,4 +1,4 @@
-"""The disk that a run needs, against the files that it writes, and the table of the README."""
+"""The disk that a run needs, against the files that it writes, and the table of workflow/README.md."""
 
 import re
 import shutil
@@ -156,4 +156,4 @@ def test_the_table_of_the_readme_holds(name):
     weights = sum(needs[what].bytes for what in ("weights of rounds", "states of rounds at work"))
     shown = [weights, needs["labels of rounds"].bytes, total(needs.values())]
     row = f"| `config/{name}.yaml` | {' | '.join(map(readable, shown))} |"
-    assert row in (ROOT / "README.md").read_text().splitlines(), row
+    assert row in (ROOT / "workflow/README.md").read_text().splitlines(), row
