@@ -1,4 +1,4 @@
-"""Shards as tables: the files with their checks, and a summary of each round by class."""
+"""Tables of shards: the files with their checks, and a summary of each round by class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lbt.pseudo_labels.survey import Survey
 
 QUANTILES = {"confidence_q05": 0.05, "confidence_q50": 0.5, "confidence_q95": 0.95}
 ALL = "all"
-"""Row of a summary that stands for all classes together."""
+"""Name of the row that summarises all classes."""
 TITLES = {
     "class": "class",
     "share": "share %",
@@ -27,10 +27,11 @@ TITLES = {
     "changed": "changed %",
     "confidence_change": "confidence change",
 }
-LEGEND = """share: of the labelled pixels. confidence: probability of the label, mean and quantiles over the pixels.
-agreement: share of the pixels with this label whose true class it is. IoU: against the true labels (all: mean).
-changed: share of the pixels with this label that had another one in the round before; confidence change: over the same
-pixels, in points. A blank cell: no such pixel, no true label, or no round before."""
+LEGEND = """share: part of the labelled pixels. confidence: probability of the label, mean and quantiles over pixels.
+agreement: part of the pixels with this label that truly are of this class. IoU: against the true labels (all: mean).
+changed: part of the pixels with this label that had another label in the previous round. confidence change: since the
+previous round, in points, mean over the pixels with this label. A blank cell: no such pixel, no true label, or no
+previous round."""
 
 
 def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
@@ -56,7 +57,7 @@ def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
 
 
 def summarise_round(head: ShardHead, counts: Counts) -> pd.DataFrame:
-    """A row for all classes and one for each; shares and confidences from 0 to 1, NaN where there is nothing."""
+    """A row for all classes and one per class; shares and confidences are in [0, 1], or NaN without a pixel."""
     iou = _intersection_over_union(counts)
     true_pixels = counts.confusion.sum(axis=0)
     rows = [
@@ -88,7 +89,7 @@ def summarise_round(head: ShardHead, counts: Counts) -> pd.DataFrame:
 
 
 def format_summary(table: pd.DataFrame) -> str:
-    """The summary of one round as text: percent with one digit, columns without any value left out."""
+    """The summary of one round as text: percent with one digit; columns without a value are left out."""
     shown = table[list(TITLES)].dropna(axis=1, how="all")
     text = pd.DataFrame({"class": shown["class"]})
     for name in shown.columns[1:]:

@@ -1,4 +1,4 @@
-"""Draw the figures that set the methods side by side."""
+"""The stage that draws the figures with all methods side by side."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def run(
     Args:
         data: the data set, for images, ground truth and classes.
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`, as are all that follow.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
         network: scores of the retrained networks.
         profile: profiles of the derived networks.
         constant: score of the constant prediction.
-        rounds: mIoU of the supernets after each round.
+        rounds: scores of the supernets after each round.
         steps: measurements of each step of the searches, in `.../round-<round>/`.
         retraining: measurements of each step of the retrainings.
         predictions: folders of label images, one per network.
@@ -79,7 +79,7 @@ def run(
 
 
 def _read_rounds(files: Sequence[Path]) -> pd.DataFrame:
-    """mIoU in percent after each round, at the same places as the steps that end the rounds."""
+    """mIoU in percent after each round, at the places of the steps that end the rounds."""
     frames = []
     for file in files:
         method, seed = identify(file)
@@ -100,17 +100,17 @@ def _read_retraining(files: Sequence[Path]) -> pd.DataFrame:
 
 
 def _sort_by_method(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Rows by method in the order of the tables, so that legends agree with them."""
+    """Sort rows by method in the order of the tables, so that legends have this order too."""
     return frame.sort_values("method", key=lambda names: names.map(list(methods).index), kind="stable")
 
 
 def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, table: ClassTable) -> Iterator[Example]:
-    """The images of which all methods left a prediction."""
+    """Read the images that the methods left predictions of."""
     first = next(iter(folders.values()))
     root = Path(data.root)
     for sample in read_split(split, "evaluation"):
         name = f"{sample.id.replace('/', '_')}.png"
-        if not (first / name).is_file():
+        if sample.label is None or not (first / name).is_file():
             continue
         yield Example(
             sample.id,

@@ -16,21 +16,21 @@ from lbt.views.figures.style import GRID, INK
 
 LEVELS = {8: 0, 16: 1, 32: 2}
 COLORS = ("#0072B2", "#D55E00", "#009E73")
-"""Of the branches, the coarsest first."""
+"""Colours of the branches, the coarsest first."""
 SHARED = "#555555"
 READING = "in a cell: operator, ↓2: stride 2; channels, a multiple of 8 (twelfths of the full width)"
 BOX = (0.84, 0.3)
-"""Width and height of a cell; layers and scales are 1 apart."""
+"""Width and height of a cell; the distance of two layers or scales is 1."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A cell as it is drawn.
+    """A cell in the figure.
 
     Attributes:
-        x, y: centre; x is the layer, y grows downwards by 1 from a scale to the next, branches side by side.
-        text: operator, stride, and channels that leave it.
-        color: of its branch, or of the shared beginning.
+        x, y: centre. x is the layer; y grows downwards by 1 per scale, with an offset per branch.
+        text: operator, stride and output channels.
+        color: of its branch, or of the shared prefix.
     """
 
     x: float
@@ -40,7 +40,7 @@ class Box:
 
 
 def place_boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
-    """The cells of each branch, the shared ones first; a cell stands at the scale of its output."""
+    """Place the cells of each branch, shared ones first; the scale of a cell is that of its output."""
     shared = genotype.shared_prefix()
     count = len(genotype.branches)
     chains = []
@@ -58,7 +58,7 @@ def place_boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
 
 
 def draw_network(genotype: Genotype, space: SpaceSettings, title: str) -> Figure:
-    """Layers from left to right, scales from top to bottom; grey cells are evaluated once for all branches."""
+    """Layers from left to right, scales from top to bottom; grey cells run once for all branches."""
     figure = Figure(figsize=(1.08 * space.layers + 3.2, 4.4), layout="constrained")
     axes = figure.subplots()
     end = space.layers + 0.35
@@ -69,7 +69,7 @@ def draw_network(genotype: Genotype, space: SpaceSettings, title: str) -> Figure
     for index, (branch, chain) in enumerate(zip(genotype.branches, chains, strict=True)):
         head = Box(end, chain[-1].y, f"head\n1/{branch.scale}", COLORS[index])
         path = [Box(-1.2, 0, "", INK), *chain, head]
-        drawn = genotype.shared_prefix() if index else 0  # with the first branch
+        drawn = genotype.shared_prefix() if index else 0  # cells drawn with the first branch
         for before, after in list(pairwise(path))[drawn:]:
             _draw_arrow(axes, before, after)
         for box in (*chain[drawn:], head):

@@ -1,4 +1,4 @@
-"""Draw the figures of each method and seed."""
+"""The stage that draws the figures of each method and seed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Write `folder`/<method>/seed-<seed>/{architecture,network,confusion}.{svg,png} of every network.
 
-    A network of which no `architecture` is given has no such figure: it was not derived from one.
+    A network without files in `architecture` was not derived from one, and has no such figure.
 
     Args:
         space: the search space.

@@ -1,4 +1,4 @@
-"""Accuracy against latency: every network, the means of the methods, the constant prediction as a line."""
+"""Accuracy against latency: networks, means of the methods, and the constant prediction as a line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from lbt.views.tables.formats import mean_and_deviation
 
 
 def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]) -> Figure:
-    """A small mark per network (retrained mIoU in percent, measured ms), and of several seeds a large one at the mean.
+    """A mark per network at its measured milliseconds and its mIoU after retraining in percent.
 
-    The bars of a mean are standard deviations over the seeds; a method with one seed has neither mean nor bars.
+    A method with several seeds has small marks for its networks and a large mark at their mean, with bars of one
+    standard deviation.
     """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()

@@ -60,7 +60,7 @@ class Table:
     title: str
     note: str
     values: pd.DataFrame
-    format_columns: pd.DataFrame
+    shown: pd.DataFrame
     warnings: tuple[str, ...] = ()
 
     def csv(self) -> str:

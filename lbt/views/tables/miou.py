@@ -66,7 +66,8 @@ def make_summary_table(
     """A row per method, and the constant prediction; a single seed has no deviation."""
     rows = []
     for method, group in group_by_method(networks).items():
-        row = {"method": method, "role": "control" if method in CONTROLS else "searched", "seeds": len(group)}
+        role = "control" if method in CONTROLS else "searched"
+        row: dict[str, str | float] = {"method": method, "role": role, "seeds": len(group)}
         measures = [_measure(n, choices) for n in group]
         for name in measures[0]:
             row[f"{name}_mean"], row[f"{name}_std"] = mean_and_deviation([m[name] for m in measures])
