@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Panel:
     """One quantity.
 
-    An axis is at least `span` wide, and at least `share` times the largest value. A quantity that changes by far less is
-    drawn flat, because on a narrower axis rounding would look like convergence.
+    An axis is at least `span` wide, and at least `share` times the largest value. A quantity that changes by far less
+    is drawn flat, because on a narrower axis rounding would look like convergence.
 
     Attributes:
         column: its column in the steps.
