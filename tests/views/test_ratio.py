@@ -81,7 +81,7 @@ def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, mo
     assert not is_ratio_current(Path("half")) and not is_ratio_current(Path("all"))
     assert main(["show", "half"]) == 0
     shown = capsys.readouterr().out
-    assert "pseudo" not in shown and "run `python -m lbt ratio` again" in shown
+    assert "pseudo" not in shown and "Run `python -m lbt ratio`" in shown
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
@@ -133,4 +133,4 @@ def test_what_is_no_run_is_refused(study, tmp_path, capsys):
     assert main(["ratio", str(study[0])]) == 1
     assert "is one run; name two or more" in capsys.readouterr().err
     assert main(["ratio", str(study[0]), str(tmp_path / "nothing")]) == 1
-    assert "nothing: no method of this run learns from pseudo-labels" in capsys.readouterr().err
+    assert "nothing: no method of this run learns from pseudo labels" in capsys.readouterr().err
