@@ -1,4 +1,4 @@
-"""`python -m lbt show RUN`: the tables of a run in the terminal."""
+"""`python -m lbt show RUN`: print the tables of a run."""
 
 from __future__ import annotations
 
