@@ -4,13 +4,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from clone import read_csv, with_value
+from clone import PYTHON, read_csv, with_value
 
 FOLDER = Path("results/tiny/warmup/seed-0")
 
@@ -21,7 +20,7 @@ class Running:
     def __init__(self, clone) -> None:
         side, self.folder = clone.folder / FOLDER / "checkpoint.pt.resume", clone.folder
         before = side.stat().st_mtime_ns if side.exists() else 0
-        command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "warmup"]
+        command = [clone.python, "-m", "snakemake", *clone.write_settings(), "--until", "warmup"]
         environment, quiet = clone.environment, subprocess.DEVNULL
         self.process = subprocess.Popen(
             command, cwd=clone.folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
@@ -71,6 +70,7 @@ def longer(finished, tmp_path_factory):
     whole = clone.copy(clone.folder.with_name("whole"))
     result = whole.snakemake("--until", "warmup")
     assert result.returncode == 0, result.stderr[-4000:]
+    clone.python = PYTHON  # whose job is a child of Snakemake, to be found and killed
     return clone, rows_and_bytes(whole)
 
 
