@@ -75,14 +75,17 @@ NETWORKS, TABLE = (
         ((10.0, 12.9, 8.6, 10.0), None),
         ((10.0, 12.9, 8.6, 20.0), None),  # the prediction is right
         ((10.0, 13.1, 10.0, 10.0), ("when the networks were timed", "1.31 times the median", NETWORKS)),
-        ((10.0, 11.0, 8.0, 10.0), ("20.0 % on average", "took 25.0 % longer", "slower, or more busy", NETWORKS)),
-        ((10.0, 11.0, 17.1, 10.0), ("71.0 % on average", "took 41.5 % shorter", "faster, or less busy", TABLE)),
-        ((10.0, 11.0, 6.6, 6.6), ("34.0 % on average", "take 34.0 % shorter", "do not add up", ". Trust the measured")),
+        ((10.0, 11.0, 8.0, 10.0), ("20.0 % on average", "took 25.0 % more time", "slower, or more busy", NETWORKS)),
+        ((10.0, 11.0, 17.1, 10.0), ("71.0 % on average", "took 41.5 % less time", "faster, or less busy", TABLE)),
+        (
+            (10.0, 11.0, 6.6, 6.6),
+            ("34.0 % on average", "take 34.0 % less time", "do not add up", ". Trust the measured"),
+        ),
         (
             (10.0, 11.0, 15.0, 14.0),
-            ("50.0 % on average", "take 40.0 % longer", "do not add up", ". Trust the measured"),
+            ("50.0 % on average", "take 40.0 % more time", "do not add up", ". Trust the measured"),
         ),
-        ((10.0, 20.0, 17.1, 10.0), ("2.00 times the median", "41.5 % shorter", TABLE)),
+        ((10.0, 20.0, 17.1, 10.0), ("2.00 times the median", "41.5 % less time", TABLE)),
         ((10.0, 20.0, 6.6, 6.6), ("2.00 times the median", "do not add up", NETWORKS)),
     ],
 )

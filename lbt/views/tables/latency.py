@@ -14,7 +14,7 @@ _COLUMNS = {
     "method": Column("method"),
     "seed": Column("seed"),
     "measured_ms": Column("measured (ms)", "{:.2f}".format),
-    "p95_ms": Column("95 % within (ms)", "{:.2f}".format),
+    "p95_ms": Column("p95 (ms)", "{:.2f}".format),
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
     "parts_ms": Column("parts now (ms)", "{:.2f}".format),
     "error_ms": Column("error (ms)", "{:+.2f}".format),
@@ -34,8 +34,8 @@ def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
     absolute = values["error_percent"].abs()
     devices = "; ".join(sorted({describe_device(network) for network in networks}))
     note = (
-        "Measured: median of single passes of one image through the derived network with random weights; the next "
-        "column is the 95th percentile. Predicted: sum over the lookup table that steers the search. Parts now: the "
+        "Measured: median of single passes of one image through the derived network with random weights. p95: "
+        "their 95th percentile. Predicted: sum over the lookup table that steers the search. Parts now: the "
         "same sum over parts that were timed between these passes, at the machine's speed of that moment. Error: "
         "predicted minus measured, also in percent of the measured median; its absolute value is "
         f"{absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. Measured on: {devices}."

@@ -65,16 +65,17 @@ def _find_cause(networks: Sequence[NetworkResult]) -> tuple[str | None, str]:
     speed = mean(_change_percent(profile["parts_ms"], profile["predicted_ms"]) for profile in profiles)
     apart = mean(_change_percent(profile["parts_ms"], profile["median_ms"]) for profile in profiles)
     if abs(apart) > abs(speed):
-        words = f"{abs(apart):.1f} % {'longer' if apart > 0 else 'shorter'}"
+        words = f"{abs(apart):.1f} % {'more' if apart > 0 else 'less'} time"
         return (
             None,
-            f"the parts of the networks, timed beside them, take {words}, so parts do not add up on this device.",
+            f"the parts of the networks, timed beside them, take {words} than the networks, so parts do not add up on "
+            "this device.",
         )
-    later, words = ("slower", "longer") if speed > 0 else ("faster", "shorter")
+    later, words = ("slower", "more") if speed > 0 else ("faster", "less")
     return (
         _NETWORKS if speed > 0 else _TABLE,
-        f"the parts of the networks, timed beside them, took {abs(speed):.1f} % {words} than for the latency table. "
-        f"The machine was {later}, or {'more' if speed > 0 else 'less'} busy, when the networks were timed.",
+        f"the parts of the networks, timed beside them, took {abs(speed):.1f} % {words} time than for the latency "
+        f"table. The machine was {later}, or {'more' if speed > 0 else 'less'} busy, when the networks were timed.",
     )
 
 
