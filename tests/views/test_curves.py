@@ -73,6 +73,8 @@ def test_a_panel_per_quantity_with_values_from_the_steps(files):
     thick = [line for line in loss.lines if line.get_linewidth() > 1 and len(line.get_xdata())]
     drawn = [list(line.get_ydata()) for line in thick]
     assert drawn == [[61, 71], [11.5, 21.5]]
+    bands = [band.get_datalim(loss.transData) for band in loss.collections]  # from the smallest to the largest seed
+    assert [(band.y0, band.y1) for band in bands] == [(11, 121), (11.5, 21.5)]
     assert sum(len(line.get_xdata()) > 0 for line in only.lines) == 2  # lbt's steps and rounds, nothing of random
     assert max(max(line.get_ydata(), default=0) for line in skipped.lines) == 6
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lbt", "random"]

@@ -24,6 +24,12 @@ def test_the_page_names_device_and_commit(tmp_path, monkeypatch):
     assert page == (tmp_path / "b.html").read_text()
 
 
+def test_the_page_shows_the_names_of_classes_as_text():
+    page = settings.render("<i>run", "classes: [<script>alert(1)</script>]", {"device": "<b>"})
+    assert "[&lt;script&gt;alert(1)&lt;/script&gt;]" in page and "&lt;i&gt;run" in page
+    assert not any(tag in page for tag in ("<script", "<i>", "<b>"))
+
+
 def test_only_a_clone_has_a_commit(tmp_path, monkeypatch):
     git(tmp_path, "init", "-q")
     (tmp_path / "inside").mkdir()
