@@ -1,3 +1,5 @@
+"""Class tables: names, colours and the class of each mask value."""
+
 import numpy as np
 import pytest
 

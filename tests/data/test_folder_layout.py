@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import save_pair
+from image_pairs import save_pair
 from PIL import Image
 from pydantic import ValidationError
 

@@ -1,3 +1,5 @@
+"""Samples of both layouts: masks, groups, and every problem of file names."""
+
 import shutil
 import subprocess
 import sys

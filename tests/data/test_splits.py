@@ -1,3 +1,5 @@
+"""Splits: roles, groups that stay whole, shares, and damaged tables."""
+
 import itertools
 from pathlib import Path
 

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from drawn_network import CLASSES, SPACE, USE, drawn_network, write_network
 from PIL import Image
+from random_network import CLASSES, SPACE, USE, random_network, write_network
 
 import lbt
 from lbt.config import Settings
@@ -51,7 +51,7 @@ def test_what_was_written_comes_back(path):
     assert network.input_size == (70, 99) and network.settings_digest == USE["settings_digest"]
     assert network.scores == USE["scores"] and network.profile == USE["profile"]
     assert (network.method, network.seed, network.space) == ("lbt", 0, SPACE)
-    drawn = drawn_network()
+    drawn = random_network()
     assert network.genotype == drawn.genotype
     saved = drawn.state_dict()
     assert all(torch.equal(saved[name], value) for name, value in network.network.state_dict().items())
@@ -70,7 +70,7 @@ def test_labels_are_those_of_the_normalised_image(path):
     mean, std = (np.array(values, np.float32) for values in (network.mean, network.std))
     images = torch.from_numpy((pixels / np.float32(255) - mean) / std).permute(2, 0, 1)[None]
     with torch.no_grad():
-        logits = drawn_network()(images)
+        logits = random_network()(images)
     torch.testing.assert_close(
         network.logits(torch.from_numpy(pixels).permute(2, 0, 1)[None]), logits, rtol=1e-4, atol=1e-4
     )
@@ -196,7 +196,7 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     table = class_table(settings.data)
     save_network(
         tmp_path / "network.pt",
-        drawn_network(classes=table.num_classes),
+        random_network(classes=table.num_classes),
         space=SPACE,
         classes=table.names,
         colors=table.colors,

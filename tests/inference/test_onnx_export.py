@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from drawn_network import CLASSES, COLORS, USE, drawn_network, write_network
+from random_network import CLASSES, COLORS, USE, random_network, write_network
 
 import lbt
 from lbt.__main__ import main
@@ -27,7 +27,7 @@ GENOTYPE = Genotype(
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    drawn = drawn_network(genotype=GENOTYPE)
+    drawn = random_network(genotype=GENOTYPE)
     kinds = [type(module) for module in drawn.modules()]
     assert FactorizedReduce in kinds and kinds.count(Zoom) == 3
     return write_network(tmp_path_factory.mktemp("network") / "network.pt", drawn)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn_network import CLASSES, COLORS, drawn_network, write_network
 from PIL import Image
+from random_network import CLASSES, COLORS, random_network, write_network
 
 import lbt
 from lbt.__main__ import main
@@ -52,7 +52,7 @@ def test_the_predictions_are_those_that_are_scored(tiny, tmp_path):
     settings, classes = tiny.settings, tiny.classes
     save_network(
         tmp_path / "network.pt",
-        drawn_network(1, settings.space, classes.num_classes),
+        random_network(1, settings.space, classes.num_classes),
         space=settings.space,
         classes=classes.names,
         colors=classes.colors,

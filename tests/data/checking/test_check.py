@@ -1,3 +1,5 @@
+"""The check of a data set: its report, and every problem by file."""
+
 import json
 import shutil
 from pathlib import Path

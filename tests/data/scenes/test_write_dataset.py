@@ -1,3 +1,5 @@
+"""Synthetic street scenes: a valid data set, reproducible, never replacing another one."""
+
 import json
 from pathlib import Path
 
