@@ -1,4 +1,4 @@
-"""The page of settings: on which device, of which commit."""
+"""The page of settings: device, commit, escaping."""
 
 import subprocess
 
