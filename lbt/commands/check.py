@@ -1,4 +1,4 @@
-"""`python -m lbt check CONFIG`: settings and data, before any hour is spent."""
+"""`python -m lbt check CONFIG`: settings and data, before any hour is spent; `check results/RUN`: outdated results."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from lbt.data.problems import Problem
     from lbt.stages.disk_space import Images
 
-HELP = "check a configuration and its data set before any hour is spent"
+HELP = "check a configuration and its data set, or whether the results of a run are outdated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the configuration file."""
+    """Add the configuration file or the folder of a run."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads a configuration and every file of its data set, and prints what is there and how much disk the run needs. Writes
-nothing. What is wrong is listed with what to change; of many files that share one cause, the first are named."""
+nothing. What is wrong is listed with what to change; of many files that share one cause, the first are named.
+
+Of the folder of a run, compares the results with the settings (settings.yaml in the folder), the code and the images
+of now, and prints the command that makes outdated ones again. Snakemake compares them itself where it keeps records of
+the run; ask after you copied results without the hidden folder .snakemake, or after the clock was changed."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the YAML file, such as config/config.yaml")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -34,6 +40,9 @@ def run(options: argparse.Namespace) -> None:
     from lbt.data.scenes.write_dataset import SCENES_FILE
     from lbt.stages.disk_space import counted_images, drawn_images
 
+    if options.config.is_dir():
+        print(_outdated(options.config, options.config / "settings.yaml") or f"{options.config}: nothing is outdated.")
+        return
     settings = read_settings(options.config)
     problems = _weight_problems(settings)
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
@@ -47,6 +56,20 @@ def run(options: argparse.Namespace) -> None:
         _check_ratio(settings, report["parts"])
     print(describe(report))
     _check_disk(settings, counted_images(report, settings.methods, settings.search))
+    if outdated := _outdated(Path("results") / settings.run, options.config):
+        print(outdated)
+
+
+def _outdated(folder: Path, config: Path) -> str:
+    """Which results in the folder of a run are outdated, with the command that makes them again."""
+    from lbt.config.read import read_settings
+    from lbt.provenance.outdated import describe_outdated, find_outdated
+    from lbt.stages.up_to_date import find_changes, versions_of_data
+
+    settings = read_settings(config)
+    versions, _ = versions_of_data(settings, print)
+    outdated = find_outdated(folder, lambda manifest: find_changes(manifest, settings, versions))
+    return describe_outdated(outdated, config)
 
 
 def _check_disk(settings: Settings, images: Images) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbt.files import digest, remove_leftovers, software_versions, write_text
-from lbt.provenance import earlier
 from lbt.provenance.lock import locked
 from lbt.provenance.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
+from lbt.stages.failure_summary import leave_message
 from lbt.stages.settings import parse_stage_settings
 from lbt.stages.table import STAGES, Stage, roles_read
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the stage and write its manifest."""
     outputs = _paths(options.outputs)
-    with locked(options.manifest or next(iter(outputs.values()))):
+    with leave_message(options.log), locked(options.manifest or next(iter(outputs.values()))):
         _run(options, outputs)
 
 
@@ -84,7 +84,6 @@ def _run(options: argparse.Namespace, outputs: Mapping[str, Path]) -> None:
             inputs=read,
             outputs=[*outputs.values(), *map(Path, options.record)],
         )
-        earlier.forget(options.manifest)
     if resume is not None:
         resume.remove()
 

@@ -1,4 +1,4 @@
-"""What `python -m lbt stage` does around a stage: inputs that change meanwhile, files of before, the lock."""
+"""What `python -m lbt stage` does around a stage: inputs that change meanwhile, the lock."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from lbt.__main__ import main
 from lbt.commands import stage
 from lbt.config.read import read_settings
 from lbt.files import write_text
-from lbt.provenance.earlier import keep
 from lbt.provenance.manifest import read_manifest
 from lbt.stages.settings import stage_settings
 
@@ -49,14 +48,6 @@ def test_the_manifest_has_the_digest_of_before_the_work(run, tmp_path):
     assert run(copy) == 0
     manifest = read_manifest(tmp_path / "out" / "manifest.json")
     assert manifest["inputs"]["../in.json"]["sha256"] == manifest["outputs"]["guide.json"]["sha256"]
-
-
-def test_the_files_of_before_go_once_the_new_ones_are_there(run, tmp_path):
-    assert run(copy) == 0
-    keep(tmp_path / "out" / "manifest.json")
-    assert len(list((tmp_path / "out").iterdir())) == 3
-    assert run(copy) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"guide.json", "manifest.json"}
 
 
 def test_the_lock_is_held_during_the_work(run, tmp_path):

@@ -228,10 +228,23 @@ def test_an_image_of_a_training_part_reruns_what_reads_that_part(restored):
     assert len(found) >= 2
 
 
+def listing(folder):
+    """Every file of a clone with size and time, but for Snakemake's own."""
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if not {".snakemake", "__pycache__"} & set(path.relative_to(folder).parts)
+    }
+
+
 def test_new_times_of_images_rerun_nothing_and_a_bad_one_stops_the_start(restored):
     for path in (restored.folder / "data").rglob("*.png"):
         os.utime(path)
+    restored.write_settings()
+    before = listing(restored.folder)
     assert restored.would_run() == []
+    written = {path for path, seen in listing(restored.folder).items() if before.get(path) != seen}
+    assert written <= {restored.folder / "tiny.yaml"}  # by this test
     Image.new("L", (32, 32), 7).save(restored.folder / "data" / "valannot" / "a_1.png")
     result = restored.snakemake("--dry-run")
     assert result.returncode != 0

@@ -44,7 +44,7 @@ rule check:
 
 rule split:
     input:
-        check=made_again_with(rules.check.output.report),
+        check=rules.check.output.report,
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",

@@ -69,7 +69,7 @@ rule profile:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
-    threads: WHOLE_MACHINE
+    threads: whole_machine
     resources:
         untracked=untracked_of("profile"),
         gpu=gpus_of("profile"),
