@@ -12,7 +12,6 @@ from lbt.errors import LbtError
 if TYPE_CHECKING:
     from lbt.config import Settings
     from lbt.data.problems import Problem
-    from lbt.stages.disk_space import Images
 
 HELP = "check a configuration and its data set, or whether the results of a run are outdated"
 
@@ -38,25 +37,26 @@ def run(options: argparse.Namespace) -> None:
     from lbt.config.read import read_settings
     from lbt.data.checking.check import check_data, describe
     from lbt.data.scenes.write_dataset import SCENES_FILE
-    from lbt.stages.disk_space import counted_images, drawn_images
+    from lbt.stages.disk_space import check_disk
 
     if options.config.is_dir():
         print(_outdated(options.config, options.config / "settings.yaml") or f"{options.config}: nothing is outdated.")
         return
     settings = read_settings(options.config)
+    folder = Path("results") / settings.run
     problems = _weight_problems(settings)
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         if problems:
             raise LbtError("\n".join(map(str, problems)))
         print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
-        _check_disk(settings, drawn_images(settings.scenes))
+        print(check_disk(settings, folder))
         return
     report = check_data(settings, problems)
     if any(METHODS[method].needs_pseudo_labels for method in settings.methods):
         _check_ratio(settings, report["parts"])
     print(describe(report))
-    _check_disk(settings, counted_images(report, settings.methods, settings.search))
-    if outdated := _outdated(Path("results") / settings.run, options.config):
+    print(check_disk(settings, folder, report))
+    if outdated := _outdated(folder, options.config):
         print(outdated)
 
 
@@ -70,15 +70,6 @@ def _outdated(folder: Path, config: Path) -> str:
     versions, _ = versions_of_data(settings, print)
     outdated = find_outdated(folder, lambda manifest: find_changes(manifest, settings, versions))
     return describe_outdated(outdated, config)
-
-
-def _check_disk(settings: Settings, images: Images) -> None:
-    """Say how much disk the run needs, and refuse it where there is less."""
-    from lbt.stages.disk_space import describe_needs, disk_needs, require_space
-
-    needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
-    print(describe_needs(needs))
-    require_space(needs, Path("results") / settings.run)
 
 
 def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:

@@ -6,7 +6,7 @@ onstart:
     from lbt.stages.failure_summary import forget_failures
 
     try:
-        print(check_disk(SETTINGS, Path(RUN)), file=sys.stderr)
+        print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
         update_record()
         forget_failures(LOGS)
     except LbtError as error:
