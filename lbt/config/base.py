@@ -1,10 +1,12 @@
-"""What sections of the settings are made of."""
+"""Types and checks that the sections of the settings share."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 OFFICIAL_SPLITS = ("train", "val", "unlabeled")
 
@@ -19,13 +21,60 @@ Window = tuple[Positive, Positive]
 """Least and greatest."""
 
 
-class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys and values of another type."""
+WITHOUT_EFFECT = "without effect"
+"""Mark, in an `Annotated` type, of a setting on which no result depends; on a section it marks each of its keys."""
 
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
-    """Keys on which no result depends."""
+
+@dataclass(frozen=True)
+class OneOf:
+    """Mark, in an `Annotated` type, of a text that must be one of `names`; they may come from a table."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys and values of another type.
+
+    A stage that sees only some keys of a section has them as a model of their own, which may be a base of the section.
+    """
+
+    ORDER: ClassVar[tuple[str, ...]] = ()
+    """Order of all keys in documents, where it differs from that of the bases."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "ORDER" in cls.__dict__:
+            for name in cls.ORDER:
+                cls.model_fields[name] = cls.model_fields.pop(name)
+            cls.model_rebuild(force=True)
+
+    def tracked(self) -> dict[str, Any]:
+        """The settings on which results depend, as JSON values."""
+        return self.model_dump(mode="json", exclude=_keys_without_effect(type(self)))
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """The section that a type names, also inside a union or a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := section_in(inner))), None)
+
+
+def _keys_without_effect(model: type[Section]) -> dict[str, Any]:
+    """Keys marked `WITHOUT_EFFECT`, as the `exclude` of a dump."""
+    found: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        inner = section_in(field.annotation)
+        if WITHOUT_EFFECT in field.metadata:
+            found[name] = True if inner is None else dict.fromkeys(inner.model_fields, True)
+        elif inner is not None and (keys := _keys_without_effect(inner)):
+            found[name] = keys
+    return found
 
 
 Gpus = Annotated[int, Field(ge=1)]
