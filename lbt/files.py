@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lbt.errors import LbtError
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 _TEMPORARY = ".partial"
@@ -82,6 +85,46 @@ def read_json(path: Path | str) -> Any:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str, str]], T], *, stage: str) -> list[T]:
+    """Read a CSV table that has exactly these columns.
+
+    Args:
+        path: the file.
+        columns: the names in its first line, in order.
+        parse: turns a row, as text by column, into a value; its ValueError says what is wrong with the row.
+        stage: the stage that makes the file, for messages.
+
+    Returns:
+        The value of each row, in the order of the file.
+
+    Raises:
+        LbtError: the file is missing, is not a CSV table, or has other columns; a row has another number of values
+            or is refused by `parse` (both with the line).
+    """
+    remedy = f"Delete it and rerun the stage `{stage}`."
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+            found = tuple(reader.fieldnames or ())
+    except OSError as error:
+        raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage `{stage}`.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise LbtError(f"{path}: is not a CSV table ({error}). {remedy}") from error
+    if found != tuple(columns):
+        names = ", ".join(found) or "none"
+        raise LbtError(f"{path}: has the columns {names}; needed are {', '.join(columns)}. {remedy}")
+    values = []
+    for line, row in rows:
+        try:
+            if None in row or None in row.values():  # where csv puts surplus and absent values
+                raise ValueError(f"does not have {len(columns)} values")
+            values.append(parse(row))
+        except ValueError as error:
+            raise LbtError(f"{path}, line {line}: {error}. {remedy}") from error
+    return values
 
 
 def sha256(path: Path | str) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from lbt import files as artifacts
 from lbt.errors import LbtError
-from lbt.files import atomic_path, canonical_json, digest, write_json, write_text
+from lbt.files import atomic_path, canonical_json, digest, read_csv, write_json, write_text
 from lbt.provenance.manifest import require_unchanged, verify_inputs, write_manifest
 from lbt.runtime.checkpoint import load_checkpoint, save_checkpoint
 
@@ -183,3 +183,30 @@ def test_another_kind_a_foreign_file_and_a_missing_file_are_refused(checkpoint, 
         load_checkpoint(tmp_path / "foreign.pt", kind="network")
     with pytest.raises(LbtError, match="is missing"):
         load_checkpoint(tmp_path / "absent.pt", kind="network")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n3\n", r"table\.csv, line 3: does not have 2 values\. Delete it and rerun the stage `make`\."),
+        ("a,b\n1,2,3\n", r"table\.csv, line 2: does not have 2 values"),
+        ('a,b\n1,"2\n2"\nx,4\n', r"table\.csv, line 4: invalid literal .*'x'"),
+        ("a\n1\n", r"table\.csv: has the columns a; needed are a, b\. Delete"),
+        ("", r"table\.csv: has the columns none; needed are a, b"),
+        ('a,b\n"1,2\n', r"table\.csv: is not a CSV table"),
+    ],
+)
+def test_a_damaged_csv_table_is_refused_with_its_line(tmp_path, text, message):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(LbtError, match=message):
+        read_csv(tmp_path / "table.csv", ("a", "b"), lambda row: int(row["a"]), stage="make")
+
+
+def test_a_csv_table_is_read_row_by_row(tmp_path):
+    (tmp_path / "table.csv").write_text('a,b\n1,"x, y"\n2,\n')
+    assert read_csv(tmp_path / "table.csv", ("a", "b"), dict, stage="make") == [
+        {"a": "1", "b": "x, y"},
+        {"a": "2", "b": ""},
+    ]
+    with pytest.raises(LbtError, match=r"none\.csv: could not be read .*Run the stage `make`"):
+        read_csv(tmp_path / "none.csv", ("a", "b"), dict, stage="make")

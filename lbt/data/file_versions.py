@@ -21,7 +21,7 @@ from lbt.config import DataSettings, SplitSettings
 from lbt.data.sample import Sample
 from lbt.data.write_split import split_dataset
 from lbt.errors import LbtError
-from lbt.files import digest, sha256, write_text
+from lbt.files import digest, read_csv, sha256, write_text
 
 RECORD = "files.csv"
 """Name of the record beside the report of the check."""
@@ -53,6 +53,9 @@ class Content:
     def version(self) -> str:
         """What stages compare: the first content is known by its time, since it was not read at once."""
         return self.first_seen if self.sha256 == self.first_sha256 else self.sha256
+
+
+_COLUMNS = tuple(field.name for field in fields(Content))
 
 
 @dataclass(frozen=True)
@@ -133,21 +136,24 @@ def read_record(path: Path) -> dict[str, Content]:
     """
     if not path.exists():
         return {}
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if reader.fieldnames != [field.name for field in fields(Content)]:
-                raise ValueError(f"line 1 is {','.join(reader.fieldnames or ())}")
-            rows = [Content(**(row | {key: int(row[key]) for key in ("bytes", "mtime_ns")})) for row in reader]
-    except (OSError, TypeError, ValueError, csv.Error) as error:
-        raise LbtError(f"{path}: could not be read ({error}). Delete it; the data set is then read again.") from error
-    return {content.file: content for content in rows}
+
+    def parse(row: dict[str, str]) -> Content:
+        return Content(
+            file=row["file"],
+            bytes=int(row["bytes"]),
+            mtime_ns=int(row["mtime_ns"]),
+            sha256=row["sha256"],
+            first_seen=row["first_seen"],
+            first_sha256=row["first_sha256"],
+        )
+
+    return {content.file: content for content in read_csv(path, _COLUMNS, parse, stage="check")}
 
 
 def write_record(path: Path, contents: Mapping[str, Content]) -> None:
     """Write the record, sorted by file."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Content)], lineterminator="\n")
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(contents[file]) for file in sorted(contents))
     write_text(path, text.getvalue())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
+from lbt.files import read_csv
 
 TRAINING_ROLES = ("teacher_train", "teacher_val", "student_train", "student_val")
 ROLES = (*TRAINING_ROLES, "unlabeled", "evaluation")
@@ -23,7 +23,7 @@ def read_split(path: Path | str, role: str) -> list[Sample]:
         raise LbtError(f"{role!r} is not a role of a split; choose from {', '.join(ROLES)}.")
     samples = _read(path)[role]
     if not samples:
-        raise LbtError(f"{path}: has no image with the role {role}. Delete it and rerun the stage that makes it.")
+        raise LbtError(f"{path}: has no image with the role {role}. Delete it and rerun the stage `split`.")
     return samples
 
 
@@ -37,37 +37,24 @@ def training_samples(path: Path | str) -> list[Sample]:
 
 
 def _read(path: Path | str) -> dict[str, list[Sample]]:
-    try:
-        rows = list(csv.reader(Path(path).read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LbtError(f"{path}: could not be read ({error}). Run the stage that makes it.") from error
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise LbtError(f"{path}: line 1 must be {','.join(COLUMNS)}. Delete it and rerun the stage that makes it.")
     samples: dict[str, list[Sample]] = {role: [] for role in ROLES}
-    seen = set()
-    for line, row in enumerate(rows[1:], start=2):
-        fault = _fault(row, seen)
-        if fault:
-            raise LbtError(f"{path}: line {line} {fault}. Delete it and rerun the stage that makes it.")
-        name, image, label, group, role = row
+    seen: set[tuple[str, str]] = set()
+
+    def parse(row: dict[str, str]) -> None:
+        name, image, label, group, role = (row[column] for column in COLUMNS)
+        if role not in ROLES:
+            raise ValueError(f"has the unknown role {role!r}")
+        if not name or not image:
+            raise ValueError("lacks an image")
+        if (role == "unlabeled") == bool(label):
+            raise ValueError("has a label for an unlabelled image" if label else f"lacks the label of {name}")
+        if (name, role) in seen:
+            raise ValueError(f"repeats {name} as {role}")
         seen.add((name, role))
         samples[role].append(Sample(name, image, label or None, group))
+
+    read_csv(path, COLUMNS, parse, stage="split")
     return {role: sorted(found) for role, found in samples.items()}
-
-
-def _fault(row: list[str], seen: set[tuple[str, str]]) -> str:
-    if len(row) != len(COLUMNS):
-        return f"has {len(row)} columns, {len(COLUMNS)} are needed"
-    name, image, label, _, role = row
-    if role not in ROLES:
-        return f"has the unknown role {role!r}"
-    if not name or not image:
-        return "lacks an image"
-    if (role == "unlabeled") == bool(label):
-        return "has a label for an unlabelled image" if label else f"lacks the label of {name}"
-    if (name, role) in seen:
-        return f"repeats {name} as {role}"
-    return ""
 
 
 def steps_for(epochs: float, images: int, batch_size: int) -> int:

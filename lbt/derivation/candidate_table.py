@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from math import isclose
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from lbt.config import SpaceSettings, Window
 from lbt.errors import LbtError
+from lbt.files import read_csv
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable
 from lbt.network.candidates import Candidate
@@ -25,7 +25,7 @@ COLUMNS = (
     "miou",
     "objective",
 )
-_RERUN = "Rerun the stage `candidates`."
+_RERUN = "Delete it and rerun the stage `candidates`."
 
 
 def describe_candidates(
@@ -68,50 +68,40 @@ def choose_candidate(
         LbtError: the file cannot be read, was made from another architecture or latency table, or scores none.
     """
     expected = describe_candidates(candidates, space, table, None)
-    places = {(row["branches"], row["downs"]): index for index, row in enumerate(expected)}
-    rows = _read(path)
-    if {(row["branches"], row["downs"]) for row in rows} != set(places) or len(rows) != len(places):
-        raise LbtError(f"{path}: lists other networks than this architecture and space have. {_RERUN}")
+    indices = {(row["branches"], row["downs"]): index for index, row in enumerate(expected)}
+
+    def parse(row: Mapping[str, str]) -> tuple[int, float | None, bool]:
+        index = indices.get((row["branches"], row["downs"]))
+        if index is None:
+            raise ValueError("lists a network that this architecture and space do not have")
+        _compare(row, expected[index])
+        return index, _number(row, "objective") if row["objective"] else None, row["inside_window"] == "true"
+
+    rows = read_csv(path, COLUMNS, parse, stage="candidates")
+    if sorted(index for index, _, _ in rows) != list(range(len(candidates))):
+        raise LbtError(f"{path}: does not list each network of this architecture and space once. {_RERUN}")
     best, chosen = float("-inf"), None
-    for line, row in enumerate(rows, start=2):
-        candidate = places[row["branches"], row["downs"]]
-        objective = _check(path, line, row, expected[candidate])
-        if objective is not None and objective > best and (row["inside_window"] == "true" or not inside_only):
-            best, chosen = objective, candidates[candidate]
+    for index, objective, inside in rows:
+        if objective is not None and objective > best and (inside or not inside_only):
+            best, chosen = objective, candidates[index]
     if chosen is None:
         raise LbtError(f"{path}: scores no network that may be derived. {_RERUN}")
     return chosen
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns, rows = tuple(reader.fieldnames or ()), list(reader)
-    except OSError as error:
-        raise LbtError(f"{path}: could not be read ({error.strerror}). {_RERUN}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise LbtError(f"{path}: is not a CSV table ({error}). Delete it. {_RERUN}") from error
-    if columns != COLUMNS:
-        found = ", ".join(columns) or "none"
-        raise LbtError(f"{path}: has the columns {found}; needed are {', '.join(COLUMNS)}. Delete it. {_RERUN}")
-    return rows
-
-
-def _check(path: Path, line: int, row: Mapping[str, str], expected: Mapping[str, Any]) -> float | None:
-    """The objective of a row, None if it was not scored."""
+def _compare(row: Mapping[str, str], expected: Mapping[str, Any]) -> None:
+    """Raise ValueError if a row does not describe the same network of the same architecture and latency table."""
     for key in ("probability", "predicted_ms"):
-        # Another processor may round a softmax otherwise.
-        if not isclose(_number(path, line, row, key), expected[key], rel_tol=1e-6):
-            raise LbtError(
-                f"{path}, line {line}: {key} is {row[key]}, the architecture and the latency table at hand give "
-                f"{expected[key]}. The file was made from others. {_RERUN}"
+        # Another processor may round a softmax differently.
+        if not isclose(_number(row, key), expected[key], rel_tol=1e-6):
+            raise ValueError(
+                f"{key} is {row[key]}, this architecture and latency table give {expected[key]}. The file was made "
+                "from others"
             )
-    return _number(path, line, row, "objective") if row["objective"] else None
 
 
-def _number(path: Path, line: int, row: Mapping[str, str], key: str) -> float:
+def _number(row: Mapping[str, str], key: str) -> float:
     try:
         return float(row[key])
-    except (TypeError, ValueError) as error:
-        raise LbtError(f"{path}, line {line}: {key} is {row[key]!r}, no number. Delete it. {_RERUN}") from error
+    except ValueError as error:
+        raise ValueError(f"{key} is {row[key]!r}, no number") from error

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from lbt.config import ComputeSettings, LatencySettings
 from lbt.errors import LbtError
+from lbt.files import read_csv
 from lbt.latency.parts import Part
 
 
@@ -137,46 +138,29 @@ def read_table(path: Path) -> LatencyTable:
 
     Raises:
         LbtError: missing file, other columns, a value that cannot be read or is negative or not finite (with its
-            line), a part that stands twice, rows of different keys, or no row.
+            line), a part that is listed twice, rows of different keys, or no row.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = tuple(reader.fieldnames or ())
-    except OSError as error:
-        raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage `latency table`.") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise LbtError(f"{path}: is not a CSV table ({error}). Delete it and rerun the latency table.") from error
-    if columns != COLUMNS:
-        raise LbtError(
-            f"{path}: has the columns {', '.join(columns) or 'none'}; needed are {', '.join(COLUMNS)}. Delete it and "
-            "rerun the latency table."
-        )
-    if not rows:
-        raise LbtError(f"{path}: holds no row. Delete it and rerun the latency table.")
-    keys, milliseconds = set(), {}
-    for line, row in rows:
-        key, part, ms = _parse(path, line, row)
+    keys: set[TableKey] = set()
+    milliseconds: dict[Part, float] = {}
+
+    def parse(row: Mapping[str, str]) -> None:
+        key, part, median = TableKey(**_fields(TableKey, row)), Part(**_fields(Part, row)), float(row["median_ms"])
+        if not (math.isfinite(median) and median >= 0):
+            raise ValueError(f"median_ms is {median}")
         if part in milliseconds:
-            raise LbtError(f"{path}, line {line}: {part} stands twice. Delete the file and rerun the latency table.")
-        keys.add(key)
-        milliseconds[part] = ms
-        if len(keys) > 1:
-            raise LbtError(
-                f"{path}, line {line}: measured elsewhere than the lines before ({key}). One table has one device, "
-                "size and software: delete the file and rerun the latency table."
+            raise ValueError(f"{part} is listed twice")
+        if keys and key not in keys:
+            raise ValueError(
+                f"measured elsewhere than the previous lines ({key}), but a table has one device, size and software"
             )
+        keys.add(key)
+        milliseconds[part] = median
+
+    read_csv(path, COLUMNS, parse, stage="latency")
+    if not keys:
+        raise LbtError(f"{path}: holds no row. Delete it and rerun the stage `latency`.")
     return LatencyTable(path, keys.pop(), milliseconds)
 
 
-def _parse(path: Path, line: int, row: Mapping[str, str]) -> tuple[TableKey, Part, float]:
-    try:
-        key = TableKey(**{f.name: int(row[f.name]) if f.type == "int" else row[f.name] for f in fields(TableKey)})
-        part = Part(**{f.name: int(row[f.name]) if f.type == "int" else row[f.name] for f in fields(Part)})
-        ms = float(row["median_ms"])
-    except (TypeError, ValueError) as error:
-        raise LbtError(f"{path}, line {line}: cannot be read ({error}). Delete it and rerun the table.") from error
-    if not (math.isfinite(ms) and ms >= 0):
-        raise LbtError(f"{path}, line {line}: median_ms is {ms}. Delete the file and rerun the latency table.")
-    return key, part, ms
+def _fields(kind: type[TableKey | Part], row: Mapping[str, str]) -> dict[str, Any]:
+    return {field.name: int(row[field.name]) if field.type == "int" else row[field.name] for field in fields(kind)}

@@ -46,7 +46,7 @@ class RoundPlan:
         round: the round, from 1.
         steps: number of steps.
         train, validation: a batch of D_t^tr and of D_t^val for each step that is still to take.
-        lessons: what the partner learns from in each of these, or None.
+        batches: batches of the partner, one item per step, or None.
         space, search, table: settings and latency table.
         last_good: the checkpoint that the round started from.
     """
@@ -57,7 +57,7 @@ class RoundPlan:
     steps: int
     train: Iterator[Batch]
     validation: Iterator[Batch]
-    lessons: Iterator[Any] | None
+    batches: Iterator[Any] | None
     space: SpaceSettings
     search: SearchSettings
     table: LatencyTable

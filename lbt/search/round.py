@@ -99,14 +99,14 @@ def run(
     left = replace(streams, taken=resume.step)
     train = left.labelled("teacher_train", "teacher_train", steps, search.batch_size)
     validation = left.labelled("teacher_val", "teacher_val", steps, search.batch_size)
-    lessons = None
+    batches = None
     if state.partner is not None:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
         labels = PseudoLabels(shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
-        lessons = state.partner.batches(left, steps, labels)
+        batches = state.partner.batches(left, steps, labels)
 
     plan = RoundPlan(
-        chosen, seed, round, steps, train, validation, lessons, space, search, latency_table, last_good=previous
+        chosen, seed, round, steps, train, validation, batches, space, search, latency_table, last_good=previous
     )
     with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
         rows = take_steps(state, plan, progress, resume)

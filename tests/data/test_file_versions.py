@@ -125,9 +125,13 @@ def test_a_bad_file_is_refused_at_every_start(start):
 def test_a_damaged_record_is_named(start):
     start.check()
     text = start.record.read_text()
-    for damaged in (text[:30], text.replace(",", ";"), text.replace("val/c_1.png,", "val/c_1.png,x")):
+    for damaged, message in (
+        (text[:30], "has the columns"),
+        (text.replace(",", ";"), "has the columns"),
+        (text.replace("val/c_1.png,", "val/c_1.png,x"), "invalid literal"),
+    ):
         start.record.write_text(damaged)
-        with pytest.raises(LbtError, match=r"files\.csv: could not be read"):
+        with pytest.raises(LbtError, match=rf"files\.csv.*{message}.*rerun the stage `check`"):
             read_record(start.record)
 
 

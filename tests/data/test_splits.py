@@ -130,14 +130,14 @@ HEADER = ",".join(COLUMNS)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1 must be"),
-        ("image,label\n", "line 1 must be"),
-        (f"{HEADER}\na,a.png,a.mask,g\n", "line 2 has 4 columns"),
+        ("", "has the columns none"),
+        ("image,label\n", "has the columns image, label; needed are image_id"),
+        (f"{HEADER}\na,a.png,a.mask,g\n", "line 2: does not have 5 values"),
         (f"{HEADER}\na,a.png,a.mask,g,teacher\n", "unknown role 'teacher'"),
-        (f"{HEADER}\na,a.png,,g,teacher_train\n", "line 2 lacks the label of a"),
+        (f"{HEADER}\na,a.png,,g,teacher_train\n", "line 2: lacks the label of a"),
         (f"{HEADER}\na,a.png,a.mask,g,unlabeled\n", "has a label for an unlabelled image"),
         (f"{HEADER}\n,,a.mask,g,evaluation\n", "lacks an image"),
-        (f"{HEADER}\na,a.png,m,g,evaluation\na,a.png,m,g,evaluation\n", "line 3 repeats a as evaluation"),
+        (f"{HEADER}\na,a.png,m,g,evaluation\na,a.png,m,g,evaluation\n", "line 3: repeats a as evaluation"),
         (f"{HEADER}\na,a.png,m,g,evaluation\n", "no image with the role teacher_train"),
     ],
 )

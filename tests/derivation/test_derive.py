@@ -130,7 +130,9 @@ def test_the_released_rule_keeps_the_better_ends_in_or_out_of_the_window(job, wi
 
 def test_scores_of_another_architecture_are_refused(job):
     _, path = job.scored([0.5] * 12, architecture=draw(2))
-    with pytest.raises(LbtError, match=r"candidates\.csv.*The file was made from others\. Rerun") as caught:
+    with pytest.raises(
+        LbtError, match=r"candidates\.csv.*The file was made from others\. Delete it and rerun"
+    ) as caught:
         job.derive(rule="search", candidates=path)
     assert "probability is" in str(caught.value) and "line 2" in str(caught.value)
 
@@ -138,13 +140,15 @@ def test_scores_of_another_architecture_are_refused(job):
 def test_scores_by_another_latency_table_are_refused(job):
     _, path = job.scored([0.5] * 12)
     job.write_table(0.02)
-    with pytest.raises(LbtError, match=r"line 2: predicted_ms is .* table at hand give"):
+    with pytest.raises(LbtError, match=r"line 2: predicted_ms is .* latency table give"):
         job.derive(rule="search", candidates=path)
 
 
 def test_scores_by_another_rule_or_space_are_refused(job):
     _, path = job.scored([0.5])
-    with pytest.raises(LbtError, match=r"candidates\.csv: lists other networks than this architecture and space have"):
+    with pytest.raises(
+        LbtError, match=r"candidates\.csv, line 3: lists a network that this architecture and space do not have"
+    ):
         job.derive(space=BEST, candidates=path)
 
 
@@ -171,8 +175,8 @@ def test_settings_that_compare_scores_need_them(job):
         (lambda text: "", "has the columns none"),
         (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', no number"),
         (lambda text: text.replace(",0.5,0.5\n", ",,\n"), "scores no network that may be derived"),
-        (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "lists other networks"),
-        (lambda text: text + text.splitlines()[-1] + "\n", "lists other networks"),
+        (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "does not list each network .* once"),
+        (lambda text: text + text.splitlines()[-1] + "\n", "does not list each network .* once"),
         (lambda text: text + '"', "is not a CSV table"),
     ],
     ids=["columns", "empty", "number", "no score", "missing row", "double row", "quote"],
@@ -182,7 +186,7 @@ def test_a_damaged_table_is_refused(job, edit, message):
     path.write_text(edit(path.read_text()))
     with pytest.raises(LbtError, match=message) as caught:
         job.derive(rule="search", candidates=path)
-    assert "candidates.csv" in str(caught.value) and "Rerun the stage `candidates`" in str(caught.value)
+    assert "candidates.csv" in str(caught.value) and "rerun the stage `candidates`" in str(caught.value)
 
 
 def test_a_missing_table_is_named(job):
