@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_args
 
@@ -55,7 +56,7 @@ class Section(BaseModel):
 
     def tracked(self) -> dict[str, Any]:
         """The settings on which results depend, as JSON values."""
-        return self.model_dump(mode="json", exclude=_keys_without_effect(type(self)))
+        return select_keys(type(self), self.model_dump(mode="json"), tracked=True)
 
 
 def section_in(annotation: Any) -> type[Section] | None:
@@ -65,15 +66,22 @@ def section_in(annotation: Any) -> type[Section] | None:
     return next((found for inner in get_args(annotation) if (found := section_in(inner))), None)
 
 
-def _keys_without_effect(model: type[Section]) -> dict[str, Any]:
-    """Keys marked `WITHOUT_EFFECT`, as the `exclude` of a dump."""
+def select_keys(model: type[Section], values: Mapping[str, Any], *, tracked: bool = False) -> dict[str, Any]:
+    """The JSON values of the keys that a model has, also inside its sections.
+
+    Args:
+        model: whose keys to select.
+        values: of at least these keys.
+        tracked: whether to leave out keys that are marked `WITHOUT_EFFECT`.
+    """
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        inner = section_in(field.annotation)
-        if WITHOUT_EFFECT in field.metadata:
-            found[name] = True if inner is None else dict.fromkeys(inner.model_fields, True)
-        elif inner is not None and (keys := _keys_without_effect(inner)):
-            found[name] = keys
+        inner, value = section_in(field.annotation), values[name]
+        if inner is not None and isinstance(value, Mapping):
+            marked = tracked and WITHOUT_EFFECT in field.metadata
+            found[name] = {} if marked else select_keys(inner, value, tracked=tracked)
+        elif not tracked or WITHOUT_EFFECT not in field.metadata:
+            found[name] = value
     return found
 
 

@@ -6,6 +6,7 @@ sections a model holds the names and numbers of a job: `seed`, `method`, `round`
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Generic, TypeVar
 
 from lbt.config import (
@@ -28,7 +29,7 @@ from lbt.config import (
     SplitSettings,
     WarmupSettings,
 )
-from lbt.config.base import WITHOUT_EFFECT
+from lbt.config.base import WITHOUT_EFFECT, select_keys
 from lbt.config.round import SearchWindow
 from lbt.config.search import DerivationWindow
 from lbt.config.space import NetworkTiming, TableTiming
@@ -39,10 +40,8 @@ Job = TypeVar("Job", bound=Section)
 
 def pick_settings(model: type[Job], settings: Settings, **scalars: Any) -> Job:
     """The part of the settings that `model` lists, with `scalars` for its other fields."""
-    sections = {name: getattr(settings, name) for name in model.model_fields if name not in scalars}
-    found = model.model_validate(sections | scalars, from_attributes=True)
-    # A dump drops the keys of a whole section that the model does not list.
-    return model.model_validate_json(found.model_dump_json())
+    values = settings.model_dump(mode="json") | scalars
+    return model.model_validate_json(json.dumps(select_keys(model, values)))
 
 
 class NetworkJob(Section):

@@ -1,22 +1,28 @@
-"""The settings of a job: as a model for its stage, and as canonical JSON that Snakemake compares."""
+"""The settings of a job: as JSON values for its command, and as the canonical JSON that Snakemake compares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from lbt.config import Section, Settings
-from lbt.config.jobs import pick_settings
+from lbt.config import Settings
+from lbt.config.base import select_keys
 from lbt.files import canonical_json
 from lbt.stages.table import STAGES
 
 
-def job_settings(settings: Settings, stage: str, wildcards: Mapping[str, int | str]) -> Section:
-    """The settings that a job of `stage` sees; its seed, method, round and shard are picked from `wildcards`."""
+def job_settings(
+    settings: Settings, stage: str, wildcards: Mapping[str, int | str], *, tracked: bool = False
+) -> dict[str, Any]:
+    """JSON values of the settings that a job sees, or only of those on which its results depend.
+
+    Its seed, method, round and shard, where the stage sees them, are those of `wildcards`.
+    """
     chosen = STAGES[stage]
-    scalars = {name: wildcards[name] for name in chosen.scalars}
-    return pick_settings(chosen.model(str(wildcards.get("method", ""))), settings, **scalars)
+    values = settings.model_dump(mode="json") | {name: wildcards[name] for name in chosen.scalars}
+    return select_keys(chosen.model(str(wildcards.get("method", ""))), values, tracked=tracked)
 
 
 def stage_settings(settings: Settings, stage: str, wildcards: Mapping[str, int | str]) -> str:
-    """Canonical JSON of the settings of a job on which its results depend; see `job_settings`."""
-    return canonical_json(job_settings(settings, stage, wildcards).tracked())
+    """Canonical JSON of the settings on which a job's results depend; see `job_settings`."""
+    return canonical_json(job_settings(settings, stage, wildcards, tracked=True))

@@ -43,7 +43,7 @@ class Stage:
         """The settings that a job of the given method sees; stages that know no method ignore it."""
         if self.search_of is None:
             return self.settings
-        return self.settings[self.search_of(METHODS[method])]  # type: ignore[misc]  # a generic model
+        return self.settings[self.search_of(METHODS[method])]  # type: ignore[index]  # a generic model
 
     def modules(self, method: str) -> tuple[str, ...]:
         """The modules that a job runs."""
