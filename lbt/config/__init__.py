@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config.base import Color, OneOf, Section, Size, Window, check_gpus
+from lbt.config.base import OFFICIAL_SPLITS, Color, OfficialSplit, OneOf, Section, Size, Window, check_gpus
 from lbt.config.data import (
     AugmentationSettings,
     ClassSettings,
@@ -48,6 +48,7 @@ from lbt.config.training import (
 
 __all__ = [
     "METHODS",
+    "OFFICIAL_SPLITS",
     "AdamSettings",
     "AugmentationSettings",
     "ClassSettings",
@@ -64,6 +65,7 @@ __all__ = [
     "LbtSearch",
     "LptSearch",
     "LptSettings",
+    "OfficialSplit",
     "OptimizerSettings",
     "PseudoLabelSettings",
     "RandomMatch",

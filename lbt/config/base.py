@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-OFFICIAL_SPLITS = ("train", "val", "unlabeled")
+OfficialSplit = Literal["train", "val", "unlabeled"]
+OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -12,7 +12,7 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.config.jobs import DeriveGuideJob
 from lbt.files import read_json, write_json, write_text
-from lbt.network.derivation_rule import SKIP, best_downs, candidate_downs, path_scales
+from lbt.network.derivation_rule import SKIP, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.runtime.seeding import generator
 from lbt.space.architecture import OPERATORS, alpha_row, architecture_from_json, architecture_shapes
@@ -48,7 +48,7 @@ def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> N
 def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Genotype:
     """The genotype of a guide by the released rule for unpruned networks.
 
-    Paths are those of `lbt.network.derivation_rule.best_downs`, ends are the first choice of `BRANCH_SCALES`.
+    Paths are those of `lbt.network.derivation_rule.most_probable_path`, ends are the first choice of `BRANCH_SCALES`.
 
     Args:
         architecture: alpha and beta are read.
@@ -57,7 +57,7 @@ def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> 
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
     return Genotype(
         tuple(
-            guide_branch(logits, space, best_downs(logits, space.layers, scale))
+            guide_branch(logits, space, most_probable_path(logits, space.layers, scale))
             for scale in BRANCH_SCALES[space.branches][0]
         )
     )
@@ -72,7 +72,7 @@ def random_guide(space: SpaceSettings, source: torch.Generator) -> Genotype:
     logits = {key: torch.randn(shape, generator=source) for key, shape in architecture_shapes(space).items()}
     branches = []
     for scale in BRANCH_SCALES[space.branches][0]:
-        candidates = candidate_downs(space.layers, scale)
+        candidates = candidate_paths(space.layers, scale)
         drawn = int(torch.randint(len(candidates), (), generator=source))
         branches.append(guide_branch(logits, space, candidates[drawn]))
     return Genotype(tuple(branches))

@@ -36,7 +36,7 @@ def expected_latency(
     two branches counts once, as do the stem and the prediction. A skip of stride 1 costs nothing, because derivation
     removes it.
 
-    With one choice per row, no skip, and betas that decide for a path of `lbt.network.derivation_rule.candidate_downs`
+    With one choice per row, no skip, and betas that decide for a path of `lbt.network.derivation_rule.candidate_paths`
     for each branch, this is `genotype_latency` of `derive_genotype`. Skips make a difference: derivation removes those
     of stride 1 down to a least length, which changes the width that the next cell reads, and replaces all others.
 

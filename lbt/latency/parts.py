@@ -11,8 +11,8 @@ from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Genotype
 from lbt.network.network import cell_channels
 from lbt.space.architecture import OPERATORS, scales_at
-from lbt.space.decoder import Prediction, Refine
-from lbt.space.operators import derived_operator
+from lbt.space.decoder import FusionHead, Refine
+from lbt.space.operators import build_derived_operator
 from lbt.space.padding import crop_logits, feature_size, pad_images, upsample
 from lbt.space.stem import Stem, stem_channels
 from lbt.space.widths import channel_choices, channels
@@ -135,12 +135,12 @@ def build_part(
         case "stem":
             module: nn.Module = PaddedStem(space)
         case "cell":
-            module = derived_operator(part.operator, part.in_channels, part.out_channels, part.stride)
+            module = build_derived_operator(part.operator, part.in_channels, part.out_channels, part.stride)
         case "refine":
             module = Refine(part.in_channels, part.detail_channels, part.out_channels)
             inputs.append(feature(part.detail_channels, part.scale // 2))
         case "predict":
-            module = SizedPrediction(part.in_channels, part.out_channels, size)
+            module = FullSizeHead(part.in_channels, part.out_channels, size)
             branch = channels(space.base_width, 8, space.head_twelfths)
             inputs = [feature(branch, 8) for _ in range(part.in_channels // branch)]
         case _:
@@ -160,7 +160,7 @@ class PaddedStem(nn.Module):
         return self.stem(pad_images(images))
 
 
-class SizedPrediction(nn.Module):
+class FullSizeHead(nn.Module):
     """Fusion, main head, cropping and upsampling: what a network does with its branches' features at 1/8.
 
     Args:
@@ -171,7 +171,7 @@ class SizedPrediction(nn.Module):
 
     def __init__(self, in_channels: int, classes: int, size: tuple[int, int]):
         super().__init__()
-        self.prediction, self.size = Prediction(in_channels, classes), size
+        self.prediction, self.size = FusionHead(in_channels, classes), size
 
     def forward(self, *branches: Tensor) -> Tensor:
         """Features of the branches (B, c, h, w) at 1/8 of the padded image -> logits (B, C, H, W)."""

@@ -8,7 +8,7 @@ from lbt.latency.table import LatencyTable
 from lbt.network.genotype import Genotype
 
 
-def predicted_fps(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -> float:
+def predict_fps(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -> float:
     """Frames per second of a derived network by the table's milliseconds."""
     return 1000 / genotype_latency(genotype, space, table)
 

@@ -12,7 +12,7 @@ from lbt.config import SpaceSettings, Window
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.table import LatencyTable
-from lbt.network.derivation_rule import candidate_downs, minimum_length
+from lbt.network.derivation_rule import candidate_paths, minimum_length
 from lbt.network.genotype import BRANCH_SCALES
 from lbt.network.random_genotype import OTHERS
 
@@ -151,7 +151,7 @@ class _Chains:
             best = self._alone(_shapes(self.space, ends[0]))
         else:
             layers = self.space.layers
-            paths = product(*(candidate_downs(layers, end) for end in ends))
+            paths = product(*(candidate_paths(layers, end) for end in ends))
             whole = ([_stretches(downs, layers) for downs in pair] for pair in paths)
             best = min(self._together(_common(*pair), *([shape] for shape in pair)) for pair in whole)
             for short, other in (ends, ends[::-1]):
@@ -168,7 +168,7 @@ def _stretches(downs: Sequence[int], layers: int) -> Shape:
 def _shapes(space: SpaceSettings, end: int, *, first_pruned: bool = False) -> set[Shape]:
     """All shapes of a branch; `first_pruned`: those with fewer cells before the first down than layers."""
     found, least = set(), minimum_length(space, end)
-    for downs in candidate_downs(space.layers, end):
+    for downs in candidate_paths(space.layers, end):
         first, *others = _stretches(downs, space.layers)
         counts = (range(first + (not first_pruned)), *(range(min(1, length), length + 1) for length in others))
         found |= {shape for shape in product(*counts) if sum(shape) + len(downs) >= least}

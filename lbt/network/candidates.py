@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.network.derivation_rule import best_downs, build_branch, candidate_downs, downs_probability
+from lbt.network.derivation_rule import build_branch, candidate_paths, most_probable_path, path_probability
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.space.architecture import probabilities, validate_architecture
 
@@ -23,7 +23,7 @@ class Candidate:
     Attributes:
         genotype: the network.
         downs: for each branch, the layers whose cell has stride 2; a pruned layer counts.
-        probability: product of `lbt.network.derivation_rule.downs_probability` of the branches.
+        probability: product of `lbt.network.derivation_rule.path_probability` of the branches.
     """
 
     genotype: Genotype
@@ -52,7 +52,7 @@ def list_candidates(
 ) -> list[Candidate]:
     """All candidates of an architecture, the most probable first.
 
-    `search` takes every monotone path of every branch (`lbt.network.derivation_rule.candidate_downs`), `released` the
+    `search` takes every monotone path of every branch (`lbt.network.derivation_rule.candidate_paths`), `released` the
     most probable one. Operators, widths and pruning are those of the released rule either way. With `branches: best`
     the candidates of either choice of ends take turns, because a path to 1/8 has no down that could be improbable.
 
@@ -71,8 +71,10 @@ def _with_ends(logits: Mapping[str, Tensor], space: SpaceSettings, rule: str, en
     # In double precision, so that the order of nearly equal paths does not depend on the processor.
     weights, choices = probabilities({key: value.double() for key, value in logits.items()}), []
     for end in ends:
-        paths = candidate_downs(space.layers, end) if rule == "search" else [best_downs(logits, space.layers, end)]
-        choices.append([(d, downs_probability(weights, d), build_branch(logits, space, d)) for d in paths])
+        paths = (
+            candidate_paths(space.layers, end) if rule == "search" else [most_probable_path(logits, space.layers, end)]
+        )
+        choices.append([(d, path_probability(weights, d), build_branch(logits, space, d)) for d in paths])
     found = []
     for chosen in product(*choices):
         downs, chances, branches = zip(*chosen, strict=True)

@@ -15,7 +15,7 @@ from lbt.space.architecture import OPERATORS, alpha_row, beta_row, gamma_row, pr
 SKIP = OPERATORS.index("skip")
 
 
-def candidate_downs(layers: int, scale: int) -> list[tuple[int, ...]]:
+def candidate_paths(layers: int, scale: int) -> list[tuple[int, ...]]:
     """The paths that end at 1/`scale`, each as the layers whose cell has stride 2.
 
     As in the release, a path stays at 1/8 for at least two layers after the stem, at 1/16 for at least three before
@@ -33,7 +33,7 @@ def _pairs(first: int, gap: int, last: int) -> list[tuple[int, ...]]:
     return [(a, b) for b in range(first + gap, last + 1) for a in range(first, b - gap + 1)]
 
 
-def downs_probability(weights: Mapping[str, Tensor], downs: Sequence[int]) -> float:
+def path_probability(weights: Mapping[str, Tensor], downs: Sequence[int]) -> float:
     """The release's score of a path: the product of the probabilities of its downs, 1 where there are none.
 
     The probability of a down at layer d is that of the finer predecessor of the feature that it makes, which enters
@@ -41,16 +41,16 @@ def downs_probability(weights: Mapping[str, Tensor], downs: Sequence[int]) -> fl
 
     Args:
         weights: `lbt.space.architecture.probabilities` of the architecture.
-        downs: the path, from `candidate_downs`.
+        downs: the path, from `candidate_paths`.
     """
     entered = zip(downs, (16, 32), strict=False)
     return prod(float(weights[f"beta.{coarser}"][beta_row(down + 1, coarser), 0]) for down, coarser in entered)
 
 
-def best_downs(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
-    """The candidate of the highest `downs_probability`; the first of equals."""
+def most_probable_path(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
+    """The candidate of the highest `path_probability`; the first of equals."""
     weights = probabilities(architecture)
-    return max(candidate_downs(layers, scale), key=lambda downs: downs_probability(weights, downs))
+    return max(candidate_paths(layers, scale), key=lambda downs: path_probability(weights, downs))
 
 
 def path_scales(downs: Sequence[int], layers: int) -> list[int]:
@@ -58,11 +58,11 @@ def path_scales(downs: Sequence[int], layers: int) -> list[int]:
     return [8 * 2 ** sum(down < layer for down in downs) for layer in range(layers)]
 
 
-def chosen_operators(rows: Sequence[Tensor], downs: Sequence[int], minimum: int) -> list[str | None]:
+def choose_operators(rows: Sequence[Tensor], downs: Sequence[int], minimum: int) -> list[str | None]:
     """Operator of each layer of a path, or None where a skip is pruned.
 
-    The most probable operator is taken. A skip that is not pruned (`pruned_skips`) gives way to the most probable of
-    the other operators, so no skip is left.
+    The most probable operator is taken. A skip that is not pruned (`find_pruned_skips`) gives way to the most probable
+    of the other operators, so no skip is left.
 
     Args:
         rows: the row of alpha of each layer, (5,).
@@ -71,7 +71,7 @@ def chosen_operators(rows: Sequence[Tensor], downs: Sequence[int], minimum: int)
     """
     best = [int(row.argmax()) for row in rows]
     skips = {i: float(rows[i].softmax(-1)[SKIP]) for i, b in enumerate(best) if b == SKIP and i not in downs}
-    pruned = pruned_skips(skips, downs, len(rows), minimum)
+    pruned = find_pruned_skips(skips, downs, len(rows), minimum)
     others = [i for i in range(len(OPERATORS)) if i != SKIP]
     return [
         None if i in pruned else OPERATORS[others[int(rows[i][others].argmax())] if b == SKIP else b]
@@ -79,7 +79,7 @@ def chosen_operators(rows: Sequence[Tensor], downs: Sequence[int], minimum: int)
     ]
 
 
-def pruned_skips(skips: Mapping[int, float], downs: Sequence[int], layers: int, minimum: int) -> set[int]:
+def find_pruned_skips(skips: Mapping[int, float], downs: Sequence[int], layers: int, minimum: int) -> set[int]:
     """Layers of a path whose skip is pruned.
 
     Skips of stride 1 are pruned, the most probable first, while more than `minimum` layers remain; of a stretch that
@@ -112,11 +112,11 @@ def build_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
     Args:
         architecture: alpha and gamma are read.
         space: the search space.
-        downs: the path, from `candidate_downs`.
+        downs: the path, from `candidate_paths`.
     """
     scales = path_scales(downs, space.layers)
     rows = [architecture[f"alpha.{scale}"][alpha_row(layer, scale)] for layer, scale in enumerate(scales)]
-    operators = chosen_operators(rows, downs, minimum_length(space, scales[-1]))
+    operators = choose_operators(rows, downs, minimum_length(space, scales[-1]))
     kept = [layer for layer, operator in enumerate(operators) if operator is not None]
     cells = []
     for layer in kept:
@@ -147,7 +147,7 @@ def derive_genotype(
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
     return Genotype(
         tuple(
-            build_branch(logits, space, best_downs(logits, space.layers, scale))
+            build_branch(logits, space, most_probable_path(logits, space.layers, scale))
             for scale in ends or BRANCH_SCALES[space.branches][0]
         )
     )

@@ -8,7 +8,7 @@ from torch import nn
 from lbt.errors import LbtError
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
-from lbt.space.decoder import OUTPUTS, branch_ends
+from lbt.space.decoder import OUTPUTS, parse_branch_scales
 from lbt.space.slimmable import SlimmableBatchNorm2d, SlimmableConv2d
 from lbt.space.supernet import Supernet
 
@@ -54,7 +54,7 @@ def inherit_weights(network: Network, supernet: Supernet) -> None:
 def _output(genotype: Genotype) -> str:
     ends = tuple(branch.scale for branch in genotype.branches)
     for name in OUTPUTS:
-        if branch_ends(name) == ends:
+        if parse_branch_scales(name) == ends:
             return name
     raise LbtError(f"The supernet has no prediction from branches that end at {ends}; start from random weights.")
 

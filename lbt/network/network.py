@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Cell, Genotype, cell_channels
-from lbt.space.decoder import BranchDecoder, Head, Prediction, head_channels
-from lbt.space.operators import derived_operator
+from lbt.space.decoder import BranchDecoder, FusionHead, Head, head_channels
+from lbt.space.operators import build_derived_operator
 from lbt.space.padding import crop_logits, enlarge_logits, pad_images
 from lbt.space.stem import Stem
 from lbt.space.widths import channels
@@ -68,7 +68,7 @@ class Network(nn.Module):
                 if scale in inputs:
                     inputs[scale].append(count)
         fused = sum(decoder.out_channels for decoder in self.decoders.values())
-        self.prediction = Prediction(fused, num_classes)
+        self.prediction = FusionHead(fused, num_classes)
         self.auxiliary = nn.ModuleDict(
             {str(scale): Head(sum(counts), num_classes) for scale, counts in inputs.items() if counts}
         )
@@ -99,7 +99,7 @@ class Network(nn.Module):
 
 def _operators(branch: Branch, space: SpaceSettings) -> list[nn.Module]:
     pairs = zip(branch.cells, cell_channels(branch, space), strict=True)
-    return [derived_operator(cell.operator, *pair, cell.stride) for cell, pair in pairs]
+    return [build_derived_operator(cell.operator, *pair, cell.stride) for cell, pair in pairs]
 
 
 def _detail_channels(branch: Branch, space: SpaceSettings) -> dict[int, int]:

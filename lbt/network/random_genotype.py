@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 
 from lbt.config import SpaceSettings
-from lbt.network.derivation_rule import candidate_downs, minimum_length, path_scales, pruned_skips
+from lbt.network.derivation_rule import candidate_paths, find_pruned_skips, minimum_length, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.space.architecture import OPERATORS, alpha_row, architecture_shapes, gamma_row
 
@@ -54,7 +54,7 @@ def random_branches(
     choices = BRANCH_SCALES[space.branches] if ends is None else (ends,)
     columns, routes = _columns(space), {}
     for end in {end for choice in choices for end in choice}:
-        routes[end] = [_Route(space, downs, columns) for downs in candidate_downs(space.layers, end)]
+        routes[end] = [_Route(space, downs, columns) for downs in candidate_paths(space.layers, end)]
     paths = max(len(choice) for choice in choices)
     while True:
         numbers = torch.rand(block, 1 + paths + len(columns), generator=generator, dtype=torch.float64)
@@ -98,7 +98,7 @@ class _Route:
             for layer, _, stride, operator, _ in self.places
             if stride == 1 and row[operator] * RANKS < len(OTHERS)
         }
-        pruned = pruned_skips(skips, self.downs, self.layers, self.minimum) if skips else ()
+        pruned = find_pruned_skips(skips, self.downs, self.layers, self.minimum) if skips else ()
         made = [
             (layer, scale, DIGITS[int(row[operator] * RANKS)], stride, self.widths[int(row[width] * count)])
             for layer, scale, stride, operator, width in self.places

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lbt.search.hypergradient import Parameters, call_without_side_effects, loss_gradient
-from lbt.search.step_context import Architecture, StepContext, norm
-from lbt.space.architecture import entropies
+from lbt.search.step_context import StepContext, norm
+from lbt.space.architecture import Architecture, entropies
 from lbt.space.widths import max_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep

@@ -22,8 +22,9 @@ from lbt.search.hypergradient import (
     mixed_second_derivative,
     mixed_second_derivative_by_difference,
 )
-from lbt.search.step_context import Architecture, ArchitectureGradient, StepContext, Term, add, cosine, norm, scale
-from lbt.space.widths import sampled_widths
+from lbt.search.step_context import ArchitectureGradient, StepContext, Term, add, cosine, norm, scale
+from lbt.space.architecture import Architecture
+from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 COLUMNS = (
@@ -52,7 +53,7 @@ def supernet_term(
     moved = {}
     if in_weights:
         moved = as_leaves({name: weights[name] for name in context.teacher_step.step.gradient})
-    widths = sampled_widths(context.architecture, context.space, context.noise)
+    widths = sample_widths(context.architecture, context.space, context.noise)
 
     def logits(images: Tensor) -> tuple[Tensor, ...]:
         return call_without_side_effects(context.supernet, weights | moved, images, context.architecture, widths)
@@ -96,7 +97,7 @@ def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> 
     images, labels = taken.batch
 
     def loss(weights: Parameters, architecture: Parameters) -> Tensor:
-        widths = sampled_widths(architecture, context.space, taken.noise)
+        widths = sample_widths(architecture, context.space, taken.noise)
         return supernet_loss(call_without_side_effects(context.supernet, weights, images, architecture, widths), labels)
 
     product = (

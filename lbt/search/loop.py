@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from lbt.config import SearchSettings, SpaceSettings
-from lbt.latency.steering import predicted_fps
+from lbt.latency.steering import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.progress import Progress
@@ -103,7 +103,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
                 partner_step=learned,
             )
             row |= _move_architecture(state, plan.method, context, guards)
-            row["fps"] = predicted_fps(derive_genotype(state.architecture, plan.space), plan.space, plan.table)
+            row["fps"] = predict_fps(derive_genotype(state.architecture, plan.space), plan.space, plan.table)
         row |= _after(state, guards)
         row["seconds"] = round(time.monotonic() - started, 4)
         rows.append(row)

@@ -28,7 +28,7 @@ from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
 from lbt.space.architecture import architecture_to_json
 from lbt.space.calibration import calibrate_supernet
-from lbt.space.supernet_file import identity_of
+from lbt.space.supernet_file import supernet_identity
 
 
 @dataclass(frozen=True)
@@ -132,5 +132,5 @@ def run(
     write_json(files.architecture, architecture_to_json(state.architecture))
     if state.guide is not None and files.guide is not None:
         write_json(files.guide, architecture_to_json(state.guide))
-    save_round(files.checkpoint, state, identity_of(classes.names, space, seed, method, round))
+    save_round(files.checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
     drop_weights(files.checkpoint, round, search.keep_every)

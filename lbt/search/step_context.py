@@ -12,9 +12,8 @@ from torch import Tensor
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.latency.table import LatencyTable
 from lbt.search.weight_step import WeightStep
+from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
-
-Architecture = dict[str, Tensor]
 
 
 @dataclass(frozen=True)

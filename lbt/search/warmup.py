@@ -28,7 +28,7 @@ from lbt.runtime.seeding import derive_seed, generator
 from lbt.space.architecture import initial_architecture
 from lbt.space.calibration import calibrate_supernet
 from lbt.space.supernet import Supernet
-from lbt.space.supernet_file import KIND, identity_of
+from lbt.space.supernet_file import KIND, supernet_identity
 from lbt.space.widths import max_widths, min_widths, random_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
@@ -111,6 +111,6 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
         save_checkpoint(
             files.checkpoint,
             kind=KIND,
-            identity=identity_of(table.names, space, seed, "warmup", 0),
+            identity=supernet_identity(table.names, space, seed, "warmup", 0),
             state={"supernet": supernet.state_dict(), "architecture": architecture},
         )

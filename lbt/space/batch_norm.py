@@ -119,7 +119,7 @@ def _gradients_by_definition(
     return factor * (c - h * r), in_x, (scale * c * (a - h * q)).sum(dim=(0, 2, 3))
 
 
-def batch_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def normalise_batch(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise by the batch's statistics; differentiable twice in any mix of forward and reverse mode.
 
     Args:
@@ -135,13 +135,13 @@ def batch_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tup
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's, whose training pass is `batch_normalised`: by the statistics of the whole batch of all processes."""
+    """PyTorch's, whose training pass is `normalise_batch`: by the statistics of the whole batch of all processes."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, c, H, W)."""
         if not self.training:
             return super().forward(x)
-        y, mean, variance = batch_normalised(x, self.weight, self.bias, self.eps)
+        y, mean, variance = normalise_batch(x, self.weight, self.bias, self.eps)
         update_statistics([StatisticsUpdate(self, mean, variance)])
         return y
 

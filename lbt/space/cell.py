@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lbt.space.architecture import OPERATORS
 from lbt.space.batch_norm import StatisticsUpdate
 from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, Zoom, build_operator
-from lbt.space.slimmable import ScaledNorm, SlimmableBatchNorm2d, joint_batch_norm, joint_conv2d, scaled_norms
+from lbt.space.slimmable import ScaledNorm, SlimmableBatchNorm2d, joint_batch_norm, joint_conv2d, scale_norms
 
 STRIDES = {"keep": 1, "down": 2}
 
@@ -61,7 +61,7 @@ class _Chain:
         return ScaledNorm(norm, norm.weight, norm.bias)
 
 
-class Cell(nn.ModuleDict):
+class SupernetCell(nn.ModuleDict):
     """The edges of a cell by name, each a `ModuleDict` of operators by name.
 
     Args:
@@ -114,7 +114,7 @@ class Cell(nn.ModuleDict):
         weights = run.weights if len(active) == len(OPERATORS) else torch.stack([run.weights[i] for i in active])
         names = [OPERATORS[place] for place in active]
         norms = [_last_norm(operators[name])[run.width] for name in names]
-        return dict(zip(names, scaled_norms(norms, weights), strict=True))
+        return dict(zip(names, scale_norms(norms, weights), strict=True))
 
     def _zoomed(
         self,
@@ -145,7 +145,7 @@ def _evaluate(chains: Sequence[_Chain], x: Tensor, stride: int, updates: list[St
         for place, layer in list(enumerate(chain.layers))[1:]:
             part = layer.conv(F.relu(part), chain.width)
             (part,) = joint_batch_norm(part, [chain.norm(place)], updates)
-        results.append(rectified(part))
+        results.append(rectify(part))
     return results
 
 
@@ -153,7 +153,7 @@ def _skip(
     operator: ConvBnRelu | FactorizedReduce, x: Tensor, width: int, norm: ScaledNorm, updates: list[StatisticsUpdate]
 ) -> Tensor:
     (part,) = joint_batch_norm(operator.convolved(x, width), [norm], updates)
-    return rectified(part)
+    return rectify(part)
 
 
 def _last_norm(operator: nn.Module) -> SlimmableBatchNorm2d:
@@ -165,7 +165,7 @@ def _doubled(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class _Rectified(torch.autograd.Function):
+class _Rectify(torch.autograd.Function):
     """A ReLU that keeps one byte per number for its backward pass instead of four.
 
     `torch.nn.functional.relu` keeps its result. Where a convolution reads the result it is kept anyway; where it is
@@ -197,6 +197,6 @@ class _Rectified(torch.autograd.Function):
         return None if tangent is None else tangent * mask, None
 
 
-def rectified(x: Tensor) -> Tensor:
+def rectify(x: Tensor) -> Tensor:
     """max(x, 0), of the shape of x; differentiable any number of times, in forward and reverse mode."""
-    return _Rectified.apply(x)[0]
+    return _Rectify.apply(x)[0]

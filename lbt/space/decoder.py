@@ -71,7 +71,7 @@ class Head(nn.Sequential):
         super().__init__(ConvBnRelu((in_channels,), (middle,), 3), nn.Conv2d(middle, num_classes, 1))
 
 
-class Prediction(nn.Module):
+class FusionHead(nn.Module):
     """Fuse the branches' features at 1/8 with a 1x1 convolution and predict.
 
     Args:
@@ -93,7 +93,7 @@ def head_channels(space: SpaceSettings) -> dict[int, int]:
     return {scale: channels(space.base_width, scale, space.head_twelfths) for scale in SCALES}
 
 
-def branch_ends(output: str) -> tuple[int, ...]:
+def parse_branch_scales(output: str) -> tuple[int, ...]:
     """Scales at which the branches of one of `OUTPUTS` end, coarsest first."""
     return tuple(sorted(map(int, output.split("+")), reverse=True))
 
@@ -123,7 +123,7 @@ class SupernetDecoder(nn.Module):
         most = {s: max(max(channel_choices(space, layer, s)) for layer in range(s // 16, 3)) for s in SCALES[:2]}
         self.branches = nn.ModuleDict({str(end): BranchDecoder(end, out[end], most, out) for end in SCALES})
         self.predictions = nn.ModuleDict(
-            {name: Prediction(out[8] * len(branch_ends(name)), num_classes) for name in OUTPUTS}
+            {name: FusionHead(out[8] * len(parse_branch_scales(name)), num_classes) for name in OUTPUTS}
         )
 
     def forward(self, ends: Mapping[int, Tensor], details: Mapping[int, Details]) -> tuple[Tensor, ...]:
@@ -134,4 +134,6 @@ class SupernetDecoder(nn.Module):
             details: scale at which a branch ends -> its details by scale.
         """
         refined = {end: self.branches[str(end)](x, details.get(end, {})) for end, x in ends.items()}
-        return tuple(self.predictions[name](*(refined[end] for end in branch_ends(name))) for name in self.outputs)
+        return tuple(
+            self.predictions[name](*(refined[end] for end in parse_branch_scales(name))) for name in self.outputs
+        )

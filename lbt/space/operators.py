@@ -113,7 +113,7 @@ def build_operator(name: str, in_channels: Sequence[int], out_channels: Sequence
     raise ValueError(f"no operator is called {name!r}; there are {', '.join(OPERATORS)}")
 
 
-def derived_operator(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+def build_derived_operator(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
     """A derived network's operator: like `build_operator` with one width, but a skip of stride 1 is the identity.
 
     Raises:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.space.batch_norm import BatchNorm2d, StatisticsUpdate, batch_normalised
+from lbt.space.batch_norm import BatchNorm2d, StatisticsUpdate, normalise_batch
 
 
 class SlimmableConv2d(nn.Module):
@@ -61,7 +61,7 @@ class ScaledNorm:
     bias: Tensor
 
 
-def scaled_norms(norms: Sequence[nn.BatchNorm2d], scales: Tensor) -> list[ScaledNorm]:
+def scale_norms(norms: Sequence[nn.BatchNorm2d], scales: Tensor) -> list[ScaledNorm]:
     """BatchNorms whose results are multiplied by one scalar each.
 
     Args:
@@ -109,7 +109,7 @@ def joint_batch_norm(
     counts, first = [norm.num_features for norm in norms], norms[0]
     weight, bias = _joined([run.weight for run in runs]), _joined([run.bias for run in runs])
     if first.training:
-        x, mean, variance = batch_normalised(x, weight, bias, first.eps)
+        x, mean, variance = normalise_batch(x, weight, bias, first.eps)
         pairs = zip(norms, _split(mean, counts), _split(variance, counts), strict=True)
         updates += [StatisticsUpdate(*pair) for pair in pairs]
     else:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lbt.config import SpaceSettings
 from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
 from lbt.space.batch_norm import StatisticsUpdate, update_statistics
-from lbt.space.cell import Cell, EdgeRun
+from lbt.space.cell import EdgeRun, SupernetCell
 from lbt.space.decoder import Details, SupernetDecoder
 from lbt.space.padding import crop_logits, pad_images
 from lbt.space.paths import edge_probabilities
@@ -24,7 +24,7 @@ MEMORY_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch
 weights, and by planes where it is the other way round (`tests/benchmarks/supernet.py`)."""
 
 
-def edges_from(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
+def outgoing_edges(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
     """Edges that leave the cell at `layer`: (`keep`, scale) and, where it exists, (`down`, 2 * scale)."""
     keep, down = ("keep", scale), ("down", 2 * scale)
     return (keep, down) if scale < 32 and layer < layers - 1 else (keep,)
@@ -57,11 +57,11 @@ class Supernet(nn.Module):
         for layer in range(space.layers):
             cells = nn.ModuleDict()
             for scale in scales_at(layer):
-                edges = edges_from(layer, scale, space.layers)
+                edges = outgoing_edges(layer, scale, space.layers)
                 incoming = channel_choices(space, layer, scale)
                 if scale == 8:  # where a derived network has pruned all cells before, the stem's output comes in
                     incoming += channel_choices(space, 0, scale)
-                cells[str(scale)] = Cell(
+                cells[str(scale)] = SupernetCell(
                     incoming,
                     {edge: channel_choices(space, layer + 1, target) for edge, target in edges},
                 )
@@ -128,7 +128,7 @@ class Supernet(nn.Module):
         """The edges of a cell that reach a feature with a weight above 0, by the scale that they lead to."""
         key, row, runs = f"alpha.{scale}", alpha_row(layer, scale), {}
         alpha = weights[key][row]
-        for edge, target in edges_from(layer, scale, self.space.layers):
+        for edge, target in outgoing_edges(layer, scale, self.space.layers):
             factors = [widths.factor(layer, scale), widths.factor(layer + 1, target)]
             if self._has_two_predecessors(layer + 1, target):
                 place = beta_row(layer + 1, target), PREDECESSORS.index(edge)

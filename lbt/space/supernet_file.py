@@ -18,7 +18,7 @@ from lbt.space.supernet import Supernet
 KIND = "supernet"
 
 
-def identity_of(classes: tuple[str, ...], space: SpaceSettings, seed: int, method: str, round: int) -> dict:
+def supernet_identity(classes: tuple[str, ...], space: SpaceSettings, seed: int, method: str, round: int) -> dict:
     """What a supernet's checkpoint says of itself."""
     return {
         "classes": list(classes),

@@ -110,7 +110,7 @@ def gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, 
     }
 
 
-def sampled_widths(
+def sample_widths(
     architecture: Mapping[str, Tensor],
     space: SpaceSettings,
     noise: Mapping[str, Tensor],

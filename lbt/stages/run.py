@@ -98,7 +98,8 @@ def build_files(kind: type[Files], named: Names) -> Files:
     Raises:
         LbtError: a name is missing or unknown, or stands for several files where the stage reads one.
     """
-    types, found = get_type_hints(kind), {}
+    types = get_type_hints(kind)
+    found: dict[str, Path | tuple[Path, ...]] = {}
     for name, value in named.items():
         paths = tuple(_paths({name: value}))
         if types.get(name) == tuple[Path, ...]:
@@ -118,14 +119,13 @@ def build_files(kind: type[Files], named: Names) -> Files:
 def _compute(stage: str, job: Job, settings: Section, resume: Resume | None, log: Path) -> None:
     """Do the work of a stage, in as many processes as its settings say."""
     gpus = STAGES[stage].gpus
-    count = attrgetter(gpus)(settings) if gpus is not None else 1
-    if count == 1:
-        _run_module(stage, job, resume, log)
-        return
-    from lbt.runtime.processes import check_gpus, run_together
+    if gpus is not None and (count := attrgetter(gpus)(settings)) > 1:
+        from lbt.runtime.processes import check_gpus, run_together
 
-    device = check_gpus(gpus, count, attrgetter("compute.device")(settings))
-    run_together(count, device, _run_module, stage, job, resume, log)
+        device = check_gpus(gpus, count, attrgetter("compute.device")(settings))
+        run_together(count, device, _run_module, stage, job, resume, log)
+    else:
+        _run_module(stage, job, resume, log)
 
 
 def _run_module(stage: str, job: Job, resume: Resume | None, log: Path) -> None:

@@ -22,8 +22,8 @@ from lbt.config import ComputeSettings, SpaceSettings
 from lbt.runtime.device import prepare_device
 from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, initial_architecture, probabilities
 from lbt.space.decoder import OUTPUTS
-from lbt.space.supernet import MEMORY_FORMATS, Supernet, edges_from
-from lbt.space.widths import gumbel_noise, sampled_widths
+from lbt.space.supernet import MEMORY_FORMATS, Supernet, outgoing_edges
+from lbt.space.widths import gumbel_noise, sample_widths
 
 VIEWS = (
     "view",
@@ -59,7 +59,7 @@ class PlainSupernet(Supernet):
                 inputs = [(beta, x.contiguous(memory_format=self.memory_formats[scale])) for beta, x in inputs]
                 entered[layer, scale] = self._mixed(inputs)
                 alpha = weights[f"alpha.{scale}"][alpha_row(layer, scale)]
-                for edge, target in edges_from(layer, scale, layers):
+                for edge, target in outgoing_edges(layer, scale, layers):
                     width = widths.index(layer + 1, target)
                     factors = [
                         f for f in (widths.factor(layer, scale), widths.factor(layer + 1, target)) if f is not None
@@ -131,7 +131,7 @@ def main() -> None:
 
     def step(name: str, sample: int = 0) -> None:
         noise = {key: value.to(device) for key, value in noises[sample].items()}
-        outputs = forms[name](images, architecture, sampled_widths(architecture, space, noise))
+        outputs = forms[name](images, architecture, sample_widths(architecture, space, noise))
         torch.autograd.backward(outputs, towards)
 
     times: dict[str, list[float]] = {name: [] for name in forms}

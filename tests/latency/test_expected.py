@@ -7,10 +7,10 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.expected import expected_latency, genotype_latency
-from lbt.network.derivation_rule import build_branch, candidate_downs, derive_genotype
+from lbt.network.derivation_rule import build_branch, candidate_paths, derive_genotype
 from lbt.network.genotype import Genotype
 from lbt.space.architecture import SCALES, architecture_shapes, beta_row, gamma_row
-from lbt.space.widths import gumbel_noise, random_widths, sampled_widths
+from lbt.space.widths import gumbel_noise, random_widths, sample_widths
 
 ENDS = [(8,), (16,), (32,), (32, 16), (32, 8)]
 
@@ -78,7 +78,7 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
 def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synthetic_table):
     """Every path of every branch, betas that leave no other path to the walk or to the derivation, and no skip."""
     space = small_space(layers)
-    table, paths = synthetic_table(space), [candidate_downs(layers, end) for end in ends]
+    table, paths = synthetic_table(space), [candidate_paths(layers, end) for end in ends]
     checked = set()
     for seed, downs in enumerate(product(*paths)):
         # Branches read the same rows, so two branches go down to 1/16 at one layer.
@@ -164,7 +164,7 @@ def test_sampled_widths_replace_gamma_and_carry_its_gradient(synthetic_table):
     table, architecture = synthetic_table(space), logits(space, 3)
     for scale in SCALES:
         architecture[f"gamma.{scale}"].requires_grad_()
-    widths = sampled_widths(architecture, space, gumbel_noise(space, torch.Generator().manual_seed(0)))
+    widths = sample_widths(architecture, space, gumbel_noise(space, torch.Generator().manual_seed(0)))
     fixed = {key: value.detach() for key, value in architecture.items()}
     for key, rows in widths.indices.items():
         fixed[key] = torch.full_like(fixed[key], -torch.inf)

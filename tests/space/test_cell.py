@@ -6,7 +6,7 @@ from torch import nn
 
 from lbt.space.architecture import OPERATORS
 from lbt.space.batch_norm import update_statistics
-from lbt.space.cell import STRIDES, Cell, EdgeRun
+from lbt.space.cell import STRIDES, EdgeRun, SupernetCell
 
 RUNS = [("keep",), ("down",), ("keep", "down")]
 WEIGHTS = [
@@ -18,10 +18,10 @@ WEIGHTS = [
 ]
 
 
-def build(dtype=torch.double) -> Cell:
+def build(dtype=torch.double) -> SupernetCell:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        cell = Cell((8, 16), {"keep": (8, 16), "down": (16, 24, 32)}).to(dtype)
+        cell = SupernetCell((8, 16), {"keep": (8, 16), "down": (16, 24, 32)}).to(dtype)
         for norm in (m for m in cell.modules() if isinstance(m, nn.BatchNorm2d)):
             for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
                 nn.init.uniform_(value, 0.5, 1.5)

@@ -14,7 +14,7 @@ from lbt.network.network import Network
 from lbt.space.architecture import architecture_shapes
 from lbt.space.decoder import OUTPUTS, SupernetDecoder
 from lbt.space.supernet import Supernet
-from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, sampled_widths
+from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, sample_widths
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (96, 40), (65, 64)])
@@ -50,7 +50,7 @@ def test_outputs_depend_on_the_branches_in_their_name(space, branches):
 def test_gradient_reaches_every_row_that_has_a_choice(supernet, space, architecture, generator):
     for value in architecture.values():
         value.requires_grad_()
-    widths = sampled_widths(architecture, space, gumbel_noise(space, generator))
+    widths = sample_widths(architecture, space, gumbel_noise(space, generator))
     outputs = supernet(images(2, 64, 64), architecture, widths)
     sum(F.cross_entropy(o, torch.zeros(2, 8, 8, dtype=torch.long)) for o in outputs).backward()
     for key, value in architecture.items():
@@ -93,7 +93,7 @@ def test_forward_mode_in_weights_and_logits(space, architecture, generator):
         a = {key: point[key] for key in architecture}
         state = {name: value for name, value in point.items() if name not in a}
         state |= {name: b.clone() for name, b in net.named_buffers()}
-        outputs = functional_call(net, state, (x, a, sampled_widths(a, space, noise)))
+        outputs = functional_call(net, state, (x, a, sample_widths(a, space, noise)))
         return sum(F.cross_entropy(o, labels) for o in outputs)
 
     direction = {k: torch.randn(v.shape, generator=generator, dtype=v.dtype) * v.std() for k, v in point.items()}

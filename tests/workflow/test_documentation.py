@@ -10,7 +10,9 @@ from clone import HERE, ROOT, Clone, QuickClone, with_value
 
 from lbt.config.read import parse_settings
 
-PAGES = ("README.md", "config/README.md", "results/README.md")
+PAGES = ("README.md", "config/README.md", "workflow/README.md", "results/README.md", "lbt/README.md")
+LONGEST = 700
+"""Words of the first page."""
 COMMAND = r"python -m lbt(?: \w+|\.\w+) \S|snakemake --|conda env|pip install"
 INSTALL = (
     "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e . && snakemake --cores 8"
@@ -114,6 +116,11 @@ def test_a_piece_of_yaml_is_a_setting(block):
         for key, value in values.items() if isinstance(values, dict) else ():
             settings = with_value(settings, f"{section}.{key}", value)
     parse_settings(settings, "README.md")
+
+
+def test_the_first_page_is_short():
+    """By the count of `wc -w`."""
+    assert len((ROOT / "README.md").read_text().split()) <= LONGEST
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -16,7 +16,8 @@ from __future__ import annotations
 from lbt.config import SearchSettings
 from lbt.search.gradient_terms import put_together, teacher_term, through_teacher_step
 from lbt.search.methods.lbt.student import student_term
-from lbt.search.step_context import Architecture, ArchitectureGradient, StepContext, Term, add, add_, norm
+from lbt.search.step_context import ArchitectureGradient, StepContext, Term, add, add_, norm
+from lbt.space.architecture import Architecture
 
 
 def architecture_gradient(context: StepContext) -> ArchitectureGradient:
