@@ -9,16 +9,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from stage_calls import call_stage
 
 from lbt.config.read import parse_settings
-from lbt.data import write_split as splits
 from lbt.data.classes import class_table
-from lbt.data.scenes import write_dataset as streetscenes
 from lbt.errors import LbtError
 from lbt.latency.parts import space_parts
 from lbt.latency.table import TableKey
 from lbt.runtime.metrics_csv import write_metrics
-from lbt.search import warmup
 
 torch.set_num_threads(1)
 
@@ -41,8 +39,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
     settings = parse_settings(content, "tiny.yaml")
     classes = class_table(settings.data)
     split, table, checkpoint = folder / "split.csv", folder / "table.csv", folder / "warmup.pt"
-    streetscenes.run(scenes=settings.scenes, data=settings.data, output=folder / "data" / "scenes.json")
-    splits.run(data=settings.data, splits=settings.splits, output=split)
+    call_stage("scenes", scenes=settings.scenes, data=settings.data, listing=folder / "data" / "scenes.json")
+    call_stage("split", data=settings.data, splits=settings.splits, split=split)
     key = TableKey("invented", "eager", "float32", 64, 64, 1, classes.num_classes, "none")
     write_metrics(
         table,
@@ -51,7 +49,8 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
             for part in space_parts(settings.space, classes.num_classes)
         ],
     )
-    warmup.run(
+    call_stage(
+        "warmup",
         seed=0,
         data=settings.data,
         augmentation=settings.augmentation,

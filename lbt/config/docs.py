@@ -81,9 +81,9 @@ def _default_of(key: str) -> str:
     *sections, name = key.split(".")
     model: type[Section] = Settings
     for section in sections:
-        model = _inner(model.model_fields[section].annotation)
+        model = section_in(model.model_fields[section].annotation) or model
     field = model.model_fields[name]
-    return _default(field, _inner(field.annotation))
+    return _default(field, section_in(field.annotation))
 
 
 def _section(prefix: str, model: type[Section], title: str) -> list[str]:

@@ -33,12 +33,12 @@ class Files:
     Attributes:
         split: the split table.
         teacher: checkpoint whose supernet labels the images.
-        shard: receives the labels as HDF5.
+        labels: receives the labels as HDF5.
     """
 
     split: Path
     teacher: Path
-    shard: Path
+    labels: Path
 
 
 def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = None) -> None:
@@ -92,4 +92,4 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
             progress.advance(confidence=float(confidence.mean()))
 
     with Progress(f"label {method} seed-{seed} round-{round} shard-{shard}", len(samples), log) as progress:
-        write_shard(files.shard, predictions(progress), sizes, table, identity)
+        write_shard(files.labels, predictions(progress), sizes, table, identity)

@@ -4,7 +4,7 @@ rule label:
         split=rules.split.output.split,
         teacher=previous_checkpoint,
     output:
-        shard=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
+        labels=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
         manifest=f"{SEARCH}/pseudo_labels/manifest-{{shard}}.json",
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
