@@ -13,15 +13,12 @@ from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.provenance.fingerprint import fingerprint
 from lbt.stages.settings import stage_settings
-from lbt.stages.table import STAGES, roles_read
-
-# Stages that compare the names and groups of all images.
-_NAMES_ONLY = ("check", "split")
+from lbt.stages.table import STAGES
 
 
 def code_of_job(stage: str, method: str = "") -> str:
     """The fingerprint of a job's code; a search round runs the one module of its method too."""
-    return fingerprint(STAGES[stage].module, *([f"lbt.search.methods.{method}"] if stage == "round" else []))
+    return fingerprint(*STAGES[stage].modules(method))
 
 
 def record_of(settings: Settings) -> Path:
@@ -67,14 +64,14 @@ def versions_of_data(
 
 def compares_images(stage: str) -> bool:
     """Whether jobs of a stage rerun if the user's images change: their names, or their content too."""
-    return stage in _NAMES_ONLY or bool(STAGES[stage].reads)
+    return STAGES[stage].lists_images or bool(STAGES[stage].reads)
 
 
 def images_read(versions: DataVersions | None, stage: str, method: str = "") -> Any:
     """What a job compares of the images and masks that it reads; None if it reads none of the user's."""
     if versions is None or not compares_images(stage):
         return None
-    return versions.split if stage in _NAMES_ONLY else versions.of(roles_read(stage, method))
+    return versions.split if STAGES[stage].lists_images else versions.of(STAGES[stage].roles_read(method))
 
 
 def find_changes(manifest: Mapping[str, Any], settings: Settings, versions: DataVersions | None) -> list[str]:

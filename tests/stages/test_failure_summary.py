@@ -66,13 +66,12 @@ def test_a_log_that_cannot_be_written_hides_no_error(tmp_path):
 
 
 def test_a_defect_leaves_its_traceback_in_the_log_and_a_message(tmp_path, monkeypatch):
-    def defect(options, outputs):
+    def defect(**job):
         return [][1]
 
-    monkeypatch.setattr(command_line.stage, "_run", defect)
-    words = ["stage", "split", "--settings", "{}", "--code", "x", "--log", str(tmp_path / "split.log")]
+    monkeypatch.setattr(command_line.stage, "Job", defect)
     with pytest.raises(IndexError):
-        command_line.main([*words, "--outputs", f"output={tmp_path / 'split.csv'}"])
+        command_line.main(["stage", "split", "--job", '{"settings": {}}', "--log", str(tmp_path / "split.log")])
     log = (tmp_path / "split.log").read_text()
     assert log.startswith("Traceback (most recent call last):") and "return [][1]" in log
     text = summary(tmp_path)

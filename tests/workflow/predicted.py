@@ -43,9 +43,7 @@ def after_setting(jobs: list[Job], settings: Settings, key: str) -> set[str]:
 
 def modules_of(stage: str) -> set[str]:
     """The modules that the fingerprint of a stage covers; of a round, those of every method."""
-    module = STAGES[stage].module
-    methods = tuple(METHODS) if stage == "round" else ()
-    return set(find_imports(module, *(f"lbt.search.methods.{method}" for method in methods)))
+    return {module for method in METHODS for module in find_imports(*STAGES[stage].modules(method))}
 
 
 def _parameter(settings: Settings, job: Job) -> str:
