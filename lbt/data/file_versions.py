@@ -1,10 +1,9 @@
 """Which files of a data set have changed, so that the stages that read them rerun.
 
 A data set has thousands of files, too many to be inputs of every rule and too large to be read at every start. A
-record (`files.csv`), which the check of the data set writes, keeps size, time and digest of each. At the start of a run
-a look at sizes and times is enough; only a file whose time has changed is read, and counts as unchanged if its content
-is that of before. What is new in it is inspected at once, since the check, which comes before all other stages, would
-make all of them rerun.
+record (`files.csv`), which the check of the data set writes, keeps size, time and digest of each. When a run starts, a
+look at sizes and times is enough; only a file whose time has changed is read, and counts as unchanged if its content is
+the recorded one. New content is inspected at once, because a rerun of the check would rerun all other stages.
 """
 
 from __future__ import annotations
@@ -82,16 +81,19 @@ def data_versions(
     *,
     inspect: Callable[[Sequence[Sample]], None],
     note: Callable[[str], None],
-) -> DataVersions:
-    """The versions of the data set as it is now; the record, if there is one, learns what has changed.
+) -> tuple[DataVersions, Mapping[str, Content]]:
+    """The versions of the data set as it is now; nothing is written.
 
     Args:
         data: the data set.
         splits: its division into roles.
         record: the run's `files.csv`.
         inspect: is given the samples of files whose content has changed since they were recorded, and raises LbtError
-            if they cannot be used; the record then stays as it is.
+            if they cannot be used.
         note: is told in a line if files have to be read.
+
+    Returns:
+        The versions, and the present contents for `write_record`; empty if the record already holds them.
 
     Raises:
         LbtError: the root is missing, files lack their partners, or there are too few groups; the record is damaged.
@@ -108,13 +110,13 @@ def data_versions(
             samples = {sample for members in roles.values() for sample in members}
             inspect(sorted(sample for sample in samples if {sample.image, sample.label} & changed))
         known |= read
-        write_record(record, known)
     versions = {file: known[file].version if file in known else _seen(*look) for file, look in now.items()}
     rows = {role: [(s.id, s.image, s.label, s.group) for s in samples] for role, samples in roles.items()}
-    return DataVersions(
+    found = DataVersions(
         digest(rows),
         {role: digest([versions[file] for file in _files({role: samples})]) for role, samples in roles.items()},
     )
+    return found, known if moved else {}
 
 
 def record_contents(data: DataSettings, splits: SplitSettings, record: Path) -> None:

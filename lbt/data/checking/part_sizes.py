@@ -11,7 +11,8 @@ from typing import Any
 
 from annotated_types import Ge
 
-from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
+from lbt.config import DataSettings, Settings, SplitSettings
+from lbt.config.jobs import CheckJob
 from lbt.data.folder_layout import count_masks, lie_together
 from lbt.data.problems import Problem
 from lbt.data.sample import Sample
@@ -33,8 +34,9 @@ class BatchSize:
         return next(bound.ge for bound in field.model_fields[self.key.split(".")[-1]].metadata if isinstance(bound, Ge))
 
 
-def batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> list[BatchSize]:
+def batch_sizes(settings: CheckJob) -> list[BatchSize]:
     """The batches of all stages."""
+    warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     return [
         BatchSize("warmup.batch_size", warmup.batch_size, ("teacher_train",)),
         BatchSize("search.batch_size", search.batch_size, ("teacher_train",)),
