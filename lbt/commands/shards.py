@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
+    from lbt.data.sample import Sample
     from lbt.pseudo_labels.survey import Survey
     from lbt.pseudo_labels.true_labels import TrueLabels
 
@@ -122,8 +123,8 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
     from lbt.views.label_overlays import write_overlays
 
     for survey in good:
-        samples = survey.samples()
-        print(f"overlays: {write_overlays(folder, survey.heads, samples, Path(survey.origin.data.root))}")
+        samples, root = _find_images(survey)
+        print(f"overlays: {write_overlays(folder, survey.heads, samples, root)}")
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
@@ -139,10 +140,16 @@ def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Pa
         method, seed, number = _identify(survey)
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
-        samples, before = survey.samples(), previous_heads(survey, surveys)
-        root = Path(survey.origin.data.root)
-        write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
+        samples, root = _find_images(survey)
+        write_gallery(pages[_identify(survey)], survey.heads, previous_heads(survey, surveys), samples, root, links)
         print(f"gallery: {pages[_identify(survey)]}")
+
+
+def _find_images(survey: Survey) -> tuple[dict[str, Sample], Path]:
+    """The images of a round by identifier, and the folder of the data set."""
+    samples = survey.samples()
+    assert survey.origin is not None  # `samples` raises without it
+    return samples, Path(survey.origin.data.root)
 
 
 def _identify(survey: Survey) -> tuple[str, int, int]:
