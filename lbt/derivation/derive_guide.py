@@ -12,10 +12,10 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.config.jobs import DeriveGuideJob
 from lbt.files import read_json, write_json, write_text
-from lbt.network.derivation_rule import SKIP, candidate_paths, most_probable_path, path_scales
+from lbt.network.derivation_rule import best_convolution, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.runtime.seeding import generator
-from lbt.space.architecture import OPERATORS, alpha_row, architecture_from_json, architecture_shapes
+from lbt.space.architecture import alpha_row, architecture_from_json, architecture_shapes
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,9 @@ def guide_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
     The last cell has the width that the decoder takes, `space.head_twelfths`.
     """
     scales, last = path_scales(downs, space.layers), space.layers - 1
-    others = [index for index in range(len(OPERATORS)) if index != SKIP]
     cells = []
     for layer, scale in enumerate(scales):
-        row = architecture[f"alpha.{scale}"][alpha_row(layer, scale)]
-        operator = OPERATORS[others[int(row[others].argmax())]]
+        operator = best_convolution(architecture[f"alpha.{scale}"][alpha_row(layer, scale)])
         width = space.head_twelfths if layer == last else space.width_twelfths[-1]
         cells.append(Cell(layer, scale, operator, 2 if layer in downs else 1, width))
     return Branch(scales[-1], tuple(cells))

@@ -20,7 +20,7 @@ from lbt.files import SCHEMA_VERSION, atomic_path
 from lbt.pseudo_labels.hdf5_file import DiskFile
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.space.architecture import SCALES
-from lbt.space.padding import blocks
+from lbt.space.padding import count_blocks
 
 _STRIDE = SCALES[0]
 """Pixels between two probabilities, the network's output stride."""
@@ -157,4 +157,4 @@ def _checked(prediction: ImagePrediction | None, image_id: str, size: tuple[int,
 
 def _stride_size(size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of an image's probabilities."""
-    return blocks(size[0], _STRIDE), blocks(size[1], _STRIDE)
+    return count_blocks(size[0], _STRIDE), count_blocks(size[1], _STRIDE)

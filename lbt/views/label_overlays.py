@@ -1,4 +1,4 @@
-"""Pictures of a round's labels: each image with its label laid over it, and what the colours mean."""
+"""Pictures of a round's pseudo labels: each image with its label over it, and a legend."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph
 from lbt.runtime.progress import Progress
 
 OPACITY = 0.5
-"""Of the colours over an image."""
+"""Opacity of the colours over an image."""
 
 
 def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mapping[str, Sample], root: Path) -> Path:
     """Write `<method>-seed-<s>-round-<r>/<image id>.png` for every image of a round, and `legend.png` beside them.
 
     Args:
-        folder: where the round's folder goes; files of the same names are replaced.
+        folder: receives the round's folder; files of the same names are replaced.
         heads: shards of the round, at least one.
         samples: the images by identifier.
         root: folder of the data set.

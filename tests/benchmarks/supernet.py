@@ -20,7 +20,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lbt.config import ComputeSettings, SpaceSettings
 from lbt.runtime.device import prepare_device
-from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, initial_architecture, probabilities
+from lbt.space.architecture import (
+    OPERATORS,
+    PREDECESSORS,
+    SCALES,
+    alpha_row,
+    beta_row,
+    initial_architecture,
+    probabilities,
+)
 from lbt.space.decoder import OUTPUTS
 from lbt.space.supernet import MEMORY_FORMATS, Supernet, outgoing_edges
 from lbt.space.widths import gumbel_noise, sample_widths
@@ -53,7 +61,7 @@ class PlainSupernet(Supernet):
             8: [(None, self.stem(images.contiguous(memory_format=self.memory_formats[8])))]
         }
         entered = {}
-        for layer, cells in enumerate(self.cells):
+        for layer in range(layers):
             leaving: dict[int, list[tuple[Tensor | None, Tensor]]] = {}
             for scale, inputs in entering.items():
                 inputs = [(beta, x.contiguous(memory_format=self.memory_formats[scale])) for beta, x in inputs]
@@ -64,11 +72,11 @@ class PlainSupernet(Supernet):
                     factors = [
                         f for f in (widths.factor(layer, scale), widths.factor(layer + 1, target)) if f is not None
                     ]
-                    outputs = []
+                    operators, outputs = self.cell(layer, scale).edge(edge), []
                     for beta, x in inputs:
                         terms = (
-                            reduce(torch.mul, factors, operator(x, width) * alpha[i])
-                            for i, operator in enumerate(cells[str(scale)][edge].values())
+                            reduce(torch.mul, factors, operators.operator(name)(x, width) * alpha[i])
+                            for i, name in enumerate(OPERATORS)
                         )
                         outputs.append((beta, reduce(torch.add, terms)))
                     beta = None
@@ -77,7 +85,7 @@ class PlainSupernet(Supernet):
                     leaving.setdefault(target, []).append((beta, self._mixed(outputs)))
             entering = dict(sorted(leaving.items()))
         ends = {scale: self._mixed(inputs) for scale, inputs in entering.items()}
-        return ends, self._details(entered, weights, widths)
+        return ends, self._average_details(entered, weights, widths)
 
     @staticmethod
     def _mixed(inputs: list[tuple[Tensor | None, Tensor]]) -> Tensor:

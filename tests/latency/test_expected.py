@@ -70,7 +70,7 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
     architecture = one_hot(logits(space, 0), indices)
     network = walked_genotype(architecture, indices, space, ends)
     expected = genotype_latency(network, space, table)
-    assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, abs=1e-9)
+    assert float(expected_latency(architecture, space, table, branch_scales=ends)) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("layers", [4, 5, 7, 8, 10])
@@ -95,7 +95,9 @@ def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synt
         derived = derive_genotype(architecture, space, ends)
         assert [tuple(c.layer for c in b.cells if c.stride == 2) for b in derived.branches] == list(downs)
         expected = genotype_latency(derived, space, table)
-        assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, rel=1e-9)
+        assert float(expected_latency(architecture, space, table, branch_scales=ends)) == pytest.approx(
+            expected, rel=1e-9
+        )
         checked.add(downs[0])
     assert checked == {path for path in paths[0] if ends != (32, 16) or path[:1] in paths[1]}
 
@@ -109,7 +111,7 @@ def test_pruned_skip_costs_nothing(synthetic_table):
     network = walked_genotype(architecture, indices, space, (8,))
     assert len(network.branches[0].cells) == 6
     expected = genotype_latency(network, space, table)
-    assert float(expected_latency(architecture, space, table, ends=(8,))) == pytest.approx(expected, abs=1e-9)
+    assert float(expected_latency(architecture, space, table, branch_scales=(8,))) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("ends", ENDS)
@@ -138,7 +140,7 @@ def test_expectation_equals_an_enumeration_of_networks(ends, synthetic_table):
             weight *= p if side == 0 else 1 - p
         decided = one_hot(mixed, indices)
         total += weight * genotype_latency(walked_genotype(decided, indices, space, ends), space, table)
-    assert float(expected_latency(mixed, space, table, ends=ends)) == pytest.approx(total, abs=1e-9)
+    assert float(expected_latency(mixed, space, table, branch_scales=ends)) == pytest.approx(total, abs=1e-9)
 
 
 def test_gradient_reaches_every_logit_and_equals_a_finite_difference(synthetic_table):

@@ -6,7 +6,7 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.network.derivation_rule import build_branch, candidate_paths
 from lbt.network.genotype import BRANCH_SCALES, Genotype
-from lbt.network.random_genotype import _columns, _Route, random_genotype, to_genotype
+from lbt.network.random_genotype import _columns, _Path, random_genotype, to_genotype
 from lbt.space.architecture import architecture_shapes
 
 
@@ -46,7 +46,7 @@ def test_a_draw_is_what_is_derived_from_an_architecture(ends, min_length, genera
                 logits[key][place, 1 + int(second)] = 1.0
         for end in ends:
             for downs in candidate_paths(space.layers, end):
-                drawn = to_genotype([_Route(space, downs, columns).cells(row)]).branches[0]
+                drawn = to_genotype([_Path(space, downs, columns).fill(row)]).branches[0]
                 assert drawn == build_branch(logits, space, downs)
 
 

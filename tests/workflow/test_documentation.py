@@ -84,7 +84,7 @@ def test_what_is_tried_elsewhere_is_still_written():
 
 
 def test_the_first_command_finds_its_settings(user):
-    command = [sys.executable, "-m", "snakemake", "--cores", "8", "--dry-run"]
+    command = [user.python, "-m", "snakemake", "--cores", "8", "--dry-run"]
     result = subprocess.run(command, cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0 and "results/default/tables/miou.html" in result.stdout, result.stderr
 
