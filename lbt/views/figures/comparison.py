@@ -60,9 +60,8 @@ def run(settings: CompareJob, files: Files, *, log: Path | None = None) -> None:
     """Write the figures into one folder."""
     networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
     order = list(dict.fromkeys(n.method for n in networks))
-    searches = _sort_by_method(
-        pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True), order
-    )
+    measured = pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True)
+    searches = _sort_by_method(measured, order)
     retrained = _sort_by_method(_read_retraining(files.retraining), order)
     table = class_table(settings.data)
 
