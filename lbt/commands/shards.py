@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
 
     from lbt.files import write_text
     from lbt.pseudo_labels.find import find_rounds
-    from lbt.pseudo_labels.survey import count_round, heads_before, survey_round
+    from lbt.pseudo_labels.survey import count_round, previous_heads, survey_round
     from lbt.runtime.progress import Progress
     from lbt.views.shard_tables import LEGEND, format_summary, list_files, summarise_round
 
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
     for survey in good:
         truth = _true_labels(survey, options.labels)
-        counts, faults = count_round(survey, heads_before(survey, surveys), truth)
+        counts, faults = count_round(survey, previous_heads(survey, surveys), truth)
         problems += faults
         tables.append(summarise_round(survey.head, counts))
         print(f"\n{survey.head.title}: {counts.images[0]} images")
@@ -127,7 +127,7 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
-    from lbt.pseudo_labels.survey import heads_before
+    from lbt.pseudo_labels.survey import previous_heads
     from lbt.views.gallery import write_gallery
 
     pages = {_identify(survey): path for survey in good}
@@ -139,7 +139,7 @@ def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Pa
         method, seed, number = _identify(survey)
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
-        samples, before = survey.samples(), heads_before(survey, surveys)
+        samples, before = survey.samples(), previous_heads(survey, surveys)
         root = Path(survey.origin.data.root)
         write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
         print(f"gallery: {pages[_identify(survey)]}")

@@ -23,7 +23,7 @@ from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.files import atomic_path
-from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph, read_head
+from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_head, read_labelled_image
 from lbt.pseudo_labels.statistics import count_image, mean_confidence, shares
 from lbt.runtime.progress import Progress
 
@@ -101,7 +101,8 @@ def write_gallery(
             if image_id not in samples:
                 raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
             label, confidence = now.read(image_id)
-            pictures = _encode_pictures(photograph(root / samples[image_id].image, label), label, confidence, head)
+            image = read_labelled_image(root / samples[image_id].image, label)
+            pictures = _encode_pictures(image, label, confidence, head)
             page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
             progress.advance()
         page.write("</body>\n</html>\n")

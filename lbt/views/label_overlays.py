@@ -9,7 +9,7 @@ from lbt.data.images import write_png
 from lbt.data.label_images import legend_image, overlay_image
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
-from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph
+from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_labelled_image
 from lbt.runtime.progress import Progress
 
 OPACITY = 0.5
@@ -39,7 +39,7 @@ def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mappi
             if image_id not in samples:
                 raise LbtError(f"{place}: image {image_id} is not in the split. Label again, or name its own run.")
             label, _ = images.read(image_id)
-            pixels = photograph(root / samples[image_id].image, label)
+            pixels = read_labelled_image(root / samples[image_id].image, label)
             write_png(place / f"{image_id}.png", overlay_image(pixels, label, head.colors, OPACITY))
             progress.advance()
     return place

@@ -231,7 +231,7 @@ def test_two_thousand_images_open_within_two_seconds_and_scroll(labelled, page, 
     many = iter((Many(f"image-{i:04d}" for i in range(count)), Many()))
     monkeypatch.setattr(gallery, "LabelledImages", lambda _: next(many))
     monkeypatch.setattr(gallery, "_encode_pictures", lambda *_: pictures)
-    monkeypatch.setattr(gallery, "photograph", lambda *_: image)
+    monkeypatch.setattr(gallery, "read_labelled_image", lambda *_: image)
     samples = {f"image-{i:04d}": Sample("", "", None, "") for i in range(count)}
     path = tmp_path / "many.html"
     gallery.write_gallery(path, {Path("a"): head}, {}, samples, tmp_path, {"previous": None, "next": None})

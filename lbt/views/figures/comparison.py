@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
 from lbt.data.classes import ClassTable, class_table
-from lbt.data.images import read_image, read_mask
+from lbt.data.images import read_image, read_label, read_mask
 from lbt.data.splits import read_split
 from lbt.files import read_json
 from lbt.runtime.progress import Progress
@@ -115,6 +115,6 @@ def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, ta
         yield Example(
             sample.id,
             read_image(root / sample.image),
-            table.lut[read_mask(root / sample.label)],
+            read_label(root / sample.label, table),
             {method: read_mask(folder / name) for method, folder in folders.items()},
         )
