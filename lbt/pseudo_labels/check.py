@@ -132,15 +132,15 @@ def check_round(folder: Path, heads: Mapping[Path, ShardHead], expected: Sequenc
     counts = Counter(image_id for head in heads.values() for image_id in head.image_ids)
     double = sorted(image_id for image_id, count in counts.items() if count > 1)
     if double:
-        problems.append(f"{folder}: image {double[0]} {_more(double)}is labelled twice.")
+        problems.append(f"{folder}: image {double[0]}{_more(double)} is labelled twice.")
     if expected is not None:
         missing, surplus = sorted(set(expected) - set(counts)), sorted(set(counts) - set(expected))
         if missing:
             problems.append(f"{folder}: lacks {len(missing)} of {len(expected)} images, such as {missing[0]}.")
         if surplus:
-            problems.append(f"{folder}: image {surplus[0]} {_more(surplus)}is not one of the images to label.")
+            problems.append(f"{folder}: image {surplus[0]}{_more(surplus)} is not one of the images to label.")
     return problems
 
 
 def _more(names: Sequence[str]) -> str:
-    return f"and {len(names) - 1} more " if len(names) > 1 else ""
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

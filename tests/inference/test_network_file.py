@@ -15,7 +15,7 @@ from lbt.config import Settings
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
 from lbt.files import digest, write_json
-from lbt.inference import pack as packing
+from lbt.inference import pack
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.checkpoint import save_checkpoint
 from lbt.stages.settings import parse_stage_settings, stage_settings
@@ -77,7 +77,7 @@ def test_labels_are_those_of_the_normalised_image(path):
     found = network(pixels)
     assert found.shape == (45, 71) and found.dtype == torch.int64
     assert (found == logits[0].argmax(dim=0)).float().mean() > 0.999
-    assert len(found.unique()) > 2  # a constant would say nothing
+    assert len(found.unique()) > 2  # a constant prediction would prove nothing
 
 
 def test_every_kind_of_image_gives_the_same_labels(path, tmp_path):
@@ -210,7 +210,7 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     write_json(tmp_path / "network.json", scores)
     write_json(tmp_path / "profile.json", USE["profile"])
     text = stage_settings(settings, "pack", {"seed": 3, "method": "lpt"})
-    packing.run(
+    pack.run(
         **parse_stage_settings(text, "pack", {"compute.workers": 5}),
         network=tmp_path / "network.pt",
         scores=tmp_path / "network.json",
@@ -225,5 +225,5 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     before = unfinished.network.state_dict()
     assert before.keys() == finished.network.state_dict().keys()
     assert all(torch.equal(before[name], value) for name, value in finished.network.state_dict().items())
-    # all that leads to a network, and nothing that only shows it
+    # all sections that lead to a network, and none that only shows it
     assert set(Settings.model_fields) - set(STAGES["pack"].sections) == {"run", "seeds", "methods", "scenes"}

@@ -29,9 +29,7 @@ def split(tmp_path):
 
 def test_the_ratio_counts_images_of_student_train():
     assert [count_to_label(ratio, 4, 20) for ratio in (None, 0.01, 0.4, 1.0, 2.9, 5.0)] == [20, 1, 2, 4, 12, 20]
-    with pytest.raises(
-        LbtError, match=r"5\.2 times the 4 images .* are 21, .* 20 unlabelled .* at most 5"
-    ):
+    with pytest.raises(LbtError, match=r"5\.2 times the 4 images .* are 21, .* 20 unlabelled .* at most 5"):
         count_to_label(5.2, 4, 20)
 
 
