@@ -48,7 +48,6 @@ COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
-WINDOWS = [w for w in (SETTINGS.search.fps, SETTINGS.derivation.fps) if w is not None]
 COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
 LABELLED = [m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels]
 
@@ -173,14 +172,6 @@ def every_round(file):
 def initial_supernet():
     """The checkpoint whose weights a retrained network inherits, if it inherits any."""
     return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
-
-
-def reachable_range():
-    """The file that says that the wanted windows can be met, where there are any.
-
-    Rounds do not wait for it, or another window of the derivation would repeat the search.
-    """
-    return f"{RUN}/latency/reach.json" if WINDOWS else []
 
 
 def retrained_guide():
