@@ -74,7 +74,7 @@ def test_an_input_that_is_replaced_meanwhile_is_an_error(run, tmp_path, capsys):
         write_text(architecture, "after")
 
     assert run(replaced) == 1
-    assert "in.json: was changed or removed while this stage was at work" in capsys.readouterr().err
+    assert "in.json: was changed or removed while this stage read it" in capsys.readouterr().err
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
