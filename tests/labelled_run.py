@@ -1,4 +1,4 @@
-"""Two rounds of shards in a run's folders, with drawn images, a split and manifests, made without a network."""
+"""Two rounds of shards in the folders of a run, with images, split and manifests, made without a network."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ ROUNDS, SHARDS = 2, 2
 
 
 def predict(image_id: str, number: int, classes: int, shape: tuple[int, int]) -> ImagePrediction:
-    """A prediction in blocks, from a seed; round 2 keeps most of round 1."""
+    """A random prediction in blocks; round 2 keeps most of round 1."""
     first, second = (np.random.default_rng([turn, len(image_id), *image_id.encode()]) for turn in (1, number))
     low = first.dirichlet(np.full(classes, 0.3), size=(8, 13)).transpose(2, 0, 1)
     moved = second.random((8, 13)) < 0.3

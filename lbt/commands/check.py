@@ -1,4 +1,4 @@
-"""`python -m lbt check CONFIG`: settings and data, before any hour is spent; `check results/RUN`: outdated results."""
+"""`python -m lbt check CONFIG`: check settings and data before a run; `check results/RUN`: find outdated results."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from lbt.config import Settings
     from lbt.data.problems import Problem
 
-HELP = "check a configuration and its data set, or whether the results of a run are outdated"
+HELP = "check a configuration and its data set before a run, or find outdated results"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration file or the folder of a run."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a configuration and every file of its data set, and prints what is there and how much disk the run needs. Writes
-nothing. What is wrong is listed with what to change; of many files that share one cause, the first are named.
+Reads a configuration and every file of its data set, and prints what it found and how much disk the run needs. Writes
+nothing. Lists every problem with what to change; of many files with the same problem it names the first ones.
 
-Of the folder of a run, compares the results with the settings (settings.yaml in the folder), the code and the images
-of now, and prints the command that makes outdated ones again. Snakemake compares them itself where it keeps records of
-the run; ask after you copied results without the hidden folder .snakemake, or after the clock was changed."""
+Given the folder of a run, compares its results with the present settings (settings.yaml in the folder), code and
+images, and prints the command that makes outdated ones again. Snakemake finds most of them itself. Use it after you
+copied results without the hidden folder .snakemake, or after the clock jumped back."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
@@ -33,7 +33,7 @@ the run; ask after you copied results without the hidden folder .snakemake, or a
 
 
 def run(options: argparse.Namespace) -> None:
-    """Check settings and data, and print what was found."""
+    """Check settings and data, and print the result."""
     from lbt.config.read import read_settings
     from lbt.data.checking.check import check_data, describe
     from lbt.data.scenes.write_dataset import SCENES_FILE
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         if problems:
             raise LbtError("\n".join(map(str, problems)))
-        print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
+        print(f"{options.config}: the settings are good. The first run generates the street scenes and checks them.")
         print(check_disk(settings, folder))
         return
     report = check_data(settings, problems)
@@ -73,7 +73,7 @@ def _outdated(folder: Path, config: Path) -> str:
 
 
 def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:
-    """Refuse a ratio of pseudo-labels for which there are too few images, or which leaves too few for a batch."""
+    """Raise LbtError if the ratio of pseudo labels asks for too many images, or leaves too few for a batch."""
     from lbt.pseudo_labels.dataset import count_to_label
 
     search, ratio = settings.search, settings.search.pseudo_labels.ratio
@@ -87,9 +87,9 @@ def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:
 
 
 def _weight_problems(settings: Settings) -> list[Problem]:
-    """What is wrong with the file of the student's first weights, if a method reads one.
+    """Problems of the file with the student's first weights, if a method reads one.
 
-    The workflow would find a missing file before its first job, but one that does not fit only after the warm-up.
+    The workflow finds a missing file before its first job, but a file that does not fit only after the warm-up.
     """
     from lbt.data.classes import class_table
     from lbt.data.problems import Problem

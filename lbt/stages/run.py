@@ -137,7 +137,7 @@ def _run_module(stage: str, job: Job, resume: Resume | None, log: Path) -> None:
 
 def _resume(stage: str, job: Job, settings: TrainingJob, read: Mapping[Path, InputFile], first: Path) -> Resume:
     """The side file of a stage, beside its first output."""
-    from lbt.data.file_versions import looks
+    from lbt.data.file_versions import stat_digests
     from lbt.data.splits import read_split
     from lbt.runtime.resume import Resume
 
@@ -150,7 +150,7 @@ def _resume(stage: str, job: Job, settings: TrainingJob, read: Mapping[Path, Inp
         "settings": canonical_json(settings.tracked()),
         "code": job.code,
         "inputs": [file.sha256 for file in read.values()],
-        "images": digest(looks(settings.data.root, images)),
+        "images": digest(stat_digests(settings.data.root, images)),
         "versions": software_versions(),
     }
     return Resume(path, identity, settings.compute.checkpoint_minutes)

@@ -44,9 +44,9 @@ def versions_of_data(
     """
     record = record_of(settings)
     if settings.scenes is not None:
-        from lbt.data.scenes.verify import require_as_drawn
+        from lbt.data.scenes.verify import require_unchanged_scenes
 
-        require_as_drawn(settings.scenes, Path(settings.data.root))
+        require_unchanged_scenes(settings.scenes, Path(settings.data.root))
         return None, {}
 
     def inspect(samples: Sequence[Sample]) -> None:

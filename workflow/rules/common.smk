@@ -24,7 +24,7 @@ from lbt.stages.run import Job
 from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
 from lbt.stages.up_to_date import code_of_job, compares_images
-from lbt.views.report_page import facts
+from lbt.views.report_page import collect_facts
 
 
 include: "private.smk"
@@ -40,7 +40,7 @@ except LbtError as error:
     raise WorkflowError(str(error))
 
 # For the first page of `snakemake --report`, which sees nothing else.
-config["facts"] = facts(SETTINGS)
+config["facts"] = collect_facts(SETTINGS)
 
 RUN = f"results/{SETTINGS.run}"
 LOGS = Path(RUN, "logs")

@@ -22,6 +22,6 @@ onerror:
 
 onsuccess:
     if os.path.exists(f"{RUN}/tables/summary.md"):
-        from lbt.views.tables.show import print_tables
+        from lbt.views.tables.terminal import print_tables
 
         print_tables(Path(RUN))

@@ -1,4 +1,4 @@
-"""Write all tables of a run."""
+"""The stage that writes all tables of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lbt.config.jobs import TablesJob
 from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budget
-from lbt.views.results import read_scored
-from lbt.views.tables.classes import classes_table
+from lbt.views.results import read_results
+from lbt.views.tables.classes import make_classes_table
 from lbt.views.tables.decisiveness import read_choices
-from lbt.views.tables.latency import latency_table
-from lbt.views.tables.miou import miou_table, summary_table
+from lbt.views.tables.latency import make_latency_table
+from lbt.views.tables.miou import make_miou_table, make_summary_table
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Files:
 def run(settings: TablesJob, files: Files, *, log: Path | None = None) -> None:
     """Write the tables into one folder."""
     budget = describe_budget(files.split, settings)
-    networks, least = read_scored(files.supernet, files.network, files.profile), read_json(files.constant)
+    networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
     choices = read_choices(files.architecture, settings.space)
     tables = (
-        summary_table(networks, least, choices, budget),
-        miou_table(networks, least, choices, budget),
-        classes_table(networks, least),
-        latency_table(networks),
+        make_summary_table(networks, least, choices, budget),
+        make_miou_table(networks, least, choices, budget),
+        make_classes_table(networks, least),
+        make_latency_table(networks),
     )
     with Progress("tables", len(tables), log) as progress:
         for table in tables:
