@@ -1,4 +1,4 @@
-"""`python -m lbt check CONFIG`: check settings and data before a run; `check results/RUN`: find outdated results."""
+"""`python -m lbt check CONFIG`: check settings and data before a run; `check results/RUN`: name outdated results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lbt.config import Settings
     from lbt.data.problems import Problem
 
-HELP = "check a configuration and its data set before a run, or find outdated results"
+HELP = "check a configuration and its data set, or whether the results of a run are outdated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 Reads a configuration and every file of its data set, and prints what it found and how much disk the run needs. Writes
 nothing. Lists every problem with what to change; of many files with the same problem it names the first ones.
 
-Given the folder of a run, compares its results with the present settings (settings.yaml in the folder), code and
-images, and prints the command that makes outdated ones again. Snakemake finds most of them itself. Use it after you
-copied results without the hidden folder .snakemake, or after the clock jumped back."""
+Given the folder of a run, it compares the results with the settings in the folder's settings.yaml, the present code and
+the present images, and prints the command that makes outdated results again. Snakemake compares them itself if it has
+records of the run; use this after you copied results without the hidden folder .snakemake, or if the clock changed."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
