@@ -54,10 +54,3 @@ if SETTINGS.derivation.fps is not None:
             **params_of("reach_derivation"),
         shell:
             RUN_STAGE
-
-
-def reach_of(window):
-    """A file that tells a job that its window can be met. Only its existence counts, so a new one reruns nothing."""
-    if getattr(SETTINGS, window).fps is None:
-        return []
-    return ancient(f"{RUN}/latency/reach-{window}.json")
