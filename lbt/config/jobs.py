@@ -104,9 +104,15 @@ class ReachJob(Section):
     data: DataClasses
     space: SpaceSettings
     latency: LatencyKey
-    search: SearchWindow
-    derivation: DerivationWindow
     compute: Threads
+
+
+class SearchReachJob(ReachJob):
+    search: SearchWindow
+
+
+class DerivationReachJob(ReachJob):
+    derivation: DerivationWindow
 
 
 class WarmupJob(TrainingJob):

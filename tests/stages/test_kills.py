@@ -131,9 +131,9 @@ def test_a_killed_stage_ends_with_the_same_bytes(case, number):
         last = kills[-1].by
         assert stage.run(folder, minutes, kills) == (-last if last == KILL else 128 + last)
         if last in (TERM, INT):
-            assert f"then stopped by {last.name}. The same command goes on from there" in stage.log(folder)
+            assert f"then stopped by {last.name}. The same command resumes from there" in stage.log(folder)
     assert stage.run(folder, minutes) == 0
-    assert "goes on after step" in stage.log(folder)
+    assert "resumes after step" in stage.log(folder)
     assert stage.found(folder) == stage.expected
 
 
@@ -162,7 +162,7 @@ def test_other_code_starts_at_the_beginning_and_says_so(case):
     assert (stage.folder / "code" / "checkpoint.pt.resume").exists()
     assert stage.run("code", NEVER) == 0
     assert "checkpoint.pt.resume was made with other code" in stage.log("code")
-    assert "goes on" not in stage.log("code")
+    assert "resumes" not in stage.log("code")
     assert stage.found("code") == stage.expected
 
 
