@@ -1,4 +1,4 @@
-"""One round of the search, from the last checkpoint to the next: budget and artefacts are common to all methods."""
+"""One round of the search, from one checkpoint to the next; budget and artefacts are the same for all methods."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def run(
     """Run round `round` (from 1) from the checkpoint `previous` and write checkpoint, architecture and metrics.
 
     Args:
-        resume: where a stopped run goes on; None keeps nothing to go on from.
+        resume: from where an interrupted run resumes; None saves no state to resume from.
 
     Raises:
         LbtError: a co-search without the output `guide`, or that output without a co-search; a window of frames per
@@ -79,7 +79,7 @@ def run(
         )
     device = prepare_device(compute)
     classes = class_table(data)
-    chosen = load_method(method)
+    processes, chosen = group(), load_method(method)
     latency_table = read_table(table)
     latency_table.check_key(settings_key(latency, compute, classes.num_classes))
     if search.fps is not None:
@@ -93,22 +93,29 @@ def run(
         method=chosen,
         round=round,
         device=device,
+        processes=processes,
     )
     steps = steps_for(search.epochs, len(read_split(split, "teacher_train")), search.batch_size)
     streams = RoundStreams(seed, round, split, classes, data, augmentation, device, compute.workers)
-    left = replace(streams, taken=resume.step)
-    train = left.labelled("teacher_train", "teacher_train", steps, search.batch_size)
-    validation = left.labelled("teacher_val", "teacher_val", steps, search.batch_size)
-    batches = None
-    if state.partner is not None:
+    remaining = replace(streams, taken=resume.step)
+    labels = None
+    if METHODS[method].needs_pseudo_labels:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
-        labels = PseudoLabels(shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
-        batches = state.partner.batches(left, steps, labels)
-
+        labels = PseudoLabels(shards, classes.names, identity)
     plan = RoundPlan(
-        chosen, seed, round, steps, train, validation, batches, space, search, latency_table, last_good=previous
+        method=chosen,
+        seed=seed,
+        round=round,
+        train=remaining.labelled("teacher_train", "teacher_train", steps, search.batch_size),
+        validation=remaining.labelled("teacher_val", "teacher_val", steps, search.batch_size),
+        batches=state.partner.batches(remaining, steps, labels),
+        space=space,
+        search=search,
+        table=latency_table,
+        last_good=previous,
+        processes=processes,
     )
-    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
+    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=processes.first) as progress:
         rows = take_steps(state, plan, progress, resume)
         if search.fps is not None and chosen.architecture_gradient is not None:
             fps, before = rows[-1]["fps"], state.latency_weight
@@ -120,11 +127,11 @@ def run(
 
     calibration = streams.labelled("calibration", "teacher_train", evaluation.calibration_batches, search.batch_size)
     calibrate_supernet(state.supernet, state.architecture, space, (images for images, _ in calibration))
-    if not group().first:
+    if not processes.first:
         return
     write_metrics(metrics, rows)
     write_json(architecture, architecture_to_json(state.architecture))
-    if state.guide is not None:
-        write_json(guide, architecture_to_json(state.guide))
+    if guide is not None and state.guide is not None:
+        write_json(guide, architecture_to_json(state.guide.architecture))
     save_round(checkpoint, state, identity_of(classes.names, space, seed, method, round))
     drop_weights(checkpoint, round, search.keep_every)

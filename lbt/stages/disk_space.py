@@ -26,6 +26,7 @@ from lbt.files import read_json
 from lbt.network.network import Network
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.dataset import count_to_label
+from lbt.runtime.distributed import ALONE
 from lbt.search.checkpoint_retention import kept_rounds
 from lbt.search.methods import load_method
 from lbt.space.architecture import OPERATORS, architecture_shapes
@@ -190,11 +191,8 @@ def readable(count: float) -> str:
 def _round_bytes(supernet: Supernet, search: SearchSettings, classes: int, method: str) -> float:
     """Bytes of a round's checkpoint: the supernet and its momentum, and what the method's partner keeps."""
     weights = _bytes(supernet.state_dict()) + _bytes(dict(supernet.named_parameters()))
-    kind = load_method(method).partner
-    if kind is None:
-        return weights
     with torch.device("meta"):
-        partner = kind(search, classes, 0, torch.device("meta"), pretrained=False)
+        partner = load_method(method).partner(search, classes, 0, torch.device("meta"), ALONE, pretrained=False)
     return weights + sum(map(_part_bytes, partner.parts().values()))
 
 

@@ -1,4 +1,4 @@
-"""Retraining: the derived network learns on the whole official training part."""
+"""Retraining: trains the derived network on the whole official training part."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ def run(
     resume: Resume | None = None,
     log: Path | None = None,
 ) -> None:
-    """Train the network of `genotype` and write its weights and its losses. The same seed serves every method.
+    """Train the network of `genotype` and write its weights and its losses. Every method uses the same seed.
 
     Args:
-        guide: a retrained network whose predictions are distilled into this one; None trains on the labels alone.
-        supernet: a round's checkpoint whose weights the network starts from; None starts from random weights.
-        resume: where a stopped run goes on; None keeps nothing to go on from.
+        guide: a retrained network whose predictions are distilled into this one; None trains on the labels only.
+        supernet: a round's checkpoint whose weights initialise the network; None starts from random weights.
+        resume: from where an interrupted run resumes; None saves no state to resume from.
 
     Raises:
-        LbtError: `supernet` does not fit `retrain.initial`; files of other classes or another space.
+        LbtError: `supernet` does not fit `retrain.initial`; files with other classes or another space.
     """
     resume = resume or Resume()
     if (retrain.initial == "supernet") != (supernet is not None):
         raise LbtError(
             f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
-            "Give the input with `initial: supernet` only."
+            "Give this input only with `initial: supernet`."
         )
-    device = prepare_device(compute)
+    device, processes = prepare_device(compute), group()
     table = class_table(data)
     shape = read_genotype(genotype, space)
     torch.manual_seed(derive_seed(seed, "network"))
@@ -85,27 +85,29 @@ def run(
         workers=compute.workers,
     )
     optimizer = sgd(model.parameters(), retrain.optimizer)
-    guard, rows = GuardedStep(f"network weights ({method})", model), []
+    guard = GuardedStep(f"network weights ({method})", model)
+    rows: list[dict[str, float | int]] = []
     parts = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
-    with Progress(f"retrain {method} seed-{seed}", steps, log, shown=group().first) as progress:
+    with Progress(f"retrain {method} seed-{seed}", steps, log, shown=processes.first) as progress:
         for step, (images, labels) in resume.steps(loader, parts, progress):
             set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
             images, labels = images.to(device), labels.to(device)
             outputs = model.heads(images)
-            loss = segmentation_loss(outputs, labels, retrain.auxiliary_weight)
-            row = {"step": step, "loss": float(loss.detach())}
+            loss = segmentation_loss(outputs, labels, processes, retrain.auxiliary_weight)
+            row: dict[str, float | int] = {"step": step, "loss": float(loss.detach())}
             if guiding is not None:
                 with torch.no_grad():
-                    wanted = guiding(images)
-                divergence = distillation_loss(upsample(outputs[0], tuple(labels.shape[-2:])), wanted)
+                    target = guiding(images)
+                logits = upsample(outputs[0], (labels.shape[-2], labels.shape[-1]))
+                divergence = distillation_loss(logits, target, processes)
                 row["distillation_loss"] = float(divergence.detach())
                 loss = loss + retrain.distillation_weight * divergence
             loss.backward()
-            group().sum_gradients(model.parameters())
+            processes.sum_gradients(model.parameters())
             row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
             rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
             progress.advance(loss=row["loss"])
-    if group().first:
+    if processes.first:
         write_metrics(metrics, rows)
         save_network(
             network,

@@ -9,7 +9,8 @@ from torchvision import models
 from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
-from lbt.search.torchvision_network import build_student
+from lbt.runtime.distributed import ALONE
+from lbt.search.torchvision_network import build_network
 
 LRASPP, MOBILE, RESNET = "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"
 MODELS = (LRASPP, MOBILE, RESNET)
@@ -54,7 +55,7 @@ def in_backbone(model: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def student(model: str, weights: str | Path, seed: int = 0, classes: int = C) -> dict[str, Tensor]:
-    return build_student(StudentSettings(model=model, weights=str(weights)), classes, seed).state_dict()
+    return build_network(StudentSettings(model=model, weights=str(weights)), classes, seed, ALONE).state_dict()
 
 
 def check(found: dict[str, Tensor], drawn: dict[str, Tensor], given: dict[str, Tensor], left: set[str]) -> None:

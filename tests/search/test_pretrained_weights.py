@@ -24,9 +24,10 @@ from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
 from lbt.errors import LbtError
+from lbt.runtime.distributed import ALONE
 from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
-from lbt.search.torchvision_network import build_student
+from lbt.search.torchvision_network import build_network
 from lbt.space.supernet_file import identity_of
 
 
@@ -74,7 +75,7 @@ def test_an_auxiliary_classifier_of_as_many_classes_is_left(weights_file):
 
 def test_a_student_that_was_saved_comes_back(weights_file):
     saved = student(LRASPP, "none", seed=1)
-    found = build_student(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, seed=2)
+    found = build_network(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, 2, ALONE)
     assert all(torch.equal(value, saved[key]) for key, value in found.state_dict().items())
     assert found.training and all(parameter.requires_grad for parameter in found.parameters())
     convolution = next(m for m in found.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3))
@@ -116,6 +117,7 @@ def test_a_first_round_takes_the_weights_and_a_later_one_needs_no_file(tiny, wei
         "seed": 0,
         "method": load_method("lbt"),
         "device": torch.device("cpu"),
+        "processes": ALONE,
     }
     state = start_round(tiny.warmup, round=1, **common)
     first = state.partner.network

@@ -108,7 +108,7 @@ def test_short_rounds_do_not_hide_that_a_network_is_lost(play, tiny):
     )
     with pytest.raises(LbtError, match=message) as error:
         play("round-2", round=2, previous=first / "checkpoint.pt", epochs=6.0, teacher=WILD)
-    assert f"{first}/checkpoint.pt was not good any more: delete it" in str(error.value)
+    assert f"{first}/checkpoint.pt is already bad: delete it" in str(error.value)
 
 
 def test_a_skipped_last_step_is_forgotten_by_the_next_rounds_first_good_one(play, spoil):

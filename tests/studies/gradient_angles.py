@@ -34,7 +34,9 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.search.gradient_terms import teacher_term
 from lbt.search.methods.lbt.gradient import COMPOSITIONS, student_factor
 from lbt.search.methods.lbt.student import student_term
-from lbt.search.step_context import Architecture, StepContext, Term, add, cosine, norm, scale
+from lbt.search.step_context import StepContext, Term
+from lbt.search.tensor_dicts import add, cosine, norm, scale
+from lbt.space.architecture import Architecture
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRADIENTS = tuple(COMPOSITIONS)
@@ -126,7 +128,7 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
             folder = Path(place) / f"seed-{seed}"
             folder.mkdir()
             study = StudySeed(settings, seed, options, split, folder)
-            study.teach()
+            study.train_student()
             for point in range(options.points):
                 if point:
                     study.seek(point)

@@ -18,9 +18,11 @@ from unrolled import (
 from unrolled_steps import OBJECTIVES, live_labels, live_step, through_steps
 
 from lbt.config import PseudoLabelSettings, SearchSettings, StudentSettings
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods import load_method
-from lbt.search.step_context import StepContext, add, norm
+from lbt.search.step_context import StepContext
+from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise
 from lbt.space.widths import sampled_widths
 from lbt.training.losses import supernet_loss
@@ -51,14 +53,14 @@ def trajectory(seed, steps, table):
     """Context at the end, the steps, and weights and momentum buffers at the start."""
     search = settings_of(seed)
     state, source = warm_state(seed, search), torch.Generator().manual_seed(1000 + seed)
-    state.partner = SmallStudentPartner(search, CLASSES, seed, torch.device("cpu"))
+    state.partner = SmallStudentPartner(search, CLASSES, seed, torch.device("cpu"), ALONE)
     state.partner.begin_round("test", 1.0, None)
     guard = GuardedStep("teacher", state.supernet)
 
     def step(index):
         stored = torch.ones(2, CLASSES, SIZE, SIZE, dtype=torch.float64) * (torch.rand(2, 1, SIZE, SIZE) > 0.1)
-        lesson = batch(), (*batch(labels=False), stored), batch()
-        return live_step(state, batch(), lesson, [noise(source), noise(source)], 10 * index, SPACE, search, guard)
+        batches = batch(), (*batch(labels=False), stored), batch()
+        return live_step(state, batch(), batches, [noise(source), noise(source)], 10 * index, SPACE, search, guard)
 
     step(0)  # so that both networks have momentum
     start = [
@@ -78,6 +80,7 @@ def trajectory(seed, steps, table):
         search=search,
         table=table,
         latency_weight=0.0,
+        processes=ALONE,
         teacher_step=moments[-1].teacher,
         partner_step=moments[-1].student,
     )
@@ -125,7 +128,7 @@ def objectives(context, moments, start):
     (teacher, teacher_buffer), (student, student_buffer) = start
     teacher = {name: value.requires_grad_() for name, value in teacher.items()}
     student = {name: value.requires_grad_() for name, value in student.items()}
-    network = context.partner_step.student
+    network = context.partner_step.network
 
     def supernet(weights, images, gumbel):
         widths = sampled_widths(architecture, SPACE, gumbel)
@@ -137,16 +140,16 @@ def objectives(context, moments, start):
 
     for moment in moments:
         images, labels = moment.teacher.batch
-        loss = supernet_loss(supernet(teacher, images, moment.teacher.noise), labels)
+        loss = supernet_loss(supernet(teacher, images, moment.teacher.noise), labels, ALONE)
         teacher, teacher_buffer = sgd_step(teacher, teacher_buffer, loss, search.teacher)
         taken = moment.student
         target = live_labels(
             context.supernet, teacher, architecture, taken.unlabeled, moment.noise, SPACE, context.search
         )
-        taught = target * answer(student, taken.unlabeled, taken.noise_seed).log_softmax(1)
+        pseudo = target * answer(student, taken.unlabeled, taken.noise_seed).log_softmax(1)
         supervised = answer(student, moment.labelled[0], taken.noise_seed + 1)
         loss = nn.functional.cross_entropy(supervised, moment.labelled[1], ignore_index=255)
-        loss = loss - search.pseudo_weight * (taken.weight * taught.sum(1)).sum()
+        loss = loss - search.pseudo_weight * (taken.weight * pseudo.sum(1)).sum()
         student, student_buffer = sgd_step(student, student_buffer, loss, search.student.optimizer)
     for weights, module in ((teacher, context.supernet), (student, network)):
         for name, p in module.named_parameters():  # the graph is that of the steps that were taken
@@ -154,10 +157,10 @@ def objectives(context, moments, start):
 
     images, labels = context.validation
     held, truth = context.partner_step.validation
-    learned = answer(student, held, context.partner_step.noise_seed)
+    logits = answer(student, held, context.partner_step.noise_seed)
     return {
-        "teacher": supernet_loss(supernet(teacher, images, context.noise), labels),
-        "student": nn.functional.cross_entropy(learned, truth, ignore_index=255),
+        "teacher": supernet_loss(supernet(teacher, images, context.noise), labels, ALONE),
+        "student": nn.functional.cross_entropy(logits, truth, ignore_index=255),
     }
 
 

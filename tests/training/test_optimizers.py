@@ -86,7 +86,7 @@ def test_many_skips_in_a_row_stop_with_what_went_wrong_first_and_where():
         attempt(1.0, loss=math.nan)
     message = str(error.value)
     assert message.startswith("teacher (lbt, round 3): 3 updates in a row")
-    assert "First went wrong at step 2 of teacher (lbt, round 3): other = inf; the last was loss = nan." in message
+    assert "The first was at step 2 of teacher (lbt, round 3): other = inf; the last was loss = nan." in message
     assert "The last good state is round-2/checkpoint.pt" in message
 
 

@@ -99,7 +99,7 @@ def test_the_guide_stays_as_it_is(retrain, monkeypatch):
     guide = retrain("guide", of="guide") / "network.pt"
     loaded, load = [], training.load_trained
     monkeypatch.setattr(training, "load_trained", lambda *arguments: loaded.append(load(*arguments)) or loaded[-1])
-    retrain("taught", inputs={"guide": guide})
+    retrain("distilled", inputs={"guide": guide})
     network = loaded[0].network
     saved = torch.load(guide, weights_only=True)["network"]
     assert not network.training and all(torch.equal(saved[name], v) for name, v in network.state_dict().items())

@@ -15,7 +15,7 @@ from lbt.config import PseudoLabelSettings
 from lbt.data.classes import IGNORE
 from lbt.runtime.distributed import ALONE, group
 from lbt.search.hypergradient import gradient_of
-from lbt.search.methods.lbt.pseudo_label_loss import targets, weighted_cross_entropy
+from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weighted_cross_entropy
 from lbt.search.methods.lpt.networks import losses_by_image, shares
 from lbt.search.seeded_dropout import SeededDropout
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
@@ -126,18 +126,19 @@ def logits_and_labels(seed):
 
 
 LOSSES = {
-    "ohem": ohem_cross_entropy,
-    "ohem, few hard": lambda *batch: ohem_cross_entropy(*batch, 0.01, 0.4),
-    "ohem, none valid": lambda logits, labels: ohem_cross_entropy(logits, torch.full_like(labels, IGNORE)),
-    "labelled": labelled_loss,
-    "distillation": lambda logits, _: distillation_loss(logits, logits.detach().sin()),
+    "ohem": lambda *batch: ohem_cross_entropy(*batch, group()),
+    "ohem, few hard": lambda *batch: ohem_cross_entropy(*batch, group(), 0.01, 0.4),
+    "ohem, none valid": lambda logits, labels: ohem_cross_entropy(logits, torch.full_like(labels, IGNORE), group()),
+    "labelled": lambda *batch: labelled_loss(*batch, group()),
+    "distillation": lambda logits, _: distillation_loss(logits, logits.detach().sin(), group()),
     "pseudo": lambda logits, _: pseudo_loss(logits, PseudoLabelSettings(threshold=0.4)),
     "pseudo, confidence": lambda logits, _: pseudo_loss(logits, PseudoLabelSettings(weighting="confidence")),
 }
 
 
 def pseudo_loss(logits, settings):
-    return weighted_cross_entropy(logits, *targets(logits.detach().cos().softmax(1), settings))
+    target, weight = targets_and_weights(logits.detach().cos().softmax(1), settings, group())
+    return weighted_cross_entropy(logits, target, weight, group())
 
 
 def loss(name, seed):
@@ -164,7 +165,7 @@ def test_losses(same, name, seed):
 def image_losses():
     logits, labels = logits_and_labels(0)
     scores = mine(drawn(5, BATCH, 1)).requires_grad_()
-    share = shares(scores)
+    share = shares(scores, group())
     value = group().reduce_loss((share * losses_by_image(logits, labels)).sum())
     in_logits, in_scores = torch.autograd.grad(value, [logits, scores])
     return results(rows={"share": share, "logits": in_logits, "scores": in_scores}, common={"value": value})
@@ -178,7 +179,7 @@ def test_losses_by_image_and_their_shares(same):
 def dropout():
     torch.manual_seed(0)
     with fixed_noise(1, torch.device("cpu")):
-        dropped = SeededDropout(0.4)(mine(drawn(0, BATCH, 3, 4, 5)))
+        dropped = SeededDropout(0.4, group())(mine(drawn(0, BATCH, 3, 4, 5)))
     return results(rows={"dropped": dropped}, common={"next": torch.rand(3)})
 
 
@@ -189,7 +190,7 @@ def test_dropout_draws_the_mask_of_the_whole_batch(same):
 def gradients():
     weight = drawn(0, 3).requires_grad_()
     value = group().reduce_loss((mine(drawn(1, BATCH, 3)) @ weight).sin().sum())
-    found = gradient_of(value, {"weight": weight, "unused": drawn(2, 2).requires_grad_()})
+    found = gradient_of(value, {"weight": weight, "unused": drawn(2, 2).requires_grad_()}, group())
     return results(common=found)
 
 
