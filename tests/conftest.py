@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, so that parallel test processes do not fight for the cores; a tiny run's start."""
+"""Shared by all tests: one thread per process, the order of the groups, and the first files of a tiny run."""
 
 import csv
 from collections.abc import Callable
@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
+from lbt.config import Settings
 from lbt.config.read import parse_settings
-from lbt.data import write_split as splits
+from lbt.data import write_split
 from lbt.data.classes import class_table
-from lbt.data.scenes import write_dataset as streetscenes
+from lbt.data.scenes import write_dataset
 from lbt.errors import LbtError
 from lbt.latency.parts import space_parts
 from lbt.latency.table import TableKey
@@ -25,30 +27,64 @@ torch.set_num_threads(1)
 pytest_plugins = ["labelled_run", "played_round", "small_space"]
 
 
+SLOWEST = ("workflow", "slurm", "stages", "search", "runtime")
+"""Folders whose groups of tests start first, so that no process runs a long group while the others have finished."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Test processes take whole files, and one takes all that look at the finished run, which takes minutes."""
+    """Group the tests by file, and those that read the finished run, which takes minutes, in one group."""
     for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "workflow" else item.location[0]))
+        group = "finished" if "finished" in item.fixturenames else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    places = {folder: place for place, folder in enumerate(SLOWEST)}
+    items.sort(key=lambda item: min(places.get(part, len(places)) for part in item.path.parts))
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> SimpleNamespace:
-    """Settings of the workflow test, drawn data and their split, an invented latency table, a warmed-up supernet."""
-    folder = tmp_path_factory.mktemp("tiny")
+def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`once(name, make)`: a folder that `make` has filled in one of the test processes, for all of them."""
+
+    def get(name: str, make: Callable[[Path], None]) -> Path:
+        base = tmp_path_factory.getbasetemp()
+        shared = base if worker_id == "master" else base.parent
+        folder, finished = shared / name, shared / f"{name}.finished"
+        with FileLock(shared / f"{name}.lock"):
+            if not finished.exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                finished.touch()
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def tiny(once) -> SimpleNamespace:
+    """Settings of the workflow test, generated data, their split, an invented latency table, a warmed-up supernet."""
+    folder = once("tiny", make_tiny)
+    settings = tiny_settings(folder)
+    files = {"split": folder / "split.csv", "table": folder / "table.csv", "warmup": folder / "warmup.pt"}
+    return SimpleNamespace(settings=settings, classes=class_table(settings.data), **files)
+
+
+def tiny_settings(folder: Path) -> Settings:
     content = yaml.safe_load((Path(__file__).parent / "workflow" / "tiny.yaml").read_text())
     content["data"]["root"] = str(folder / "data")
-    settings = parse_settings(content, "tiny.yaml")
-    classes = class_table(settings.data)
-    split, table, checkpoint = folder / "split.csv", folder / "table.csv", folder / "warmup.pt"
-    streetscenes.run(scenes=settings.scenes, data=settings.data, output=folder / "data" / "scenes.json")
-    splits.run(data=settings.data, splits=settings.splits, output=split)
-    key = TableKey("invented", "eager", "float32", 64, 64, 1, classes.num_classes, "none")
+    return parse_settings(content, "tiny.yaml")
+
+
+def make_tiny(folder: Path) -> None:
+    """Write the files of `tiny`."""
+    settings = tiny_settings(folder)
+    classes, split = class_table(settings.data).num_classes, folder / "split.csv"
+    write_dataset.run(scenes=settings.scenes, data=settings.data, output=folder / "data" / "scenes.json")
+    write_split.run(data=settings.data, splits=settings.splits, output=split)
+    key = TableKey("invented", "eager", "float32", 64, 64, 1, classes, "none")
     write_metrics(
-        table,
+        folder / "table.csv",
         [
             {**asdict(key), **asdict(part), "median_ms": 0.01 * part.in_channels + 0.1 / part.scale, "iqr_ms": 0.0}
-            for part in space_parts(settings.space, classes.num_classes)
+            for part in space_parts(settings.space, classes)
         ],
     )
     warmup.run(
@@ -60,10 +96,9 @@ def tiny(tmp_path_factory) -> SimpleNamespace:
         evaluation=settings.evaluation,
         compute=settings.compute,
         split=split,
-        checkpoint=checkpoint,
+        checkpoint=folder / "warmup.pt",
         metrics=folder / "warmup.csv",
     )
-    return SimpleNamespace(settings=settings, classes=classes, split=split, table=table, warmup=checkpoint)
 
 
 @pytest.fixture(

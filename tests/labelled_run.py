@@ -15,13 +15,13 @@ from lbt.data.splits import read_split
 from lbt.files import sha256
 from lbt.provenance.manifest import verify_inputs, write_manifest
 from lbt.pseudo_labels.shard_format import ShardIdentity
-from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, SHARDS = 2, 2
 
 
-def predict(image_id: str, number: int, classes: int, shape: tuple[int, int]) -> Prediction:
+def predict(image_id: str, number: int, classes: int, shape: tuple[int, int]) -> ImagePrediction:
     """A prediction in blocks, from a seed; round 2 keeps most of round 1."""
     first, second = (np.random.default_rng([turn, len(image_id), *image_id.encode()]) for turn in (1, number))
     low = first.dirichlet(np.full(classes, 0.3), size=(8, 13)).transpose(2, 0, 1)
@@ -30,7 +30,7 @@ def predict(image_id: str, number: int, classes: int, shape: tuple[int, int]) ->
         low = np.where(moved, np.roll(low, 1, axis=0), low)
     whole = low.repeat(8, axis=1).repeat(8, axis=2)[:, : shape[0], : shape[1]]
     confidence = np.round(whole.max(axis=0) * 255).astype(np.uint8)
-    return Prediction(image_id, whole.argmax(axis=0).astype(np.uint8), confidence, low.astype(np.float16))
+    return ImagePrediction(image_id, whole.argmax(axis=0).astype(np.uint8), confidence, low.astype(np.float16))
 
 
 @pytest.fixture(scope="session")

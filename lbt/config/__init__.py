@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config.base import Color, Section, Size, Window, check_gpus
+from lbt.config.base import OFFICIAL_SPLITS, Color, OfficialSplit, Section, Size, Window, check_gpus
 from lbt.config.data import (
     AugmentationSettings,
     ClassSettings,
@@ -42,6 +42,7 @@ from lbt.config.training import (
 
 __all__ = [
     "METHODS",
+    "OFFICIAL_SPLITS",
     "AdamSettings",
     "AugmentationSettings",
     "ClassSettings",
@@ -53,6 +54,7 @@ __all__ = [
     "FolderSettings",
     "LatencySettings",
     "LptSettings",
+    "OfficialSplit",
     "OptimizerSettings",
     "PseudoLabelSettings",
     "RetrainSettings",

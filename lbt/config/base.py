@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-OFFICIAL_SPLITS = ("train", "val", "unlabeled")
+OfficialSplit = Literal["train", "val", "unlabeled"]
+OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

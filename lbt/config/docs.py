@@ -13,29 +13,75 @@ from lbt.config import Section, Settings
 
 INTRODUCTION = """# Settings
 
-One YAML file describes a run. `config.yaml` is the default (drawn street scenes, minutes on two cores),
-`camvid-cpu.yaml` and `camvid.yaml` run on CamVid, `cityscapes.yaml` holds the published scale. Choose another with
-
-```
-snakemake --cores 8 --configfile config/camvid.yaml
-```
-
-and check a file, and the data set it points to, before any hour is spent:
+One YAML file describes a run. `config.yaml` is the default: synthetic street scenes, minutes on two cores.
+`own-data.yaml` is the template for your own images. `camvid-cpu.yaml` runs CamVid on two cores, `camvid.yaml` on a GPU,
+and `cityscapes.yaml` has the published scale. Choose a file, and check it with its data set before you start:
 
 ```
 python -m lbt check config/camvid.yaml
+snakemake --cores 8 --configfile config/camvid.yaml
 ```
 
-A key that is left out has the default of this page. Unknown keys, values of another type and impossible combinations
-are refused before any job starts. YAML reads `1e-3` as text: write `1.0e-3`.
+A key that you leave out has its default. Unknown keys, values of another type and impossible combinations are refused
+before any job starts. YAML reads `1e-3` as text: write `1.0e-3`.
 
-This page is made from `lbt/config/` by `python -m lbt.config.docs > config/README.md`.
+`lbt/config/` generates this page: `python -m lbt.config.docs > config/README.md`.
+
+## The twelve keys to set first
+
+| key | default | why |
+|---|---|---|
+"""
+FIRST = {
+    "run": "A new name starts a run beside the earlier ones; the same name continues it.",
+    "seeds": "One seed cannot say which method is better. Use three or more to compare.",
+    "methods": "Each method costs a search. `[lbt, random]` gives a network and the control that it must beat.",
+    "data.root": "The folder of your data set.",
+    "data.folder.classes": "Name, mask value and colour of each class of your own images.",
+    "augmentation.crop": "Larger crops show more context and take more memory and time.",
+    "space.base_width": "The width of the networks: 12 is FasterSeg's, 4 suits a few hundred images on a CPU.",
+    "latency.input_size": "The image size at which the network must be fast.",
+    "search.fps": "How fast it must be. Without a window the search trades speed for accuracy by a fixed weight.",
+    "search.rounds": "More rounds let the architecture move further from its random start.",
+    "search.architecture.lr": "FasterSeg's 3.0e-4 suits thousands of steps, 0.05 a search of about a hundred.",
+    "retrain.epochs": "Most of the final mIoU comes from here. The scale of a GPU is 400 to 600.",
+}
+"""The keys that most people change, and what to know about each."""
+SPEED = """
+## A network that is fast enough
+
+Say how fast the network must be on the device that measures the latency table. The search is then steered there:
+
+```yaml
+latency:
+  input_size: [360, 480]
+search:
+  fps: [30.0, 40.0] # least and most frames per second
+  random_match: window # the random controls run as fast
+derivation:
+  rule: search # score every path of the network on images that no weight learned from, keep the best in the window
+retrain:
+  initial: supernet # start from the weights of the search instead of random ones
+```
+
+A window that no network of the space can meet is refused, with the range that can be met. `search.cosearch: true`
+searches a second network without regard to speed and distils it into the fast one, as FasterSeg does.
 """
 
 
 def markdown() -> str:
     """The whole page."""
-    return INTRODUCTION + "".join(_section("", Settings, "Top level"))
+    first = "".join(f"| `{key}` | {_default_of(key)} | {why} |\n" for key, why in FIRST.items())
+    return INTRODUCTION + first + SPEED + "".join(_section("", Settings, "Top level"))
+
+
+def _default_of(key: str) -> str:
+    *sections, name = key.split(".")
+    model: type[Section] = Settings
+    for section in sections:
+        model = _inner(model.model_fields[section].annotation)
+    field = model.model_fields[name]
+    return _default(field, _inner(field.annotation))
 
 
 def _section(prefix: str, model: type[Section], title: str) -> list[str]:

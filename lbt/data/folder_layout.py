@@ -8,13 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from lbt.config import FolderSettings
+from lbt.config import OFFICIAL_SPLITS, FolderSettings, OfficialSplit
 from lbt.data.division import divide
-from lbt.data.problems import Problem
-from lbt.data.sample import OFFICIAL_SPLITS, OfficialSplit, Sample
+from lbt.data.images import IMAGE_ENDINGS, glob_images
+from lbt.data.problems import Problem, no_image
+from lbt.data.sample import Sample
 from lbt.errors import LbtError
-
-IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 def scan_folder(
@@ -57,27 +56,6 @@ def folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
         Problem(mask, f"has no image of the stem {Path(mask).stem.removesuffix(folder.mask_suffix)}", alike)
         for mask in sorted(masks - claimed)
     ]
-
-
-def no_image(place: str, what: str, unlabelled: bool) -> Problem:
-    """A part without any image."""
-    return Problem(place, what + (": methods that teach, such as lbt, need unlabelled images" if unlabelled else ""))
-
-
-def find_images(root: Path, pattern: str) -> list[str]:
-    """Images below `root` that match a pattern, as sorted relative paths; hidden files are left out."""
-    try:
-        found = list(root.glob(pattern))
-    except (NotImplementedError, ValueError) as error:  # what pathlib raises for an absolute and for an empty pattern
-        raise LbtError(
-            f"data.folder: {pattern} is no pattern below {root} ({error}). Write it relative to data.root, such as "
-            "`{split}/*`."
-        ) from error
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in found
-        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".") and path.is_file()
-    )
 
 
 def _paired(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
@@ -141,7 +119,7 @@ def _official_part(
 
 
 def _images(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[str]:
-    images = find_images(root, _pattern(folder.images, folder, split))
+    images = glob_images(root, _pattern(folder.images, folder, split))
     if not folder.mask_suffix:
         return images
     # Masks may lie beside the images, where the pattern of the images finds them too.
@@ -150,7 +128,7 @@ def _images(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[st
 
 
 def _masks(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[str]:
-    masks = find_images(root, _pattern(folder.masks, folder, split))
+    masks = glob_images(root, _pattern(folder.masks, folder, split))
     return [mask for mask in masks if Path(mask).stem.endswith(folder.mask_suffix)]
 
 

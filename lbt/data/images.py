@@ -1,4 +1,4 @@
-"""Reading of images and masks from files, with errors that name the file."""
+"""Image and mask files: find, decode and write them, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lbt.errors import LbtError
+from lbt.files import atomic_path
 
+IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _COLORED = ("RGB", "RGBA")
 IMAGE_MODES = ("L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 MASK_MODES = ("L", "P")
@@ -23,6 +25,22 @@ class UnknownColors(LbtError):
     def __init__(self, message: str, counts: Mapping[tuple[int, int, int], int] = MappingProxyType({})) -> None:
         super().__init__(message)  # alone, as loader processes hand an error on
         self.counts = counts
+
+
+def glob_images(root: Path, pattern: str) -> list[str]:
+    """Images below `root` that match a pattern, as sorted relative paths without hidden files."""
+    try:
+        found = list(root.glob(pattern))
+    except (NotImplementedError, ValueError) as error:  # what pathlib raises for an absolute and for an empty pattern
+        raise LbtError(
+            f"data.folder: {pattern} is no pattern below {root} ({error}). Write it relative to data.root, such as "
+            "`{split}/*`."
+        ) from error
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in found
+        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".") and path.is_file()
+    )
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -110,6 +128,16 @@ def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None
                 f"{colors if image.mode in _COLORED else ''}."
             )
         return np.array(image)
+
+
+def write_png(path: Path, image: Image.Image) -> None:
+    """Write an image as PNG, atomically.
+
+    Raises:
+        LbtError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
 
 
 def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[tuple[int, int, int], int]) -> np.ndarray:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbt.config import DataSettings
-from lbt.data.folder_layout import find_images, folder_orphans, no_image, scan_folder
-from lbt.data.problems import Problem, fold
-from lbt.data.sample import OfficialSplit, Sample
+from lbt.config import DataSettings, OfficialSplit
+from lbt.data.folder_layout import folder_orphans, scan_folder
+from lbt.data.images import glob_images
+from lbt.data.problems import Problem, fold, no_image
+from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
 _LISTED = 10
@@ -64,9 +65,9 @@ def orphan_masks(data: DataSettings) -> list[Problem]:
         return folder_orphans(root, data.folder)
     problems = []
     for split in ("train", "val"):
-        if not find_images(root, _images(split)):
+        if not glob_images(root, _images(split)):
             continue
-        for mask in find_images(root, f"gtFine/{split}/*/*_gtFine_labelIds.png"):
+        for mask in glob_images(root, f"gtFine/{split}/*/*_gtFine_labelIds.png"):
             image = mask.replace("gtFine/", "leftImg8bit/", 1).replace("_gtFine_labelIds", "_leftImg8bit")
             if not (root / image).is_file():
                 problems.append(Problem(mask, f"has no image; expected {image}", "has no image in leftImg8bit"))
@@ -76,7 +77,7 @@ def orphan_masks(data: DataSettings) -> list[Problem]:
 def _scan_cityscapes(root: Path, data: DataSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
     name = data.unlabeled if split == "unlabeled" else split
     samples, problems = [], []
-    images = find_images(root, _images(name))
+    images = glob_images(root, _images(name))
     if not images:
         problems.append(
             no_image(f"{root}/leftImg8bit/{name}", "holds no */*_leftImg8bit.png; add images", split == "unlabeled")

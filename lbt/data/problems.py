@@ -28,6 +28,11 @@ class Problem:
         return f"{self.file}: {self.what}"
 
 
+def no_image(place: str, what: str, unlabelled: bool) -> Problem:
+    """A part without any image."""
+    return Problem(place, what + (": methods that teach, such as lbt, need unlabelled images" if unlabelled else ""))
+
+
 def fold(problems: Sequence[Problem]) -> list[str]:
     """A line for each problem; of equal ones of several files a single line, where the first of them stands."""
     groups: dict[str, list[Problem]] = {}

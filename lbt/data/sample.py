@@ -1,12 +1,8 @@
-"""One image of a data set, and the parts that a data set comes in."""
+"""`Sample`: one image of a data set, with its mask and its group."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-OfficialSplit = Literal["train", "val", "unlabeled"]
-OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
 
 
 @dataclass(frozen=True, order=True)

@@ -7,10 +7,10 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from lbt.config import DataSettings, SplitSettings
+from lbt.config import OFFICIAL_SPLITS, DataSettings, SplitSettings
 from lbt.data.division import divide
 from lbt.data.layouts import list_samples
-from lbt.data.sample import OFFICIAL_SPLITS, Sample
+from lbt.data.sample import Sample
 from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES
 from lbt.errors import LbtError
 from lbt.files import write_text

@@ -47,7 +47,7 @@ def describe_candidates(
         milliseconds = genotype_latency(candidate.genotype, space, table)
         fps = 1000 / milliseconds
         inside = window is None or window[0] <= fps <= window[1]
-        found = (index, candidate.ends, candidate.paths, candidate.probability, milliseconds, fps)
+        found = (index, candidate.branch_scales, candidate.paths, candidate.probability, milliseconds, fps)
         rows.append(dict(zip(COLUMNS, (*found, "true" if inside else "false", "", ""), strict=True)))
     return rows
 

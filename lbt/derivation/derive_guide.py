@@ -10,10 +10,10 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.files import read_json, write_json, write_text
-from lbt.network.derivation_rule import SKIP, best_downs, candidate_downs, path_scales
+from lbt.network.derivation_rule import best_convolution, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.runtime.seeding import generator
-from lbt.space.architecture import OPERATORS, alpha_row, architecture_from_json, architecture_shapes
+from lbt.space.architecture import alpha_row, architecture_from_json, architecture_shapes
 
 
 def run(
@@ -36,7 +36,7 @@ def run(
 def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Genotype:
     """The genotype of a guide by the released rule for unpruned networks.
 
-    Paths are those of `lbt.network.derivation_rule.best_downs`, ends are the first choice of `BRANCH_SCALES`.
+    Paths are those of `lbt.network.derivation_rule.most_probable_path`, ends are the first choice of `BRANCH_SCALES`.
 
     Args:
         architecture: alpha and beta are read.
@@ -45,7 +45,7 @@ def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> 
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
     return Genotype(
         tuple(
-            guide_branch(logits, space, best_downs(logits, space.layers, scale))
+            guide_branch(logits, space, most_probable_path(logits, space.layers, scale))
             for scale in BRANCH_SCALES[space.branches][0]
         )
     )
@@ -60,7 +60,7 @@ def random_guide(space: SpaceSettings, source: torch.Generator) -> Genotype:
     logits = {key: torch.randn(shape, generator=source) for key, shape in architecture_shapes(space).items()}
     branches = []
     for scale in BRANCH_SCALES[space.branches][0]:
-        candidates = candidate_downs(space.layers, scale)
+        candidates = candidate_paths(space.layers, scale)
         drawn = int(torch.randint(len(candidates), (), generator=source))
         branches.append(guide_branch(logits, space, candidates[drawn]))
     return Genotype(tuple(branches))
@@ -72,11 +72,9 @@ def guide_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
     The last cell has the width that the decoder takes, `space.head_twelfths`.
     """
     scales, last = path_scales(downs, space.layers), space.layers - 1
-    others = [index for index in range(len(OPERATORS)) if index != SKIP]
     cells = []
     for layer, scale in enumerate(scales):
-        row = architecture[f"alpha.{scale}"][alpha_row(layer, scale)]
-        operator = OPERATORS[others[int(row[others].argmax())]]
+        operator = best_convolution(architecture[f"alpha.{scale}"][alpha_row(layer, scale)])
         width = space.head_twelfths if layer == last else space.width_twelfths[-1]
         cells.append(Cell(layer, scale, operator, 2 if layer in downs else 1, width))
     return Branch(scales[-1], tuple(cells))

@@ -185,14 +185,14 @@ def count_confusions(
         for _, (start, place) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
             if start != held_from:
                 held_from, held = start, [dataset[i] for i in range(start, min(start + HELD_IMAGES, len(dataset)))]
-            network = calibrated_network(genotypes[place], supernet, classes, calibration, device)
+            network = build_calibrated_network(genotypes[place], supernet, classes, calibration, device)
             batches = evaluation_batches(held, batch_size, data)
             totals[place] += count_confusion(network, batches, len(classes.names), device)
             progress.advance(miou=scores(totals[place], classes)["miou"])
     return totals
 
 
-def calibrated_network(
+def build_calibrated_network(
     genotype: Genotype, supernet: Supernet, classes: ClassTable, calibration: Sequence[Tensor], device: torch.device
 ) -> Network:
     """The network with the supernet's weights and BatchNorm statistics of its own, in evaluation mode on `device`."""

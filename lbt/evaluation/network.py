@@ -9,9 +9,9 @@ import torch
 from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
-from lbt.data.label_images import write_labels, write_picture
 from lbt.data.loader import evaluation_batches
 from lbt.data.splits import read_split
+from lbt.evaluation.pictures import write_labels, write_picture
 from lbt.evaluation.scores import count_confusion, counted, scores
 from lbt.files import write_json
 from lbt.inference.network_file import load_trained

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.data.folder_layout import IMAGE_ENDINGS
+from lbt.data.images import IMAGE_ENDINGS
 from lbt.errors import LbtError
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")

@@ -11,12 +11,11 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from PIL import Image
 
-from lbt.data.images import read_photograph
+from lbt.data.images import read_photograph, write_png
 from lbt.data.label_images import label_image, legend_image, overlay_image
 from lbt.errors import LbtError
-from lbt.files import atomic_path, write_text
+from lbt.files import write_text
 from lbt.inference.input_files import output_names
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.runtime.progress import Progress
@@ -75,7 +74,7 @@ def predict_images(
             raise LbtError(f"{path}: is one of the images and would be replaced. Choose another folder with --output.")
     classes = _classes(network)
     _refuse_other_classes(output / CLASSES, classes)
-    _save(legend_image(network.classes, network.colors), output / LEGEND)
+    write_png(output / LEGEND, legend_image(network.classes, network.colors))
     write_text(output / CLASSES, classes)
     done, started = Predicted(), time.perf_counter()
     with Progress("predict", len(images)) as progress:
@@ -91,16 +90,11 @@ def predict_images(
             before = time.perf_counter()
             labels = network(image).cpu().numpy()
             done.network_seconds.append(time.perf_counter() - before)
-            _save(label_image(labels, network.colors), output / LABELS / name)
-            _save(overlay_image(pixels, labels, network.colors, opacity), output / OVERLAYS / name)
+            write_png(output / LABELS / name, label_image(labels, network.colors))
+            write_png(output / OVERLAYS / name, overlay_image(pixels, labels, network.colors, opacity))
             progress.advance(ms=1e3 * done.network_seconds[-1])
     done.seconds = time.perf_counter() - started
     return done
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG")
 
 
 def _classes(network: SegmentationNetwork) -> str:

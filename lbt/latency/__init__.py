@@ -1,1 +1,1 @@
-"""Latency: a measured lookup table, what it predicts and what a space can reach by it, the profile of a network."""
+"""Latency: the measured lookup table, predictions from it, the range that a space reaches, a network's profile."""

@@ -1,4 +1,4 @@
-"""The latency table by widths instead of channels, for sums over very many networks of one space."""
+"""The latency table by widths instead of channels, for fast sums over very many networks of one space."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from lbt.config import SpaceSettings
 from lbt.latency.parts import BRANCH_COUNTS, cell_part, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
 from lbt.network.random_genotype import PlainCell
-from lbt.space.architecture import OPERATORS
+from lbt.space.architecture import CONVOLUTIONS
 from lbt.space.widths import channels
 
 CellChoice = tuple[str, int, int, int, int]
-"""Operator, stride, scale of the input, width of the input and of the output in twelfths."""
+"""Operator, stride, scale of the input, and the widths of input and output in twelfths."""
 
 
 class NetworkCosts:
-    """Milliseconds of what a derived network of the space can be made of; it holds no skip.
+    """Milliseconds of all parts that derived networks of the space can have. Derived networks have no skips.
 
     Attributes:
-        cells: `CellChoice` -> milliseconds. The stem's output counts as a width of 1/8.
-        refinements: (scale, width in twelfths) of the detail -> milliseconds of joining it in the decoder.
+        cells: `CellChoice` -> milliseconds. At 1/8 the input may have the stem's width.
+        refinements: (scale, width in twelfths) of a detail -> milliseconds of merging it in the decoder.
         fixed: number of branches -> milliseconds of stem and prediction.
 
     Raises:
@@ -37,11 +37,10 @@ class NetworkCosts:
         self.cells: dict[CellChoice, float] = {}
         for scale, stride in ((8, 1), (16, 1), (32, 1), (8, 2), (16, 2)):
             outgoing = dict.fromkeys(selectable + ((head,) if stride == 1 else ()))
-            for name, before, after in product(OPERATORS, incoming[scale], outgoing):
-                if name != "skip":
-                    counts = (channels(space.base_width, s, w) for s, w in ((scale, before), (scale * stride, after)))
-                    part = cell_part(name, stride, scale, *counts)
-                    self.cells[name, stride, scale, before, after] = table.lookup(part)
+            for name, before, after in product(CONVOLUTIONS, incoming[scale], outgoing):
+                counts = (channels(space.base_width, s, w) for s, w in ((scale, before), (scale * stride, after)))
+                part = cell_part(name, stride, scale, *counts)
+                self.cells[name, stride, scale, before, after] = table.lookup(part)
         self.refinements = {
             (scale, width): table.lookup(refinement_part(space, scale, channels(space.base_width, scale, width)))
             for scale in (8, 16)
@@ -53,7 +52,7 @@ class NetworkCosts:
         }
 
     def milliseconds(self, branches: Sequence[Sequence[PlainCell]]) -> float:
-        """`lbt.latency.expected.genotype_latency` of branches from `random_branches`, but for rounding."""
+        """`lbt.latency.expected.genotype_latency` of branches from `random_branches`, except for rounding."""
         total, shared = self.fixed[len(branches)], 0
         if len(branches) > 1:
             first, second = branches
@@ -63,10 +62,10 @@ class NetworkCosts:
                 shared += 1
         for index, cells in enumerate(branches):
             width = self.space.stem_twelfths
-            for place, (_, scale, operator, stride, after) in enumerate(cells):
+            for position, (_, scale, operator, stride, after) in enumerate(cells):
                 if stride == 2:
                     total += self.refinements[scale, width]
-                if index == 0 or place >= shared:
+                if index == 0 or position >= shared:
                     total += self.cells[operator, stride, scale, width, after]
                 width = after
         return total

@@ -1,4 +1,4 @@
-"""Expected latency of an architecture: a differentiable sum over the lookup table."""
+"""Latency by the lookup table: of a genotype, and the differentiable expectation of an architecture A."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def expected_latency(
     table: LatencyTable,
     *,
     widths: Widths | None = None,
-    ends: Sequence[int] | None = None,
+    branch_scales: Sequence[int] | None = None,
 ) -> Tensor:
     """Expected milliseconds of the network whose operators, predecessors and widths are drawn from A.
 
@@ -32,21 +32,22 @@ def expected_latency(
         Lat(A) = stem + sum over edges P(edge) sum_o alpha_o sum_{i,j} gamma_i gamma_j cell(o, stride, scale, i, j)
                  + sum over branches and their down edges P(edge) sum_i gamma_i refinement(scale, i) + prediction,
 
-    where P(edge) is the probability that any branch runs through it (`lbt.space.paths`), so that a prefix shared by
-    two branches counts once, as do the stem and the prediction. A skip of stride 1 costs nothing, because derivation
-    removes it.
+    where P(edge) is the probability that any branch uses the edge (`lbt.space.paths`). So a prefix that two branches
+    share counts once, as do the stem and the prediction. A skip of stride 1 costs nothing, because derivation removes
+    it. A skip of stride 2 costs its measured time.
 
-    With one choice per row, no skip, and betas that decide for a path of `lbt.network.derivation_rule.candidate_downs`
-    for each branch, this is `genotype_latency` of `derive_genotype`. Skips make a difference: derivation removes those
-    of stride 1 down to a least length, which changes the width that the next cell reads, and replaces all others.
+    If every row has one choice, no cell is a skip, and each branch follows one of the paths
+    `lbt.network.derivation_rule.candidate_paths`, this equals `genotype_latency` of `derive_genotype`. Skips make a
+    difference: derivation removes those of stride 1 down to a least length, which changes the width that the next cell
+    reads, and replaces all others.
 
     Args:
         architecture: logits of A; gradients reach all of them.
         space: the search space.
         table: measured milliseconds.
-        widths: sampled widths to use instead of the softmax of gamma; gradients reach gamma through their
+        widths: sampled widths that replace the softmax of gamma; gradients reach gamma through their
             straight-through factors.
-        ends: scales at which the branches end, such as (32, 16); by default those of `derive_genotype`.
+        branch_scales: scales at which the branches end, such as (32, 16); by default those of `derive_genotype`.
 
     Returns:
         0-d tensor, milliseconds, of A's dtype and device.
@@ -54,30 +55,31 @@ def expected_latency(
     Raises:
         LbtError: the table lacks a part of the space.
     """
-    ends = BRANCH_SCALES[space.branches][0] if ends is None else ends
+    branch_scales = BRANCH_SCALES[space.branches][0] if branch_scales is None else branch_scales
     chances = probabilities(architecture)
     beta = {16: chances["beta.16"], 32: chances["beta.32"]}
     costs = _Costs(space, table, chances["alpha.8"])
-    total = costs.constant(stem_part(space)) + costs.constant(prediction_part(space, len(ends), table.key.classes))
+    prediction = prediction_part(space, len(branch_scales), table.key.classes)
+    total = costs.constant(stem_part(space)) + costs.constant(prediction)
 
     def width(layer: int, scale: int) -> Tensor:
         return _width_weights(chances, space, widths, layer, scale)
 
-    edges = edge_probabilities(beta, ends, space.layers)
+    edges = edge_probabilities(beta, branch_scales, space.layers)
     for stride, used in ((1, edges.keep), (2, edges.down)):
         for (layer, scale), chance in used.items():
             operators = chances[f"alpha.{scale}"][alpha_row(layer, scale)]
             cost = costs.cell(layer, scale, stride)
             sides = width(layer, scale), width(layer + 1, scale * stride)
             total = total + chance * torch.einsum("o,i,j,oij->", operators, *sides, cost)
-    for end in ends:
-        for (layer, scale), chance in edge_probabilities(beta, (end,), space.layers).down.items():
+    for branch_scale in branch_scales:
+        for (layer, scale), chance in edge_probabilities(beta, (branch_scale,), space.layers).down.items():
             total = total + chance * (width(layer, scale) @ costs.refinement(layer, scale))
     return total
 
 
 def genotype_latency(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -> float:
-    """Sum of the table's milliseconds over the parts of a derived network, a shared prefix once.
+    """Sum of the table's milliseconds over the parts of a derived network; a shared prefix counts once.
 
     Raises:
         LbtError: the table lacks a part.
@@ -86,14 +88,14 @@ def genotype_latency(genotype: Genotype, space: SpaceSettings, table: LatencyTab
 
 
 class _Costs:
-    """Tables of milliseconds with one axis per choice, in the dtype and on the device of `like`.
+    """Tensors of milliseconds with one axis per choice, in the dtype and on the device of `like`.
 
-    Most layers have the same choices, so equal tables are made once.
+    Most layers have the same choices, so equal tensors are created once.
     """
 
     def __init__(self, space: SpaceSettings, table: LatencyTable, like: Tensor) -> None:
         self.space, self.table, self.like = space, table, like
-        self.made: dict[tuple, Tensor] = {}
+        self.cells: dict[tuple, Tensor] = {}
 
     def constant(self, part: Part) -> Tensor:
         return self.like.new_tensor(self.table.lookup(part))
@@ -102,15 +104,15 @@ class _Costs:
         """(operators, widths in, widths out) milliseconds of the cell at `layer`."""
         incoming = channel_choices(self.space, layer, scale)
         outgoing = channel_choices(self.space, layer + 1, scale * stride)
-        key = ("cell", scale, stride, incoming, outgoing)
-        if key not in self.made:
-            self.made[key] = self.like.new_tensor(
+        key = (scale, stride, incoming, outgoing)
+        if key not in self.cells:
+            self.cells[key] = self.like.new_tensor(
                 [
                     [[self._operator(name, stride, scale, i, o) for o in outgoing] for i in incoming]
                     for name in OPERATORS
                 ]
             )
-        return self.made[key]
+        return self.cells[key]
 
     def _operator(self, name: str, stride: int, scale: int, incoming: int, outgoing: int) -> float:
         if name == "skip" and stride == 1:
@@ -118,7 +120,7 @@ class _Costs:
         return self.table.lookup(cell_part(name, stride, scale, incoming, outgoing))
 
     def refinement(self, layer: int, scale: int) -> Tensor:
-        """(widths,) milliseconds of joining the feature that enters `layer` in the decoder."""
+        """(widths,) milliseconds of merging the feature that enters `layer` as a detail in the decoder."""
         choices = channel_choices(self.space, layer, scale)
         return self.like.new_tensor([self.table.lookup(refinement_part(self.space, scale, c)) for c in choices])
 
@@ -126,7 +128,7 @@ class _Costs:
 def _width_weights(
     chances: Mapping[str, Tensor], space: SpaceSettings, widths: Widths | None, layer: int, scale: int
 ) -> Tensor:
-    """(widths,) weights of the feature that enters `layer`; (1,) at the stem's and the last layer's output."""
+    """(widths,) weights of the widths of the feature that enters `layer`; (1,) if it has one width."""
     like = chances["alpha.8"]
     if layer in (0, space.layers):
         return like.new_ones(1)

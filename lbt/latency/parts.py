@@ -1,4 +1,4 @@
-"""The parts of a network that are timed one by one: stem, cells, refinements of the decoder, prediction."""
+"""Parts of a network that are timed one by one: stem, cells, refinements of the decoder, prediction."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Genotype
 from lbt.network.network import cell_channels
 from lbt.space.architecture import OPERATORS, scales_at
-from lbt.space.decoder import Prediction, Refine
-from lbt.space.operators import derived_operator
+from lbt.space.decoder import FusionHead, Refine
+from lbt.space.operators import build_derived_operator
 from lbt.space.padding import crop_logits, feature_size, pad_images, upsample
 from lbt.space.stem import Stem, stem_channels
 from lbt.space.widths import channel_choices, channels
@@ -22,15 +22,15 @@ BRANCH_COUNTS = (1, 2)
 
 @dataclass(frozen=True)
 class Part:
-    """What determines the time of a part at a given image size: the identity of a row of the lookup table.
+    """All that determines the time of a part at a given image size; it identifies a row of the lookup table.
 
     Attributes:
         part: `stem`, `cell`, `refine` or `predict`.
-        operator: a cell's operator, one of `OPERATORS`; empty for other parts.
-        stride: 1 or 2 of a cell, 8 of the stem; 1 for other parts.
+        operator: operator of a cell, one of `OPERATORS`; empty for other parts.
+        stride: 1 or 2 for a cell, 8 for the stem, 1 for other parts.
         scale: scale of the input: 1 for the image, 8 for 1/8 and so on.
         in_channels: channels of the input.
-        detail_channels: channels of the finer feature that a refinement merges; 0 for other parts.
+        detail_channels: channels of the detail that a refinement merges; 0 for other parts.
         out_channels: channels of the output.
     """
 
@@ -54,20 +54,20 @@ def cell_part(operator: str, stride: int, scale: int, in_channels: int, out_chan
 
 
 def refinement_part(space: SpaceSettings, scale: int, detail_channels: int) -> Part:
-    """The decoder's step from 1/(2 `scale`) to 1/`scale`, both features at the head's width."""
+    """The decoder's step from 1/(2 `scale`) to 1/`scale`; the coarse feature and the result have the head's width."""
     coarse, out = (channels(space.base_width, s, space.head_twelfths) for s in (2 * scale, scale))
     return Part("refine", "", 1, 2 * scale, coarse, detail_channels, out)
 
 
 def prediction_part(space: SpaceSettings, branches: int, classes: int) -> Part:
-    """Fusion of the branches' features at 1/8, main head, and logits brought to the size of the image."""
+    """Fusion of the branches' features at 1/8, main head, and upsampling of the logits to the image's size."""
     return Part("predict", "", 1, 8, branches * channels(space.base_width, 8, space.head_twelfths), 0, classes)
 
 
 def space_parts(space: SpaceSettings, classes: int) -> list[Part]:
     """Every part that derived networks of the space can have, each once, finer scales first.
 
-    Skips of stride 1 are left out: derivation removes them.
+    Skips of stride 1 are not listed, because derivation removes them.
     """
     cells, refinements = [], []
     for layer in range(space.layers):
@@ -77,7 +77,7 @@ def space_parts(space: SpaceSettings, classes: int) -> list[Part]:
                 if stride == 2 and (scale == 32 or layer == space.layers - 1):
                     continue
                 outgoing = channel_choices(space, layer + 1, scale * stride)
-                if layer == 0 and stride == 1:  # a branch to 1/8 can be pruned to this cell alone
+                if layer == 0 and stride == 1:  # pruning may leave only this cell of a branch to 1/8
                     outgoing += channel_choices(space, space.layers, scale)
                 operators = [name for name in OPERATORS if not (name == "skip" and stride == 1)]
                 cells += [cell_part(o, stride, scale, i, j) for o in operators for i in incoming for j in outgoing]
@@ -88,7 +88,7 @@ def space_parts(space: SpaceSettings, classes: int) -> list[Part]:
 
 
 def genotype_parts(genotype: Genotype, space: SpaceSettings, classes: int) -> list[Part]:
-    """The parts that a derived network runs in one forward pass; cells that its branches share stand once."""
+    """The parts that a derived network runs in one forward pass; shared cells are listed once."""
     parts, fused = [stem_part(space)], 0
     for index, branch in enumerate(genotype.branches):
         first = 0 if index == 0 else genotype.shared_prefix()
@@ -116,13 +116,13 @@ def _cell_parts(branch: Branch, space: SpaceSettings, first: int) -> list[Part]:
 def build_part(
     part: Part, space: SpaceSettings, size: tuple[int, int], device: torch.device
 ) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """The modules that a derived network has for `part`, in evaluation mode, and inputs of batch 1 for them.
+    """Build a derived network's module for `part`, in evaluation mode, and its inputs of batch size 1.
 
     Args:
         part: from `space_parts` or `genotype_parts`.
         space: gives the channels inside the stem.
         size: height and width of the image in pixels.
-        device: where both are put.
+        device: device of module and inputs.
     """
     generator = torch.Generator().manual_seed(0)
 
@@ -135,12 +135,12 @@ def build_part(
         case "stem":
             module: nn.Module = PaddedStem(space)
         case "cell":
-            module = derived_operator(part.operator, part.in_channels, part.out_channels, part.stride)
+            module = build_derived_operator(part.operator, part.in_channels, part.out_channels, part.stride)
         case "refine":
             module = Refine(part.in_channels, part.detail_channels, part.out_channels)
             inputs.append(feature(part.detail_channels, part.scale // 2))
         case "predict":
-            module = SizedPrediction(part.in_channels, part.out_channels, size)
+            module = FullSizeHead(part.in_channels, part.out_channels, size)
             branch = channels(space.base_width, 8, space.head_twelfths)
             inputs = [feature(branch, 8) for _ in range(part.in_channels // branch)]
         case _:
@@ -149,7 +149,7 @@ def build_part(
 
 
 class PaddedStem(nn.Module):
-    """The stem, with the padding of the image to a multiple of 32."""
+    """The stem, including the padding of the image to a multiple of 32."""
 
     def __init__(self, space: SpaceSettings):
         super().__init__()
@@ -160,8 +160,8 @@ class PaddedStem(nn.Module):
         return self.stem(pad_images(images))
 
 
-class SizedPrediction(nn.Module):
-    """Fusion, main head, cropping and upsampling: what a network does with its branches' features at 1/8.
+class FullSizeHead(nn.Module):
+    """From the branches' features at 1/8 to logits of the image's size: fusion, main head, cropping, upsampling.
 
     Args:
         in_channels: channels of all branches together.
@@ -171,7 +171,7 @@ class SizedPrediction(nn.Module):
 
     def __init__(self, in_channels: int, classes: int, size: tuple[int, int]):
         super().__init__()
-        self.prediction, self.size = Prediction(in_channels, classes), size
+        self.prediction, self.size = FusionHead(in_channels, classes), size
 
     def forward(self, *branches: Tensor) -> Tensor:
         """Features of the branches (B, c, h, w) at 1/8 of the padded image -> logits (B, C, H, W)."""

@@ -1,1 +1,1 @@
-"""The discrete side of the search space: genotypes, their derivation, the networks they stand for."""
+"""The discrete side of the search space: genotypes, the derivation rule, and derived networks."""

@@ -1,4 +1,4 @@
-"""The networks among which a derivation chooses by their score on images."""
+"""The candidates of an architecture: networks among which a derivation chooses by their scores on images."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Literal
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.network.derivation_rule import best_downs, build_branch, candidate_downs, downs_probability
+from lbt.network.derivation_rule import build_branch, candidate_paths, most_probable_path, path_probability
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.space.architecture import probabilities, validate_architecture
+
+Rule = Literal["released", "search"]
 
 
 @dataclass(frozen=True)
@@ -22,69 +24,73 @@ class Candidate:
 
     Attributes:
         genotype: the network.
-        downs: for each branch, the layers whose cell has stride 2; a pruned layer counts.
-        probability: product of `lbt.network.derivation_rule.downs_probability` of the branches.
+        downsample_layers: for each branch, the layers of its path whose cell has stride 2, including pruned layers.
+        probability: product of `lbt.network.derivation_rule.path_probability` of the branches.
     """
 
     genotype: Genotype
-    downs: tuple[tuple[int, ...], ...]
+    downsample_layers: tuple[tuple[int, ...], ...]
     probability: float
 
     @property
-    def ends(self) -> str:
+    def branch_scales(self) -> str:
         """Scales at which the branches end, finest first, such as `16+32`."""
         return "+".join(str(branch.scale) for branch in reversed(self.genotype.branches))
 
     @property
     def paths(self) -> str:
-        """The downs of each branch, finest first, such as `16:5 / 32:3,9`; `8:-` has none."""
-        pairs = zip(reversed(self.genotype.branches), reversed(self.downs), strict=True)
-        return " / ".join(f"{branch.scale}:{','.join(map(str, downs)) or '-'}" for branch, downs in pairs)
+        """The downsampling layers of each branch, finest branch first: `16:5 / 32:3,9`, or `8:-` if it has none."""
+        pairs = zip(reversed(self.genotype.branches), reversed(self.downsample_layers), strict=True)
+        return " / ".join(f"{branch.scale}:{','.join(map(str, layers)) or '-'}" for branch, layers in pairs)
 
 
 def needs_candidates(rule: str, branches: str) -> bool:
-    """Whether a searched architecture is derived by scores: `derivation.rule: search` or `space.branches: best`."""
+    """Whether derivation compares scores: with `derivation.rule: search` or `space.branches: best`."""
     return rule == "search" or branches == "best"
 
 
-def list_candidates(
-    architecture: Mapping[str, Tensor], space: SpaceSettings, rule: Literal["released", "search"]
-) -> list[Candidate]:
+def list_candidates(architecture: Mapping[str, Tensor], space: SpaceSettings, rule: Rule) -> list[Candidate]:
     """All candidates of an architecture, the most probable first.
 
-    `search` takes every monotone path of every branch (`lbt.network.derivation_rule.candidate_downs`), `released` the
-    most probable one. Operators, widths and pruning are those of the released rule either way. With `branches: best`
-    the candidates of either choice of ends take turns, because a path to 1/8 has no down that could be improbable.
+    `search` takes every path of every branch (`lbt.network.derivation_rule.candidate_paths`), `released` the most
+    probable one. Operators, widths and pruning are those of the released rule in both cases. With `branches: best`, the
+    candidates of the two combinations of branches alternate, because a path that stays at 1/8 has no down that could
+    be improbable.
 
-    Of networks that are the same, whatever layers their cells come from, the most probable one is listed.
+    If several candidates compute the same, from whatever layers their cells come, the list holds only the most probable
+    one.
 
     Raises:
-        LbtError: the architecture is not one of this space.
+        LbtError: the architecture does not belong to this space.
     """
     validate_architecture(architecture, space)
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
-    ranked = [_with_ends(logits, space, rule, ends) for ends in BRANCH_SCALES[space.branches]]
+    ranked = [_rank_candidates(logits, space, rule, scales) for scales in BRANCH_SCALES[space.branches]]
     return [candidate for turn in zip_longest(*ranked) for candidate in turn if candidate is not None]
 
 
-def _with_ends(logits: Mapping[str, Tensor], space: SpaceSettings, rule: str, ends: tuple[int, ...]) -> list[Candidate]:
+def _rank_candidates(
+    logits: Mapping[str, Tensor], space: SpaceSettings, rule: Rule, branch_scales: tuple[int, ...]
+) -> list[Candidate]:
+    """The distinct candidates whose branches end at these scales, the most probable first."""
     # In double precision, so that the order of nearly equal paths does not depend on the processor.
     weights, choices = probabilities({key: value.double() for key, value in logits.items()}), []
-    for end in ends:
-        paths = candidate_downs(space.layers, end) if rule == "search" else [best_downs(logits, space.layers, end)]
-        choices.append([(d, downs_probability(weights, d), build_branch(logits, space, d)) for d in paths])
-    found = []
-    for chosen in product(*choices):
-        downs, chances, branches = zip(*chosen, strict=True)
-        found.append(Candidate(Genotype(branches), downs, prod(chances)))
+    for scale in branch_scales:
+        every = rule == "search"
+        paths = candidate_paths(space.layers, scale) if every else [most_probable_path(logits, space.layers, scale)]
+        choices.append([(path, path_probability(weights, path), build_branch(logits, space, path)) for path in paths])
+    candidates = []
+    for combination in product(*choices):
+        paths_of_branches, chances, branches = zip(*combination, strict=True)
+        candidates.append(Candidate(Genotype(branches), paths_of_branches, prod(chances)))
     distinct: dict[tuple, Candidate] = {}
-    for candidate in sorted(found, key=lambda c: -c.probability):
-        distinct.setdefault(_computation(candidate.genotype), candidate)
+    for candidate in sorted(candidates, key=lambda candidate: -candidate.probability):
+        distinct.setdefault(_describe_computation(candidate.genotype), candidate)
     return list(distinct.values())
 
 
-def _computation(genotype: Genotype) -> tuple:
-    """What decides what a network computes: all of its genotype but the layers that the cells come from."""
+def _describe_computation(genotype: Genotype) -> tuple:
+    """All of a genotype that decides what its network computes: everything except the layers of its cells."""
     return tuple(
         (branch.scale, tuple((cell.operator, cell.stride, cell.width_twelfths) for cell in branch.cells))
         for branch in genotype.branches

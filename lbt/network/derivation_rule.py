@@ -1,4 +1,7 @@
-"""From an architecture's logits to a genotype: FasterSeg's released rule (train/model_seg.py) as pure functions."""
+"""From an architecture's logits to a genotype: FasterSeg's released rule (train/model_seg.py) as pure functions.
+
+A path is the list of its downsampling layers: the layers whose cell has stride 2, none for a path that stays at 1/8.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,34 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
-from lbt.space.architecture import OPERATORS, alpha_row, beta_row, gamma_row, probabilities, validate_architecture
+from lbt.space.architecture import (
+    CONVOLUTIONS,
+    OPERATORS,
+    SCALES,
+    OperatorName,
+    Scale,
+    alpha_row,
+    beta_row,
+    gamma_row,
+    probabilities,
+    validate_architecture,
+)
 
-SKIP = OPERATORS.index("skip")
+_SKIP = OPERATORS.index("skip")
+_CONVOLUTION_INDICES = [OPERATORS.index(name) for name in CONVOLUTIONS]
 
 
-def candidate_downs(layers: int, scale: int) -> list[tuple[int, ...]]:
-    """The paths that end at 1/`scale`, each as the layers whose cell has stride 2.
+def candidate_paths(layers: int, scale: int) -> list[tuple[int, ...]]:
+    """The paths that end at 1/`scale`, each as its downsampling layers.
 
-    As in the release, a path stays at 1/8 for at least two layers after the stem, at 1/16 for at least three before
-    it goes on to 1/32, and at the last scale for at least two (1/32) or three (1/16). Where the space has too few
-    layers for that, every path that leaves one cell at each scale and has its own row of beta is a candidate.
+    As in the release, a path stays at 1/8 for at least two layers after the stem, at 1/16 for at least three layers
+    before it continues to 1/32, and at its last scale for at least two layers (1/32) or three (1/16). If the space has
+    too few layers for that, every path is a candidate that has one cell at each scale and its own row of beta.
     """
     if scale == 8:
         return [()]
     if scale == 16:
-        return [(down,) for down in range(1, max(layers - 3, 2))]
+        return [(layer,) for layer in range(1, max(layers - 3, 2))]
     return _pairs(first=2, gap=3, last=layers - 3) or _pairs(first=1, gap=1, last=layers - 2)
 
 
@@ -33,70 +48,79 @@ def _pairs(first: int, gap: int, last: int) -> list[tuple[int, ...]]:
     return [(a, b) for b in range(first + gap, last + 1) for a in range(first, b - gap + 1)]
 
 
-def downs_probability(weights: Mapping[str, Tensor], downs: Sequence[int]) -> float:
-    """The release's score of a path: the product of the probabilities of its downs, 1 where there are none.
+def path_probability(weights: Mapping[str, Tensor], downsample_layers: Sequence[int]) -> float:
+    """The release's score of a path: the product of the probabilities of its downs, 1 if it has none.
 
-    The probability of a down at layer d is that of the finer predecessor of the feature that it makes, which enters
+    The probability of a down at layer d is that of the finer predecessor of the feature that it computes, which enters
     layer d + 1. (For paths to 1/16 the release reads the row of layer d + 2 instead, unlike for paths to 1/32.)
 
     Args:
         weights: `lbt.space.architecture.probabilities` of the architecture.
-        downs: the path, from `candidate_downs`.
+        downsample_layers: the path, from `candidate_paths`.
     """
-    entered = zip(downs, (16, 32), strict=False)
-    return prod(float(weights[f"beta.{coarser}"][beta_row(down + 1, coarser), 0]) for down, coarser in entered)
+    scales = zip(downsample_layers, (16, 32), strict=False)
+    return prod(float(weights[f"beta.{scale}"][beta_row(layer + 1, scale), 0]) for layer, scale in scales)
 
 
-def best_downs(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
-    """The candidate of the highest `downs_probability`; the first of equals."""
+def most_probable_path(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
+    """The candidate with the highest `path_probability`; the first of equally probable ones."""
     weights = probabilities(architecture)
-    return max(candidate_downs(layers, scale), key=lambda downs: downs_probability(weights, downs))
+    return max(candidate_paths(layers, scale), key=lambda path: path_probability(weights, path))
 
 
-def path_scales(downs: Sequence[int], layers: int) -> list[int]:
-    """Scale of the cell at each layer of a path."""
-    return [8 * 2 ** sum(down < layer for down in downs) for layer in range(layers)]
+def path_scales(downsample_layers: Sequence[int], layers: int) -> list[Scale]:
+    """Scale of the input of the cell at each layer of a path."""
+    return [SCALES[sum(down < layer for down in downsample_layers)] for layer in range(layers)]
 
 
-def chosen_operators(rows: Sequence[Tensor], downs: Sequence[int], minimum: int) -> list[str | None]:
-    """Operator of each layer of a path, or None where a skip is pruned.
+def best_convolution(row: Tensor) -> OperatorName:
+    """The most probable operator except the skip, from a row of alpha (5,)."""
+    return CONVOLUTIONS[int(row[_CONVOLUTION_INDICES].argmax())]
 
-    The most probable operator is taken. A skip that is not pruned (`pruned_skips`) gives way to the most probable of
-    the other operators, so no skip is left.
+
+def choose_operators(
+    rows: Sequence[Tensor], downsample_layers: Sequence[int], minimum: int
+) -> list[OperatorName | None]:
+    """Operator of each layer of a path; None if the layer's skip is pruned.
+
+    The most probable operator is chosen. If this is a skip that is not pruned (`find_pruned_skips`), the most probable
+    of the other operators replaces it, so no skip remains.
 
     Args:
         rows: the row of alpha of each layer, (5,).
-        downs: layers whose cell has stride 2.
+        downsample_layers: layers whose cell has stride 2.
         minimum: least number of layers that remain.
     """
-    best = [int(row.argmax()) for row in rows]
-    skips = {i: float(rows[i].softmax(-1)[SKIP]) for i, b in enumerate(best) if b == SKIP and i not in downs}
-    pruned = pruned_skips(skips, downs, len(rows), minimum)
-    others = [i for i in range(len(OPERATORS)) if i != SKIP]
-    return [
-        None if i in pruned else OPERATORS[others[int(rows[i][others].argmax())] if b == SKIP else b]
-        for i, b in enumerate(best)
-    ]
+    skips = {
+        layer: float(row.softmax(-1)[_SKIP])
+        for layer, row in enumerate(rows)
+        if int(row.argmax()) == _SKIP and layer not in downsample_layers
+    }
+    pruned = find_pruned_skips(skips, downsample_layers, len(rows), minimum)
+    return [None if layer in pruned else best_convolution(row) for layer, row in enumerate(rows)]
 
 
-def pruned_skips(skips: Mapping[int, float], downs: Sequence[int], layers: int, minimum: int) -> set[int]:
+def find_pruned_skips(
+    skips: Mapping[int, float], downsample_layers: Sequence[int], layers: int, minimum: int
+) -> set[int]:
     """Layers of a path whose skip is pruned.
 
-    Skips of stride 1 are pruned, the most probable first, while more than `minimum` layers remain; of a stretch that
-    follows a down and is all skips, the least probable skip is not pruned, even where that leaves more layers.
+    Skips of stride 1 are pruned, the most probable first, while more than `minimum` layers remain. If all cells between
+    a down and the next one, or the end of the path, are skips, the least probable of them is not pruned, even if more
+    than `minimum` layers remain.
 
     Args:
         skips: probability of the skip at each layer of stride 1 whose operator is a skip.
-        downs: layers whose cell has stride 2.
+        downsample_layers: layers whose cell has stride 2.
         layers: number of layers of the path.
         minimum: least number of layers that remain.
     """
     needed = set()
-    for start, end in pairwise([*downs, layers]):
+    for start, end in pairwise([*downsample_layers, layers]):
         stretch = range(start + 1, end)
-        if stretch and all(i in skips for i in stretch):
+        if stretch and all(layer in skips for layer in stretch):
             needed.add(min(reversed(stretch), key=skips.__getitem__))
-    return set(sorted(skips, key=lambda i: (-skips[i], i))[: max(layers - minimum, 0)]) - needed
+    return set(sorted(skips, key=lambda layer: (-skips[layer], layer))[: max(layers - minimum, 0)]) - needed
 
 
 def minimum_length(space: SpaceSettings, scale: int) -> int:
@@ -106,48 +130,46 @@ def minimum_length(space: SpaceSettings, scale: int) -> int:
     return min(length, space.layers)
 
 
-def build_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs: Sequence[int]) -> Branch:
-    """The branch along one path: operators and widths by largest logit, skips pruned.
+def build_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downsample_layers: Sequence[int]) -> Branch:
+    """The branch along one path: the operators and widths with the largest logits, without the pruned skips.
 
     Args:
         architecture: alpha and gamma are read.
         space: the search space.
-        downs: the path, from `candidate_downs`.
+        downsample_layers: the path, from `candidate_paths`.
     """
-    scales = path_scales(downs, space.layers)
+    scales = path_scales(downsample_layers, space.layers)
     rows = [architecture[f"alpha.{scale}"][alpha_row(layer, scale)] for layer, scale in enumerate(scales)]
-    operators = chosen_operators(rows, downs, minimum_length(space, scales[-1]))
-    kept = [layer for layer, operator in enumerate(operators) if operator is not None]
-    cells = []
-    for layer in kept:
-        if layer == kept[-1]:
+    operators = choose_operators(rows, downsample_layers, minimum_length(space, scales[-1]))
+    kept = {layer: operator for layer, operator in enumerate(operators) if operator is not None}
+    last, cells = max(kept), []
+    for layer, operator in kept.items():
+        if layer == last:
             width = space.head_twelfths
         else:
             scale = scales[layer + 1]
             width = space.width_twelfths[int(architecture[f"gamma.{scale}"][gamma_row(layer + 1, scale)].argmax())]
-        cells.append(Cell(layer, scales[layer], operators[layer], 2 if layer in downs else 1, width))
+        cells.append(Cell(layer, scales[layer], operator, 2 if layer in downsample_layers else 1, width))
     return Branch(scales[-1], tuple(cells))
 
 
 def derive_genotype(
-    architecture: Mapping[str, Tensor], space: SpaceSettings, ends: tuple[int, ...] | None = None
+    architecture: Mapping[str, Tensor], space: SpaceSettings, branch_scales: Sequence[int] | None = None
 ) -> Genotype:
     """The genotype of an architecture by the released rule.
 
     Args:
         architecture: the logits.
         space: the search space.
-        ends: scales at which the branches end, coarsest first. By default those of `space.branches`; with `best`,
-            where the release compares two choices by their score on images (`lbt.network.candidates`), (32, 16).
+        branch_scales: scales at which the branches end, coarsest first. By default those of `space.branches`, and
+            (32, 16) for `best`, which the release decides by scores on images (`lbt.network.candidates`).
 
     Raises:
-        LbtError: the architecture is not one of this space.
+        LbtError: the architecture does not belong to this space.
     """
     validate_architecture(architecture, space)
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
+    scales = branch_scales or BRANCH_SCALES[space.branches][0]
     return Genotype(
-        tuple(
-            build_branch(logits, space, best_downs(logits, space.layers, scale))
-            for scale in ends or BRANCH_SCALES[space.branches][0]
-        )
+        tuple(build_branch(logits, space, most_probable_path(logits, space.layers, scale)) for scale in scales)
     )

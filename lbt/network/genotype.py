@@ -1,4 +1,4 @@
-"""Genotypes: discrete architectures as a small, readable JSON file."""
+"""Genotypes: discrete architectures, stored in a small, readable JSON file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.files import read_json
+from lbt.space.architecture import OperatorName, Scale
 from lbt.space.widths import channels
 
-Scale = Literal[8, 16, 32]
+BRANCH_SCALES: dict[str, tuple[tuple[Scale, ...], ...]] = {
+    "32": ((32,),),
+    "16+32": ((32, 16),),
+    "8+32": ((32, 8),),
+    "best": ((32, 16), (32, 8)),
+}
+"""`space.branches` -> the allowed combinations of scales at which the branches end, each coarsest first."""
 
-BRANCH_SCALES = {"32": ((32,),), "16+32": ((32, 16),), "8+32": ((32, 8),), "best": ((32, 16), (32, 8))}
-"""`space.branches` -> its choices of the scales at which the branches end, coarsest first."""
+Stride = Literal[1, 2]
 
 
 @dataclass(frozen=True)
@@ -26,17 +32,17 @@ class Cell:
     """One operator of a branch.
 
     Attributes:
-        layer: layer of the supernet that it comes from, from 0.
-        scale: scale of its input, 8 for 1/8.
+        layer: layer of the supernet from which the cell comes, from 0.
+        scale: scale of the input, 8 for 1/8.
         operator: one of `lbt.space.architecture.OPERATORS`.
-        stride: 1, or 2 if its output is at the next coarser scale.
-        width_twelfths: width of its output in twelfths of the full width.
+        stride: 1, or 2 if the output is at the next coarser scale.
+        width_twelfths: width of the output in twelfths of the full width.
     """
 
     layer: Annotated[int, Field(ge=0)]
     scale: Scale
-    operator: Literal["skip", "conv", "zoom", "conv_2x", "zoom_2x"]
-    stride: Literal[1, 2]
+    operator: OperatorName
+    stride: Stride
     width_twelfths: Annotated[int, Field(ge=1, le=12)]
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -47,7 +53,8 @@ class Branch:
     """A chain of cells from the stem's output at 1/8 to 1/`scale`.
 
     Raises:
-        ValueError: the cells do not follow each other from 1/8 to 1/`scale`, or a cell of stride 2 comes last.
+        ValueError: the cells do not lead from 1/8 to 1/`scale` in the order of their layers, or the last cell has
+            stride 2.
     """
 
     scale: Scale
@@ -56,17 +63,18 @@ class Branch:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     def __post_init__(self) -> None:
-        scale, layer = 8, -1
+        scale: int = 8
+        layer = -1
         for position, cell in enumerate(self.cells):
             if cell.scale != scale:
-                raise ValueError(f"cells[{position}]: has scale {cell.scale}, the feature before it is at 1/{scale}")
+                raise ValueError(f"cells[{position}]: has scale {cell.scale}, but its input is at 1/{scale}")
             if cell.layer <= layer:
-                raise ValueError(f"cells[{position}]: has layer {cell.layer}, the cell before it has layer {layer}")
+                raise ValueError(f"cells[{position}]: has layer {cell.layer}, but the previous cell has layer {layer}")
             scale, layer = cell.scale * cell.stride, cell.layer
         if scale != self.scale or self.cells[-1].stride != 1:
             raise ValueError(
-                f"cells[{len(self.cells) - 1}]: must keep the branch's scale {self.scale}, "
-                f"it leads from {self.cells[-1].scale} to {scale}"
+                f"cells[{len(self.cells) - 1}]: must keep the branch's scale {self.scale}, but "
+                f"leads from {self.cells[-1].scale} to {scale}"
             )
 
 
@@ -75,7 +83,7 @@ class Genotype:
     """One to three branches, the coarsest first.
 
     Raises:
-        ValueError: no branch, or branches that are not in strictly descending order of scale.
+        ValueError: there is no branch, or the branches are not in strictly descending order of scale.
     """
 
     branches: tuple[Branch, ...]
@@ -85,12 +93,12 @@ class Genotype:
     def __post_init__(self) -> None:
         scales = [branch.scale for branch in self.branches]
         if not scales or scales != sorted(set(scales), reverse=True):
-            raise ValueError(f"branches: must end at different scales, coarsest first, found {scales}")
+            raise ValueError(f"branches: must end at different scales, coarsest first, but end at {scales}")
 
     def shared_prefix(self) -> int:
         """Number of leading cells that all branches have in common and that are evaluated once.
 
-        Cells are the same if they do the same, whatever layer they come from. A branch's last cell is its own.
+        Cells are equal if they compute the same, whatever their layers. A branch never shares its last cell.
         """
         if len(self.branches) == 1:
             return 0
@@ -102,15 +110,15 @@ class Genotype:
         return length
 
     def to_json(self) -> dict[str, Any]:
-        """JSON value, readable by `from_json`."""
+        """Convert to a JSON value, which `from_json` reads."""
         return asdict(self)
 
     @staticmethod
     def from_json(value: Any, space: SpaceSettings, source: str = "genotype") -> Genotype:
-        """Genotype from a JSON value.
+        """Convert a JSON value to a genotype.
 
         Raises:
-            LbtError: `value` is not a genotype of this space; the message names `source` and the first place at fault,
+            LbtError: `value` is not a genotype of this space; the message names `source` and the first wrong place,
                 such as `branches[0].cells[3].operator`.
         """
         try:
@@ -118,13 +126,13 @@ class Genotype:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-            found = "" if isinstance(first["input"], dict | list) else f", found {first['input']!r}"
+            value_in_file = "" if isinstance(first["input"], dict | list) else f", found {first['input']!r}"
             raise LbtError(
-                f"{source}: {place}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{found}. "
-                "Mend the file or derive the genotype again."
+                f"{source}: {place}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{value_in_file}. "
+                "Fix the file or derive the genotype again."
             ) from error
-        for place, what in _misfits(genotype, space):
-            raise LbtError(f"{source}: {place}: {what}. Use the settings of `space` that the genotype was made with.")
+        for place, problem in _find_misfits(genotype, space):
+            raise LbtError(f"{source}: {place}: {problem}. Use the `space` settings with which it was derived.")
         return genotype
 
 
@@ -138,12 +146,12 @@ def cell_channels(branch: Branch, space: SpaceSettings) -> list[tuple[int, int]]
     return pairs
 
 
-def _misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[str, str]]:
+def _find_misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[str, str]]:
     """Place and description of everything in a genotype that is not in the space."""
-    ends, choices = tuple(branch.scale for branch in genotype.branches), BRANCH_SCALES[space.branches]
-    if ends not in choices:
+    scales, choices = tuple(branch.scale for branch in genotype.branches), BRANCH_SCALES[space.branches]
+    if scales not in choices:
         allowed = " or ".join(str(list(choice)) for choice in choices)
-        yield "branches", f"end at the scales {list(ends)}, `space.branches: {space.branches}` has {allowed}"
+        yield "branches", f"end at the scales {list(scales)}, but `space.branches: {space.branches}` has {allowed}"
     for index, branch in enumerate(genotype.branches):
         for position, (cell, (before, after)) in enumerate(
             zip(branch.cells, cell_channels(branch, space), strict=True)
@@ -152,9 +160,9 @@ def _misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[str, st
             last = position == len(branch.cells) - 1
             widths = (space.head_twelfths,) if last else space.width_twelfths
             if cell.layer >= space.layers:
-                yield f"{place}.layer", f"is {cell.layer}, the space has the layers 0 to {space.layers - 1}"
+                yield f"{place}.layer", f"is {cell.layer}, but the space has the layers 0 to {space.layers - 1}"
             if cell.width_twelfths not in widths:
-                yield f"{place}.width_twelfths", f"is {cell.width_twelfths}, the space has {list(widths)} there"
+                yield f"{place}.width_twelfths", f"is {cell.width_twelfths}, but the space has {list(widths)} there"
             if cell.operator == "skip" and cell.stride == 1 and before != after:
                 yield f"{place}.operator", f"a skip of stride 1 cannot turn {before} channels into {after}"
 
@@ -163,6 +171,6 @@ def read_genotype(path: Path | str, space: SpaceSettings) -> Genotype:
     """Read a genotype file.
 
     Raises:
-        LbtError: the file is missing, not JSON, or not a genotype of this space; the place is named.
+        LbtError: the file is missing, is not JSON, or holds no genotype of this space; the message names the place.
     """
     return Genotype.from_json(read_json(path), space, str(path))

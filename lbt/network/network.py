@@ -1,4 +1,4 @@
-"""The network that a genotype stands for."""
+"""The derived network: the discrete network that a genotype describes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Cell, Genotype, cell_channels
-from lbt.space.decoder import BranchDecoder, Head, Prediction, head_channels
-from lbt.space.operators import derived_operator
+from lbt.space.decoder import BranchDecoder, FusionHead, Head, head_channels
+from lbt.space.operators import build_derived_operator
 from lbt.space.padding import crop_logits, enlarge_logits, pad_images
 from lbt.space.stem import Stem
 from lbt.space.widths import channels
 
 
 class Trunk(nn.Module):
-    """A chain of cells that also hands out the feature that each cell of stride 2 takes: the details of a decoder."""
+    """A chain of cells that also returns the input of each cell of stride 2, a detail for the decoder."""
 
     def __init__(self, cells: Sequence[Cell], operators: Sequence[nn.Module]):
         super().__init__()
@@ -25,7 +25,7 @@ class Trunk(nn.Module):
         self.operators = nn.ModuleList(operators)
 
     def forward(self, x: Tensor, details: dict[int, Tensor]) -> tuple[Tensor, dict[int, Tensor]]:
-        """(B, c, H, W) and the details so far -> the last cell's output and the details by scale."""
+        """(B, c, H, W) and the details before the chain -> the last cell's output and all details, by scale."""
         details = dict(details)
         for cell, operator in zip(self.cells, self.operators, strict=True):
             if cell.stride == 2:
@@ -37,8 +37,8 @@ class Trunk(nn.Module):
 class Network(nn.Module):
     """Stem, shared cells, branches and their prediction; training adds heads at 1/16 and 1/32.
 
-    State-dict names: `stem`, `shared`, `branches.<end>`, `decoders.<end>`, `prediction`, and `auxiliary.<scale>` for
-    the heads that only training uses.
+    State-dict names: `stem`, `shared`, `branches.<scale>`, `decoders.<scale>`, `prediction`, and `auxiliary.<scale>`
+    for the heads that only training uses. The scale of a branch is the scale at which it ends.
 
     Args:
         genotype: the discrete architecture.
@@ -53,53 +53,51 @@ class Network(nn.Module):
         super().__init__()
         self.genotype, self.stem = genotype, Stem(space)
         prefix = genotype.shared_prefix()
-        trunks = [_operators(branch, space) for branch in genotype.branches]
+        trunks = [_build_operators(branch, space) for branch in genotype.branches]
         first = genotype.branches[0]
         self.shared = Trunk(first.cells[:prefix], trunks[0][:prefix])
         self.branches, self.decoders = nn.ModuleDict(), nn.ModuleDict()
         out = head_channels(space)
-        inputs: dict[int, list[int]] = {16: [], 32: []}
+        fused, auxiliary = 0, {16: 0, 32: 0}
         for branch, operators in zip(genotype.branches, trunks, strict=True):
             details = _detail_channels(branch, space)
-            end = channels(space.base_width, branch.scale, branch.cells[-1].width_twelfths)
+            last = channels(space.base_width, branch.scale, branch.cells[-1].width_twelfths)
+            decoder = BranchDecoder(branch.scale, last, details, out)
             self.branches[str(branch.scale)] = Trunk(branch.cells[prefix:], operators[prefix:])
-            self.decoders[str(branch.scale)] = BranchDecoder(branch.scale, end, details, out)
-            for scale, count in {**details, branch.scale: end}.items():
-                if scale in inputs:
-                    inputs[scale].append(count)
-        fused = sum(decoder.out_channels for decoder in self.decoders.values())
-        self.prediction = Prediction(fused, num_classes)
-        self.auxiliary = nn.ModuleDict(
-            {str(scale): Head(sum(counts), num_classes) for scale, counts in inputs.items() if counts}
-        )
+            self.decoders[str(branch.scale)] = decoder
+            fused += decoder.out_channels
+            for scale in auxiliary:
+                auxiliary[scale] += {**details, branch.scale: last}.get(scale, 0)
+        self.prediction = FusionHead(fused, num_classes)
+        self.auxiliary = nn.ModuleDict({str(s): Head(count, num_classes) for s, count in auxiliary.items() if count})
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W), any H and W from 32 up -> logits (B, C, H, W)."""
+        """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, H, W)."""
         size = (images.shape[-2], images.shape[-1])
         return enlarge_logits(crop_logits(self._predict(self.features(images)), size, 8), size, 8)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Logits at the heads' own strides: main (B, C, ceil(H / 8), ceil(W / 8)), then 1/16 and 1/32 where present."""
+        """Logits at the heads' own strides: main (B, C, ceil(H / 8), ceil(W / 8)), then those at 1/16 and 1/32."""
         size = (images.shape[-2], images.shape[-1])
         features = self.features(images)
         outputs = [crop_logits(self._predict(features), size, 8)]
         for name, head in self.auxiliary.items():
-            maps = [{**details, end: x}[int(name)] for end, (x, details) in features.items() if end >= int(name)]
+            maps = [{**details, last: x}[int(name)] for last, (x, details) in features.items() if last >= int(name)]
             outputs.append(crop_logits(head(torch.cat(maps, dim=1)), size, int(name)))
         return tuple(outputs)
 
     def features(self, images: Tensor) -> dict[int, tuple[Tensor, dict[int, Tensor]]]:
         """Each branch's output and details, by the scale at which the branch ends; the shared cells run once."""
         x, details = self.shared(self.stem(pad_images(images)), {})
-        return {int(end): trunk(x, details) for end, trunk in self.branches.items()}
+        return {int(scale): trunk(x, details) for scale, trunk in self.branches.items()}
 
     def _predict(self, features: dict[int, tuple[Tensor, dict[int, Tensor]]]) -> Tensor:
-        return self.prediction(*(self.decoders[str(end)](x, details) for end, (x, details) in features.items()))
+        return self.prediction(*(self.decoders[str(scale)](x, details) for scale, (x, details) in features.items()))
 
 
-def _operators(branch: Branch, space: SpaceSettings) -> list[nn.Module]:
+def _build_operators(branch: Branch, space: SpaceSettings) -> list[nn.Module]:
     pairs = zip(branch.cells, cell_channels(branch, space), strict=True)
-    return [derived_operator(cell.operator, *pair, cell.stride) for cell, pair in pairs]
+    return [build_derived_operator(cell.operator, *pair, cell.stride) for cell, pair in pairs]
 
 
 def _detail_channels(branch: Branch, space: SpaceSettings) -> dict[int, int]:

@@ -11,7 +11,7 @@ from lbt.network.network import Network
 
 
 def count_parameters(network: Network) -> int:
-    """Parameters that inference uses: all but those of the training-only heads."""
+    """Number of parameters that inference uses: all except those of the heads that only training uses."""
     training_only = sum(p.numel() for p in network.auxiliary.parameters())
     return sum(p.numel() for p in network.parameters()) - training_only
 
@@ -19,7 +19,7 @@ def count_parameters(network: Network) -> int:
 def count_macs(network: Network, size: tuple[int, int]) -> int:
     """Multiply-accumulates of the convolutions in one forward pass on one image of `size` (height, width).
 
-    Nothing is computed: shapes run through a copy on the meta device.
+    A copy on the meta device only propagates shapes, so nothing is computed.
     """
     shapes = copy.deepcopy(network).to("meta").eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -17,7 +17,7 @@ from lbt.errors import LbtError
 from lbt.files import sha256
 from lbt.pseudo_labels.dataset import images_to_label
 from lbt.pseudo_labels.shard_format import ShardIdentity
-from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 from lbt.runtime.device import prepare_device
 from lbt.runtime.progress import Progress
 from lbt.space.padding import upsample
@@ -64,7 +64,7 @@ def run(
     sizes = {image_id: image_size(file) for image_id, file in files.items()}
     identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(teacher), code=code)
 
-    def predictions(progress: Progress) -> Iterator[Prediction]:
+    def predictions(progress: Progress) -> Iterator[ImagePrediction]:
         for image_id, file in files.items():
             image = decode_image(file)
             size = tuple(image.shape[-2:])
@@ -77,7 +77,7 @@ def run(
                 logits = supernet(normalise(image[None], data.mean, data.std).to(device), architecture, widths)[0]
                 low = logits.softmax(dim=1)
                 confidence, label = upsample(low, size)[0].max(dim=0)
-            yield Prediction(
+            yield ImagePrediction(
                 image_id=image_id,
                 label=label.to(torch.uint8).cpu().numpy(),
                 confidence=(confidence * 255).round().to(torch.uint8).cpu().numpy(),

@@ -15,11 +15,12 @@ import h5py
 import numpy as np
 
 from lbt.data.classes import IGNORE, ClassTable
+from lbt.data.label_images import label_palette
 from lbt.files import SCHEMA_VERSION, atomic_path
 from lbt.pseudo_labels.hdf5_file import DiskFile
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.space.architecture import SCALES
-from lbt.space.padding import blocks
+from lbt.space.padding import count_blocks
 
 _STRIDE = SCALES[0]
 """Pixels between two probabilities, the network's output stride."""
@@ -32,7 +33,7 @@ _SHOWN = {
 
 
 @dataclass(frozen=True)
-class Prediction:
+class ImagePrediction:
     """A teacher's prediction on one image: label and confidence (H, W) uint8, probability (C, h, w) float16."""
 
     image_id: str
@@ -43,7 +44,7 @@ class Prediction:
 
 def write_shard(
     path: Path,
-    predictions: Iterable[Prediction],
+    predictions: Iterable[ImagePrediction],
     sizes: Mapping[str, tuple[int, int]],
     classes: ClassTable,
     identity: ShardIdentity,
@@ -63,7 +64,7 @@ def write_shard(
     """
     if not sizes:
         raise ValueError(f"{path}: no predictions to write")
-    palette, coming = palette_of(classes), iter(predictions)
+    palette, coming = label_palette(classes.colors), iter(predictions)
     with atomic_path(path) as temporary, DiskFile(temporary) as disk:
         with h5py.File(disk, "w", libver=("v110", "v110")) as file:
             _create(file, sizes, classes, identity)
@@ -74,13 +75,6 @@ def write_shard(
             if next(coming, None) is not None:
                 raise ValueError(f"{path}: more predictions than images")
         disk.check()  # what HDF5 wrote when it closed the file
-
-
-def palette_of(classes: ClassTable) -> np.ndarray:
-    """Colours (256, 3) uint8 by class index; black for what is no class."""
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes.colors)] = classes.colors
-    return palette
 
 
 def _create(
@@ -112,7 +106,7 @@ def _create_by_image(file: h5py.File, name: str, **content) -> None:
 
 def _describe(file: h5py.File, classes: ClassTable, identity: ShardIdentity) -> None:
     """What viewers need to show the datasets, and what a reader compares."""
-    palette = palette_of(classes)
+    palette = label_palette(classes.colors)
     file.create_dataset("palette", data=palette, fletcher32=True, chunks=palette.shape)
     file["palette"].attrs.update({"CLASS": np.bytes_("PALETTE"), "PAL_VERSION": np.bytes_("1.2")})
     for name, (subclass, interpretation) in _SHOWN.items():
@@ -136,7 +130,7 @@ def _describe(file: h5py.File, classes: ClassTable, identity: ShardIdentity) -> 
     file.attrs.update(asdict(identity))
 
 
-def _write_image(file: h5py.File, index: int, prediction: Prediction, palette: np.ndarray) -> None:
+def _write_image(file: h5py.File, index: int, prediction: ImagePrediction, palette: np.ndarray) -> None:
     """Write the chunks of one image, each once and whole: HDF5 neither reads them back nor keeps them."""
     for name, values, outside in (
         ("label", prediction.label, IGNORE),
@@ -150,7 +144,7 @@ def _write_image(file: h5py.File, index: int, prediction: Prediction, palette: n
         dataset[index] = chunk
 
 
-def _checked(prediction: Prediction | None, image_id: str, size: tuple[int, int], classes: int) -> Prediction:
+def _checked(prediction: ImagePrediction | None, image_id: str, size: tuple[int, int], classes: int) -> ImagePrediction:
     """The prediction, if it is of this image; None stands for a missing one."""
     if prediction is None:
         raise ValueError(f"no prediction of image {image_id}")
@@ -163,4 +157,4 @@ def _checked(prediction: Prediction | None, image_id: str, size: tuple[int, int]
 
 def _stride_size(size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of an image's probabilities."""
-    return blocks(size[0], _STRIDE), blocks(size[1], _STRIDE)
+    return count_blocks(size[0], _STRIDE), count_blocks(size[1], _STRIDE)

@@ -15,7 +15,7 @@ from lbt.search.hypergradient import as_leaves, call_without_side_effects, gradi
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.space.architecture import Architecture
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 SupernetLogits = Callable[[Tensor], tuple[Tensor, ...]]
@@ -35,7 +35,7 @@ def supernet_term(context: StepContext, value: Callable[[SupernetLogits], Tensor
     moved: dict[str, Tensor] = {}
     if in_weights:
         moved = as_leaves({name: weights[name] for name in context.teacher_step.step.gradient})
-    widths = sampled_widths(context.architecture, context.space, context.noise)
+    widths = sample_widths(context.architecture, context.space, context.noise)
 
     def logits(images: Tensor) -> tuple[Tensor, ...]:
         return call_without_side_effects(context.supernet, weights | moved, images, context.architecture, widths)

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from lbt.config import SearchSettings, SpaceSettings
-from lbt.latency.steering import predicted_fps
+from lbt.latency.steering import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.distributed import Group
@@ -137,7 +137,7 @@ def architecture_step(
         guard = guards["guide"]
         values |= guide_step(state.guide, state.supernet, validation, plan.space, clip_norm, guard, plan.processes)
     genotype = derive_genotype(state.architecture, plan.space)
-    return values | {"fps": predicted_fps(genotype, plan.space, plan.table)}
+    return values | {"fps": predict_fps(genotype, plan.space, plan.table)}
 
 
 def _begin_round(state: SearchState, plan: RoundPlan) -> dict[str, GuardedStep]:

@@ -36,7 +36,7 @@ from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
 from lbt.space.architecture import architecture_to_json
 from lbt.space.calibration import calibrate_supernet
-from lbt.space.supernet_file import identity_of
+from lbt.space.supernet_file import supernet_identity
 
 
 def run(
@@ -133,5 +133,5 @@ def run(
     write_json(architecture, architecture_to_json(state.architecture))
     if guide is not None and state.guide is not None:
         write_json(guide, architecture_to_json(state.guide.architecture))
-    save_round(checkpoint, state, identity_of(classes.names, space, seed, method, round))
+    save_round(checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
     drop_weights(checkpoint, round, search.keep_every)

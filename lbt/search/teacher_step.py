@@ -11,7 +11,7 @@ from lbt.search.state import SearchState
 from lbt.search.step_context import TeacherStep
 from lbt.search.weight_step import take_step
 from lbt.space.architecture import Architecture
-from lbt.space.widths import Widths, max_widths, sampled_widths
+from lbt.space.widths import Widths, max_widths, sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep
 
@@ -42,7 +42,7 @@ def teacher_step(
         return float(loss.detach())
 
     fixed = {name: leaf.detach() for name, leaf in state.architecture.items()}
-    losses = {"teacher_loss": backward(fixed, sampled_widths(fixed, space, noise))}
+    losses = {"teacher_loss": backward(fixed, sample_widths(fixed, space, noise))}
     if state.guide is not None:
         guide = {name: leaf.detach() for name, leaf in state.guide.architecture.items()}
         losses["guide_loss"] = backward(guide, max_widths(space))

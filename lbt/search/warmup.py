@@ -34,7 +34,7 @@ from lbt.runtime.seeding import derive_seed, generator
 from lbt.space.architecture import initial_architecture
 from lbt.space.calibration import calibrate_supernet
 from lbt.space.supernet import Supernet
-from lbt.space.supernet_file import KIND, identity_of
+from lbt.space.supernet_file import KIND, supernet_identity
 from lbt.space.widths import max_widths, min_widths, random_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
@@ -116,6 +116,6 @@ def run(
         save_checkpoint(
             checkpoint,
             kind=KIND,
-            identity=identity_of(table.names, space, seed, "warmup", 0),
+            identity=supernet_identity(table.names, space, seed, "warmup", 0),
             state={"supernet": supernet.state_dict(), "architecture": architecture},
         )

@@ -1,1 +1,1 @@
-"""The continuous side of the FasterSeg search space: architecture, supernet and its parts."""
+"""The continuous side of the FasterSeg search space: the architecture A, and the supernet with its parts."""

@@ -4,20 +4,20 @@ An architecture is a plain dict of float tensors, so it works as a pytree in `to
 an optimiser. The rows follow the FasterSeg release (search/model_search.py); L is the number of layers and W the number
 of selectable widths.
 
-| key | shape | row r stands for | columns |
+| key | shape | row r describes | columns |
 |---|---|---|---|
 | `alpha.8`, `alpha.16`, `alpha.32` | (L, 5), (L-1, 5), (L-2, 5) | the cell at layer r, r+1, r+2 | `OPERATORS` |
-| `beta.16`, `beta.32` | (L-2, 2), (L-3, 2) | the feature entering layer r+2, r+3 | from the finer scale, kept |
+| `beta.16`, `beta.32` | (L-2, 2), (L-3, 2) | the feature entering layer r+2, r+3 | `PREDECESSORS` |
 | `gamma.8`, `gamma.16`, `gamma.32` | (L-1, W), (L-1, W), (L-2, W) | the feature entering layer r+1, r+1, r+2 | widths |
 
-Layer 1 at 1/16 and layer 2 at 1/32 have one predecessor, hence no row of beta. The widths of the stem's output and of
-the last layer's output are fixed by the settings, hence no rows of gamma.
+Layer 1 at 1/16 and layer 2 at 1/32 have one predecessor, so they have no row of beta. The settings fix the widths of
+the stem's output and of the last layer's output, so these have no row of gamma.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -25,11 +25,18 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 
-OPERATORS = ("skip", "conv", "zoom", "conv_2x", "zoom_2x")
-SCALES = (8, 16, 32)
+OperatorName = Literal["skip", "conv", "zoom", "conv_2x", "zoom_2x"]
+OPERATORS: tuple[OperatorName, ...] = get_args(OperatorName)
+CONVOLUTIONS = tuple(name for name in OPERATORS if name != "skip")
+"""The operators that a derived network may have: derivation prunes or replaces every skip."""
+Scale = Literal[8, 16, 32]
+"""Scale of a feature: 8 for a feature at 1/8 of the image's height and width."""
+SCALES: tuple[Scale, ...] = get_args(Scale)
 PREDECESSORS = ("down", "keep")
+"""Where a feature comes from: `down` from the next finer scale, `keep` from its own scale."""
 
 Architecture = dict[str, Tensor]
+"""Logits, probabilities or gradients: one tensor for each key of the table above."""
 
 
 def first_layer(scale: int) -> int:
@@ -43,7 +50,7 @@ def alpha_row(layer: int, scale: int) -> int:
 
 
 def beta_row(layer: int, scale: int) -> int:
-    """Row of `beta.<scale>` (16 or 32) of the feature that enters `layer`; negative where it has one predecessor."""
+    """Row of `beta.<scale>` (16 or 32) of the feature that enters `layer`; negative if it has only one predecessor."""
     return layer - first_layer(scale) - 1
 
 
@@ -52,7 +59,7 @@ def gamma_row(layer: int, scale: int) -> int:
     return layer - max(first_layer(scale), 1)
 
 
-def scales_at(layer: int) -> tuple[int, ...]:
+def scales_at(layer: int) -> tuple[Scale, ...]:
     """Scales that have a cell at `layer`: (8,), (8, 16), then all three."""
     return SCALES[: layer + 1]
 
@@ -73,7 +80,7 @@ def architecture_shapes(space: SpaceSettings) -> dict[str, tuple[int, int]]:
 
 
 def initial_architecture(space: SpaceSettings, generator: torch.Generator) -> Architecture:
-    """Logits drawn from a normal distribution of standard deviation 1e-3: nearly uniform choices, no exact ties.
+    """Draw logits from a normal distribution of standard deviation 1e-3: nearly uniform choices without exact ties.
 
     Args:
         space: the search space.
@@ -88,12 +95,12 @@ def initial_architecture(space: SpaceSettings, generator: torch.Generator) -> Ar
 def validate_architecture(
     architecture: Mapping[str, Tensor], space: SpaceSettings, source: str = "architecture"
 ) -> None:
-    """Check keys, shapes and that every row can be turned into probabilities.
+    """Check the keys and shapes, and that the softmax of every row exists.
 
-    A logit may be minus infinity (the choice is excluded) as long as one of its row is finite.
+    A logit may be minus infinity, which excludes the choice, if another logit of its row is finite.
 
     Raises:
-        LbtError: naming `source` and the key, and the row where a row is at fault.
+        LbtError: a check failed; the message names `source`, the key and, if a row is wrong, the row.
     """
     shapes = architecture_shapes(space)
     missing, extra = sorted(set(shapes) - set(architecture)), sorted(set(architecture) - set(shapes))
@@ -102,24 +109,23 @@ def validate_architecture(
             f"{source}: missing keys {missing}, unknown keys {extra}. An architecture has the keys {', '.join(shapes)}."
         )
     for key, shape in shapes.items():
-        found = tuple(architecture[key].shape)
-        if found != shape:
+        actual_shape = tuple(architecture[key].shape)
+        if actual_shape != shape:
             raise LbtError(
-                f"{source}: {key} has shape {found}; space.layers = {space.layers} and "
-                f"{len(space.width_twelfths)} widths need {shape}. Use the settings that it was made with."
+                f"{source}: {key} has shape {actual_shape}, but space.layers = {space.layers} and "
+                f"{len(space.width_twelfths)} widths need {shape}. Use the settings with which it was made."
             )
         logits = architecture[key].detach()
         bad = logits.isnan().any(-1) | (logits == torch.inf).any(-1) | (logits == -torch.inf).all(-1)
         if bad.any():
             row = int(bad.nonzero()[0])
             raise LbtError(
-                f"{source}: {key}[{row}] = {logits[row].tolist()} gives no probabilities. "
-                "Start again from the last good state."
+                f"{source}: {key}[{row}] = {logits[row].tolist()} has no softmax. Start again from the last good state."
             )
 
 
 def probabilities(architecture: Mapping[str, Tensor]) -> Architecture:
-    """Softmax of each row, differentiable: same keys and shapes, rows sum to 1."""
+    """Softmax of each row, differentiable: same keys and shapes, and each row sums to 1."""
     return {key: logits.softmax(-1) for key, logits in architecture.items()}
 
 
@@ -127,7 +133,7 @@ def entropies(architecture: Mapping[str, Tensor]) -> dict[str, float]:
     """Mean entropy of the rows of alpha, beta and gamma, each as a fraction of the largest possible entropy.
 
     Returns:
-        `alpha`, `beta`, `gamma`: 1 for uniform choices, 0 for decided ones (and where there is one choice only).
+        `alpha`, `beta`, `gamma`: 1 for uniform choices, 0 for decided ones and for rows with a single choice.
     """
     result = {}
     for kind in ("alpha", "beta", "gamma"):
@@ -139,19 +145,19 @@ def entropies(architecture: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def architecture_to_json(architecture: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
-    """JSON value of an architecture with finite logits; a float32 survives the round trip bit by bit."""
+    """Convert an architecture with finite logits to a JSON value; the round trip keeps every bit of a float32."""
     return {key: logits.detach().cpu().tolist() for key, logits in architecture.items()}
 
 
 def architecture_from_json(value: Any, space: SpaceSettings, source: str = "architecture") -> Architecture:
-    """Architecture (float32, CPU) from `architecture_to_json`'s value.
+    """Convert the value of `architecture_to_json` to an architecture (float32, CPU).
 
     Raises:
         LbtError: `value` is not an architecture of this space; the message begins with `source`.
     """
     if not isinstance(value, dict):
         raise LbtError(
-            f"{source}: holds a {type(value).__name__}, an object with the keys of an architecture is needed."
+            f"{source}: holds a {type(value).__name__} instead of an object with the keys of an architecture."
         )
     architecture = {}
     for key, rows in value.items():

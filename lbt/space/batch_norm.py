@@ -1,9 +1,9 @@
 """BatchNorm by the batch's own statistics, with a forward derivative that reverse mode can differentiate.
 
 PyTorch's forward derivative of `batch_norm` in training treats the batch's mean and deviation as constants when it is
-differentiated itself: a reverse pass over it gives wrong mixed second derivatives without a word. Here the derivative
-along a tangent is a function of the input. Both normalising and its backward pass are linear and self-adjoint in each
-channel, so the fused kernels of the two serve for the derivative as well, and for what reverse mode makes of it.
+differentiated again. A reverse pass over it then gives wrong mixed second derivatives, without an error or a warning.
+Here the derivative along a tangent depends on the input. The backward pass of normalising is linear and self-adjoint in
+each channel, so PyTorch's fused kernels also compute the forward derivative and the gradients of that derivative.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lbt.space.batch_norm_kernels import normalise, normalise_backward, per_channel, whole_mean
+from lbt.space.batch_norm_kernels import batch_mean, normalise, normalise_backward, per_channel
 
 
-class _Normalised(torch.autograd.Function):
+class _Normalise(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
@@ -41,14 +41,16 @@ class _Normalised(torch.autograd.Function):
         return *normalise_backward(gradient, x, weight, mean, scale, ctx.eps, ctx.needs_input_grad[:3]), None
 
     @staticmethod
-    def jvp(ctx: Any, x_tangent: Tensor | None, weight_tangent: Tensor | None, bias_tangent: Tensor | None, _: None):
+    def jvp(
+        ctx: Any, x_tangent: Tensor | None, weight_tangent: Tensor | None, bias_tangent: Tensor | None, _: None
+    ) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = ctx.saved_tensors
         terms = []
         if x_tangent is not None:
             terms.append(_Derivative.apply(x_tangent, x, weight, mean, scale, ctx.eps)[0])
         if weight_tangent is not None:
             bias = torch.zeros_like(weight) if bias_tangent is None else bias_tangent
-            terms.append(_Normalised.apply(x, weight_tangent, bias, ctx.eps)[0])
+            terms.append(_Normalise.apply(x, weight_tangent, bias, ctx.eps)[0])
         elif bias_tangent is not None:
             terms.append(bias_tangent[:, None, None].expand_as(x))
         return (sum(terms[1:], terms[0]) if terms else None), None, None, None, None
@@ -57,10 +59,10 @@ class _Normalised(torch.autograd.Function):
 class _Derivative(torch.autograd.Function):
     """The derivative of normalising x along a tangent a: w s (a - m(a) - h m(h a)).
 
-    Here m is the mean over a channel, h = s (x - m(x)), and s = 1 / sqrt(variance + eps). For a cotangent c, with
-    q = m(h a), r = m(h c) and the covariance k = m(c a) - m(c) m(a), the gradients are
+    Here w is the weight, m the mean over a channel, s = 1 / sqrt(variance + eps), and h = s (x - m(x)). For a cotangent
+    c, with q = m(h a), r = m(h c) and the covariance k = m(c a) - m(c) m(a), the gradients are
 
-        in a    w s (c - m(c) - h r), the same function of c,
+        in a    w s (c - m(c) - h r), the same function as of a above,
         in x    - w s^2 [r (a - m(a)) + q (c - m(c)) + h (k - 3 q r)],
         in w    s sum(c (a - m(a) - h q)) = n s (k - q r).
     """
@@ -87,11 +89,11 @@ class _Derivative(torch.autograd.Function):
         if cotangent is None:
             return (None,) * 6
         tangent, x, weight, mean, scale, q, tangent_mean = ctx.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated once more
+        if torch.is_grad_enabled():  # the gradients will be differentiated again
             return *_gradients_by_definition(cotangent, tangent, x, weight, ctx.eps), None, None, None
         count = x.numel() / len(weight)
-        wanted = [True, True, True]
-        in_tangent, r, cotangent_mean = normalise_backward(cotangent, x, weight, mean, scale, ctx.eps, wanted)
+        every = [True, True, True]
+        in_tangent, r, cotangent_mean = normalise_backward(cotangent, x, weight, mean, scale, ctx.eps, every)
         r, cotangent_mean = r / count, cotangent_mean / count
         # The kernel's gradient in a weight is the covariance of its first two arguments, times the last one.
         one = torch.ones_like(scale)
@@ -110,67 +112,69 @@ class _Derivative(torch.autograd.Function):
 def _gradients_by_definition(
     cotangent: Tensor, tangent: Tensor, x: Tensor, weight: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Those of `_Derivative`, of plain operators."""
-    centred, a, c = (values - whole_mean(values) for values in (x, tangent, cotangent))
-    scale = (whole_mean(centred.square()) + eps).rsqrt()
+    """The gradients of `_Derivative`, computed by plain operators, which autograd can differentiate."""
+    centred, a, c = (values - batch_mean(values) for values in (x, tangent, cotangent))
+    scale = (batch_mean(centred.square()) + eps).rsqrt()
     h, factor = centred * scale, per_channel(weight) * scale
-    q, r, k = whole_mean(h * a), whole_mean(h * c), whole_mean(a * c)
+    q, r, k = batch_mean(h * a), batch_mean(h * c), batch_mean(a * c)
     in_x = -factor * scale * (r * a + q * c + h * (k - 3 * q * r))
     return factor * (c - h * r), in_x, (scale * c * (a - h * q)).sum(dim=(0, 2, 3))
 
 
-def batch_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def normalise_batch(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise by the batch's statistics; differentiable twice in any mix of forward and reverse mode.
 
     Args:
-        x: (B, c, H, W), more than one number in each channel.
+        x: (B, c, H, W) with more than one number in each channel.
         weight, bias: (c,).
         eps: added to the variance.
 
     Returns:
-        (B, c, H, W), and the batch's mean and unbiased variance, (c,), without gradient.
+        The result (B, c, H, W), and the batch's mean and unbiased variance (c,), which carry no gradient.
     """
-    y, mean, variance, _, _ = _Normalised.apply(x, weight, bias, eps)
+    y, mean, variance, _, _ = _Normalise.apply(x, weight, bias, eps)
     return y, mean, variance
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's, whose training pass is `batch_normalised`: by the statistics of the whole batch of all processes."""
+    """PyTorch's BatchNorm, but training normalises by the whole batch of all processes (`normalise_batch`)."""
+
+    num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (B, c, H, W)."""
         if not self.training:
             return super().forward(x)
-        y, mean, variance = batch_normalised(x, self.weight, self.bias, self.eps)
+        y, mean, variance = normalise_batch(x, self.weight, self.bias, self.eps)
         update_statistics([StatisticsUpdate(self, mean, variance)])
         return y
 
 
 def synchronise_batch_norms(module: nn.Module) -> None:
-    """Replace every BatchNorm of PyTorch's by a `BatchNorm2d` with the same tensors, in place; no name changes."""
+    """Replace every BatchNorm of PyTorch by a `BatchNorm2d` with the same tensors and name, in place."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            mine = BatchNorm2d(child.num_features, child.eps, child.momentum).train(child.training)
+            replacement = BatchNorm2d(child.num_features, child.eps, child.momentum).train(child.training)
             for key, tensor in [*child.named_parameters(), *child.named_buffers()]:
-                setattr(mine, key, tensor)
-            setattr(module, name, mine)
+                setattr(replacement, key, tensor)
+            setattr(module, name, replacement)
         else:
             synchronise_batch_norms(child)
 
 
 @dataclass(frozen=True)
 class StatisticsUpdate:
-    """What a training batch says of a BatchNorm's statistics: its mean and unbiased variance (c,)."""
+    """The mean and unbiased variance (c,) of a training batch, for the running statistics of a BatchNorm."""
 
-    norm: nn.BatchNorm2d
+    norm: BatchNorm2d
     mean: Tensor
     variance: Tensor
 
 
 @torch.no_grad()
 def update_statistics(updates: Sequence[StatisticsUpdate]) -> None:
-    """Move running means and variances towards the batch's, each by its BatchNorm's momentum, as `BatchNorm2d` does."""
-    # One launch for all: hundreds of tiny ones would take a GPU longer than the convolutions.
+    """Move running means and variances towards the batch's by each BatchNorm's momentum, as `nn.BatchNorm2d` does."""
+    # One launch for all, because hundreds of tiny launches would take a GPU longer than the convolutions.
     by_factor: dict[float, list[StatisticsUpdate]] = {}
     torch._foreach_add_([update.norm.num_batches_tracked for update in updates], 1)
     for update in updates:

@@ -1,4 +1,4 @@
-"""BatchNorm statistics recomputed from data, for weights whose running averages belong to other widths or weights."""
+"""Recompute BatchNorm statistics from data if the running averages belong to other widths or weights."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Batch = TypeVar("Batch")
 def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[Batch], Any]) -> None:
     """Replace running means and variances by their plain averages over `batches`, in place.
 
-    BatchNorms that no batch passes through, such as those of other widths, keep their statistics. All else of the
-    module, its weights and its train or evaluation mode included, is as before.
+    BatchNorms that no batch passes through, such as those of other widths, keep their statistics. Nothing else of the
+    module changes, neither its weights nor its train or evaluation mode.
 
     Args:
         module: holds the BatchNorms.
         batches: at least one.
-        forward: runs the module on a batch; its result is dropped.
+        forward: runs the module on a batch; the result is ignored.
 
     Raises:
-        ValueError: no batches.
+        ValueError: there are no batches.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
-    kept = [({name: buffer.clone() for name, buffer in norm.named_buffers()}, norm.momentum) for norm in norms]
+    saved = [({name: buffer.clone() for name, buffer in norm.named_buffers()}, norm.momentum) for norm in norms]
     modes = [(m, m.training) for m in module.modules()]
     module.eval()
     for norm in norms:
@@ -44,7 +44,7 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
             forward(batch)
             count += 1
     finally:
-        for norm, (buffers, momentum) in zip(norms, kept, strict=True):
+        for norm, (buffers, momentum) in zip(norms, saved, strict=True):
             norm.momentum = momentum
             if norm.num_batches_tracked == 0:
                 for name, buffer in buffers.items():
@@ -58,9 +58,15 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
 def calibrate_supernet(
     supernet: Supernet, architecture: dict[str, Tensor], space: SpaceSettings, images: Iterable[Tensor]
 ) -> None:
-    """Recompute the statistics at the most probable widths from batches (B, 3, H, W); leaves the supernet in eval mode.
+    """Recompute the statistics at the most probable widths, in place; the supernet is in evaluation mode afterwards.
 
-    Running averages collected while widths changed from step to step belong to no single network.
+    The running averages of a search belong to no single network, because the widths changed from step to step.
+
+    Args:
+        supernet: the supernet.
+        architecture: its logits.
+        space: the search space.
+        images: batches (B, 3, H, W).
     """
     widths = argmax_widths(architecture, space)
     with torch.no_grad():

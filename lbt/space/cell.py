@@ -7,7 +7,7 @@ doubling of the sum of the zoomed operators. The result is the weighted sum of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -16,22 +16,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.space.architecture import OPERATORS
+from lbt.space.architecture import OPERATORS, OperatorName
 from lbt.space.batch_norm import StatisticsUpdate
-from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, Zoom, build_operator
-from lbt.space.slimmable import ScaledNorm, SlimmableBatchNorm2d, joint_batch_norm, joint_conv2d, scaled_norms
+from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, Operator, Zoom, build_operator
+from lbt.space.slimmable import ScaledNorm, SlimmableBatchNorm2d, joint_batch_norm, joint_conv2d, scale_norms
 
 STRIDES = {"keep": 1, "down": 2}
 
 
 @dataclass(frozen=True)
 class EdgeRun:
-    """One edge to be evaluated.
+    """One edge to evaluate.
 
     Attributes:
         edge: `keep` or `down`.
         weights: (5,), not negative, in the order of `OPERATORS`.
-        values: five numbers on the host that are 0 where the weight is, so that no operator waits for the device.
+        values: five numbers on the host that are 0 where the weight is 0, so that no operator waits for the device.
         width: index into the output's channels.
     """
 
@@ -40,136 +40,169 @@ class EdgeRun:
     values: Sequence[float]
     width: int
 
-    def active(self) -> list[int]:
-        """Places in `OPERATORS` of those whose weight is not 0."""
-        return [place for place, value in enumerate(self.values) if value != 0]
+    def active_operators(self) -> list[int]:
+        """Indices into `OPERATORS` of the operators whose weight is not 0."""
+        return [index for index, value in enumerate(self.values) if value != 0]
+
+
+class Edge(nn.Module):
+    """The five operators of an edge, each an attribute of its name.
+
+    Args:
+        in_channels: channels that the input may have.
+        out_channels: channels that the output may have, one per width.
+        stride: 1 or 2.
+    """
+
+    skip: ConvBnRelu | FactorizedReduce
+    conv: ConvChain
+    zoom: Zoom
+    conv_2x: ConvChain
+    zoom_2x: Zoom
+
+    def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], stride: int):
+        super().__init__()
+        for name in OPERATORS:
+            setattr(self, name, build_operator(name, in_channels, out_channels, stride))
+
+    def operator(self, name: OperatorName) -> Operator:
+        """The operator of that name."""
+        return getattr(self, name)
 
 
 @dataclass(frozen=True)
 class _Chain:
-    """A chain of convolutions to be evaluated at a width, and its last BatchNorm, scaled."""
+    """A chain of convolutions to evaluate at a width, and its last BatchNorm, scaled."""
 
-    layers: ConvChain
+    layers: Sequence[ConvBnRelu]
     width: int
     last: ScaledNorm
 
-    def norm(self, layer: int) -> ScaledNorm:
-        """What normalises after the given layer."""
-        if layer == len(self.layers) - 1:
+    def norm(self, index: int) -> ScaledNorm:
+        """The BatchNorm that follows the convolution at `index`."""
+        if index == len(self.layers) - 1:
             return self.last
-        norm = self.layers[layer].bn[self.width]
+        norm = self.layers[index].bn.norm(self.width)
         return ScaledNorm(norm, norm.weight, norm.bias)
 
 
-class Cell(nn.ModuleDict):
-    """The edges of a cell by name, each a `ModuleDict` of operators by name.
+class SupernetCell(nn.Module):
+    """The edges of a cell: `keep` and, unless the cell is in the last layer or at the coarsest scale, `down`.
 
     Args:
         in_channels: channels that the input may have.
-        out_channels: `keep` and, where the cell has it, `down` -> channels that the output may have, one per width.
+        out_channels: name of each edge -> channels that its output may have, one per width.
     """
 
-    def __init__(self, in_channels: Sequence[int], out_channels: dict[str, Sequence[int]]):
-        super().__init__(
-            {
-                edge: nn.ModuleDict({name: build_operator(name, in_channels, out, STRIDES[edge]) for name in OPERATORS})
-                for edge, out in out_channels.items()
-            }
-        )
+    keep: Edge
+    down: Edge
+
+    def __init__(self, in_channels: Sequence[int], out_channels: Mapping[str, Sequence[int]]):
+        super().__init__()
+        for name, choices in out_channels.items():
+            setattr(self, name, Edge(in_channels, choices, STRIDES[name]))
+
+    def edge(self, name: str) -> Edge:
+        """The edge of that name."""
+        return getattr(self, name)
 
     def forward(self, x: Tensor, runs: Sequence[EdgeRun], updates: list[StatisticsUpdate]) -> list[Tensor]:
         """Weighted sums of the operators; an operator of weight 0 is not evaluated.
 
         Args:
-            x: (B, c, H, W); H and W even if `down` is among the runs.
+            x: (B, c, H, W); H and W are even if `down` is among the runs.
             runs: edges to evaluate.
-            updates: in training, the changes of running statistics are added to it, for
-                `lbt.space.slimmable.update_statistics`.
+            updates: in training, the changes of the running statistics are appended, for
+                `lbt.space.batch_norm.update_statistics`.
 
         Returns:
             One (B, channels, H / stride, W / stride) for each run.
         """
-        norms = [self._scaled(run) for run in runs]
-        zoomed = self._zoomed(x, runs, norms, updates)
+        norms = [self._scale_last_norms(run) for run in runs]
+        zoomed = self._run_zoomed(x, runs, norms, updates)
         results = []
         for run, scaled, small in zip(runs, norms, zoomed, strict=True):
-            operators, stride = self[run.edge], STRIDES[run.edge]
-            terms = [_skip(operators["skip"], x, run.width, scaled["skip"], updates)] if "skip" in scaled else []
-            chains = [_Chain(operators[n], run.width, scaled[n]) for n in ("conv", "conv_2x") if n in scaled]
-            terms += _evaluate(chains, x, stride, updates)
+            edge, stride = self.edge(run.edge), STRIDES[run.edge]
+            terms = [_run_skip(edge.skip, x, run.width, scaled["skip"], updates)] if "skip" in scaled else []
+            convolutions = (("conv", edge.conv), ("conv_2x", edge.conv_2x))
+            chains = [_Chain(o.layers(), run.width, scaled[name]) for name, o in convolutions if name in scaled]
+            terms += _run_chains(chains, x, stride, updates)
             if small:
                 halved = reduce(torch.add, small)
-                terms.append(halved if stride == 2 else _doubled(halved, x))
+                terms.append(halved if stride == 2 else _enlarge(halved, x))
             results.append(reduce(torch.add, terms))
         return results
 
-    def _scaled(self, run: EdgeRun) -> dict[str, ScaledNorm]:
+    def _scale_last_norms(self, run: EdgeRun) -> dict[str, ScaledNorm]:
         """The last BatchNorm of each active operator, with the operator's weight as a factor.
 
         A weight is not negative, so it passes the ReLU and is cheapest as a factor of BatchNorm's own weights.
         """
-        active, operators = run.active(), self[run.edge]
+        active, edge = run.active_operators(), self.edge(run.edge)
         if not active:
             return {}
         weights = run.weights if len(active) == len(OPERATORS) else torch.stack([run.weights[i] for i in active])
-        names = [OPERATORS[place] for place in active]
-        norms = [_last_norm(operators[name])[run.width] for name in names]
-        return dict(zip(names, scaled_norms(norms, weights), strict=True))
+        names = [OPERATORS[index] for index in active]
+        norms = [_last_norm(edge.operator(name)).norm(run.width) for name in names]
+        return dict(zip(names, scale_norms(norms, weights), strict=True))
 
-    def _zoomed(
+    def _run_zoomed(
         self,
         x: Tensor,
         runs: Sequence[EdgeRun],
-        norms: Sequence[dict[str, ScaledNorm]],
+        norms: Sequence[Mapping[str, ScaledNorm]],
         updates: list[StatisticsUpdate],
     ) -> list[list[Tensor]]:
         """The weighted zoomed operators of each run, at half the resolution of `x`."""
-        chains = [
-            [_Chain(self[run.edge][n].convs, run.width, scaled[n]) for n in ("zoom", "zoom_2x") if n in scaled]
-            for run, scaled in zip(runs, norms, strict=True)
-        ]
+        chains = []
+        for run, scaled in zip(runs, norms, strict=True):
+            edge = self.edge(run.edge)
+            zooms = (("zoom", edge.zoom), ("zoom_2x", edge.zoom_2x))
+            chains.append([_Chain(o.convs.layers(), run.width, scaled[name]) for name, o in zooms if name in scaled])
         if not any(chains):
-            return chains
-        terms = iter(_evaluate([c for each in chains for c in each], F.avg_pool2d(x, 2, ceil_mode=True), 1, updates))
+            return [[] for _ in runs]
+        halved = F.avg_pool2d(x, 2, ceil_mode=True)
+        terms = iter(_run_chains([chain for each in chains for chain in each], halved, 1, updates))
         return [[next(terms) for _ in each] for each in chains]
 
 
-def _evaluate(chains: Sequence[_Chain], x: Tensor, stride: int, updates: list[StatisticsUpdate]) -> list[Tensor]:
-    """Weighted chains on one input; their first layers run as one."""
+def _run_chains(chains: Sequence[_Chain], x: Tensor, stride: int, updates: list[StatisticsUpdate]) -> list[Tensor]:
+    """Weighted chains on one input; their first convolutions run as one."""
     if not chains:
         return []
     features = joint_conv2d(x, [(chain.layers[0].conv, chain.width) for chain in chains], stride)
     parts = joint_batch_norm(features, [chain.norm(0) for chain in chains], updates)
     results = []
     for chain, part in zip(chains, parts, strict=True):
-        for place, layer in list(enumerate(chain.layers))[1:]:
+        for index, layer in list(enumerate(chain.layers))[1:]:
             part = layer.conv(F.relu(part), chain.width)
-            (part,) = joint_batch_norm(part, [chain.norm(place)], updates)
-        results.append(rectified(part))
+            (part,) = joint_batch_norm(part, [chain.norm(index)], updates)
+        results.append(rectify(part))
     return results
 
 
-def _skip(
+def _run_skip(
     operator: ConvBnRelu | FactorizedReduce, x: Tensor, width: int, norm: ScaledNorm, updates: list[StatisticsUpdate]
 ) -> Tensor:
-    (part,) = joint_batch_norm(operator.convolved(x, width), [norm], updates)
-    return rectified(part)
+    (part,) = joint_batch_norm(operator.convolve(x, width), [norm], updates)
+    return rectify(part)
 
 
-def _last_norm(operator: nn.Module) -> SlimmableBatchNorm2d:
-    chain = operator.convs if isinstance(operator, Zoom) else operator
-    return (chain[-1] if isinstance(chain, ConvChain) else chain).bn
+def _last_norm(operator: Operator) -> SlimmableBatchNorm2d:
+    if isinstance(operator, Zoom):
+        operator = operator.convs
+    return operator.layers()[-1].bn if isinstance(operator, ConvChain) else operator.bn
 
 
-def _doubled(x: Tensor, like: Tensor) -> Tensor:
+def _enlarge(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class _Rectified(torch.autograd.Function):
+class _Rectify(torch.autograd.Function):
     """A ReLU that keeps one byte per number for its backward pass instead of four.
 
-    `torch.nn.functional.relu` keeps its result. Where a convolution reads the result it is kept anyway; where it is
-    only added to others, as the last of an operator's layers is, a mask is all that the backward pass needs.
+    `torch.nn.functional.relu` keeps its result. If a convolution reads the result, it is kept in any case. The last
+    layer of an operator is only added to others, so its backward pass needs no more than a mask.
     """
 
     generate_vmap_rule = True
@@ -197,6 +230,6 @@ class _Rectified(torch.autograd.Function):
         return None if tangent is None else tangent * mask, None
 
 
-def rectified(x: Tensor) -> Tensor:
+def rectify(x: Tensor) -> Tensor:
     """max(x, 0), of the shape of x; differentiable any number of times, in forward and reverse mode."""
-    return _Rectified.apply(x)[0]
+    return _Rectify.apply(x)[0]

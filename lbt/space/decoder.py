@@ -1,4 +1,4 @@
-"""Parts that turn features into logits: refinement to a finer scale, fusion of branches, prediction heads."""
+"""The decoder, from features to logits: refinement to a finer scale, fusion of branches, prediction heads."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from lbt.space.operators import ConvBnRelu
 from lbt.space.widths import channel_choices, channels
 
 OUTPUTS = ("16+32", "8+32", "32", "16", "8")
+"""Predictions of the supernet, each named by the scales of its branches."""
 
 Details = dict[int, Tensor]
+"""Scale s -> the feature (B, channels, H / s, W / s) with which a branch leaves s for the next coarser scale."""
 
 
 class Refine(nn.Module):
-    """Bring a coarse feature to the next finer scale and merge it with a detail: 1x1 convolution, doubling, 3x3.
+    """Bring a coarse feature to the next finer scale and merge it with a detail there.
+
+    A 1x1 convolution, bilinear doubling, then a 3x3 convolution on the result and the detail.
 
     Args:
         coarse: channels of the coarse feature.
-        detail: most channels of the feature at the finer scale.
+        detail: channels of the detail.
         out: channels of the result.
     """
 
@@ -33,7 +37,7 @@ class Refine(nn.Module):
         self.merge = ConvBnRelu((out + detail,), (out,), 3)
 
     def forward(self, coarse: Tensor, detail: Tensor) -> Tensor:
-        """(B, coarse, H, W) and (B, up to detail, 2H, 2W) -> (B, out, 2H, 2W)."""
+        """(B, coarse, H, W) and (B, at most `detail`, 2H, 2W) -> (B, out, 2H, 2W)."""
         x = F.interpolate(self.reduce(coarse), detail.shape[-2:], mode="bilinear", align_corners=False)
         return self.merge(torch.cat([x, detail], dim=1))
 
@@ -42,37 +46,37 @@ class BranchDecoder(nn.ModuleDict):
     """Refine a branch's output to 1/8 with the branch's own details: its features just before each halving.
 
     Args:
-        end: scale of the branch's output.
-        count: its channels.
+        branch_scale: scale of the branch's output.
+        in_channels: channels of the branch's output.
         details: channels of the details by scale.
         out: channels of the refined features by scale.
     """
 
-    def __init__(self, end: int, count: int, details: Mapping[int, int], out: Mapping[int, int]):
+    def __init__(self, branch_scale: int, in_channels: int, details: Mapping[int, int], out: Mapping[int, int]):
         super().__init__()
+        self.out_channels = in_channels
         for scale in (16, 8):
-            if scale < end:
-                self[str(scale)] = Refine(count, details[scale], out[scale])
-                count = out[scale]
-        self.out_channels = count
+            if scale < branch_scale:
+                self[str(scale)] = Refine(self.out_channels, details[scale], out[scale])
+                self.out_channels = out[scale]
 
     def forward(self, x: Tensor, details: Details) -> Tensor:
-        """Output at the branch's end and details by scale -> (B, `out_channels`, H / 8, W / 8)."""
+        """The branch's output and its details -> (B, `out_channels`, H / 8, W / 8)."""
         for scale, refine in self.items():
             x = refine(x, details[int(scale)])
         return x
 
 
 class Head(nn.Sequential):
-    """3x3 convolution, then one logit per class; more than 256 channels are halved in between."""
+    """A 3x3 convolution, then one logit per class; more than 256 channels are halved in between."""
 
     def __init__(self, in_channels: int, num_classes: int):
         middle = in_channels if in_channels <= 256 else in_channels // 2
         super().__init__(ConvBnRelu((in_channels,), (middle,), 3), nn.Conv2d(middle, num_classes, 1))
 
 
-class Prediction(nn.Module):
-    """Fuse the branches' features at 1/8 with a 1x1 convolution and predict.
+class FusionHead(nn.Module):
+    """Fuse the branches' features at 1/8 by a 1x1 convolution and predict logits.
 
     Args:
         in_channels: channels of all branches together.
@@ -89,28 +93,28 @@ class Prediction(nn.Module):
 
 
 def head_channels(space: SpaceSettings) -> dict[int, int]:
-    """Channels of a branch's output and of the refined features by scale."""
+    """Scale -> channels of a branch's output or of a refined feature there."""
     return {scale: channels(space.base_width, scale, space.head_twelfths) for scale in SCALES}
 
 
-def branch_ends(output: str) -> tuple[int, ...]:
-    """Scales at which the branches of one of `OUTPUTS` end, coarsest first."""
+def parse_branch_scales(output: str) -> tuple[int, ...]:
+    """Scales of the branches of one of `OUTPUTS`, coarsest first: (32, 16) for `16+32`."""
     return tuple(sorted(map(int, output.split("+")), reverse=True))
 
 
 def main_output(space: SpaceSettings) -> str:
-    """The one of `OUTPUTS` that the derived network has; of two that it may have, the first."""
+    """The one of `OUTPUTS` that the derived network has; with `branches: best`, the first of the two candidates."""
     return OUTPUTS[0] if space.branches == "best" else space.branches
 
 
-def ordered_outputs(space: SpaceSettings) -> tuple[str, ...]:
-    """`OUTPUTS` with the main one first."""
+def order_outputs(space: SpaceSettings) -> tuple[str, ...]:
+    """`OUTPUTS` with the main output first."""
     main = main_output(space)
     return (main, *(name for name in OUTPUTS if name != main))
 
 
 class SupernetDecoder(nn.Module):
-    """The decoders of every derived network: one for each scale at which a branch may end, one head per output.
+    """The decoders of all derived networks: one for each scale at which a branch may end, and one head per output.
 
     Args:
         space: the search space.
@@ -119,19 +123,24 @@ class SupernetDecoder(nn.Module):
 
     def __init__(self, space: SpaceSettings, num_classes: int):
         super().__init__()
-        out, self.outputs = head_channels(space), ordered_outputs(space)
-        most = {s: max(max(channel_choices(space, layer, s)) for layer in range(s // 16, 3)) for s in SCALES[:2]}
-        self.branches = nn.ModuleDict({str(end): BranchDecoder(end, out[end], most, out) for end in SCALES})
+        out, self.outputs = head_channels(space), order_outputs(space)
+        # The most channels of a detail at each scale: layers 0 to 2 have the stem's width and every selectable one.
+        details: dict[int, int] = {
+            s: max(max(channel_choices(space, layer, s)) for layer in range(s // 16, 3)) for s in SCALES[:2]
+        }
+        self.branches = nn.ModuleDict({str(s): BranchDecoder(s, out[s], details, out) for s in SCALES})
         self.predictions = nn.ModuleDict(
-            {name: Prediction(out[8] * len(branch_ends(name)), num_classes) for name in OUTPUTS}
+            {name: FusionHead(out[8] * len(parse_branch_scales(name)), num_classes) for name in OUTPUTS}
         )
 
-    def forward(self, ends: Mapping[int, Tensor], details: Mapping[int, Details]) -> tuple[Tensor, ...]:
-        """Logits (B, C, H / 8, W / 8) in the order of `ordered_outputs`.
+    def forward(self, features: Mapping[int, Tensor], details: Mapping[int, Details]) -> tuple[Tensor, ...]:
+        """Logits (B, C, H / 8, W / 8) in the order of `order_outputs`.
 
         Args:
-            ends: scale s -> the last layer's output (B, c, H / s, W / s).
-            details: scale at which a branch ends -> its details by scale.
+            features: scale s -> the last layer's output (B, c, H / s, W / s).
+            details: scale of a branch's output -> the details of that branch.
         """
-        refined = {end: self.branches[str(end)](x, details.get(end, {})) for end, x in ends.items()}
-        return tuple(self.predictions[name](*(refined[end] for end in branch_ends(name))) for name in self.outputs)
+        refined = {scale: self.branches[str(scale)](x, details.get(scale, {})) for scale, x in features.items()}
+        return tuple(
+            self.predictions[name](*(refined[end] for end in parse_branch_scales(name))) for name in self.outputs
+        )

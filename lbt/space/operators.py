@@ -1,8 +1,8 @@
 """The five operators of a cell, slimmable in their channels.
 
-Each operator is called as `operator(x, width)`: the input's channels are seen from `x`, the output's are
-`out_channels[width]`. With stride 2 the output has half the input's height and width, which must be even. A layer of
-fixed channels is one with a single width.
+Each operator is called as `operator(x, width)`: it reads the input's channels from `x`, and the output has
+`out_channels[width]` channels. With stride 2 the output has half the input's height and width, which must be even. A
+layer of fixed channels is a layer with a single width.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class ConvBnRelu(nn.Module):
 
     def forward(self, x: Tensor, width: int = 0) -> Tensor:
         """(B, c, H, W) -> (B, out_channels[width], ceil(H / stride), ceil(W / stride))."""
-        return F.relu(self.bn(self.convolved(x, width), width))
+        return F.relu(self.bn(self.convolve(x, width), width))
 
-    def convolved(self, x: Tensor, width: int) -> Tensor:
-        """What the BatchNorm takes."""
+    def convolve(self, x: Tensor, width: int) -> Tensor:
+        """The input of the BatchNorm, of the shape of `forward`'s result."""
         return self.conv(x, width)
 
 
 class FactorizedReduce(nn.Module):
-    """Skip with stride 2: two 1x1 convolutions, on the even and on the odd pixels, make half the channels each."""
+    """Skip with stride 2: two 1x1 convolutions, one on even and one on odd pixels, compute half the channels each."""
 
     def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int]):
         super().__init__()
@@ -46,19 +46,19 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor, width: int = 0) -> Tensor:
         """(B, c, H, W) -> (B, out_channels[width], H / 2, W / 2) for even H and W."""
-        return F.relu(self.bn(self.convolved(x, width), width))
+        return F.relu(self.bn(self.convolve(x, width), width))
 
-    def convolved(self, x: Tensor, width: int) -> Tensor:
-        """What the BatchNorm takes."""
-        # One product of matrices for both: two convolutions of stride 2 take twice as long, most of it backward.
+    def convolve(self, x: Tensor, width: int) -> Tensor:
+        """The input of the BatchNorm, of the shape of `forward`'s result."""
+        # One matrix product for both, because two convolutions of stride 2 take twice as long, mostly backward.
         halves = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).diagonal(dim1=3, dim2=5)  # (B, c, H / 2, W / 2, 2)
-        weights = torch.stack([conv.sliced(x.shape[1], width).flatten(1) for conv in (self.even, self.odd)])
-        made = weights @ halves.movedim(-1, 1).flatten(3)
-        return made.flatten(1, 2).unflatten(2, halves.shape[2:4])
+        weights = torch.stack([conv.slice_weight(x.shape[1], width).flatten(1) for conv in (self.even, self.odd)])
+        features = weights @ halves.movedim(-1, 1).flatten(3)
+        return features.flatten(1, 2).unflatten(2, halves.shape[2:4])
 
 
 class ConvChain(nn.ModuleList):
-    """One or more 3x3 convolutions; the first has the stride."""
+    """One or more `ConvBnRelu` with 3x3 kernels; the first has the stride."""
 
     def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], stride: int, depth: int):
         super().__init__(
@@ -71,11 +71,15 @@ class ConvChain(nn.ModuleList):
             x = layer(x, width)
         return x
 
+    def layers(self) -> list[ConvBnRelu]:
+        """The convolutions in their order."""
+        return [layer for layer in self if isinstance(layer, ConvBnRelu)]
+
 
 class Zoom(nn.Module):
     """Zoomed convolution: halve the resolution, convolve, and with stride 1 double it again (FasterSeg, section 3.1).
 
-    Halving averages 2x2 pixels, which is what bilinear interpolation does there. An odd size is rounded up.
+    Halving averages 2x2 pixels, as bilinear interpolation does at this ratio. An odd size is rounded up.
     """
 
     def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], stride: int, depth: int):
@@ -89,8 +93,11 @@ class Zoom(nn.Module):
         return small if self.stride == 2 else F.interpolate(small, x.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def build_operator(name: str, in_channels: Sequence[int], out_channels: Sequence[int], stride: int) -> nn.Module:
-    """A supernet's operator.
+Operator = ConvBnRelu | FactorizedReduce | ConvChain | Zoom
+
+
+def build_operator(name: str, in_channels: Sequence[int], out_channels: Sequence[int], stride: int) -> Operator:
+    """Build an operator of the supernet.
 
     Args:
         name: one of `OPERATORS`.
@@ -99,7 +106,7 @@ def build_operator(name: str, in_channels: Sequence[int], out_channels: Sequence
         stride: 1 ("keep") or 2 ("down").
 
     Raises:
-        ValueError: no such operator.
+        ValueError: there is no such operator.
     """
     match name:
         case "skip":
@@ -113,11 +120,11 @@ def build_operator(name: str, in_channels: Sequence[int], out_channels: Sequence
     raise ValueError(f"no operator is called {name!r}; there are {', '.join(OPERATORS)}")
 
 
-def derived_operator(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """A derived network's operator: like `build_operator` with one width, but a skip of stride 1 is the identity.
+def build_derived_operator(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """Build an operator of a derived network, of one width; a skip of stride 1 is the identity.
 
     Raises:
-        ValueError: no such operator, or an identity that would have to change the number of channels.
+        ValueError: there is no such operator, or an identity would have to change the number of channels.
     """
     if name == "skip" and stride == 1:
         if in_channels != out_channels:

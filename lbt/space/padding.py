@@ -1,4 +1,4 @@
-"""Images of any size: padding to the coarsest stride and cropping of what comes out."""
+"""Images of any size: padding to the coarsest stride, and cropping and upsampling of logits."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from torch import Tensor
 COARSEST = 32
 
 
-def blocks(length: int, side: int) -> int:
-    """How many blocks of `side` pixels cover `length`: length / side, rounded up.
+def count_blocks(length: int, side: int) -> int:
+    """Number of blocks of `side` pixels that cover `length`: length / side, rounded up.
 
-    Written without negative numbers, whose division ONNX rounds the other way than Python.
+    The formula has no negative numbers, because ONNX and Python round their quotients in opposite directions.
     """
     return (length + side - 1) // side
 
 
 def feature_size(size: tuple[int, int], scale: int) -> tuple[int, int]:
     """Height and width of a feature at 1/`scale` of an image of `size`, padding included."""
-    height, width = (blocks(side, COARSEST) * COARSEST // scale for side in size)
+    height, width = (count_blocks(side, COARSEST) * COARSEST // scale for side in size)
     return height, width
 
 
 def pad_images(images: Tensor) -> Tensor:
     """Pad (B, 3, H, W) with zeros, the mean colour, at the bottom and right to multiples of 32.
 
-    Padding there and nowhere else keeps pixel (0, 0) of every feature at the image's corner, so a logit of stride s
-    belongs to the same s x s pixels as without padding.
+    The other two sides get no padding, so pixel (0, 0) of every feature stays at the image's corner and a logit of
+    stride s belongs to the same s x s pixels as without padding.
     """
     height, width = images.shape[-2:]
-    right, bottom = (blocks(side, COARSEST) * COARSEST - side for side in (width, height))
+    right, bottom = (count_blocks(side, COARSEST) * COARSEST - side for side in (width, height))
     return F.pad(images, (0, right, 0, bottom))
 
 
 def crop_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor:
-    """Drop the logits that cover padding only: (B, C, ceil(H / stride), ceil(W / stride)) for an image of `size`."""
+    """Drop the logits that cover only padding: (B, C, ceil(H / stride), ceil(W / stride)) for an image of `size`."""
     height, width = size
-    return logits[..., : blocks(height, stride), : blocks(width, stride)]
+    return logits[..., : count_blocks(height, stride), : count_blocks(width, stride)]
 
 
 def enlarge_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor:
-    """Bilinear upsampling of (B, C, ceil(H / stride), ceil(W / stride)) by `stride`, cropped to `size` (H, W)."""
+    """Upsample (B, C, ceil(H / stride), ceil(W / stride)) bilinearly by `stride` and crop to `size` (H, W)."""
     if stride > 1:
         logits = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
     return logits[..., : size[0], : size[1]]
 
 
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear upsampling by the whole stride of the network, then cropping to the image.
+    """Upsample logits bilinearly by the whole stride of the network, then crop them to the image.
 
-    Logits of stride s have ceil(H / s) rows. Interpolating them straight to H rows would shift every pixel of an image
-    whose side is no multiple of s; enlarging by s and dropping the surplus keeps each logit on its own pixels.
+    Logits of stride s have ceil(H / s) rows. If a side is no multiple of s, interpolation straight to H rows would
+    shift every pixel. Enlarging by s and dropping the surplus keeps each logit on its own pixels.
 
     Args:
         logits: (B, C, h, w) with h = ceil(H / s), w = ceil(W / s) for one power of two s; logits or probabilities.
@@ -60,7 +60,7 @@ def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
         (B, C, H, W).
 
     Raises:
-        ValueError: no stride explains the two sizes.
+        ValueError: the two sizes belong to no stride.
     """
     return enlarge_logits(logits, size, stride_of((logits.shape[-2], logits.shape[-1]), size))
 
@@ -69,12 +69,12 @@ def stride_of(logits: tuple[int, int], size: tuple[int, int]) -> int:
     """The stride s, a power of two, at which an image of `size` (H, W) has `logits` (ceil(H / s), ceil(W / s)).
 
     Raises:
-        ValueError: no stride explains the two sizes.
+        ValueError: the two sizes belong to no stride.
     """
     (rows, columns), (height, width) = logits, size
     stride = 1
     while stride * rows < height or stride * columns < width:
         stride *= 2
-    if (rows, columns) != (-(-height // stride), -(-width // stride)):
-        raise ValueError(f"logits of {rows} x {columns} are of no stride of an image of {height} x {width}")
+    if (rows, columns) != (count_blocks(height, stride), count_blocks(width, stride)):
+        raise ValueError(f"logits of {rows} x {columns} have no stride for an image of {height} x {width}")
     return stride

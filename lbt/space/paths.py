@@ -1,17 +1,19 @@
-"""Probabilities of the paths through the (layer, scale) grid that the betas stand for.
+"""Probabilities of the paths of branches through the grid of (layer, scale) nodes, as the betas define them.
 
 Each node (layer, scale) takes its feature from one predecessor: from the finer scale ("down") with probability beta0,
-or from the same scale ("keep") with beta1, independently of every other node. A branch that ends at a scale is the walk
-backward from the last layer's node; two branches whose walks meet go on together, so the edges of all branches form a
-tree whose trunk is the common prefix of the derived network. An edge is executed once, however many branches use it.
+or from the same scale ("keep") with beta1, independently of every other node. The path of a branch that ends at a scale
+is a walk backward from the last layer's node there. Two branches whose walks meet continue together, so the edges of
+all branches form a tree, whose trunk is the common prefix of the derived network. An edge is executed once, however
+many branches use it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
+from operator import mul
 
 import torch
 from torch import Tensor
@@ -24,48 +26,48 @@ class Edges:
     """Probability that a derived network uses each edge of the grid.
 
     Attributes:
-        keep: (layer, scale) to the probability that the cell there runs with stride 1; the last layer's cells included.
-        down: (layer, scale) to the probability that the cell there runs with stride 2, to the next coarser scale.
+        keep: (layer, scale) -> probability that the cell there runs with stride 1; includes the last layer's cells.
+        down: (layer, scale) -> probability that the cell there runs with stride 2, to the next coarser scale.
     """
 
     keep: Mapping[tuple[int, int], Tensor]
     down: Mapping[tuple[int, int], Tensor]
 
 
-def edge_probabilities(beta: Mapping[int, Tensor], ends: Sequence[int], layers: int) -> Edges:
-    """Probability of each edge in the union of the branches that end at `ends`.
+def edge_probabilities(beta: Mapping[int, Tensor], branch_scales: Sequence[int], layers: int) -> Edges:
+    """Probability of each edge in the union of the branches that end at `branch_scales`.
 
-    A dynamic programme backward over the layers; its state is the set of scales that some branch visits, because the
+    A dynamic programme backward over the layers. Its state is the set of scales that some branch visits, because the
     walks of two branches are independent only until they meet.
 
     Args:
         beta: scale 16: (L - 2, 2), scale 32: (L - 3, 2) probabilities (rows sum to 1) of down and keep; the first row
-            is the scale's second node, as its first node has one predecessor.
-        ends: distinct scales at which the branches end.
+            is the scale's second node, because its first node has one predecessor.
+        branch_scales: distinct scales at which the branches end.
         layers: number of layers L.
 
     Raises:
-        ValueError: no end, a repeated end or an unknown one.
+        ValueError: there is no scale, a repeated one or an unknown one.
     """
-    if not ends or len(set(ends)) != len(ends) or not set(ends) <= set(SCALES):
-        raise ValueError(f"ends must be distinct scales out of {SCALES}, found {tuple(ends)}")
+    if not branch_scales or len(set(branch_scales)) != len(branch_scales) or not set(branch_scales) <= set(SCALES):
+        raise ValueError(f"branches must end at distinct scales out of {SCALES}, not at {tuple(branch_scales)}")
     one = torch.ones_like(beta[16][0, 0])
-    sets = {frozenset(ends): one}
-    keep = {(layers - 1, scale): one for scale in ends}
-    down = {}
+    sets = {frozenset(branch_scales): one}
+    keep = {(layers - 1, scale): one for scale in branch_scales}
+    down: dict[tuple[int, int], Tensor] = {}
     for layer in range(layers - 1, 0, -1):
         before: dict[frozenset[int], Tensor] = {}
         for visited, probability in sets.items():
             for choice in product(*(_predecessors(beta, layer, scale) for scale in visited)):
                 sources = frozenset(source for source, _ in choice)
-                joint = math.prod((chance for _, chance in choice), start=probability)
+                joint = reduce(mul, (chance for _, chance in choice), probability)
                 before[sources] = before.get(sources, 0) + joint
         for scale in SCALES:
-            holding = [probability for visited, probability in sets.items() if scale in visited]
-            if holding:
+            visits = [probability for visited, probability in sets.items() if scale in visited]
+            if visits:
                 for source, chance in _predecessors(beta, layer, scale):
                     edges = keep if source == scale else down
-                    edges[layer - 1, source] = sum(holding) * chance
+                    edges[layer - 1, source] = reduce(torch.add, visits) * chance
         sets = before
     return Edges(keep, down)
 

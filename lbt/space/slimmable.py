@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.space.batch_norm import BatchNorm2d, StatisticsUpdate, batch_normalised
+from lbt.space.batch_norm import BatchNorm2d, StatisticsUpdate, normalise_batch
 
 
 class SlimmableConv2d(nn.Module):
     """Convolution without bias that uses the first channels of one weight.
 
     Args:
-        in_channels: channels that the input may have; the weight holds the most.
+        in_channels: channels that the input may have; the weight has the largest number.
         out_channels: channels that the output may have, one per width index.
         kernel_size: odd side of the kernel in pixels; the padding is half of it, rounded down.
         stride: 1 or 2.
@@ -30,14 +31,14 @@ class SlimmableConv2d(nn.Module):
 
     def forward(self, x: Tensor, width: int) -> Tensor:
         """(B, c, H, W) -> (B, out_channels[width], ceil(H / stride), ceil(W / stride)) for any c of `in_channels`."""
-        return F.conv2d(x, self.sliced(x.shape[1], width), stride=self.stride, padding=self.padding)
+        return F.conv2d(x, self.slice_weight(x.shape[1], width), stride=self.stride, padding=self.padding)
 
-    def sliced(self, in_channels: int, width: int) -> Tensor:
+    def slice_weight(self, in_channels: int, width: int) -> Tensor:
         """The weight for an input of `in_channels`: (out_channels[width], in_channels, kernel_size, kernel_size)."""
         shape = (self.out_channels[width], in_channels, *self.weight.shape[2:])
         if shape == self.weight.shape:
             return self.weight
-        # One view instead of two slices, whose backward pass would fill a whole weight with zeros twice.
+        # One view, because the backward pass of two slices would fill a whole weight with zeros twice.
         return self.weight.as_strided(shape, self.weight.stride())
 
 
@@ -47,6 +48,10 @@ class SlimmableBatchNorm2d(nn.ModuleList):
     def __init__(self, channels: Sequence[int]):
         super().__init__(BatchNorm2d(count) for count in channels)
 
+    def norm(self, width: int) -> BatchNorm2d:
+        """The BatchNorm of `width`."""
+        return cast(BatchNorm2d, self[width])  # the list holds no other modules
+
     def forward(self, x: Tensor, width: int) -> Tensor:
         """Normalise (B, channels[width], H, W) with the statistics of `width`."""
         return self[width](x)
@@ -54,38 +59,39 @@ class SlimmableBatchNorm2d(nn.ModuleList):
 
 @dataclass(frozen=True)
 class ScaledNorm:
-    """A BatchNorm, and the weight and bias (c,) that it is to use instead of its own."""
+    """A BatchNorm, and the weight and bias (c,) that replace its own."""
 
-    norm: nn.BatchNorm2d
+    norm: BatchNorm2d
     weight: Tensor
     bias: Tensor
 
 
-def scaled_norms(norms: Sequence[nn.BatchNorm2d], scales: Tensor) -> list[ScaledNorm]:
-    """BatchNorms whose results are multiplied by one scalar each.
+def scale_norms(norms: Sequence[BatchNorm2d], scales: Tensor) -> list[ScaledNorm]:
+    """Multiply the result of each BatchNorm by a scalar.
 
     Args:
         norms: n of them, all of c channels.
         scales: (n,).
     """
-    # All in one product: one by one, forward and backward are eight launches of a few numbers each.
-    own = torch.stack([norm.weight for norm in norms] + [norm.bias for norm in norms])
-    scaled = (own.unflatten(0, (2, len(norms))) * scales[:, None]).flatten(0, 1).unbind()
-    return [ScaledNorm(*found) for found in zip(norms, scaled[: len(norms)], scaled[len(norms) :], strict=True)]
+    # One product for all, because each BatchNorm by itself takes eight launches of a few numbers each.
+    own: list[Tensor] = [*(norm.weight for norm in norms), *(norm.bias for norm in norms)]
+    scaled = (torch.stack(own).unflatten(0, (2, len(norms))) * scales[:, None]).flatten(0, 1).unbind()
+    weights, biases = scaled[: len(norms)], scaled[len(norms) :]
+    return [ScaledNorm(norm, weight, bias) for norm, weight, bias in zip(norms, weights, biases, strict=True)]
 
 
 def joint_conv2d(x: Tensor, layers: Sequence[tuple[SlimmableConv2d, int]], stride: int) -> Tensor:
-    """Several convolutions of one kernel size on the same input as one.
+    """Run several convolutions of one kernel size on the same input as one convolution.
 
     Args:
         x: (B, c, H, W).
         layers: convolutions and their width indices.
-        stride: theirs.
+        stride: stride of all convolutions.
 
     Returns:
         (B, sum of their channels, ceil(H / stride), ceil(W / stride)).
     """
-    weights = [layer.sliced(x.shape[1], width) for layer, width in layers]
+    weights = [layer.slice_weight(x.shape[1], width) for layer, width in layers]
     return F.conv2d(x, torch.cat(weights) if len(weights) > 1 else weights[0], None, stride, layers[0][0].padding)
 
 
@@ -94,31 +100,31 @@ def joint_batch_norm(
     runs: Sequence[ScaledNorm],
     updates: list[StatisticsUpdate],
 ) -> tuple[Tensor, ...]:
-    """Several BatchNorms on neighbouring channels as one.
+    """Run several BatchNorms on neighbouring channels as one BatchNorm.
 
     Args:
         x: (B, sum of the BatchNorms' channels, H, W).
         runs: the BatchNorms in the order of their channels.
-        updates: in training, what the batch says of each BatchNorm's statistics is added to it; the statistics
-            themselves are left alone.
+        updates: in training, the batch's statistics for each BatchNorm are appended. The running statistics do not
+            change here.
 
     Returns:
         A (B, channels, H, W) for each BatchNorm.
     """
     norms = [run.norm for run in runs]
     counts, first = [norm.num_features for norm in norms], norms[0]
-    weight, bias = _joined([run.weight for run in runs]), _joined([run.bias for run in runs])
+    weight, bias = _join([run.weight for run in runs]), _join([run.bias for run in runs])
     if first.training:
-        x, mean, variance = batch_normalised(x, weight, bias, first.eps)
+        x, mean, variance = normalise_batch(x, weight, bias, first.eps)
         pairs = zip(norms, _split(mean, counts), _split(variance, counts), strict=True)
         updates += [StatisticsUpdate(*pair) for pair in pairs]
     else:
-        mean, variance = (_joined([getattr(norm, f"running_{name}") for norm in norms]) for name in ("mean", "var"))
+        mean, variance = (_join([getattr(norm, f"running_{name}") for norm in norms]) for name in ("mean", "var"))
         x = F.batch_norm(x, mean, variance, weight, bias, eps=first.eps)
     return _split(x, counts, dim=1)
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
+def _join(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
 
 

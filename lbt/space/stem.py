@@ -1,4 +1,4 @@
-"""The fixed layers before the searched ones: three strides of 2 from the image to 1/8."""
+"""The stem, the fixed layers before the searched ones: three strides of 2 from the image to 1/8."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Stem(nn.Module):
         self.to_eighth = ConvChain((quarter,), (eighth,), 2, depth=2)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, `stem_channels`[2], H / 8, W / 8) for multiples of 8."""
+        """(B, 3, H, W) -> (B, `stem_channels`[2], H / 8, W / 8); H and W are multiples of 8."""
         return self.to_eighth(self.to_quarter(self.to_half(images)))

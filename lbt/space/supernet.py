@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from lbt.config import SpaceSettings
 from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
 from lbt.space.batch_norm import StatisticsUpdate, update_statistics
-from lbt.space.cell import Cell, EdgeRun
+from lbt.space.cell import EdgeRun, SupernetCell
 from lbt.space.decoder import Details, SupernetDecoder
 from lbt.space.padding import crop_logits, pad_images
 from lbt.space.paths import edge_probabilities
@@ -20,12 +21,12 @@ from lbt.space.stem import Stem
 from lbt.space.widths import Widths, channel_choices
 
 MEMORY_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch.contiguous_format}
-"""Formats of weights and features by scale: convolutions on a CPU are fastest channels-last where maps are larger than
-weights, and by planes where it is the other way round (`tests/benchmarks/supernet.py`)."""
+"""Memory format of weights and features by scale. On a CPU, convolutions are fastest in channels-last format if maps
+are larger than weights, and in contiguous format if they are smaller (`tests/benchmarks/supernet.py`)."""
 
 
-def edges_from(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
-    """Edges that leave the cell at `layer`: (`keep`, scale) and, where it exists, (`down`, 2 * scale)."""
+def outgoing_edges(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
+    """Edges that leave the cell at `layer`: (`keep`, scale) and, if the cell has it, (`down`, 2 * scale)."""
     keep, down = ("keep", scale), ("down", 2 * scale)
     return (keep, down) if scale < 32 and layer < layers - 1 else (keep,)
 
@@ -37,10 +38,10 @@ class Supernet(nn.Module):
     beta_keep * O_keep, and the cell runs its operators once on I (section 3.2; the release runs each cell twice).
     With straight-through widths, an edge's output is multiplied by the factors of the two features that it joins.
 
-    A branch's decoder merges the features with which the branch leaves 1/8 and 1/16, as in the derived network; the
-    supernet averages them over the layers at which the branch may leave. (The release merges the last layer's features
-    there, which the derived network does not have.) At a one-hot architecture without skips the supernet's logits are
-    those of the derived network with the same weights (`lbt.network.inherit_weights`).
+    A branch's decoder merges the features with which the branch leaves 1/8 and 1/16, as in the derived network. The
+    supernet averages these features over the layers at which the branch may leave. (The release merges the last layer's
+    features instead, which the derived network does not have.) At a one-hot architecture without skips, the supernet
+    computes the logits of the derived network with the same weights (`lbt.network.inherit_weights`).
 
     State-dict names read `cells.<layer>.<scale>.<keep or down>.<operator>. ...`, besides `stem` and `decoder`.
 
@@ -57,33 +58,35 @@ class Supernet(nn.Module):
         for layer in range(space.layers):
             cells = nn.ModuleDict()
             for scale in scales_at(layer):
-                edges = edges_from(layer, scale, space.layers)
+                edges = outgoing_edges(layer, scale, space.layers)
                 incoming = channel_choices(space, layer, scale)
-                if scale == 8:  # where a derived network has pruned all cells before, the stem's output comes in
+                if scale == 8:  # the stem's output enters if a derived network has pruned all cells before this one
                     incoming += channel_choices(space, 0, scale)
-                cells[str(scale)] = Cell(
-                    incoming,
-                    {edge: channel_choices(space, layer + 1, target) for edge, target in edges},
-                )
+                outgoing = {edge: channel_choices(space, layer + 1, target) for edge, target in edges}
+                cells[str(scale)] = SupernetCell(incoming, outgoing)
             self.cells.append(cells)
         self.decoder = SupernetDecoder(space, num_classes)
         for part in (self.stem, self.decoder):
             part.to(memory_format=MEMORY_FORMATS[8])
-        for cells in self.cells:
-            for scale, cell in cells.items():
-                cell.to(memory_format=MEMORY_FORMATS[int(scale)])
+        for layer in range(space.layers):
+            for scale in scales_at(layer):
+                self.cell(layer, scale).to(memory_format=MEMORY_FORMATS[scale])
+
+    def cell(self, layer: int, scale: int) -> SupernetCell:
+        """The cell at `layer` and 1/`scale`."""
+        return cast(SupernetCell, self.get_submodule(f"cells.{layer}.{scale}"))  # `cells` holds no other type
 
     def forward(self, images: Tensor, architecture: Mapping[str, Tensor], widths: Widths) -> tuple[Tensor, ...]:
-        """Logits of the five predictions, in the order of `lbt.space.decoder.ordered_outputs`, the main one first.
+        """Logits of the five predictions, in the order of `lbt.space.decoder.order_outputs`, the main one first.
 
         Args:
-            images: (B, 3, H, W), normalised; any H and W from 32 up.
+            images: (B, 3, H, W), normalised; H and W are 32 or more.
             architecture: logits alpha and beta (gamma acts through `widths`).
             widths: one width per feature.
 
         Returns:
             Five tensors (B, C, ceil(H / 8), ceil(W / 8)). Logit (i, j) belongs to the pixels from (8i, 8j) to
-            (8i + 7, 8j + 7); `lbt.training.losses.upsample` brings them to (H, W).
+            (8i + 7, 8j + 7); `lbt.space.padding.upsample` enlarges the logits to (H, W).
         """
         size = (images.shape[-2], images.shape[-1])
         outputs = self.decoder(*self.features(pad_images(images), architecture, widths))
@@ -92,32 +95,39 @@ class Supernet(nn.Module):
     def features(
         self, images: Tensor, architecture: Mapping[str, Tensor], widths: Widths
     ) -> tuple[dict[int, Tensor], dict[int, Details]]:
-        """What the decoder takes, for H and W multiples of 32.
+        """The inputs of the decoder.
+
+        Args:
+            images: (B, 3, H, W), normalised; H and W are multiples of 32.
+            architecture: as for `forward`.
+            widths: as for `forward`.
 
         Returns:
-            The last layer's outputs: scale s -> (B, channels, H / s, W / s). The details: scale at which a branch ends
-            -> scale s -> (B, channels, H / s, W / s), the feature that the branch leaves s with, averaged over the
-            layers at which it may do so with the probabilities of beta; narrower features count as zero-padded.
+            The last layer's outputs: scale s -> (B, channels, H / s, W / s). The details of each branch: scale at which
+            the branch ends -> scale s -> (B, channels, H / s, W / s). A detail is the feature with which the branch
+            leaves s, averaged over the layers at which it may leave, with the probabilities of beta. Narrower features
+            are padded with zeros.
         """
         weights = probabilities(architecture)
-        # One transfer tells the host which weights are zero; asking tensor by tensor would stall a GPU at each cell.
+        # One transfer tells the host which weights are zero; a question per tensor would stall a GPU at each cell.
         values = {key: tensor.detach().tolist() for key, tensor in weights.items()}
         entering = {8: self.stem(images.contiguous(memory_format=MEMORY_FORMATS[8]))}
         entered: dict[tuple[int, int], Tensor] = {}
         updates: list[StatisticsUpdate] = []
-        for layer, cells in enumerate(self.cells):
+        for layer in range(self.space.layers):
             leaving: dict[int, list[Tensor]] = {}
             for scale, x in entering.items():
                 x = entered[layer, scale] = x.contiguous(memory_format=MEMORY_FORMATS[scale])
-                runs = self._runs(layer, scale, weights, values, widths)
-                for target, output in zip(runs, cells[str(scale)](x, list(runs.values()), updates), strict=True):
+                runs = self._edge_runs(layer, scale, weights, values, widths)
+                outputs = self.cell(layer, scale)(x, list(runs.values()), updates)
+                for target, output in zip(runs, outputs, strict=True):
                     leaving.setdefault(target, []).append(output)
             entering = {scale: reduce(torch.add, parts) for scale, parts in sorted(leaving.items())}
         if updates:
             update_statistics(updates)
-        return entering, self._details(entered, weights, widths)
+        return entering, self._average_details(entered, weights, widths)
 
-    def _runs(
+    def _edge_runs(
         self,
         layer: int,
         scale: int,
@@ -125,16 +135,16 @@ class Supernet(nn.Module):
         values: Mapping[str, list[list[float]]],
         widths: Widths,
     ) -> dict[int, EdgeRun]:
-        """The edges of a cell that reach a feature with a weight above 0, by the scale that they lead to."""
+        """The edges of a cell that enter the next feature with a weight above 0, by the scale to which they lead."""
         key, row, runs = f"alpha.{scale}", alpha_row(layer, scale), {}
         alpha = weights[key][row]
-        for edge, target in edges_from(layer, scale, self.space.layers):
+        for edge, target in outgoing_edges(layer, scale, self.space.layers):
             factors = [widths.factor(layer, scale), widths.factor(layer + 1, target)]
             if self._has_two_predecessors(layer + 1, target):
-                place = beta_row(layer + 1, target), PREDECESSORS.index(edge)
-                if values[f"beta.{target}"][place[0]][place[1]] == 0:
+                index = beta_row(layer + 1, target), PREDECESSORS.index(edge)
+                if values[f"beta.{target}"][index[0]][index[1]] == 0:
                     continue
-                factors.append(weights[f"beta.{target}"][place])
+                factors.append(weights[f"beta.{target}"][index])
             # The factors scale the five weights instead of a whole feature.
             scaled = reduce(torch.mul, (factor for factor in factors if factor is not None), alpha)
             runs[target] = EdgeRun(edge, scaled, values[key][row], widths.index(layer + 1, target))
@@ -143,33 +153,29 @@ class Supernet(nn.Module):
     def _has_two_predecessors(self, layer: int, scale: int) -> bool:
         return scale > 8 and beta_row(layer, scale) >= 0 and layer < self.space.layers
 
-    def _details(
+    def _average_details(
         self, entered: Mapping[tuple[int, int], Tensor], weights: Mapping[str, Tensor], widths: Widths
     ) -> dict[int, Details]:
-        # On the host, where a chain of products of single numbers costs little, whatever the device of the features.
+        """The details of each branch, from the feature that entered the cell at each (layer, scale)."""
+        # On the host, because a chain of products of single numbers is cheap there, whatever the features' device.
         beta = {scale: weights[f"beta.{scale}"].cpu() for scale in (16, 32)}
         details: dict[int, Details] = {8: {}}
-        for end in (16, 32):
-            down = edge_probabilities(beta, (end,), self.space.layers).down
-            details[end] = {}
-            for scale in (s for s in SCALES if s < end):
-                places = [
-                    place
-                    for place, chance in down.items()
-                    if place[1] == scale and torch.as_tensor(chance).detach() != 0
-                ]
-                chances = torch.stack([torch.as_tensor(down[place], dtype=beta[16].dtype) for place in places])
-                chances = chances.to(entered[0, 8].device)
+        for branch_scale in (16, 32):
+            down = edge_probabilities(beta, (branch_scale,), self.space.layers).down
+            details[branch_scale] = {}
+            for scale in (s for s in SCALES if s < branch_scale):
+                nodes = [node for node, chance in down.items() if node[1] == scale and chance.detach() != 0]
+                chances = torch.stack([down[node] for node in nodes]).to(entered[0, 8].device)
                 terms = []
-                for place, chance in zip(places, chances, strict=True):
-                    factor = widths.factor(*place)
-                    terms.append(entered[place] * (chance if factor is None else chance * factor))
-                details[end][scale] = _sum_of_padded(terms)
+                for node, chance in zip(nodes, chances, strict=True):
+                    factor = widths.factor(*node)
+                    terms.append(entered[node] * (chance if factor is None else chance * factor))
+                details[branch_scale][scale] = _add_padded(terms)
         return details
 
 
-def _sum_of_padded(features: Sequence[Tensor]) -> Tensor:
-    """Sum of (B, c_i, H, W), the narrower ones zero-padded to the most channels."""
+def _add_padded(features: Sequence[Tensor]) -> Tensor:
+    """Sum of (B, c_i, H, W), each padded with zeros to the largest number of channels."""
     by_channels: dict[int, list[Tensor]] = {}
     for feature in features:
         by_channels.setdefault(feature.shape[1], []).append(feature)

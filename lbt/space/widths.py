@@ -1,4 +1,4 @@
-"""Widths of the features between layers: channel counts and the choice of one width per feature."""
+"""Widths of the features between layers: channel counts, and the choice of one width per feature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANNEL_MULTIPLE = 8
 def channels(base_width: int, scale: int, twelfths: int) -> int:
     """Channels of a feature: `scale` * F * twelfths / 12, rounded to the nearest multiple of 8, at least 8.
 
-    Every backend runs fastest on multiples of 8. With F = 12 nothing is rounded.
+    Multiples of 8 are fastest on every backend. With F = 12 all numbers are multiples of 8.
 
     Args:
         base_width: F.
@@ -31,7 +31,7 @@ def channels(base_width: int, scale: int, twelfths: int) -> int:
 def channel_choices(space: SpaceSettings, layer: int, scale: int) -> tuple[int, ...]:
     """Channels that the feature entering `layer` at 1/`scale` can have, one per width index.
 
-    Layer 0 is entered by the stem's output; `layer` L stands for the last layer's output. Both have one width.
+    The stem's output enters layer 0; `layer` L means the last layer's output. Both have one width.
     """
     if layer == 0:
         twelfths: tuple[int, ...] = (space.stem_twelfths,)
@@ -49,20 +49,20 @@ class Widths:
     Attributes:
         indices: `gamma.8`, `gamma.16`, `gamma.32` -> index into `space.width_twelfths` for each row of gamma.
         factors: like `indices`, float tensors (rows,) whose values are exactly 1 and whose gradient is that of the
-            chosen width's probability (straight-through); None where widths do not depend on gamma.
+            chosen width's probability (straight-through); None if the widths do not depend on gamma.
     """
 
     indices: Mapping[str, tuple[int, ...]]
     factors: Mapping[str, Tensor] | None = field(default=None, compare=False)
 
     def index(self, layer: int, scale: int) -> int:
-        """Width index of the feature that enters `layer`; 0 at layer 0 and at L, which have one width."""
+        """Width index of the feature that enters `layer`; 0 at layers 0 and L, which have one width."""
         rows = self.indices[f"gamma.{scale}"]
         row = gamma_row(layer, scale)
         return rows[row] if layer > 0 and row < len(rows) else 0
 
     def factor(self, layer: int, scale: int) -> Tensor | None:
-        """Straight-through factor of the feature that enters `layer`, 0-d; None where there is none."""
+        """Straight-through factor of the feature that enters `layer`, 0-d; None if it has none."""
         if self.factors is None:
             return None
         rows = self.factors[f"gamma.{scale}"]
@@ -96,13 +96,13 @@ def random_widths(space: SpaceSettings, generator: torch.Generator) -> Widths:
 
 
 def argmax_widths(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Widths:
-    """The most probable width everywhere; the first of equals."""
+    """The most probable width everywhere; the narrowest of equally probable ones."""
     return Widths({key: tuple(architecture[key].detach().argmax(-1).tolist()) for key in _gamma_shapes(space)})
 
 
 def gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, Tensor]:
     """Standard Gumbel noise with the shapes of gamma, float32, from a CPU generator."""
-    # The exponential sample is zero about once in 2^24 draws; the clamp keeps the noise finite.
+    # One in about 2^24 exponential samples is zero; the clamp keeps the noise finite.
     tiny = torch.finfo(torch.float32).tiny
     return {
         key: -torch.empty(shape).exponential_(generator=generator).clamp_min(tiny).log()
@@ -110,19 +110,19 @@ def gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, 
     }
 
 
-def sampled_widths(
+def sample_widths(
     architecture: Mapping[str, Tensor],
     space: SpaceSettings,
     noise: Mapping[str, Tensor],
     temperature: float = 1.0,
 ) -> Widths:
-    """Hard Gumbel-softmax sample of each width with a straight-through gradient (Jang et al. 2017, eq. 2).
+    """Sample each width by a hard Gumbel softmax with a straight-through gradient (Jang et al. 2017, eq. 2).
 
     Args:
         architecture: holds gamma; gradients reach it through `Widths.factors`.
         space: the search space.
         noise: from `gumbel_noise`; the same noise and gamma give the same widths.
-        temperature: positive; smaller makes the relaxed probabilities, hence the gradient, more one-hot.
+        temperature: positive; a smaller one makes the relaxed probabilities, and so the gradient, more one-hot.
     """
     indices, factors = {}, {}
     for key in _gamma_shapes(space):

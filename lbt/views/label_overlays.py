@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
-
+from lbt.data.images import write_png
 from lbt.data.label_images import legend_image, overlay_image
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
-from lbt.files import atomic_path
 from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph
 from lbt.runtime.progress import Progress
 
@@ -36,17 +34,12 @@ def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mappi
     head = next(iter(heads.values()))
     place = folder / head.file_name
     with LabelledImages(heads) as images, Progress(f"overlays of {head.title}", len(images)) as progress:
-        _save(legend_image(head.classes, head.colors), place / "legend.png")
+        write_png(place / "legend.png", legend_image(head.classes, head.colors))
         for image_id in images:
             if image_id not in samples:
                 raise LbtError(f"{place}: image {image_id} is not in the split. Label again, or name its own run.")
             label, _ = images.read(image_id)
             pixels = photograph(root / samples[image_id].image, label)
-            _save(overlay_image(pixels, label, head.colors, OPACITY), place / f"{image_id}.png")
+            write_png(place / f"{image_id}.png", overlay_image(pixels, label, head.colors, OPACITY))
             progress.advance()
     return place
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG")

@@ -22,7 +22,7 @@ from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, sampled_widths
+from lbt.space.widths import gumbel_noise, sample_widths
 from lbt.training.optimizers import GuardedStep, sgd
 
 Batch = tuple[Tensor, Tensor]
@@ -77,7 +77,7 @@ def take_steps(
     student = search.student.batch_size, search.student.crop
     labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
     with torch.no_grad():  # the labels that the teacher gives after its step, those of reverse mode
-        widths, weights = sampled_widths(logits, space, noise), dict(supernet.named_parameters())
+        widths, weights = sample_widths(logits, space, noise), dict(supernet.named_parameters())
         outputs = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
         probability = upsample(outputs.softmax(dim=1), student[1])
     contexts = []

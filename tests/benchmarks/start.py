@@ -16,7 +16,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from clone import HERE, QuickClone
+from clone import HERE, PYTHON, QuickClone
 
 from lbt.config.read import parse_settings
 from lbt.data.file_versions import record_contents
@@ -60,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "clone")
         folder.mkdir()
-        clone = QuickClone(folder, HERE / "everything.yaml")
+        clone = QuickClone(folder, HERE / "everything.yaml", PYTHON)
         clone.settings |= {"data": {"layout": "cityscapes", "root": "data"}}
         clone.settings["search"] |= {"rounds": options.rounds, "shards": 4}
         clone.settings["methods"] = ["fasterseg", "lbt", "lpt", "random"]
@@ -77,7 +77,6 @@ def main() -> None:
             [sys.executable, "-m", "snakemake", *clone.write_settings()], folder, clone.environment, options.repeats
         )
         jobs = len(clone.would_run("--forceall"))
-        clone.close()
     print(
         f"{options.images} images, {jobs} jobs, median of {options.repeats}: seconds by the clock, and of a busy core"
     )

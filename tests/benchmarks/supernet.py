@@ -20,10 +20,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lbt.config import ComputeSettings, SpaceSettings
 from lbt.runtime.device import prepare_device
-from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, initial_architecture, probabilities
+from lbt.space.architecture import (
+    OPERATORS,
+    PREDECESSORS,
+    SCALES,
+    alpha_row,
+    beta_row,
+    initial_architecture,
+    probabilities,
+)
 from lbt.space.decoder import OUTPUTS
-from lbt.space.supernet import MEMORY_FORMATS, Supernet, edges_from
-from lbt.space.widths import gumbel_noise, sampled_widths
+from lbt.space.supernet import MEMORY_FORMATS, Supernet, outgoing_edges
+from lbt.space.widths import gumbel_noise, sample_widths
 
 VIEWS = (
     "view",
@@ -53,22 +61,22 @@ class PlainSupernet(Supernet):
             8: [(None, self.stem(images.contiguous(memory_format=self.memory_formats[8])))]
         }
         entered = {}
-        for layer, cells in enumerate(self.cells):
+        for layer in range(layers):
             leaving: dict[int, list[tuple[Tensor | None, Tensor]]] = {}
             for scale, inputs in entering.items():
                 inputs = [(beta, x.contiguous(memory_format=self.memory_formats[scale])) for beta, x in inputs]
                 entered[layer, scale] = self._mixed(inputs)
                 alpha = weights[f"alpha.{scale}"][alpha_row(layer, scale)]
-                for edge, target in edges_from(layer, scale, layers):
+                for edge, target in outgoing_edges(layer, scale, layers):
                     width = widths.index(layer + 1, target)
                     factors = [
                         f for f in (widths.factor(layer, scale), widths.factor(layer + 1, target)) if f is not None
                     ]
-                    outputs = []
+                    operators, outputs = self.cell(layer, scale).edge(edge), []
                     for beta, x in inputs:
                         terms = (
-                            reduce(torch.mul, factors, operator(x, width) * alpha[i])
-                            for i, operator in enumerate(cells[str(scale)][edge].values())
+                            reduce(torch.mul, factors, operators.operator(name)(x, width) * alpha[i])
+                            for i, name in enumerate(OPERATORS)
                         )
                         outputs.append((beta, reduce(torch.add, terms)))
                     beta = None
@@ -77,7 +85,7 @@ class PlainSupernet(Supernet):
                     leaving.setdefault(target, []).append((beta, self._mixed(outputs)))
             entering = dict(sorted(leaving.items()))
         ends = {scale: self._mixed(inputs) for scale, inputs in entering.items()}
-        return ends, self._details(entered, weights, widths)
+        return ends, self._average_details(entered, weights, widths)
 
     @staticmethod
     def _mixed(inputs: list[tuple[Tensor | None, Tensor]]) -> Tensor:
@@ -131,7 +139,7 @@ def main() -> None:
 
     def step(name: str, sample: int = 0) -> None:
         noise = {key: value.to(device) for key, value in noises[sample].items()}
-        outputs = forms[name](images, architecture, sampled_widths(architecture, space, noise))
+        outputs = forms[name](images, architecture, sample_widths(architecture, space, noise))
         torch.autograd.backward(outputs, towards)
 
     times: dict[str, list[float]] = {name: [] for name in forms}

@@ -229,6 +229,6 @@ def test_a_genotype_to_match_with_other_ends_is_refused(job):
     match = job.folder / "match.json"
     write_json(match, derive_genotype(job.architecture, SPACE, (32, 8)).to_json())
     with pytest.raises(
-        LbtError, match=r"match\.json: branches: end at the scales \[32, 8\], `space\.branches: 16\+32`"
+        LbtError, match=r"match\.json: branches: end at the scales \[32, 8\], but `space\.branches: 16\+32`"
     ):
         job.derive("random", match=match)

@@ -9,7 +9,7 @@ from lbt.config import SpaceSettings
 from lbt.derivation.derive_guide import guide_genotype, random_guide, run
 from lbt.errors import LbtError
 from lbt.files import write_json
-from lbt.network.derivation_rule import candidate_downs, derive_genotype
+from lbt.network.derivation_rule import candidate_paths, derive_genotype
 from lbt.network.genotype import BRANCH_SCALES, Genotype, read_genotype
 from lbt.space.architecture import architecture_to_json, initial_architecture
 
@@ -60,7 +60,7 @@ def test_random_guides_are_uniform_over_paths_and_operators():
         cells = random_guide(space, draws).branches[0].cells
         paths[tuple(cell.layer for cell in cells if cell.stride == 2)] += 1
         operators[cells[0].operator] += 1
-    assert set(paths) == set(candidate_downs(9, 32)) and set(operators) == {"conv", "zoom", "conv_2x", "zoom_2x"}
+    assert set(paths) == set(candidate_paths(9, 32)) and set(operators) == {"conv", "zoom", "conv_2x", "zoom_2x"}
     for counts in (paths, operators):
         expected = counts.total() / len(counts)
         assert sum((count - expected) ** 2 / expected for count in counts.values()) < 16.3  # p = 0.001 at 3 degrees

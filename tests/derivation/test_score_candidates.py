@@ -30,7 +30,7 @@ from lbt.runtime.seeding import derive_seed
 from lbt.space.architecture import architecture_to_json, initial_architecture
 from lbt.space.calibration import recalibrate
 from lbt.space.supernet import Supernet
-from lbt.space.supernet_file import KIND, identity_of
+from lbt.space.supernet_file import KIND, supernet_identity
 
 EVALUATION = EvaluationSettings(batch_size=3, calibration_batches=2)
 
@@ -52,7 +52,7 @@ class Job:
         save_checkpoint(
             folder / "checkpoint.pt",
             kind=KIND,
-            identity=identity_of(tiny.classes.names, self.space, 0, "lbt", 1),
+            identity=supernet_identity(tiny.classes.names, self.space, 0, "lbt", 1),
             state={"supernet": self.supernet.state_dict(), "architecture": self.architecture},
         )
         key = asdict(TableKey("invented", "eager", "float32", 64, 64, 1, tiny.classes.num_classes, "none"))

@@ -11,7 +11,7 @@ from lbt.derivation.draw_at_latency import draw_genotype
 from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency
 from lbt.latency.window import reachable_latency
-from lbt.network.derivation_rule import build_branch, candidate_downs
+from lbt.network.derivation_rule import build_branch, candidate_paths
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import architecture_shapes
@@ -41,7 +41,7 @@ def plain_draw(generator):
     choices = BRANCH_SCALES[SPACE.branches]
     ends, branches = choices[int(torch.randint(len(choices), (), generator=generator))], []
     for end in ends:
-        paths = candidate_downs(SPACE.layers, end)
+        paths = candidate_paths(SPACE.layers, end)
         downs = paths[int(torch.randint(len(paths), (), generator=generator))]
         branches.append(build_branch(logits, SPACE, downs))
     return Genotype(tuple(branches))

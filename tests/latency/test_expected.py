@@ -7,10 +7,10 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.expected import expected_latency, genotype_latency
-from lbt.network.derivation_rule import build_branch, candidate_downs, derive_genotype
+from lbt.network.derivation_rule import build_branch, candidate_paths, derive_genotype
 from lbt.network.genotype import Genotype
 from lbt.space.architecture import SCALES, architecture_shapes, beta_row, gamma_row
-from lbt.space.widths import gumbel_noise, random_widths, sampled_widths
+from lbt.space.widths import gumbel_noise, random_widths, sample_widths
 
 ENDS = [(8,), (16,), (32,), (32, 16), (32, 8)]
 
@@ -70,7 +70,7 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
     architecture = one_hot(logits(space, 0), indices)
     network = walked_genotype(architecture, indices, space, ends)
     expected = genotype_latency(network, space, table)
-    assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, abs=1e-9)
+    assert float(expected_latency(architecture, space, table, branch_scales=ends)) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("layers", [4, 5, 7, 8, 10])
@@ -78,7 +78,7 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
 def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synthetic_table):
     """Every path of every branch, betas that leave no other path to the walk or to the derivation, and no skip."""
     space = small_space(layers)
-    table, paths = synthetic_table(space), [candidate_downs(layers, end) for end in ends]
+    table, paths = synthetic_table(space), [candidate_paths(layers, end) for end in ends]
     checked = set()
     for seed, downs in enumerate(product(*paths)):
         # Branches read the same rows, so two branches go down to 1/16 at one layer.
@@ -95,7 +95,9 @@ def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synt
         derived = derive_genotype(architecture, space, ends)
         assert [tuple(c.layer for c in b.cells if c.stride == 2) for b in derived.branches] == list(downs)
         expected = genotype_latency(derived, space, table)
-        assert float(expected_latency(architecture, space, table, ends=ends)) == pytest.approx(expected, rel=1e-9)
+        assert float(expected_latency(architecture, space, table, branch_scales=ends)) == pytest.approx(
+            expected, rel=1e-9
+        )
         checked.add(downs[0])
     assert checked == {path for path in paths[0] if ends != (32, 16) or path[:1] in paths[1]}
 
@@ -109,7 +111,7 @@ def test_pruned_skip_costs_nothing(synthetic_table):
     network = walked_genotype(architecture, indices, space, (8,))
     assert len(network.branches[0].cells) == 6
     expected = genotype_latency(network, space, table)
-    assert float(expected_latency(architecture, space, table, ends=(8,))) == pytest.approx(expected, abs=1e-9)
+    assert float(expected_latency(architecture, space, table, branch_scales=(8,))) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("ends", ENDS)
@@ -138,7 +140,7 @@ def test_expectation_equals_an_enumeration_of_networks(ends, synthetic_table):
             weight *= p if side == 0 else 1 - p
         decided = one_hot(mixed, indices)
         total += weight * genotype_latency(walked_genotype(decided, indices, space, ends), space, table)
-    assert float(expected_latency(mixed, space, table, ends=ends)) == pytest.approx(total, abs=1e-9)
+    assert float(expected_latency(mixed, space, table, branch_scales=ends)) == pytest.approx(total, abs=1e-9)
 
 
 def test_gradient_reaches_every_logit_and_equals_a_finite_difference(synthetic_table):
@@ -164,7 +166,7 @@ def test_sampled_widths_replace_gamma_and_carry_its_gradient(synthetic_table):
     table, architecture = synthetic_table(space), logits(space, 3)
     for scale in SCALES:
         architecture[f"gamma.{scale}"].requires_grad_()
-    widths = sampled_widths(architecture, space, gumbel_noise(space, torch.Generator().manual_seed(0)))
+    widths = sample_widths(architecture, space, gumbel_noise(space, torch.Generator().manual_seed(0)))
     fixed = {key: value.detach() for key, value in architecture.items()}
     for key, rows in widths.indices.items():
         fixed[key] = torch.full_like(fixed[key], -torch.inf)

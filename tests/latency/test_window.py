@@ -10,9 +10,9 @@ from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.expected import genotype_latency
-from lbt.latency.steering import predicted_fps, steer
+from lbt.latency.steering import predict_fps, steer
 from lbt.latency.window import check_window, reachable_latency
-from lbt.network.derivation_rule import candidate_downs, minimum_length, path_scales, pruned_skips
+from lbt.network.derivation_rule import candidate_paths, find_pruned_skips, minimum_length, path_scales
 from lbt.network.genotype import BRANCH_SCALES
 from lbt.network.random_genotype import random_branches, random_genotype
 
@@ -49,7 +49,7 @@ def prunings(space, paths):
             skips = [{row[0]: ranks[row] for row in branch if row in ranks} for branch in rows]
             found.add(
                 tuple(
-                    frozenset(pruned_skips(*pair, space.layers, minimum))
+                    frozenset(find_pruned_skips(*pair, space.layers, minimum))
                     for *pair, minimum in zip(skips, paths, least, strict=True)
                 )
             )
@@ -59,7 +59,7 @@ def prunings(space, paths):
 def all_networks(space, operators):
     """Branches of every network that can be derived: choices of alpha and gamma are shared where branches meet."""
     for ends in BRANCH_SCALES[space.branches]:
-        for paths in product(*(candidate_downs(space.layers, end) for end in ends)):
+        for paths in product(*(candidate_paths(space.layers, end) for end in ends)):
             for pruned in prunings(space, paths):
                 kept = [
                     [
@@ -133,7 +133,7 @@ def test_both_ends_are_reached_where_widths_and_operators_cost_alike(synthetic_t
 def test_predicted_fps(synthetic_table):
     space = SpaceSettings(layers=5)
     table, genotype = synthetic_table(space), random_genotype(space, torch.Generator().manual_seed(0))
-    assert predicted_fps(genotype, space, table) == pytest.approx(1000 / genotype_latency(genotype, space, table))
+    assert predict_fps(genotype, space, table) == pytest.approx(1000 / genotype_latency(genotype, space, table))
 
 
 def test_a_window_that_no_network_meets_is_refused(synthetic_table):

@@ -44,8 +44,8 @@ def test_every_pair_of_monotone_paths_is_a_candidate(layers, branches):
         for downs in product(*(list(monotone_paths(layers, end)) for end in ends))
     }
     found = list_candidates(architecture, space, "search")
-    assert {candidate.downs: candidate.genotype for candidate in found} == expected
-    assert len(found) == len(expected) and {candidate.ends for candidate in found} == {branches}
+    assert {candidate.downsample_layers: candidate.genotype for candidate in found} == expected
+    assert len(found) == len(expected) and {candidate.branch_scales for candidate in found} == {branches}
 
 
 def test_the_number_of_candidates_of_the_published_space():
@@ -89,7 +89,7 @@ def test_the_probability_is_that_of_all_downs():
     architecture = draw(space)
     weights = probabilities(architecture)
     for candidate in list_candidates(architecture, space, "search"):
-        (a, b), (c,) = candidate.downs
+        (a, b), (c,) = candidate.downsample_layers
         factors = weights["beta.16"][a - 1, 0], weights["beta.32"][b - 2, 0], weights["beta.16"][c - 1, 0]
         assert candidate.probability == pytest.approx(float(torch.stack(factors).double().prod()), rel=1e-5)
         assert candidate.paths == f"16:{c} / 32:{a},{b}"
@@ -99,13 +99,13 @@ def test_two_choices_of_ends_take_turns():
     space = SpaceSettings(layers=9, branches="best")
     architecture = draw(space, skip=-1e4)
     found = list_candidates(architecture, space, "search")
-    assert [c.ends for c in found[:5]] == ["16+32", "8+32", "16+32", "8+32", "16+32"]
+    assert [c.branch_scales for c in found[:5]] == ["16+32", "8+32", "16+32", "8+32", "16+32"]
     for branches in ("16+32", "8+32"):
         alone = list_candidates(architecture, space.model_copy(update={"branches": branches}), "search")
-        assert [c for c in found if c.ends == branches] == alone
+        assert [c for c in found if c.branch_scales == branches] == alone
     released = list_candidates(architecture, space, "released")
-    assert [c.ends for c in released] == ["16+32", "8+32"] and released == found[:2]
-    assert released[1].paths == f"8:- / 32:{','.join(map(str, released[1].downs[0]))}"
+    assert [c.branch_scales for c in released] == ["16+32", "8+32"] and released == found[:2]
+    assert released[1].paths == f"8:- / 32:{','.join(map(str, released[1].downsample_layers[0]))}"
 
 
 def test_listing_leaves_the_architecture_alone():
@@ -116,7 +116,7 @@ def test_listing_leaves_the_architecture_alone():
     assert all(torch.equal(before[key], value) for key, value in architecture.items())
     assert list_candidates(architecture, space, "search") == first
     for candidate in first:
-        for branch, downs in zip(candidate.genotype.branches, candidate.downs, strict=True):
+        for branch, downs in zip(candidate.genotype.branches, candidate.downsample_layers, strict=True):
             assert path_scales(downs, 8)[-1] == branch.scale
         assert Genotype.from_json(candidate.genotype.to_json(), space) == candidate.genotype
 

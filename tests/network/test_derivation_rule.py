@@ -8,11 +8,11 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.network.derivation_rule import (
-    best_downs,
-    candidate_downs,
-    chosen_operators,
+    candidate_paths,
+    choose_operators,
     derive_genotype,
     minimum_length,
+    most_probable_path,
     path_scales,
 )
 from lbt.network.network import Network
@@ -73,7 +73,7 @@ def test_candidates_are_all_paths_with_the_released_margins(layers, end):
         monotone = list(scales) == sorted(scales) and steps == list(least)
         if monotone and all(runs[scale] >= count for scale, count in least.items()):
             expected.add(scales)
-    assert {tuple(path_scales(downs, layers)) for downs in candidate_downs(layers, end)} == expected
+    assert {tuple(path_scales(downs, layers)) for downs in candidate_paths(layers, end)} == expected
 
 
 @pytest.mark.parametrize("layers", range(4, 20))
@@ -81,7 +81,7 @@ def test_candidates_are_all_paths_with_the_released_margins(layers, end):
 def test_every_number_of_layers_has_a_path(layers, end):
     space = SpaceSettings(layers=layers)
     architecture = initial_architecture(space, torch.Generator().manual_seed(layers))
-    downs = best_downs(architecture, layers, end)
+    downs = most_probable_path(architecture, layers, end)
     scales = path_scales(downs, layers)
     assert scales[0] == 8 and scales[-1] == end and layers - 1 not in downs
     derive_genotype(architecture, space)
@@ -95,14 +95,14 @@ def test_path_has_the_largest_product():
     architecture["beta.32"][3, 0] = 1.0  # second down at layer 5
     architecture["beta.16"][2, 0] = 3.5  # first down at layer 3, which leaves only layer 6 for the second
     architecture["beta.32"][4, 0] = -9.0
-    assert best_downs(architecture, layers, 32) == (2, 5)
+    assert most_probable_path(architecture, layers, 32) == (2, 5)
 
 
 @pytest.mark.parametrize("down", [1, 3, 5])
 def test_a_down_has_the_probability_of_the_feature_it_makes(down):
     architecture = {key: torch.zeros(s) for key, s in architecture_shapes(SpaceSettings(layers=9)).items()}
     architecture["beta.16"][down - 1, 0] = 1.0  # the feature that enters layer down + 1; the first row is layer 2's
-    assert best_downs(architecture, 9, 16) == (down,)
+    assert most_probable_path(architecture, 9, 16) == (down,)
 
 
 def rows(*best: str, skip: float = 5.0) -> list[torch.Tensor]:
@@ -116,24 +116,24 @@ def rows(*best: str, skip: float = 5.0) -> list[torch.Tensor]:
 
 def test_skips_are_pruned_most_probable_first_until_the_minimum():
     given = rows("conv", "skip", "skip", "skip", "conv", "zoom")
-    assert chosen_operators(given, (), 4) == ["conv", "zoom_2x", None, None, "conv", "zoom"]
-    assert chosen_operators(given, (), 1) == ["conv", None, None, None, "conv", "zoom"]
-    assert chosen_operators(given, (), 6) == ["conv", "zoom_2x", "zoom_2x", "zoom_2x", "conv", "zoom"]
+    assert choose_operators(given, (), 4) == ["conv", "zoom_2x", None, None, "conv", "zoom"]
+    assert choose_operators(given, (), 1) == ["conv", None, None, None, "conv", "zoom"]
+    assert choose_operators(given, (), 6) == ["conv", "zoom_2x", "zoom_2x", "zoom_2x", "conv", "zoom"]
 
 
 def test_a_stretch_after_a_down_keeps_its_least_probable_skip():
     given = rows("conv", "conv", "skip", "skip", "conv", "skip", "skip")
-    assert chosen_operators(given, (1, 4), 1) == ["conv", "conv", "zoom_2x", None, "conv", "zoom_2x", None]
+    assert choose_operators(given, (1, 4), 1) == ["conv", "conv", "zoom_2x", None, "conv", "zoom_2x", None]
 
 
 def test_a_kept_skip_uses_up_its_turn():
     """As in the release: of the three most probable skips one must stay, and no fourth is pruned instead."""
     given = rows("skip", "conv", "skip", "skip", "skip")
-    assert chosen_operators(given, (1,), 2) == ["zoom_2x", "conv", "zoom_2x", None, None]
+    assert choose_operators(given, (1,), 2) == ["zoom_2x", "conv", "zoom_2x", None, None]
 
 
 def test_a_skip_of_stride_2_gives_way():
-    assert chosen_operators(rows("conv", "skip", "conv"), (1,), 1) == ["conv", "zoom_2x", "conv"]
+    assert choose_operators(rows("conv", "skip", "conv"), (1,), 1) == ["conv", "zoom_2x", "conv"]
 
 
 def test_minimum_length():

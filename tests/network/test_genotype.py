@@ -134,8 +134,8 @@ def test_branches_end_where_the_space_lets_them(genotype, tmp_path):
         with pytest.raises(LbtError) as caught:
             read_genotype(path, space)
         ends = [branch.scale for branch in bad.branches]
-        assert f"{path}: branches: end at the scales {ends}, `space.branches: {branches}` has " in str(caught.value)
-    assert "has [32]. Use the settings" in str(caught.value)
+        assert f"{path}: branches: end at the scales {ends}, but `space.branches: {branches}` has " in str(caught.value)
+    assert "has [32]. Use the `space` settings" in str(caught.value)
     write_json(path, single.to_json())
     with pytest.raises(LbtError, match=r"has \[32, 16\] or \[32, 8\]\. "):
         read_genotype(path, SPACE.model_copy(update={"branches": "best"}))

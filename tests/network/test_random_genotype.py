@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from lbt.config import SpaceSettings
-from lbt.network.derivation_rule import build_branch, candidate_downs
+from lbt.network.derivation_rule import build_branch, candidate_paths
 from lbt.network.genotype import BRANCH_SCALES, Genotype
-from lbt.network.random_genotype import _columns, _Route, random_genotype, to_genotype
+from lbt.network.random_genotype import _columns, _Path, random_genotype, to_genotype
 from lbt.space.architecture import architecture_shapes
 
 
@@ -45,8 +45,8 @@ def test_a_draw_is_what_is_derived_from_an_architecture(ends, min_length, genera
                 logits[key][place, 0] += rank
                 logits[key][place, 1 + int(second)] = 1.0
         for end in ends:
-            for downs in candidate_downs(space.layers, end):
-                drawn = to_genotype([_Route(space, downs, columns).cells(row)]).branches[0]
+            for downs in candidate_paths(space.layers, end):
+                drawn = to_genotype([_Path(space, downs, columns).fill(row)]).branches[0]
                 assert drawn == build_branch(logits, space, downs)
 
 
@@ -69,7 +69,7 @@ def test_paths_widths_and_operators_are_uniform(generator):
         paths[tuple(cell.layer for cell in cells if cell.stride == 2)] += 1
         widths[cells[4].width_twelfths] += 1
         operators[cells[0].operator] += 1
-    assert set(paths) == set(candidate_downs(9, 32)) and len(paths) == 3
+    assert set(paths) == set(candidate_paths(9, 32)) and len(paths) == 3
     assert chi_square(paths, 3) < 13.8  # p = 0.001
     assert chi_square(widths, 5) < 18.5
     # a skip gives way to one of the other four, so these four are uniform

@@ -9,7 +9,7 @@ import pytest
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
-from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 
 IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
 CLASSES = ClassTable(
@@ -20,7 +20,7 @@ CLASSES = ClassTable(
 )
 
 
-def predictions(count: int = 3) -> list[Prediction]:
+def predictions(count: int = 3) -> list[ImagePrediction]:
     random = np.random.default_rng(0)
     found = []
     for i in range(count):
@@ -28,7 +28,7 @@ def predictions(count: int = 3) -> list[Prediction]:
         probability = random.dirichlet(np.ones(3), size=(height // 8, width // 8)).transpose(2, 0, 1)
         label = random.integers(0, 3, (height, width), dtype=np.uint8)
         confidence = random.integers(0, 256, (height, width), dtype=np.uint8)
-        found.append(Prediction(f"city/image_{i}", label, confidence, probability.astype(np.float16)))
+        found.append(ImagePrediction(f"city/image_{i}", label, confidence, probability.astype(np.float16)))
     return found
 
 

@@ -15,7 +15,7 @@ from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
 from lbt.pseudo_labels import label as labelling
 from lbt.pseudo_labels.shard_format import ShardIdentity
-from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 from lbt.stages.settings import stage_settings
 
 IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
@@ -24,13 +24,13 @@ CLASSES = ClassTable(("road", "sky", "car"), COLORS, np.arange(256, dtype=np.uin
 SIZES = {"b": (40, 33), "a/1": (33, 64), "c": (48, 57), "long name": (32, 32)}  # the largest sides are of two images
 
 
-def predictions(sizes=SIZES) -> Iterator[Prediction]:
+def predictions(sizes=SIZES) -> Iterator[ImagePrediction]:
     draw = np.random.default_rng(0)
     for image_id, (height, width) in sizes.items():
         low = draw.dirichlet(np.ones(3), size=(-(-height // 8), -(-width // 8))).transpose(2, 0, 1)
         label = draw.integers(0, 3, (height, width), dtype=np.uint8)
         confidence = draw.integers(0, 256, (height, width), dtype=np.uint8)
-        yield Prediction(image_id, label, confidence, low.astype(np.float16))
+        yield ImagePrediction(image_id, label, confidence, low.astype(np.float16))
 
 
 def whole_arrays() -> dict[str, np.ndarray]:
@@ -85,12 +85,12 @@ def test_predictions_are_released_one_by_one(tmp_path, tiny, monkeypatch):
 
     def counted(**fields):
         nonlocal most
-        prediction = Prediction(**fields)
+        prediction = ImagePrediction(**fields)
         made.append(weakref.ref(prediction))
         most = max(most, sum(reference() is not None for reference in made))
         return prediction
 
-    monkeypatch.setattr(labelling, "Prediction", counted)
+    monkeypatch.setattr(labelling, "ImagePrediction", counted)
     label(tiny, tmp_path / "shard.h5")
     assert (len(made), most) == (5, 1)
 
@@ -129,7 +129,7 @@ def test_predictions_of_other_images_are_refused_and_nothing_is_left(tmp_path, w
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_stopped_shard_leaves_nothing_and_is_the_same_again(tmp_path, after):
-    def stopped() -> Iterator[Prediction]:
+    def stopped() -> Iterator[ImagePrediction]:
         for index, prediction in enumerate(predictions()):
             if index == after:
                 raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from lbt.search.cosearch import Guide, guide_entropies, guide_step
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, max_widths, sampled_widths
+from lbt.space.widths import gumbel_noise, max_widths, sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -108,7 +108,7 @@ def test_a_guide_step_that_is_not_finite_is_skipped(state, batch):
 def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
     images, labels = batch
     noise = gumbel_noise(SPACE, torch.Generator().manual_seed(5))
-    widths = sampled_widths(copy(state.architecture), SPACE, noise)
+    widths = sample_widths(copy(state.architecture), SPACE, noise)
     losses = [
         supernet_loss(state.supernet(images, architecture, w), labels, ALONE)
         for architecture, w in ((copy(state.architecture), widths), (copy(state.guide.architecture), max_widths(SPACE)))

@@ -28,7 +28,7 @@ from lbt.runtime.distributed import ALONE
 from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
 from lbt.search.torchvision_network import build_network
-from lbt.space.supernet_file import identity_of
+from lbt.space.supernet_file import supernet_identity
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -124,7 +124,7 @@ def test_a_first_round_takes_the_weights_and_a_later_one_needs_no_file(tiny, wei
     check(first.state_dict(), student(LRASPP, "none"), network(LRASPP, len(classes)), set())
     with torch.no_grad():
         next(first.parameters()).zero_()
-    save_round(tmp_path / "round.pt", state, identity_of(classes, tiny.settings.space, 0, "lbt", 1))
+    save_round(tmp_path / "round.pt", state, supernet_identity(classes, tiny.settings.space, 0, "lbt", 1))
     path.unlink()
     later = start_round(tmp_path / "round.pt", round=2, **common).partner.network.state_dict()
     assert all(torch.equal(value, later[key]) for key, value in first.state_dict().items())

@@ -28,7 +28,7 @@ from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, sampled_widths
+from lbt.space.widths import gumbel_noise, sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -143,7 +143,7 @@ def supernet_logits(
 ) -> tuple[Tensor, ...]:
     """The supernet at the architecture step's widths."""
     weights = dict(context.supernet.named_parameters()) if weights is None else weights
-    widths = sampled_widths(architecture, SPACE, context.noise)
+    widths = sample_widths(architecture, SPACE, context.noise)
     return call_without_side_effects(context.supernet, weights, images, architecture, widths)
 
 
@@ -166,7 +166,7 @@ def stepped(module: nn.Module, step: WeightStep, loss: Callable[[Mapping[str, Te
 def teacher_after(context: StepContext, architecture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """T' as a graph over A."""
     images, labels = context.teacher_step.batch
-    widths = sampled_widths(architecture, SPACE, context.teacher_step.noise)
+    widths = sample_widths(architecture, SPACE, context.teacher_step.noise)
     return stepped(
         context.supernet,
         context.teacher_step.step,

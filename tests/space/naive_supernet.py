@@ -28,9 +28,9 @@ def naive_features(net, x, architecture, widths):
                     continue
                 last = layer == layers - 1
                 out = widths.indices[f"gamma.{scales[j]}"][layer - (j == 2)] if not last else 0
-                cell = net.cells[layer][str(scale)][edge]
+                operators = net.cell(layer, scale).edge(edge)
                 value = sum(
-                    weight[f"alpha.{scale}"][layer - i, k] * cell[name](node[layer, scale], out)
+                    weight[f"alpha.{scale}"][layer - i, k] * operators.operator(name)(node[layer, scale], out)
                     for k, name in enumerate(OPERATORS)
                 )
                 if layer > 0:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import jvp
 
-from lbt.space.batch_norm import BatchNorm2d, batch_normalised
+from lbt.space.batch_norm import BatchNorm2d, normalise_batch
 
 EPS = 1e-5
 
@@ -19,7 +19,7 @@ def inputs():
 
 
 def output(*inputs):
-    return batch_normalised(*inputs, EPS)[0]
+    return normalise_batch(*inputs, EPS)[0]
 
 
 def test_derivatives_equal_finite_differences(inputs):

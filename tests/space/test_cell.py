@@ -6,7 +6,7 @@ from torch import nn
 
 from lbt.space.architecture import OPERATORS
 from lbt.space.batch_norm import update_statistics
-from lbt.space.cell import STRIDES, Cell, EdgeRun
+from lbt.space.cell import STRIDES, EdgeRun, SupernetCell
 
 RUNS = [("keep",), ("down",), ("keep", "down")]
 WEIGHTS = [
@@ -18,10 +18,10 @@ WEIGHTS = [
 ]
 
 
-def build(dtype=torch.double) -> Cell:
+def build(dtype=torch.double) -> SupernetCell:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        cell = Cell((8, 16), {"keep": (8, 16), "down": (16, 24, 32)}).to(dtype)
+        cell = SupernetCell((8, 16), {"keep": (8, 16), "down": (16, 24, 32)}).to(dtype)
         for norm in (m for m in cell.modules() if isinstance(m, nn.BatchNorm2d)):
             for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
                 nn.init.uniform_(value, 0.5, 1.5)
@@ -35,7 +35,10 @@ def arguments(edges, weights, dtype, height=12):
 
 
 def one_by_one(cell, x, runs):
-    return [sum(r.weights[i] * cell[r.edge][OPERATORS[i]](x, r.width) for i in r.active()) for r in runs]
+    return [
+        sum(r.weights[i] * cell.edge(r.edge).operator(OPERATORS[i])(x, r.width) for i in r.active_operators())
+        for r in runs
+    ]
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.double, 1e-10), (torch.float, 1e-5)])
@@ -82,8 +85,8 @@ def test_statistics_move_only_when_told(momentum):
         one_by_one(other, factor * x, runs)
     for (name, a), b in zip(cell.named_buffers(), other.buffers(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10, msg=name)
-    assert not torch.equal(before["keep.conv.0.bn.1.running_mean"], cell["keep"]["conv"][0].bn[1].running_mean)
-    assert torch.equal(before["keep.conv.0.bn.0.running_mean"], cell["keep"]["conv"][0].bn[0].running_mean)
+    assert not torch.equal(before["keep.conv.0.bn.1.running_mean"], cell.keep.conv[0].bn[1].running_mean)
+    assert torch.equal(before["keep.conv.0.bn.0.running_mean"], cell.keep.conv[0].bn[0].running_mean)
 
 
 def test_evaluation_notes_no_update():
@@ -99,8 +102,7 @@ def test_operators_of_weight_zero_are_not_evaluated():
     expected = cell(x, runs, [])
     for edge in STRIDES:
         for name in ("skip", "zoom", "conv_2x"):
-            del cell[edge][name]
-            cell[edge][name] = nn.Identity()
+            setattr(cell.edge(edge), name, nn.Identity())
     assert all(torch.equal(a, b) for a, b in zip(cell(x, runs, []), expected, strict=True))
     with pytest.raises(AttributeError):
         cell(x, arguments(("keep",), WEIGHTS[0], torch.double)[2], [])

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lbt.space.architecture import OPERATORS
-from lbt.space.operators import ConvBnRelu, FactorizedReduce, Zoom, build_operator, derived_operator
+from lbt.space.operators import ConvBnRelu, FactorizedReduce, Zoom, build_derived_operator, build_operator
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -51,10 +51,10 @@ def test_factorized_reduce_looks_at_even_and_odd_pixels():
 
 
 def test_a_derived_skip_is_the_identity_where_channels_agree():
-    assert isinstance(derived_operator("skip", 8, 8, 1), nn.Identity)
-    assert isinstance(derived_operator("skip", 8, 16, 2), FactorizedReduce)
+    assert isinstance(build_derived_operator("skip", 8, 8, 1), nn.Identity)
+    assert isinstance(build_derived_operator("skip", 8, 16, 2), FactorizedReduce)
     with pytest.raises(ValueError, match="8 channels into 16"):
-        derived_operator("skip", 8, 16, 1)
+        build_derived_operator("skip", 8, 16, 1)
 
 
 def test_unknown_operator_is_named():

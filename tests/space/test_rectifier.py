@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import jvp, vmap
 
-from lbt.space.cell import rectified
+from lbt.space.cell import rectify
 
 
 def away_from_the_kink(*shape):
@@ -13,33 +13,33 @@ def away_from_the_kink(*shape):
 
 def test_derivatives_of_first_and_second_order():
     x = away_from_the_kink(2, 3, 4).requires_grad_()
-    assert gradcheck(rectified, x, check_forward_ad=True)
-    assert gradgradcheck(lambda v: rectified(v * v.sin()), x)
+    assert gradcheck(rectify, x, check_forward_ad=True)
+    assert gradgradcheck(lambda v: rectify(v * v.sin()), x)
 
 
 def test_it_is_relu_also_at_zero_and_for_not_finite_numbers():
     x = torch.tensor([-1.0, -0.0, 0.0, 2.0, torch.inf, -torch.inf, torch.nan]).requires_grad_()
-    assert torch.equal(rectified(x).nan_to_num(7), F.relu(x).nan_to_num(7))
+    assert torch.equal(rectify(x).nan_to_num(7), F.relu(x).nan_to_num(7))
     finite = x.detach()[:4].requires_grad_()
-    ours, theirs = (torch.autograd.grad(f(finite).sum(), finite)[0] for f in (rectified, F.relu))
+    ours, theirs = (torch.autograd.grad(f(finite).sum(), finite)[0] for f in (rectify, F.relu))
     assert torch.equal(ours, theirs)
 
 
 def test_transforms():
     x, v = away_from_the_kink(5, 3), away_from_the_kink(5, 3)
-    value, tangent = jvp(rectified, (x,), (v,))
+    value, tangent = jvp(rectify, (x,), (v,))
     assert torch.equal(value, F.relu(x)) and torch.equal(tangent, v * (x > 0))
-    assert torch.equal(vmap(rectified)(x), F.relu(x))
+    assert torch.equal(vmap(rectify)(x), F.relu(x))
 
 
 def test_only_a_mask_is_kept():
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        rectified(away_from_the_kink(4, 4).requires_grad_())
+        rectify(away_from_the_kink(4, 4).requires_grad_())
     assert [t.dtype for t in kept] == [torch.bool]
 
 
 def test_the_memory_format_is_kept():
     x = torch.randn(2, 4, 3, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
-    y = rectified(x)
+    y = rectify(x)
     assert y.is_contiguous(memory_format=torch.channels_last)

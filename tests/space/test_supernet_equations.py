@@ -8,7 +8,7 @@ from naive_supernet import images, naive_features
 from lbt.config import SpaceSettings
 from lbt.space.architecture import architecture_shapes
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, random_widths, sampled_widths
+from lbt.space.widths import gumbel_noise, random_widths, sample_widths
 
 
 def compared(net, x, architecture, widths):
@@ -45,7 +45,7 @@ def test_features_follow_the_equations(layers, dtype, tolerance, generator):
 
     for widths in (
         random_widths(space, generator),
-        sampled_widths(architecture, space, gumbel_noise(space, generator)),
+        sample_widths(architecture, space, gumbel_noise(space, generator)),
     ):
         found, expected = net.features(x, architecture, widths), naive_features(net, x, architecture, widths)
         for scale in (8, 16, 32):
@@ -85,7 +85,7 @@ def test_mixed_second_derivative_is_that_of_the_equations(space, generator):
         torch.manual_seed(0)
         net = Supernet(space, 3).double().train()
     architecture = random_architecture(space, generator, torch.double)
-    widths = sampled_widths(architecture, space, gumbel_noise(space, generator))
+    widths = sample_widths(architecture, space, gumbel_noise(space, generator))
     parameters = [p for name, p in net.named_parameters() if not name.startswith("decoder")]
     direction = [torch.randn(p.shape, generator=generator, dtype=torch.double) for p in parameters]
     results = []

@@ -12,7 +12,7 @@ from lbt.space.widths import (
     max_widths,
     min_widths,
     random_widths,
-    sampled_widths,
+    sample_widths,
 )
 
 
@@ -71,7 +71,7 @@ def test_argmax_widths(space, architecture):
 
 def test_the_same_noise_gives_the_same_widths(space, architecture, generator):
     noise = gumbel_noise(space, generator)
-    assert sampled_widths(architecture, space, noise) == sampled_widths(architecture, space, noise)
+    assert sample_widths(architecture, space, noise) == sample_widths(architecture, space, noise)
 
 
 def test_samples_have_the_probabilities_of_gamma():
@@ -81,7 +81,7 @@ def test_samples_have_the_probabilities_of_gamma():
     architecture["gamma.8"][0] = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15]).log()
     generator, draws, counts = torch.Generator().manual_seed(1), 3000, torch.zeros(5)
     for _ in range(draws):
-        counts[sampled_widths(architecture, space, gumbel_noise(space, generator)).index(1, 8)] += 1
+        counts[sample_widths(architecture, space, gumbel_noise(space, generator)).index(1, 8)] += 1
     expected = draws * architecture["gamma.8"][0].exp()
     assert ((counts - expected) ** 2 / expected).sum() < 18.5  # chi-square, 4 degrees of freedom, p = 0.001
 
@@ -90,7 +90,7 @@ def test_samples_have_the_probabilities_of_gamma():
 def test_factors_are_exactly_one_and_have_the_gradient_of_the_softmax(space, architecture, generator, temperature):
     noise = gumbel_noise(space, generator)
     gamma = architecture["gamma.16"].requires_grad_()
-    widths = sampled_widths(architecture, space, noise, temperature)
+    widths = sample_widths(architecture, space, noise, temperature)
     factors = widths.factors["gamma.16"]
     assert factors.tolist() == [1.0] * 4
     (gradient,) = torch.autograd.grad(factors.sum(), gamma)

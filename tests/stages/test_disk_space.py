@@ -1,4 +1,4 @@
-"""The disk that a run needs, against the files that it writes, and the table of the README."""
+"""The disk that a run needs, against the files that it writes, and the table of workflow/README.md."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from lbt.errors import LbtError
 from lbt.files import read_json, write_json
 from lbt.provenance.manifest import write_manifest
 from lbt.pseudo_labels.shard_format import ShardIdentity
-from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 from lbt.space.padding import upsample
 from lbt.stages import disk_space as disk
 from lbt.stages.disk_space import (
@@ -59,7 +59,7 @@ def test_labels_of_a_blurred_teacher_fit_into_the_estimate(tiny, tmp_path):
     low = upsample(4 * coarse, (32, 64)).softmax(dim=1)
     confidence, label = upsample(low, pixels).max(dim=1)
     predictions = [
-        Prediction(
+        ImagePrediction(
             str(i),
             label[i].to(torch.uint8).numpy(),
             (confidence[i] * 255).round().to(torch.uint8).numpy(),
@@ -156,4 +156,4 @@ def test_the_table_of_the_readme_holds(name):
     weights = sum(needs[what].bytes for what in ("weights of rounds", "states of rounds at work"))
     shown = [weights, needs["labels of rounds"].bytes, total(needs.values())]
     row = f"| `config/{name}.yaml` | {' | '.join(map(readable, shown))} |"
-    assert row in (ROOT / "README.md").read_text().splitlines(), row
+    assert row in (ROOT / "workflow/README.md").read_text().splitlines(), row

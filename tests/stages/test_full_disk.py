@@ -16,10 +16,10 @@ WRITERS = {
 from lbt.data.classes import ClassTable, class_table
 from lbt.config import DataSettings
 from lbt.pseudo_labels.shard_format import ShardIdentity
-from lbt.pseudo_labels.shard_writer import Prediction, write_shard
+from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 table, draw = class_table(DataSettings(classes=("road", "sky"))), np.random.default_rng(0)
 images = [
-    Prediction(f"{i}", draw.integers(0, 2, (99, 99), np.uint8), draw.integers(0, 255, (99, 99), np.uint8),
+    ImagePrediction(f"{i}", draw.integers(0, 2, (99, 99), np.uint8), draw.integers(0, 255, (99, 99), np.uint8),
     draw.random((2, 13, 13)).astype(np.float16)) for i in range(20)
 ]
 sizes = {image.image_id: image.label.shape for image in images}

@@ -24,7 +24,7 @@ from lbt.search.methods import load_method
 from lbt.search.step_context import StepContext
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep
 
@@ -131,7 +131,7 @@ def objectives(context, moments, start):
     network = context.partner_step.network
 
     def supernet(weights, images, gumbel):
-        widths = sampled_widths(architecture, SPACE, gumbel)
+        widths = sample_widths(architecture, SPACE, gumbel)
         return call_without_side_effects(context.supernet, weights, images, architecture, widths)
 
     def answer(weights, images, seed):

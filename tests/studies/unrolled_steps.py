@@ -40,7 +40,7 @@ from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import Architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep
 
@@ -110,7 +110,7 @@ def live_labels(
     search: SearchSettings,
 ) -> Tensor:
     """p(x; T, A) as `student_term` takes it: images (B, 3, H, W) -> probabilities (B, C, H, W)."""
-    widths = sampled_widths(architecture, space, noise)
+    widths = sample_widths(architecture, space, noise)
     logits = call_without_side_effects(supernet, weights, images, architecture, widths)[0]
     probability = (logits / search.pseudo_labels.temperature).softmax(dim=1)
     return upsample(probability, (images.shape[-2], images.shape[-1]))
@@ -132,7 +132,7 @@ def teacher_objective(context: StepContext) -> Adjoint:
     images, labels = context.validation
 
     def loss(leaves: Parameters) -> Tensor:
-        widths = sampled_widths(context.architecture, context.space, context.noise)
+        widths = sample_widths(context.architecture, context.space, context.noise)
         return supernet_loss(
             call_without_side_effects(context.supernet, leaves, images, context.architecture, widths), labels, ALONE
         )
@@ -205,7 +205,7 @@ def _before_student(context: StepContext, moment: Moment, after: Parameters, adj
 def _before_teacher(context: StepContext, moment: Moment, adjoints: Sequence[Adjoint]) -> list[Adjoint]:
     taken = moment.teacher
     leaves, (images, labels) = as_leaves(taken.step.before), taken.batch
-    widths = sampled_widths(context.architecture, context.space, taken.noise)
+    widths = sample_widths(context.architecture, context.space, taken.noise)
     outputs = call_without_side_effects(context.supernet, leaves, images, context.architecture, widths)
     steps = [_pulled(taken.step, a.teacher, a.teacher_buffer, context.search.teacher) for a in adjoints]
     wanted = {"architecture": context.architecture, "teacher": leaves}

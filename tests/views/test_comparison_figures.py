@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.data.label_images import write_labels
 from lbt.views.figures.predictions import LARGEST, Seen, draw_predictions
 from lbt.views.figures.style import method_style, save, styled
 from lbt.views.figures.tradeoff import draw_tradeoff
@@ -63,16 +61,6 @@ def test_large_images_are_thinned():
     with styled():
         figure = draw_predictions([seen(10, 2 * LARGEST + 1)], TABLE, "large")
     assert max(figure.axes[0].images[0].get_array().shape) <= LARGEST
-
-
-def test_label_images_hold_the_classes_and_show_their_colours(tmp_path):
-    import torch
-
-    labels = torch.tensor([[0, 1], [2, 0]])
-    write_labels(tmp_path / "a.png", labels, TABLE)
-    with Image.open(tmp_path / "a.png") as image:
-        assert image.mode == "P" and np.array(image).tolist() == labels.tolist()
-        assert np.array(image.convert("RGB")).tolist() == np.array(TABLE.colors)[labels.numpy()].tolist()
 
 
 def test_equal_figures_give_equal_files_of_both_kinds(networks, constant, tmp_path):

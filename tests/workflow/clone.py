@@ -1,7 +1,6 @@
 """A copy of the project in an empty folder, as a user has it after cloning, and runs of Snakemake in it."""
 
 import csv
-import json
 import os
 import re
 import shutil
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fork_server import forked_python
 
+PYTHON = Path(sys.executable)
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
@@ -39,10 +40,17 @@ class Job:
 
 
 class Clone:
-    """A copy of the project's files in an empty folder, without an installed package."""
+    """A copy of the project's files in an empty folder, without an installed package.
 
-    def __init__(self, folder: Path, settings: Path = HERE / "tiny.yaml") -> None:
+    Args:
+        folder: the empty folder.
+        settings: the file of settings with which Snakemake runs.
+        python: runs Snakemake and its jobs. By default they are forks of a process that has imported PyTorch.
+    """
+
+    def __init__(self, folder: Path, settings: Path = HERE / "tiny.yaml", python: Path | None = None) -> None:
         self.folder = folder
+        self.python = python or forked_python()
         for name in CLONED:
             source = ROOT / name
             take = shutil.copytree if source.is_dir() else shutil.copy
@@ -57,8 +65,9 @@ class Clone:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Rules call `python`: the one in `bin` of the clone, if there is one, or the one that runs the tests."""
-        path = os.pathsep.join((str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
+        """Rules call `python`: the one in `bin` of the clone if there is one, or the clone's own."""
+        folders = self.folder / "bin", self.python.parent, PYTHON.parent
+        path = os.pathsep.join((*map(str, folders), os.environ["PATH"]))
         kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")}
         return kept | {"PATH": path, "OMP_NUM_THREADS": "1"}
 
@@ -68,7 +77,7 @@ class Clone:
         return ["--cores", "2", "--configfile", "tiny.yaml"]
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", *self.write_settings(), *arguments]
+        command = [self.python, "-m", "snakemake", *self.write_settings(), *arguments]
         environment = self.environment
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=environment, check=False)
 
@@ -95,42 +104,17 @@ class Clone:
 
 
 class QuickClone(Clone):
-    """A clone whose stages are not run but only write their files, and whose dry-runs share one start of Snakemake."""
+    """A clone whose stages are not run: they only write their files."""
 
-    def __init__(self, folder: Path, settings: Path) -> None:
-        super().__init__(folder, settings)
+    def __init__(self, folder: Path, settings: Path, python: Path | None = None) -> None:
+        super().__init__(folder, settings, python)
         (folder / "bin").mkdir()
         shutil.copy(HERE / "stub_python", folder / "bin" / "python")
-        self._server = None
-
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        if "--dry-run" not in arguments:
-            return super().snakemake(*arguments)
-        if self._server is None:
-            command = [sys.executable, HERE / "snakemake_server.py"]
-            pipe, environment = subprocess.PIPE, self.environment
-            self._server = subprocess.Popen(
-                command, cwd=self.folder, stdin=pipe, stdout=pipe, text=True, env=environment
-            )
-        request = [*self.write_settings(), *arguments]
-        print(json.dumps(request), file=self._server.stdin, flush=True)
-        code, text = json.loads(self._server.stdout.readline())
-        return subprocess.CompletedProcess(request, code, text, "")
 
     def finish(self) -> None:
         """Run everything but what the workflow says at its start and end, which cannot be made of these files."""
         result = self.snakemake("--no-hooks")
         assert result.returncode == 0, result.stderr
-
-    def copy(self, folder: Path) -> "QuickClone":
-        twin = super().copy(folder)
-        twin._server = None
-        return twin
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.stdin.close()
-            self._server.wait()
 
 
 def listed(text: str) -> list[Job]:

@@ -4,24 +4,29 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
+from copy import copy
 from pathlib import Path
 
 import psutil
 import pytest
-from clone import read_csv, with_value
+from clone import PYTHON, read_csv, with_value
 
 FOLDER = Path("results/tiny/warmup/seed-0")
 
 
 class Running:
-    """Snakemake in a session of its own, up to the warm-up, whose side file it has begun to write again."""
+    """Snakemake in a session of its own, up to the warm-up, after the warm-up has saved its state once more.
+
+    Its job is its child, not a fork of another process, so that a signal to the session reaches both.
+    """
 
     def __init__(self, clone) -> None:
+        clone = copy(clone)
+        clone.python = PYTHON
         side, self.folder = clone.folder / FOLDER / "checkpoint.pt.resume", clone.folder
         before = side.stat().st_mtime_ns if side.exists() else 0
-        command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "warmup"]
+        command = [clone.python, "-m", "snakemake", *clone.write_settings(), "--until", "warmup"]
         environment, quiet = clone.environment, subprocess.DEVNULL
         self.process = subprocess.Popen(
             command, cwd=clone.folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
@@ -67,7 +72,7 @@ def rows_and_bytes(clone):
 def longer(finished, tmp_path_factory):
     """A finished run that is given a longer warm-up to do, and what this ends with if nothing stops it."""
     clone = finished[0].copy(tmp_path_factory.mktemp("crash") / "clone")
-    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 12), "compute.checkpoint_minutes", 0.0)
+    clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 6), "compute.checkpoint_minutes", 0.0)
     whole = clone.copy(clone.folder.with_name("whole"))
     result = whole.snakemake("--until", "warmup")
     assert result.returncode == 0, result.stderr[-4000:]

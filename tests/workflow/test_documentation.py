@@ -10,7 +10,9 @@ from clone import HERE, ROOT, Clone, QuickClone, with_value
 
 from lbt.config.read import parse_settings
 
-PAGES = ("README.md", "config/README.md", "results/README.md")
+PAGES = ("README.md", "config/README.md", "workflow/README.md", "results/README.md", "lbt/README.md")
+LONGEST = 700
+"""Words of the first page."""
 COMMAND = r"python -m lbt(?: \w+|\.\w+) \S|snakemake --|conda env|pip install"
 INSTALL = (
     "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e . && snakemake --cores 8"
@@ -82,7 +84,7 @@ def test_what_is_tried_elsewhere_is_still_written():
 
 
 def test_the_first_command_finds_its_settings(user):
-    command = [sys.executable, "-m", "snakemake", "--cores", "8", "--dry-run"]
+    command = [user.python, "-m", "snakemake", "--cores", "8", "--dry-run"]
     result = subprocess.run(command, cwd=user.folder, env=user.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0 and "results/default/tables/miou.html" in result.stdout, result.stderr
 
@@ -114,6 +116,11 @@ def test_a_piece_of_yaml_is_a_setting(block):
         for key, value in values.items() if isinstance(values, dict) else ():
             settings = with_value(settings, f"{section}.{key}", value)
     parse_settings(settings, "README.md")
+
+
+def test_the_first_page_is_short():
+    """By the count of `wc -w`."""
+    assert len((ROOT / "README.md").read_text().split()) <= LONGEST
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,11 +5,11 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import time
+from copy import copy
 
 import pytest
-from clone import HERE, Clone, QuickClone
+from clone import HERE, QuickClone
 
 from lbt.files import digest, sha256
 
@@ -20,7 +20,7 @@ def test_a_second_run_on_a_folder_is_refused(tmp_path):
     python.rename(tmp_path / "bin" / "stub")
     python.write_text('#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "$(dirname "$0")/stub" "$@"\n')
     python.chmod(0o755)
-    command = [sys.executable, "-m", "snakemake", *clone.write_settings(), "--until", "scenes"]
+    command = [clone.python, "-m", "snakemake", *clone.write_settings(), "--until", "scenes"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, cwd=tmp_path, text=True, env=clone.environment, **pipes) as first:
         try:
@@ -39,8 +39,7 @@ def test_a_second_run_on_a_folder_is_refused(tmp_path):
 @pytest.fixture
 def moved(finished, tmp_path):
     """The finished run in another place, copied without the times of its files."""
-    clone = Clone.__new__(Clone)
-    clone.settings = finished[0].settings
+    clone = copy(finished[0])
     clone.folder = shutil.copytree(finished[0].folder, tmp_path / "elsewhere", copy_function=shutil.copy)
     return clone
 

@@ -1,12 +1,11 @@
 """Photographs of one's own, from config/own-data.yaml to a prediction, in folders with spaces in their names."""
 
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import yaml
-from clone import ROOT, Clone, read_csv
+from clone import PYTHON, ROOT, Clone, read_csv
 from PIL import Image
 
 SMALL = {
@@ -42,7 +41,7 @@ def draw(folder, number):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The finished run of a user who has edited `data` and nothing else; budgets come from a second file."""
-    clone = Clone(tmp_path_factory.mktemp("own") / "clone", ROOT / "config" / "own-data.yaml")
+    clone = Clone(tmp_path_factory.mktemp("own") / "clone", ROOT / "config" / "own-data.yaml", PYTHON)
     root = clone.folder.parent / "my camera"
     for number in range(10):
         draw(root, number)
@@ -62,7 +61,7 @@ def test_the_run_ends_with_a_table_and_a_network_that_predicts(run):
     assert [row["method"].split()[0] for row in rows] == ["lbt", "constant"]
     assert 0 <= float(rows[0]["retrained_miou"]) <= 1
     photos = run.folder.parent / "my camera" / "my photos"
-    command = [sys.executable, "-m", "lbt", "predict", results / NETWORK, photos]
+    command = [PYTHON, "-m", "lbt", "predict", results / NETWORK, photos]
     result = subprocess.run(command, cwd=run.folder, env=run.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     labels = sorted((run.folder / "predictions" / "labels").iterdir())

@@ -49,8 +49,7 @@ def played(tmp_path_factory):
     settings = parse_settings(clone.settings, "everything.yaml")
     data = settings.data.model_copy(update={"root": str(clone.folder / "data")})
     record_contents(data, settings.splits, clone.folder / "results" / "played" / "data" / "files.csv")
-    yield clone
-    clone.close()
+    return clone
 
 
 @pytest.fixture(scope="module")
@@ -259,4 +258,3 @@ def test_another_file_of_student_weights(played, tmp_path):
     assert clone.would_rerun() == set()
     (clone.folder / "student.pth").write_text("other weights")
     assert clone.would_rerun() == expected({"rerun": ["round"]})
-    clone.close()

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
+from lbt.config import (
+    OFFICIAL_SPLITS,
+    DataSettings,
+    RetrainSettings,
+    SearchSettings,
+    Settings,
+    SplitSettings,
+    WarmupSettings,
+)
 from lbt.data.checking.inspection import Inspection, inspect, summarise, unknown_problems
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes, part_problems, too_few_labelled
 from lbt.data.checking.unseen_classes import class_problems
@@ -16,7 +24,7 @@ from lbt.data.file_versions import RECORD, record_contents
 from lbt.data.folder_layout import count_masks, lie_together
 from lbt.data.layouts import orphan_masks, scan
 from lbt.data.problems import Problem, raise_problems
-from lbt.data.sample import OFFICIAL_SPLITS, Sample
+from lbt.data.sample import Sample
 from lbt.data.splits import ROLES
 from lbt.data.write_split import split_dataset
 from lbt.errors import LbtError

@@ -10,10 +10,11 @@ from random import Random
 from PIL import Image
 
 from lbt.config import DataSettings, SceneSettings
+from lbt.data.images import write_png
 from lbt.data.scenes.street import draw_street
 from lbt.data.scenes.style import city_style
 from lbt.errors import LbtError
-from lbt.files import atomic_path, digest, write_json
+from lbt.files import digest, write_json
 from lbt.runtime.progress import Progress
 
 CITIES = {
@@ -138,8 +139,7 @@ def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> 
     """Draw one scene and write its files; returns them."""
     files = _files_of(root, split, number)
     for path, picture in zip(files, draw_scene(scenes, split, number), strict=False):  # no label in `test`
-        with atomic_path(path) as temporary:
-            picture.save(temporary, format="PNG")
+        write_png(path, picture)
     return files
 
 

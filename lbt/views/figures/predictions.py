@@ -52,7 +52,7 @@ def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Fig
     top = total - above
     for row, height in zip(rows, heights, strict=True):
         labels = [row.truth, *(np.where(row.truth == IGNORE, IGNORE, p) for p in row.predictions.values())]
-        panels = [row.image, *(color_labels(label, table) for label in labels)]
+        panels = [row.image, *(color_labels(label, table.colors) for label in labels)]
         top -= height
         for i, (heading, panel) in enumerate(zip(headings, panels, strict=True)):
             box = ((left + i * (width + 0.06)) / across, top / total, width / across, height / total)

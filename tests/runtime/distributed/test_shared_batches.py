@@ -19,7 +19,7 @@ from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weight
 from lbt.search.methods.lpt.networks import losses_by_image, shares
 from lbt.search.seeded_dropout import SeededDropout
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
-from lbt.space.batch_norm import BatchNorm2d, batch_normalised, synchronise_batch_norms
+from lbt.space.batch_norm import BatchNorm2d, normalise_batch, synchronise_batch_norms
 from lbt.training.losses import distillation_loss, ohem_cross_entropy
 
 EPS = 1e-5
@@ -73,14 +73,14 @@ def batch_norm(seed):
     leaves = [x, *channels(seed + 3, seed + 4)]
     x, weight, _ = leaves = [leaf.requires_grad_() for leaf in leaves]
     directions = [tangent.requires_grad_(), *(c.requires_grad_() for c in channels(seed + 5, seed + 6))]
-    y, mean, variance = batch_normalised(*leaves, EPS)
+    y, mean, variance = normalise_batch(*leaves, EPS)
     first = torch.autograd.grad((y.sin() * cotangent).sum(), leaves, create_graph=True)
     # what is the same in all processes must count once in a sum over them
     products = [(g * d).sum() for g, d in zip(first, directions, strict=True)]
     double = torch.autograd.grad(sum(products), [x, weight], retain_graph=True)
     with forward_ad.dual_level():
         duals = [forward_ad.make_dual(leaf, d) for leaf, d in zip(leaves, directions, strict=True)]
-        derivative = forward_ad.unpack_dual(batch_normalised(*duals, EPS)[0]).tangent
+        derivative = forward_ad.unpack_dual(normalise_batch(*duals, EPS)[0]).tangent
     inputs = [x, weight, *directions[:2]]  # of the bias only its direction counts, and that is added
     mixed = torch.autograd.grad((derivative.sin() * cotangent).sum(), inputs, create_graph=True)
     third = torch.autograd.grad((mixed[0] * cotangent).sum() + (mixed[1] * weight).sum(), inputs)

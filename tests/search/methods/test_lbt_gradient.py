@@ -29,7 +29,7 @@ from lbt.search.step_context import Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise
 from lbt.space.padding import upsample
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 SEEDS = range(20)
@@ -129,7 +129,7 @@ def fresh_objective(context, labelled, architecture):
     """The objective with T' and S' from plain steps of SGD at `architecture`."""
     search, teacher, taken = context.search, context.teacher_step, context.partner_step
     images, labels = teacher.batch
-    widths = sampled_widths(architecture, SPACE, teacher.noise)
+    widths = sample_widths(architecture, SPACE, teacher.noise)
 
     def teacher_loss(weights):
         outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)

@@ -30,7 +30,7 @@ from lbt.search.methods.lbt.student import student_term
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
 from lbt.search.tensor_dicts import add, add_, cosine, norm, scale
 from lbt.space.architecture import Architecture
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 
@@ -109,7 +109,7 @@ def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> 
     images, labels = teacher.batch
 
     def loss(weights: Parameters, architecture: Parameters) -> Tensor:
-        widths = sampled_widths(architecture, context.space, teacher.noise)
+        widths = sample_widths(architecture, context.space, teacher.noise)
         outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)
         return supernet_loss(outputs, labels, context.processes)
 

@@ -42,7 +42,7 @@ from lbt.search.step_context import StepContext, Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.search.weight_step import WeightStep, take_step
-from lbt.space.widths import sampled_widths
+from lbt.space.widths import sample_widths
 from lbt.training.optimizers import GuardedStep, adam
 
 TesterBatch = tuple[Batch, Batch, Batch]
@@ -245,7 +245,7 @@ def _learner_losses(context: StepContext) -> Tensor:
     """L(T', A; x) of the images of D_t^val, (B,)."""
     images, labels = context.validation
     weights = dict(context.supernet.named_parameters())
-    widths = sampled_widths(context.architecture, context.space, context.noise)
+    widths = sample_widths(context.architecture, context.space, context.noise)
     with torch.no_grad():
         logits = call_without_side_effects(context.supernet, weights, images, context.architecture, widths)
         return supernet_losses_by_image(logits, labels)
