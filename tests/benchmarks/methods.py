@@ -1,11 +1,11 @@
 """One architecture step of each search method: time and peak memory, as ratios to the first-order step (fasterseg).
 
-LBT's step is split in two. The student's side is the student's validation gradient and the directional derivative; the
-teacher's side is all that runs the supernet, timed as the whole step with the student's side looked up. Widths are the
-same in the teacher's step and in the architecture's, so that every pass of the supernet is of one size. Each ratio is
-the median over passes in which all steps are timed in turn. Reverse mode through both unrolled steps comes last, where
-memory suffices. At the default size gradients in the weights are about half as large as the features, which matters
-for memory; in a search on larger crops they are smaller.
+LBT's step has two sides. The student's side is the student's validation gradient and the directional derivative. The
+teacher's side is everything that runs the supernet, timed as the whole step with a stored result of the student's side.
+Widths are the same in the teacher's step and in the architecture's, so every pass of the supernet has one size. All
+steps are timed in turn, several times; each ratio is the median over these passes. Reverse mode through both unrolled
+steps comes last, if memory suffices. At the default size the gradients in the weights are about half as large as the
+features, which affects memory; in a search on larger crops they are smaller.
 
     python tests/benchmarks/methods.py [--layers 8 --base-width 6 --height 192 --width 384 --batch 2]
 """
@@ -70,7 +70,7 @@ def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str,
 
 
 def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
-    """The student's side in parts, and the passes of the student's weight step that it is compared with."""
+    """The student's side in parts, and the passes of the student's weight step, for comparison."""
     taken = steps.lbt.partner_step
     parameters = {name: p.detach() for name, p in taken.network.named_parameters()}
 

@@ -76,7 +76,7 @@ def take_steps(
     )
     student = search.student.batch_size, search.student.crop
     labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
-    with torch.no_grad():  # the labels that the teacher gives after its step, those of reverse mode
+    with torch.no_grad():  # the teacher's labels after its step, as in reverse mode
         widths, weights = sample_widths(logits, space, noise), dict(supernet.named_parameters())
         outputs = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
         probability = upsample(outputs.softmax(dim=1), student[1])

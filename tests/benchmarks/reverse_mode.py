@@ -1,4 +1,4 @@
-"""The gradient of `one_step` by reverse mode through both unrolled steps, which the methods avoid."""
+"""The gradient of `one_step` by reverse mode through both unrolled steps, which the search avoids."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def reverse_mode(steps: Steps) -> dict[str, Tensor]:
 
 
 def unrolled(module: torch.nn.Module, step: WeightStep, loss: Callable[[Weights], Tensor]) -> dict[str, Tensor]:
-    """The weights after a step, as a graph over what its loss depends on."""
+    """The weights after a step, as a graph over everything that its loss depends on."""
     leaves, names = as_leaves(step.before), list(step.gradient)
     gradients = torch.autograd.grad(loss(leaves), [leaves[name] for name in names], create_graph=True)
     factor = (step.clip_norm / (torch.stack([g.norm() for g in gradients]).norm() + 1e-6)).clamp(max=1)

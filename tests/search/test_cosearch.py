@@ -61,7 +61,7 @@ def step_guide(state, batch, guard=None, guide=None):
     )
 
 
-def test_a_guide_step_moves_alpha_and_beta_of_the_guide_and_nothing_else(state, batch):
+def test_a_guide_step_moves_only_alpha_and_beta_of_the_guide(state, batch):
     guide, architecture, module = (
         copy(state.guide.architecture),
         copy(state.architecture),
@@ -91,7 +91,7 @@ def test_a_guide_step_takes_the_gradient_of_the_validation_loss_at_the_full_widt
     assert record["guide_gradient_norm"] == pytest.approx(length)
 
 
-def test_guide_steps_lower_the_loss_that_they_descend(state, batch):
+def test_guide_steps_lower_their_loss(state, batch):
     guard = GuardedStep("guide")
     values = [step_guide(state, batch, guard)["guide_val_loss"] for _ in range(8)]
     assert values[-1] < values[0]
@@ -131,5 +131,5 @@ def test_without_a_guide_the_weights_descend_one_loss(state, batch):
     assert set(record) == {"teacher_loss", "teacher_weight_gradient_norm"}
 
 
-def test_entropies_of_the_guide_leave_out_the_width(state):
+def test_entropies_of_the_guide_exclude_the_width(state):
     assert set(guide_entropies(state.guide)) == {"guide_entropy_alpha", "guide_entropy_beta"}

@@ -105,7 +105,7 @@ def test_directional_derivative_through_deeplabv3_in_train_mode_equals_central_d
     assert (found - expected).norm() / expected.norm() < 1e-5
 
 
-def test_calls_leave_weights_buffers_and_gradients_untouched():
+def test_calls_do_not_change_weights_buffers_or_gradients():
     torch.manual_seed(0)
     student = TinySegmenter(3)
     state = {name: value.clone() for name, value in student.state_dict().items()}
@@ -117,6 +117,6 @@ def test_calls_leave_weights_buffers_and_gradients_untouched():
     jvp(lambda p: call_without_side_effects(student, p, images), parameters, direction)
     assert all(torch.equal(state[name], value) for name, value in student.state_dict().items())
     assert all(p.grad is None for p in student.parameters())
-    # the plain call would have moved the statistics: the test can fail
+    # the plain call changes the statistics, so the test can fail
     functional_call(student, parameters, (images,))
     assert not torch.equal(state["1.running_mean"], student.state_dict()["1.running_mean"])

@@ -1,4 +1,4 @@
-"""The same units are dropped in every pass from one seed, so that a step and its derivative are of one network."""
+"""Every pass from one seed drops the same units, so a step and its derivative belong to one network."""
 
 import pytest
 import torch

@@ -13,7 +13,7 @@ from lbt.training.optimizers import GuardedStep, sgd
 
 
 def steps(clip_norm, count=3):
-    """A module after some steps of SGD on noise, and what the last was made of."""
+    """A module after some steps of SGD on noise, and the inputs of the last step."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
     settings = OptimizerSettings(lr=0.1, momentum=0.9, weight_decay=0.05, clip_norm=clip_norm)
@@ -40,7 +40,7 @@ def after(step, momentum, gradient):
 
 
 @pytest.mark.parametrize("clip_norm", [1e9, 0.05])
-def test_the_weights_after_are_those_of_sgd(clip_norm):
+def test_the_new_weights_are_those_of_sgd(clip_norm):
     module, momentum, gradient, norm, step = steps(clip_norm)
     assert norm == step.norm and (norm > clip_norm) == (clip_norm == 0.05)
     for name, value in after(step, momentum, gradient).items():
@@ -68,7 +68,7 @@ def test_a_skipped_step_has_no_record():
     assert math.isnan(norm) and step is None
 
 
-def test_weights_without_a_gradient_are_no_part_of_the_step():
+def test_weights_without_a_gradient_are_not_part_of_the_step():
     module = nn.ModuleDict({"used": nn.Linear(2, 1), "unused": nn.Linear(2, 1)})
     module["used"](torch.ones(1, 2)).sum().backward()
     _, step = take_step(

@@ -1,7 +1,7 @@
-"""The oracle of the search's gradients: one step of each network built as a graph and differentiated by autograd.
+"""The reference for the search's gradients: one step of each network as a graph, differentiated by autograd.
 
-Everything is double precision: a real supernet of the smallest space, and small networks with BatchNorm in train mode,
-ReLU and dropout. Both networks have taken a step before, so that momentum counts.
+Everything is in double precision: a real supernet of the smallest space, and small networks with BatchNorm in train
+mode, ReLU and dropout. Both networks have taken a step before, so that momentum counts.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def context_of(seed: int, search: SearchSettings, table: LatencyTable) -> StepCo
 def student_context(
     seed: int, search: SearchSettings, table: LatencyTable
 ) -> tuple[StepContext, tuple[Tensor, Tensor]]:
-    """`context_of` after the student's second step, on the labels that the teacher gives now; its labelled batch."""
+    """`context_of` after the student's second step, on the teacher's current labels; its labelled batch."""
     context = context_of(seed, search, table)
     student = SmallStudentPartner(search, CLASSES, seed, torch.device("cpu"), ALONE)
     student.begin_round("test", 1.0, None)
@@ -177,7 +177,7 @@ def teacher_after(context: StepContext, architecture: Mapping[str, Tensor]) -> d
 
 
 def relative(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
-    """Norm of the difference over the norm of what is expected."""
+    """Norm of the difference over the norm of `expected`."""
     return norm({name: found[name] - expected[name] for name in expected}) / norm(expected)
 
 

@@ -68,9 +68,9 @@ class StudySeed:
 
     Args:
         settings: of the study.
-        seed: of everything but the division of the data.
+        seed: seed of everything except the split of the data.
         options: numbers of steps.
-        split: the division.
+        split: the split of the data.
         folder: for the warm-up's checkpoint and the labels.
     """
 
@@ -173,7 +173,7 @@ class StudySeed:
 
 
 class TwiceHardsigmoid(nn.Module):
-    """PyTorch's Hardsigmoid, whose derivative has no derivative there."""
+    """Hardsigmoid that can be differentiated twice; PyTorch's can be differentiated once only."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(...) -> (...), x / 6 + 1 / 2 within [0, 1]."""
@@ -181,7 +181,7 @@ class TwiceHardsigmoid(nn.Module):
 
 
 def make_twice_differentiable(network: nn.Module) -> None:
-    """Put `TwiceHardsigmoid` in the place of each Hardsigmoid; values, parameters and their names stay."""
+    """Replace each Hardsigmoid by `TwiceHardsigmoid`; values, parameters and their names do not change."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Hardsigmoid):

@@ -117,7 +117,7 @@ def test_through_three_steps_it_is_autograd_through_the_whole_graph(seed, tmp_pa
         expected = dict(zip(context.architecture, gradients, strict=True))
         assert norm(expected) > 0
         assert relative(three[part], expected) < 1e-9, part
-        # the steps before the last count, so that the comparison is not that of one step again
+        # the steps before the last have an effect, so this is not the comparison of one step again
         assert relative(one[part], expected) > 1e-3
         assert relative(two[part], expected) > 1e-3
 
@@ -134,7 +134,7 @@ def objectives(context, moments, start):
         widths = sample_widths(architecture, SPACE, gumbel)
         return call_without_side_effects(context.supernet, weights, images, architecture, widths)
 
-    def answer(weights, images, seed):
+    def student_logits(weights, images, seed):
         with fixed_noise(seed, images.device):
             return call_without_side_effects(network, weights, images)["out"]
 
@@ -146,8 +146,8 @@ def objectives(context, moments, start):
         target = live_labels(
             context.supernet, teacher, architecture, taken.unlabeled, moment.noise, SPACE, context.search
         )
-        pseudo = target * answer(student, taken.unlabeled, taken.noise_seed).log_softmax(1)
-        supervised = answer(student, moment.labelled[0], taken.noise_seed + 1)
+        pseudo = target * student_logits(student, taken.unlabeled, taken.noise_seed).log_softmax(1)
+        supervised = student_logits(student, moment.labelled[0], taken.noise_seed + 1)
         loss = nn.functional.cross_entropy(supervised, moment.labelled[1], ignore_index=255)
         loss = loss - search.pseudo_weight * (taken.weight * pseudo.sum(1)).sum()
         student, student_buffer = sgd_step(student, student_buffer, loss, search.student.optimizer)
@@ -157,7 +157,7 @@ def objectives(context, moments, start):
 
     images, labels = context.validation
     held, truth = context.partner_step.validation
-    logits = answer(student, held, context.partner_step.noise_seed)
+    logits = student_logits(student, held, context.partner_step.noise_seed)
     return {
         "teacher": supernet_loss(supernet(teacher, images, context.noise), labels, ALONE),
         "student": nn.functional.cross_entropy(logits, truth, ignore_index=255),
@@ -165,7 +165,7 @@ def objectives(context, moments, start):
 
 
 def sgd_step(weights, buffers, loss, settings):
-    """Weights and buffers after a step, as graphs; weights that the loss does not depend on stay."""
+    """Weights and buffers after a step, as graphs; weights without an effect on the loss do not change."""
     found = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
     gradients = {name: g for name, g in zip(weights, found, strict=True) if g is not None}
     length = sum(g.square().sum() for g in gradients.values()).sqrt()

@@ -5,7 +5,7 @@ step of SGD on L(T_k, A, D_t^tr batch), and the student one on
 
     L(S_k, D_s^tr batch) + pseudo_weight * CE(p(x; T_{k+1}, A), S_k),
 
-whose labels are the teacher's of this very moment. A step is w' = w - lr * m', m' = momentum * m + clip(g) +
+whose labels are the teacher's current ones. A step is w' = w - lr * m', m' = momentum * m + clip(g) +
 weight_decay * w, where g is the gradient of its loss. From the adjoints a of w' and m of m' follow, with
 b = m - lr * a and c = clip'(g)^T b,
 
@@ -74,7 +74,7 @@ def live_step(
     search: SearchSettings,
     guard: GuardedStep,
 ) -> Moment:
-    """One step of the teacher, then one of the student on the labels that the teacher gives now.
+    """One step of the teacher, then one of the student on the teacher's current labels.
 
     Args:
         state: supernet, architecture, student and their optimisers; weights and buffers move.
@@ -144,7 +144,7 @@ def teacher_objective(context: StepContext) -> Adjoint:
 
 
 def student_objective(context: StepContext) -> Adjoint:
-    """Of L(S_K, D_s^val) at the end of the trajectory; neither A nor T_K stands in it."""
+    """Of L(S_K, D_s^val) at the end of the trajectory; it depends neither on A nor on T_K directly."""
     taken = context.partner_step
     images, labels = taken.validation
 
@@ -226,9 +226,9 @@ def _before_teacher(context: StepContext, moment: Moment, adjoints: Sequence[Adj
 def _pulled(
     step: WeightStep, weights: Parameters, buffer: Parameters, settings: OptimizerSettings
 ) -> tuple[Parameters, Parameters, Parameters]:
-    """c, and the adjoints of weights and buffer before the step, but for d<g, c>/dw.
+    """c, and the adjoints of weights and buffer before the step, without d<g, c>/dw.
 
-    A weight whose gradient is None is left alone by SGD, momentum and decay included.
+    SGD does not touch a weight whose gradient is None: neither momentum nor decay applies.
     """
     moved = list(step.gradient)
     both = {name: buffer[name] - step.lr * weights[name] for name in moved}

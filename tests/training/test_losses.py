@@ -103,7 +103,7 @@ def test_upsample_of_whole_strides_is_plain_interpolation(stride, size):
 
 
 def test_upsample_puts_logits_on_their_own_pixels():
-    """Logits that are linear in the position of their 8 x 8 pixels' centre come out linear in the pixel's position."""
+    """Logits that are linear in the centre of their 8 x 8 pixels become linear in the pixel's position."""
     centres = torch.arange(6) * 8 + 3.5
     found = upsample(centres.expand(1, 1, 6, 6), (41, 45))
     assert found.shape == (1, 1, 41, 45)
@@ -132,7 +132,7 @@ def test_distillation_loss_against_torch_and_a_loop(batch):
     assert float(found) == pytest.approx(total / labels.numel(), rel=1e-10)
 
 
-def test_distillation_loss_is_least_where_both_agree(batch):
+def test_distillation_loss_is_least_if_both_agree(batch):
     logits = batch[0].requires_grad_()
     same = distillation_loss(logits, logits.detach() + 3.0, ALONE)  # logits count up to a constant
     assert float(same.detach()) == pytest.approx(0, abs=1e-12)

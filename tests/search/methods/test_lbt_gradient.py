@@ -84,7 +84,7 @@ def objective(context, labelled, architecture, *, labels_move=True, teacher_move
 DEFINITIONS = {
     "one_step": {},
     "direct": {"teacher_moves": False},
-    # the student's labels are those of A held fixed, but for what A did to T'
+    # A changes the student's labels through T' only
     "published": {"labels_move": False},
 }
 
@@ -99,22 +99,22 @@ def test_each_gradient_equals_autograd_through_the_unrolled_steps(seed, tmp_path
         expected = gradient_in(context.architecture, objective(context, labelled, context.architecture, **definition))
         assert norm(expected) > 0
         assert relative(found[name], expected) < 1e-10, name
-    # the three differ by far more than the tolerance, so that none of the comparisons is empty
+    # the three differ by far more than the tolerance, so the comparisons can fail
     assert relative(found["direct"], found["one_step"]) > 1e-6
     assert relative(found["published"], found["one_step"]) > 1e-6
 
 
 @pytest.mark.parametrize("seed", [1, 3, 5, 7])
 def test_central_differences_of_the_whole_objective_agree(seed, tmp_path):
-    """No product and no graph over A: both steps are taken again at a displaced A."""
+    """No product and no graph over A: both steps are repeated at a displaced A."""
     search = settings_of(seed, gradient="one_step")
     context, labelled = student_context(seed, search, invented_table(tmp_path))
     found = load_method("lbt").architecture_gradient(context).gradient
     torch.manual_seed(0)
-    # a straight-through width has the same value at any gamma, so that differences cannot see its gradient
+    # a straight-through width has the same value at any gamma, so differences cannot show its gradient
     moving = [name for name in context.architecture if not name.startswith("gamma")]
     direction = {n: torch.randn_like(v) if n in moving else 0 * v.detach() for n, v in context.architecture.items()}
-    step = 1e-8  # a ReLU that changes sides moves the gradient of a weight step by a jump
+    step = 1e-8  # a larger step makes some ReLU change its side, and the gradient of a weight step jumps
 
     def at(sign):
         moved = {n: v.detach() + sign * step * direction[n] for n, v in context.architecture.items()}
@@ -126,7 +126,7 @@ def test_central_differences_of_the_whole_objective_agree(seed, tmp_path):
 
 
 def fresh_objective(context, labelled, architecture):
-    """The objective with T' and S' from plain steps of SGD at `architecture`."""
+    """The objective with T' and S' from plain SGD steps at `architecture`."""
     search, teacher, taken = context.search, context.teacher_step, context.partner_step
     images, labels = teacher.batch
     widths = sample_widths(architecture, SPACE, teacher.noise)
@@ -168,8 +168,8 @@ def fresh_objective(context, labelled, architecture):
 
 
 @pytest.mark.parametrize("gradient", DEFINITIONS)
-def test_the_matched_student_is_as_long_as_the_teacher(gradient, tmp_path):
-    """`matched` is `raw` with another weight, which gives both terms the same length at fixed weights."""
+def test_the_matched_student_term_has_the_norm_of_the_teachers(gradient, tmp_path):
+    """`matched` is `raw` with another weight, which gives both terms the same norm at fixed weights."""
     raw = settings_of(0, gradient=gradient)
     context, _ = student_context(0, raw, invented_table(tmp_path))
     matched = replace(context, search=raw.model_copy(update={"student_term": "matched", "student_weight": 1.0}))
@@ -216,7 +216,7 @@ def test_an_architecture_step_changes_no_weight_buffer_or_gradient(gradient, sec
 
 
 def test_a_label_that_helps_the_student_is_raised(tmp_path):
-    """Where the unlabelled images are the student's validation images, A moves towards their true classes."""
+    """If the unlabelled images are the student's validation images, A moves towards their true classes."""
     search = settings_of(1, gradient="direct").model_copy(update={"pseudo_labels": PseudoLabelSettings()})
     context, _ = student_context(1, search, invented_table(tmp_path))
     images, truth = context.partner_step.validation
@@ -236,8 +236,8 @@ def test_a_label_that_helps_the_student_is_raised(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0.0, 1e-42, 1e-20])
-def test_a_student_that_says_nearly_nothing_is_matched_as_far_as_numbers_go(length):
-    """A float32 factor of 1e42 would be refused by PyTorch, and would be of rounding errors."""
+def test_a_negligible_student_term_is_not_matched(length):
+    """PyTorch would refuse a float32 factor of 1e42, which would only amplify rounding errors."""
     teacher, student = (Term(1.0, {"alpha.8": torch.tensor([value])}, {}) for value in (1.0, length))
     factor = student_factor(SearchSettings(), teacher, student)
     total = float(add(teacher.gradient, student.gradient, factor)["alpha.8"])

@@ -89,7 +89,7 @@ def share(creator, parameters, features):
 
 
 def unrolled_objective(context, labelled, creator):
-    """What the creator maximises, as a graph over its parameters, through the tester's step."""
+    """The creator's objective as a graph over its parameters, through the tester's step."""
     taken, lpt = context.partner_step, context.search.lpt
     (bank, bank_labels), (held_out, truth) = taken.bank, taken.validation
 
@@ -99,7 +99,7 @@ def unrolled_objective(context, labelled, creator):
 
     def loss(parameters):
         logits, features = run(parameters, bank, taken.noise_seed)
-        # selection of data: the tester's weights do not move to change their own tests
+        # the features are constants: the tester's weights do not change to get easier tests
         tested = (share(taken.creator, creator, features.detach()) * image_losses(logits, bank_labels)).sum()
         supervised = image_losses(run(parameters, labelled[0], taken.noise_seed + 1)[0], labelled[1])
         counts = (labelled[1] != 255).sum(dim=(1, 2))
@@ -148,7 +148,7 @@ def test_a_step_of_the_creator_raises_its_objective(tester_context):
     assert sum(float((moved[n] * before.gradient[n]).sum()) for n in moved) > 0
 
 
-def test_all_images_score_alike_at_first():
+def test_at_first_all_images_have_equal_scores():
     creator = networks.Creator(7)
     torch.testing.assert_close(networks.shares(creator(torch.randn(4, 7)), ALONE), torch.full((4,), 0.25))
 

@@ -1,4 +1,4 @@
-"""What the student learns: temperatures, hard targets, thresholds and weights, against plain loops."""
+"""Targets and weights of pseudo-labels, and their loss, against plain loops."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def probability():
 
 
 @pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
-def test_a_temperature_is_that_of_the_softmax(temperature):
+def test_the_temperature_is_that_of_the_softmax(temperature):
     logits = 5 * torch.randn(4, 3, 3).double()
     torch.testing.assert_close(tempered(logits.softmax(0), temperature), (logits / temperature).softmax(0))
 
@@ -49,7 +49,7 @@ def test_targets_and_weights_equal_a_loop_over_pixels(probability, weighting, ki
     assert 0 < int((weight > 0).sum()) < weight.numel()
 
 
-def test_where_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
+def test_if_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
     target, weight = targets_and_weights(probability, PseudoLabelSettings(threshold=1.0), ALONE)
     logits = torch.randn_like(probability).requires_grad_()
     loss = weighted_cross_entropy(logits, target, weight, ALONE)
@@ -57,7 +57,7 @@ def test_where_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
     assert float(loss.detach()) == 0 and (gradient == 0).all()
 
 
-def test_with_equal_weights_it_is_pytorchs_cross_entropy(probability):
+def test_with_equal_weights_the_loss_is_pytorchs_cross_entropy(probability):
     logits = torch.randn_like(probability)
     target, weight = targets_and_weights(probability[1:], PseudoLabelSettings(), ALONE)
     expected = torch.nn.functional.cross_entropy(logits[1:], probability[1:])

@@ -82,7 +82,7 @@ def test_a_step_that_is_not_finite_is_skipped(batches):
     assert all(torch.equal(before[name], value) for name, value in partner.network.state_dict().items())
 
 
-def test_a_threshold_leaves_out_pixels(batches):
+def test_a_threshold_excludes_pixels(batches):
     record, taken = student(threshold=0.7).train_step(batches, noise_seed=0)
     confident = batches[1][1].amax(1) >= 0.7
     assert record["pseudo_share"] == pytest.approx(float(confident.float().mean())) and 0 < record["pseudo_share"] < 1
