@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from lbt.config.round import RoundSearch
 from lbt.latency.expected import expected_latency
 from lbt.search.hypergradient import as_leaves, call_without_side_effects, gradient_of
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
@@ -22,7 +23,9 @@ SupernetLogits = Callable[[Tensor], tuple[Tensor, ...]]
 """From images (B, 3, H, W) to the supernet's five logits."""
 
 
-def supernet_term(context: StepContext, value: Callable[[SupernetLogits], Tensor], *, in_weights: bool) -> Term:
+def supernet_term(
+    context: StepContext[RoundSearch], value: Callable[[SupernetLogits], Tensor], *, in_weights: bool
+) -> Term:
     """A term that depends on A through the supernet's logits at the step's widths.
 
     Args:
@@ -49,7 +52,7 @@ def supernet_term(context: StepContext, value: Callable[[SupernetLogits], Tensor
     )
 
 
-def teacher_term(context: StepContext, *, in_weights: bool = False) -> Term:
+def teacher_term(context: StepContext[RoundSearch], *, in_weights: bool = False) -> Term:
     """L(T', A, D_t^val)."""
     images, labels = context.validation
     return supernet_term(
@@ -57,7 +60,7 @@ def teacher_term(context: StepContext, *, in_weights: bool = False) -> Term:
     )
 
 
-def latency_term(context: StepContext) -> Term:
+def latency_term(context: StepContext[RoundSearch]) -> Term:
     """Lat(A) in milliseconds, with balanced gradients in alpha, beta and gamma.
 
     Each part is multiplied by its factor of `search.latency_balance`: the gradient of
@@ -71,7 +74,7 @@ def latency_term(context: StepContext) -> Term:
     return Term(float(latency.detach()), balanced, {})
 
 
-def add_latency(context: StepContext, teacher: Term, gradient: Architecture) -> ArchitectureGradient:
+def add_latency(context: StepContext[RoundSearch], teacher: Term, gradient: Architecture) -> ArchitectureGradient:
     """gradient + latency_weight * the latency's gradient, and the record of latency and teacher.
 
     Args:

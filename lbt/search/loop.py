@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.round import RoundSearch
 from lbt.latency.steering import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
@@ -55,7 +56,7 @@ class RoundPlan:
     validation: Iterator[Batch]
     batches: Iterator[Any]
     space: SpaceSettings
-    search: SearchSettings
+    search: RoundSearch
     table: LatencyTable
     last_good: Path
     processes: Group

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from lbt.config import SearchSettings
+from lbt.config.round import RoundSearch, StudentSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
 from lbt.runtime.distributed import Group
 from lbt.search.batches import RoundStreams
@@ -46,7 +46,7 @@ class Partner:
 
     def __init__(
         self,
-        search: SearchSettings,
+        search: RoundSearch,
         num_classes: int,
         seed: int,
         device: torch.device,
@@ -89,7 +89,7 @@ class Partner:
         """
         return {}, ()
 
-    def after_architecture_step(self, context: StepContext) -> dict[str, float]:
+    def after_architecture_step(self, context: StepContext[Any]) -> dict[str, float]:
         """Update what depends on the architecture step; returns values of `AFTER_COLUMNS`."""
         return {}
 
@@ -101,9 +101,11 @@ class Partner:
 class PartnerNetwork(Partner, ABC):
     """A partner with a segmentation network, as `search.student` describes it, and its optimiser."""
 
+    search: StudentSearch
+
     def __init__(
         self,
-        search: SearchSettings,
+        search: StudentSearch,
         num_classes: int,
         seed: int,
         device: torch.device,
@@ -149,5 +151,5 @@ class Method:
     """
 
     name: str
-    architecture_gradient: Callable[[StepContext], ArchitectureGradient] | None
+    architecture_gradient: Callable[[StepContext[Any]], ArchitectureGradient] | None
     partner: type[Partner] = Partner

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.round import RoundSearch
 from lbt.errors import LbtError
 from lbt.runtime.checkpoint import load_state, save_checkpoint, to_state
 from lbt.runtime.distributed import Group
@@ -63,7 +64,7 @@ def start_round(
     *,
     classes: tuple[str, ...],
     space: SpaceSettings,
-    search: SearchSettings,
+    search: RoundSearch,
     seed: int,
     method: Method,
     round: int,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.round import RoundSearch
 from lbt.latency.table import LatencyTable
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch
@@ -32,8 +33,12 @@ class TeacherStep:
     noise: Mapping[str, Tensor]
 
 
+Search = TypeVar("Search", bound=RoundSearch, covariant=True)
+"""The keys of `search` that the method sees."""
+
+
 @dataclass(frozen=True)
-class StepContext:
+class StepContext(Generic[Search]):
     """Everything that one architecture step may read.
 
     Attributes:
@@ -53,7 +58,7 @@ class StepContext:
     noise: Mapping[str, Tensor]
     validation: Batch
     space: SpaceSettings
-    search: SearchSettings
+    search: Search
     table: LatencyTable
     latency_weight: float
     processes: Group

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.round import RoundSearch
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch
 from lbt.search.state import SearchState
@@ -21,7 +22,7 @@ def teacher_step(
     batch: Batch,
     noise: dict[str, Tensor],
     space: SpaceSettings,
-    search: SearchSettings,
+    search: RoundSearch,
     guard: GuardedStep,
     processes: Group,
 ) -> tuple[dict[str, float], TeacherStep | None]:

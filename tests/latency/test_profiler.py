@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from stage_calls import call_stage
 
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.errors import LbtError
@@ -26,7 +27,7 @@ SETTINGS = {
 def folder(tmp_path_factory):
     """A folder with a measured table and a genotype."""
     folder = tmp_path_factory.mktemp("profile")
-    table.run(**SETTINGS, output=folder / "table.csv")
+    call_stage("latency", **SETTINGS, table=folder / "table.csv")
     write_json(folder / "genotype.json", genotype().to_json())
     return folder
 
@@ -36,11 +37,12 @@ def genotype():
 
 
 def run(folder, **changes):
-    profiler.run(
+    call_stage(
+        "profile",
         **(SETTINGS | changes),
         genotype=folder / "genotype.json",
         table=folder / "table.csv",
-        output=folder / "profile.json",
+        profile=folder / "profile.json",
     )
     return json.loads((folder / "profile.json").read_text())
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lbt.config.methods import METHODS, MethodFacts
+from lbt.config.round import StudentSearch
 from lbt.runtime.checkpoint import load_checkpoint
 from lbt.search import methods
 from lbt.space.supernet_file import KIND
@@ -68,7 +69,7 @@ def toy(tmp_path, monkeypatch):
     for name, text in FOLDER.items():
         (folder / name).write_text(text)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder.parent)])
-    monkeypatch.setitem(METHODS, "toy", MethodFacts(settings=("student",)))
+    monkeypatch.setitem(METHODS, "toy", MethodFacts(StudentSearch))
     yield
     for name in [name for name in sys.modules if name.startswith("lbt.search.methods.toy")]:
         del sys.modules[name]

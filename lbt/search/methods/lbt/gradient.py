@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from lbt.config import SearchSettings
+from lbt.config.round import LbtSearch
 from lbt.search.gradient_terms import add_latency, teacher_term
 from lbt.search.hypergradient import (
     Parameters,
@@ -34,7 +34,7 @@ from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 
-def architecture_gradient(context: StepContext) -> ArchitectureGradient:
+def architecture_gradient(context: StepContext[LbtSearch]) -> ArchitectureGradient:
     """The gradient of stage 3 as `search.gradient` says, plus that of the latency.
 
     The part through the teacher's step is scaled down to at most `search.second_order_limit` times the norm of the part
@@ -63,7 +63,7 @@ NEGLIGIBLE = 1e-30
 the two norms does not fit into float32."""
 
 
-def student_factor(search: SearchSettings, teacher: Term, student: Term) -> float:
+def student_factor(search: LbtSearch, teacher: Term, student: Term) -> float:
     """The factor on the student's term; `matched` gives it the norm of the teacher's term, at fixed weights."""
     length, target = norm(student.gradient), norm(teacher.gradient)
     matched = search.student_term == "matched" and length > NEGLIGIBLE * target
@@ -74,17 +74,17 @@ Parts = tuple[Architecture, Architecture | None]
 """The gradient at fixed weights, and that through the teacher's step."""
 
 
-def one_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
+def one_step(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Parts:
     """The whole gradient of teacher + factor * student. Overwrites the terms' gradients in the weights."""
     return add(teacher.gradient, student.gradient, factor), _through_step(context, teacher, student, factor)
 
 
-def direct(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
+def direct(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Parts:
     """The gradient at fixed weights of teacher + factor * student."""
     return add(teacher.gradient, student.gradient, factor), None
 
 
-def published(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
+def published(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Parts:
     """`one_step` without the direct dependence of the labels on A. Overwrites the terms' gradients in the weights."""
     return teacher.gradient, _through_step(context, teacher, student, factor)
 
@@ -93,13 +93,13 @@ COMPOSITIONS = {"one_step": one_step, "direct": direct, "published": published}
 """The gradients of the setting `search.gradient`."""
 
 
-def _through_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Architecture:
+def _through_step(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Architecture:
     vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
     student.weights_gradient.clear()  # as large as the supernet, and the next pass needs the most memory
     return through_teacher_step(context, context.teacher_step.step.vjp_(vector))
 
 
-def through_teacher_step(context: StepContext, vector: Mapping[str, Tensor]) -> Architecture:
+def through_teacher_step(context: StepContext[LbtSearch], vector: Mapping[str, Tensor]) -> Architecture:
     """d2L(T, A, D_t^tr)/dA dT * vector, the gradient in A through the teacher's step only.
 
     T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ... Therefore, for a function of T', the vector is its gradient pulled

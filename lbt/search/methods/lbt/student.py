@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from lbt.config.round import LbtSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
 from lbt.search.batches import Batch, RoundStreams
 from lbt.search.gradient_terms import SupernetLogits, supernet_term
@@ -57,6 +58,7 @@ class StudentStep:
 class Student(PartnerNetwork):
     """LBT's student: each step uses labelled images and images that the teacher labelled."""
 
+    search: LbtSearch
     NAME = "student"
     COLUMNS = ("student_loss", "pseudo_loss", "pseudo_share", "student_weight_gradient_norm")
 
@@ -97,7 +99,7 @@ class Student(PartnerNetwork):
         return values, StudentStep(self.network, step, unlabeled, weight, validation, noise_seed)
 
 
-def label_derivative(context: StepContext) -> tuple[float, Tensor]:
+def label_derivative(context: StepContext[LbtSearch]) -> tuple[float, Tensor]:
     """L(S', D_s^val), and its derivative in the labels p_c(x) of the student's step, (B, C, H, W).
 
     S' is the result of the student's real step, whose labels came from the shards. With hard labels the derivative is
@@ -120,7 +122,7 @@ def label_derivative(context: StepContext) -> tuple[float, Tensor]:
     return float(loss), -context.search.pseudo_weight * student.weight.unsqueeze(1) * derivative
 
 
-def student_term(context: StepContext, *, in_weights: bool = False) -> Term:
+def student_term(context: StepContext[LbtSearch], *, in_weights: bool = False) -> Term:
     """L(S', D_s^val), as a function of the teacher's labels p(x; T', A), which are recomputed at the current A."""
     unlabeled, temperature = context.partner_step.unlabeled, context.search.pseudo_labels.temperature
     value, derivative = label_derivative(context)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.segmentation import LRASPP
 
-from lbt.config import SearchSettings
+from lbt.config.round import LptSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch, RoundStreams
@@ -77,11 +77,12 @@ class Tester(PartnerNetwork):
     NAME = "tester"
     COLUMNS = ("tester_loss", "bank_loss", "tester_weight_gradient_norm")
     AFTER_COLUMNS = ("creator_objective", "creator_gradient_norm", "creator_through_tester_norm", "largest_share")
+    search: LptSearch
     network: TesterNetwork
 
     def __init__(
         self,
-        search: SearchSettings,
+        search: LptSearch,
         num_classes: int,
         seed: int,
         device: torch.device,
@@ -142,7 +143,7 @@ class Tester(PartnerNetwork):
         record = TesterStep(self.network, self.creator, step, (bank, bank_labels), features, validation, noise_seed)
         return values, record
 
-    def after_architecture_step(self, context: StepContext) -> dict[str, float]:
+    def after_architecture_step(self, context: StepContext[LptSearch]) -> dict[str, float]:
         """One ascent step of the creator; returns the tester's validation loss and values of `AFTER_COLUMNS`."""
         found = creator_gradient(context)
         for name, parameter in self.creator.named_parameters():
@@ -162,7 +163,7 @@ class Tester(PartnerNetwork):
         return super().parts() | {"creator": self.creator, "creator_optimizer": self.optimizers["creator"]}
 
 
-def bank_term(context: StepContext) -> Term:
+def bank_term(context: StepContext[LptSearch]) -> Term:
     """sum_x share(x; C, E') L(T', A; x) over the images of D_t^val."""
     images, labels = context.validation
     tester: TesterStep = context.partner_step
@@ -195,7 +196,7 @@ class CreatorGradient:
     share: Tensor
 
 
-def creator_gradient(context: StepContext) -> CreatorGradient:
+def creator_gradient(context: StepContext[LptSearch]) -> CreatorGradient:
     """The gradient in C of sum_x share(x; C, E') L(T', A; x) - tester_weight * L(E', X', D_s^val)."""
     tester: TesterStep = context.partner_step
     lpt, processes = context.search.lpt, context.processes
@@ -241,7 +242,7 @@ def _tester_logits(tester: TesterStep, parameters: Parameters, images: Tensor) -
         return call_without_side_effects(tester.network, parameters, images)[0]
 
 
-def _learner_losses(context: StepContext) -> Tensor:
+def _learner_losses(context: StepContext[LptSearch]) -> Tensor:
     """L(T', A; x) of the images of D_t^val, (B,)."""
     images, labels = context.validation
     weights = dict(context.supernet.named_parameters())
