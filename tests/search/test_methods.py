@@ -128,8 +128,5 @@ def test_the_table_agrees_with_the_methods():
         method = load_method(name)
         assert method.name == name
         assert METHODS[name].has_student == (method.partner is not Partner)
-    assert (
-        METHODS["lbt"].needs_pseudo_labels
-        and not METHODS["lpt"].needs_pseudo_labels
-        and "lpt" in METHODS["lpt"].settings
-    )
+    assert METHODS["lbt"].needs_pseudo_labels and not METHODS["lpt"].needs_pseudo_labels
+    assert "lpt" in METHODS["lpt"].search.model_fields and "lpt" not in METHODS["lbt"].search.model_fields
