@@ -1,6 +1,6 @@
-"""Scores of the networks that may be derived, on images that moved the architecture and never on held-out ones.
+"""Scores of the networks that may be derived, on images that trained the architecture and never on held-out ones.
 
-The supernet lends each network its weights, so a score costs a pass over teacher_val instead of a training.
+Each network inherits the supernet's weights, so a score costs a pass over teacher_val instead of a training.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HELD_IMAGES = 128
 """Decoded images in memory at once: 1.1 GB of bytes at 1024 x 2048 pixels."""
 
 LATENCY_EXPONENT = -0.07
-"""Of the milliseconds in the release's objective of two choices of branches (search/darts_utils.py)."""
+"""Exponent of the milliseconds in the release's objective for two choices of branches (search/darts_utils.py)."""
 
 
 def run(
@@ -157,45 +157,45 @@ def count_confusions(
     resume: Resume,
     log: Path | None = None,
 ) -> Tensor:
-    """The confusion of each network with the supernet's weights, over all images.
+    """The confusion matrix of each network with the supernet's weights, over all images.
 
     Images are decoded once and kept, `HELD_IMAGES` at a time, because decoding costs as much as a fast network. The
-    networks are made again for each such part instead: hundreds of them do not fit into memory either.
+    networks are built again for each of these parts, because hundreds of them do not fit into memory either.
 
     Args:
         genotypes: the networks.
-        supernet: lends its weights; unchanged.
-        classes: C of them.
+        supernet: its weights are copied; it does not change.
+        classes: the C classes.
         calibration: batches (B, 3, h, w) on `device` for the BatchNorm statistics.
         dataset: images with labels.
         batch_size: images per forward pass.
         data: mean and standard deviation of the images.
         device: of `supernet`.
         name: shown by the progress line, which counts networks.
-        resume: where a stopped run goes on.
+        resume: saved counts from which an interrupted run resumes.
         log: file for plain progress lines.
 
     Returns:
-        Counts (networks, C, C) int64, as of `lbt.evaluation.scores.count_confusion`.
+        Counts (networks, C, C) int64, each as from `lbt.evaluation.scores.count_confusion`.
     """
     turns = list(product(range(0, len(dataset), HELD_IMAGES), range(len(genotypes))))
     totals = torch.zeros(len(genotypes), len(classes.names), len(classes.names), dtype=torch.int64)
     held_from, held = None, []
     with Progress(name, len(turns), log) as progress:
-        for _, (start, place) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
+        for _, (start, index) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
             if start != held_from:
                 held_from, held = start, [dataset[i] for i in range(start, min(start + HELD_IMAGES, len(dataset)))]
-            network = build_calibrated_network(genotypes[place], supernet, classes, calibration, device)
+            network = build_calibrated_network(genotypes[index], supernet, classes, calibration, device)
             batches = evaluation_batches(held, batch_size, data)
-            totals[place] += count_confusion(network, batches, len(classes.names), device)
-            progress.advance(miou=scores(totals[place], classes)["miou"])
+            totals[index] += count_confusion(network, batches, len(classes.names), device)
+            progress.advance(miou=scores(totals[index], classes)["miou"])
     return totals
 
 
 def build_calibrated_network(
     genotype: Genotype, supernet: Supernet, classes: ClassTable, calibration: Sequence[Tensor], device: torch.device
 ) -> Network:
-    """The network with the supernet's weights and BatchNorm statistics of its own, in evaluation mode on `device`."""
+    """Build a network with the supernet's weights and its own BatchNorm statistics, in evaluation mode on `device`."""
     network = Network(genotype, supernet.space, len(classes.names)).to(device).eval()
     inherit_weights(network, supernet)
     recalibrate(network, calibration, network)
