@@ -12,8 +12,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 __all__ = ["SegmentationNetwork", "load_network"]
 
-# By name and not by an import statement, because every module of the package imports this one: PyTorch would be loaded
-# for each command, and the fingerprint of each stage would hold the code of the network.
+# Names instead of import statements, because every module of the package imports this one. With import statements each
+# command would load PyTorch, and the fingerprint of each stage would include the code of the network.
 _MODULES = {"SegmentationNetwork": "lbt.inference.segmentation_network", "load_network": "lbt.inference.network_file"}
 
 

@@ -1,4 +1,4 @@
-"""Command line: `python -m lbt COMMAND`, a module of `lbt.commands` each."""
+"""The command line, `python -m lbt COMMAND`: one module of `lbt.commands` per command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, or another with one message on standard error."""
+    """Run the command. Returns the exit code; every code but 0 comes with a message on standard error."""
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
         _log(options, f"{MARK}{error}\n")
         return error.exit_code
-    except BrokenPipeError:  # such as `lbt show RUN | head`: who reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+    except BrokenPipeError:  # such as `lbt show RUN | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python complains when it flushes
         return 0
     except KeyboardInterrupt:
         print(f"lbt {options.command}: interrupted", file=sys.stderr)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _log(options: argparse.Namespace, text: str) -> None:
-    """Append to the stage's log, if there is one. A log that cannot be written must not hide the error itself."""
+    """Append to the stage's log, if there is one. A failure to write it must not hide the error itself."""
     if getattr(options, "log", None) is not None:
         with suppress(OSError), open(options.log, "a", encoding="utf-8") as log:
             log.write(text)

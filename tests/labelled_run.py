@@ -1,4 +1,4 @@
-"""Two rounds of shards in a run's folders, with drawn images, a split and manifests, made without a network."""
+"""Two rounds of shards in the folders of a run, with images, split and manifests, made without a network."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from lbt.config.read import parse_settings
-from lbt.data import write_split as splits
+from lbt.data import write_split
 from lbt.data.classes import class_table
-from lbt.data.scenes import write_dataset as streetscenes
+from lbt.data.scenes import write_dataset
 from lbt.data.splits import read_split
 from lbt.files import sha256
 from lbt.provenance.manifest import verify_inputs, write_manifest
@@ -22,7 +22,7 @@ ROUNDS, SHARDS = 2, 2
 
 
 def predict(image_id: str, number: int, classes: int, shape: tuple[int, int]) -> ImagePrediction:
-    """A prediction in blocks, from a seed; round 2 keeps most of round 1."""
+    """A random prediction in blocks; round 2 keeps most of round 1."""
     first, second = (np.random.default_rng([turn, len(image_id), *image_id.encode()]) for turn in (1, number))
     low = first.dirichlet(np.full(classes, 0.3), size=(8, 13)).transpose(2, 0, 1)
     moved = second.random((8, 13)) < 0.3
@@ -41,8 +41,8 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
     content["data"]["root"] = str(folder / "results" / "data" / "tiny")
     settings = parse_settings(content, "tiny.yaml")
     root, run = Path(settings.data.root), folder / "results" / "tiny"
-    streetscenes.run(scenes=settings.scenes, data=settings.data, output=root / "scenes.json")
-    splits.run(data=settings.data, splits=settings.splits, output=run / "data" / "split.csv")
+    write_dataset.run(scenes=settings.scenes, data=settings.data, output=root / "scenes.json")
+    write_split.run(data=settings.data, splits=settings.splits, output=run / "data" / "split.csv")
     teacher = run / "warmup" / "seed-0" / "checkpoint.pt"
     teacher.parent.mkdir(parents=True)
     teacher.write_bytes(b"a teacher")

@@ -31,6 +31,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("script", "arguments", "expected"), RUNS, ids=[run[0] for run in RUNS])
 def test_it_prints_its_table(script, arguments, expected, tmp_path):
     command = [sys.executable, ROOT / "tests" / "benchmarks" / script, *arguments.split()]

@@ -1,7 +1,7 @@
-"""The commands of `python -m lbt`, a module each.
+"""The commands of `python -m lbt`, one module each.
 
-A command's module has one line of `HELP` without a full stop, `add_arguments(parser)`, which also sets the parser's
-`description`, what the command reads and writes, and its `epilog`, with the exit codes where they matter, and
-`run(options)`, which raises LbtError for whatever the user can mend. It imports what it needs to run inside `run`, so
-that no command waits for another's libraries.
+The module of a command has three names. `HELP` is one line without a full stop. `add_arguments(parser)` adds the
+arguments, and sets the parser's `description` (what the command reads and writes) and its `epilog` (the exit codes, if
+they matter). `run(options)` does the work, and raises LbtError for every fault that the user can fix. `run` itself
+imports what it needs, so that no command waits for the libraries of another one.
 """

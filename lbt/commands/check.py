@@ -1,4 +1,4 @@
-"""`python -m lbt check CONFIG`: settings and data, before any hour is spent."""
+"""`python -m lbt check CONFIG`: check settings and data before a run."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from lbt.data.problems import Problem
     from lbt.stages.disk_space import Images
 
-HELP = "check a configuration and its data set before any hour is spent"
+HELP = "check a configuration and its data set before a run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration file."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a configuration and every file of its data set, and prints what is there and how much disk the run needs. Writes
-nothing. What is wrong is listed with what to change; of many files that share one cause, the first are named."""
+Reads a configuration and every file of its data set, and prints what it found and how much disk the run needs. Writes
+nothing. Lists every problem with what to change; of many files with the same problem it names the first ones."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the YAML file, such as config/config.yaml")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Check settings and data, and print what was found."""
+    """Check settings and data, and print the result."""
     from lbt.config.read import read_settings
     from lbt.data.checking.check import check_data, describe
     from lbt.data.scenes.write_dataset import SCENES_FILE
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         if problems:
             raise LbtError("\n".join(map(str, problems)))
-        print(f"{options.config}: the settings are good. The street scenes are drawn and checked by the first run.")
+        print(f"{options.config}: the settings are good. The first run generates the street scenes and checks them.")
         _check_disk(settings, drawn_images(settings.scenes))
         return
     report = check_data(settings, problems)
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _check_disk(settings: Settings, images: Images) -> None:
-    """Say how much disk the run needs, and refuse it where there is less."""
+    """Print how much disk the run needs; raise LbtError if there is less."""
     from lbt.stages.disk_space import describe_needs, disk_needs, require_space
 
     needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
@@ -59,7 +59,7 @@ def _check_disk(settings: Settings, images: Images) -> None:
 
 
 def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:
-    """Refuse a ratio of pseudo-labels for which there are too few images, or which leaves too few for a batch."""
+    """Raise LbtError if the ratio of pseudo labels asks for too many images, or leaves too few for a batch."""
     from lbt.pseudo_labels.dataset import count_to_label
 
     search, ratio = settings.search, settings.search.pseudo_labels.ratio
@@ -73,9 +73,9 @@ def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:
 
 
 def _weight_problems(settings: Settings) -> list[Problem]:
-    """What is wrong with the file of the student's first weights, if a method reads one.
+    """Problems of the file with the student's first weights, if a method reads one.
 
-    The workflow would find a missing file before its first job, but one that does not fit only after the warm-up.
+    The workflow finds a missing file before its first job, but a file that does not fit only after the warm-up.
     """
     from lbt.data.classes import class_table
     from lbt.data.problems import Problem

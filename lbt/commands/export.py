@@ -1,4 +1,4 @@
-"""`python -m lbt export NETWORK OUT`: a network as an ONNX file."""
+"""`python -m lbt export NETWORK OUT`: write a network as an ONNX file."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 
 from lbt.errors import LbtError
 
-HELP = "write a network as an ONNX file and compare the two"
+HELP = "write a network as an ONNX file, compared with PyTorch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, file and size."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a network. Writes it as an ONNX file that takes photographs, after a comparison of the two, in ONNX Runtime and
-PyTorch on the CPU."""
+Reads a network and writes it as an ONNX file that takes photographs. Runs both on the CPU first, in ONNX Runtime and in
+PyTorch, and compares the results."""
     parser.epilog = """\
 The graph normalises photographs itself:
   input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
   output  logits  (B, C, H, W) float32
           labels  (B, H, W) uint8, index into the classes
 Its metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The file is
-written only if ONNX Runtime gives each logit of PyTorch to within 1e-4 of the largest logit.
-Exit code 0 if it was written; 1 if not."""
+written only if no logit differs by more than 1e-4 of the largest logit.
+Exit code 0 if the file was written, 1 if not."""
     parser.add_argument(
         "network",
         type=Path,
@@ -36,19 +36,19 @@ Exit code 0 if it was written; 1 if not."""
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="height and width of the images in pixels, at least 32 (that at which the network was timed)",
+        help="height and width of the images in pixels, at least 32 (default: the size of the network's timing)",
     )
-    parser.add_argument("--dynamic", action="store_true", help="take batches of any number and images of any size")
+    parser.add_argument("--dynamic", action="store_true", help="accept batches and images of any size")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Export; what was compared goes to standard output."""
+    """Export the network, and print how well both agree."""
     from lbt.inference.input_files import refuse_as_network
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_export import export_network
 
     if options.output.resolve() == options.network.resolve():
-        raise LbtError(f"{options.output}: is the network itself and would be replaced. Name another file.")
+        raise LbtError(f"{options.output}: is the network itself. Name another file to write.")
     refuse_as_network(options.network, "the file to write")
     if options.output.is_dir():
         raise LbtError(f"{options.output}: is a folder. Name the file to write, such as {options.output}/network.onnx.")
@@ -56,8 +56,8 @@ def run(options: argparse.Namespace) -> None:
     size = network.input_size if options.size is None else tuple(options.size)
     if size is None:
         raise LbtError(
-            f"{options.network}: has no input size, because it is not the finished network. Name one below networks/, "
-            "or write --size H W."
+            f"{options.network}: has no input size, because it is not a finished network. Name a file below networks/, "
+            "or add --size H W."
         )
     if min(size) < 32:
         raise LbtError(f"--size: is {size[0]} {size[1]}; write a height and a width of at least 32.")

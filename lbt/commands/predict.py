@@ -1,4 +1,4 @@
-"""`python -m lbt predict NETWORK IMAGE...`: label maps and overlays of images."""
+"""`python -m lbt predict NETWORK IMAGE...`: segment images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, images and where the results go."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a network and images, and segments each image. Writes label maps and coloured overlays into a folder; files of
-the same images there are replaced, but a folder that another network wrote with other classes is refused."""
+Reads a network and images, and segments each image. Writes label maps and coloured overlays into a folder. Replaces the
+files of the same images there, but refuses a folder that holds results with other classes."""
     parser.epilog = """\
 writes into DIR, at the size of each image:
   labels/NAME.png    class index of each pixel, 8 bits with a palette
   overlays/NAME.png  the image with the colours of the classes over it
   legend.png         what the colours mean; classes.csv: the same for programs
 
-Exit code 0 if all images were segmented; 1 if not: an image that cannot be read is named and left out. A photograph
-that its camera marks as turned is turned upright. Of a video, make the frames first:
+Exit code 0 if all images were segmented, 1 if not: images that cannot be read are named and skipped. A photograph whose
+camera marked it as rotated is turned upright. For a video, extract the frames first:
   mkdir frames && ffmpeg -i clip.mp4 frames/%06d.png"""
     parser.add_argument(
         "network",
@@ -41,12 +41,12 @@ that its camera marks as turned is turned upright. Of a video, make the frames f
         "--opacity", type=float, default=0.5, metavar="SHARE", help="opacity of the colours in overlays, 0 to 1 (0.5)"
     )
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes the GPU where there is one (auto)"
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if there is one (auto)"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Segment the images; the speed goes to standard output."""
+    """Segment the images, and print the speed."""
     import torch
 
     from lbt.config import ComputeSettings

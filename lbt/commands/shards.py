@@ -1,4 +1,4 @@
-"""`python -m lbt shards DIR`: pseudo-label shards listed, checked and summarised."""
+"""`python -m lbt shards DIR`: list, check and summarise shards of pseudo labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HELP = "list, check and summarise the pseudo labels of a run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the place of the shards and what may be written of them."""
+    """Add the place of the shards, and the files to write."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads the shards of pseudo labels (HDF5) of a run, and the images and masks of its data set for what needs them. Checks
-each shard and prints a table of the files and one of the classes for each round. Writes only what --csv, --png and
---gallery ask for."""
+Reads the shards of pseudo labels (HDF5) of a run and, where needed, the images and masks of its data set. Checks each
+shard, and prints a table of the files and for each round a table of the classes. Writes files only with --csv, --png or
+--gallery."""
     parser.epilog = """\
-Exit code 0 if all shards are whole; 1 if one is not: it is named after the others were summarised."""
+Exit code 0 if all shards are intact, 1 if not: damaged shards are named after the summary of the others."""
     parser.add_argument(
         "place",
         type=Path,
@@ -36,40 +36,40 @@ Exit code 0 if all shards are whole; 1 if one is not: it is named after the othe
         "--png",
         type=Path,
         metavar="DIR",
-        help="write every image with its label laid over it, in a folder for each round",
+        help="write every image with its label over it, one folder per round",
     )
     parser.add_argument(
         "--gallery",
         type=Path,
         metavar="FILE",
-        help="write the round's gallery, one HTML page that opens offline; of several rounds a page each, with method, "
-        "seed and round in its name",
+        help="write the round's gallery, an HTML page that opens offline; for several rounds one page each, with "
+        "method, seed and round in its name",
     )
     parser.add_argument(
         "--labels",
         type=Path,
         metavar="DIR",
-        help="a folder of true labels of these images, named as the data set's layout names masks; without it they are "
-        "looked for where the layout has them",
+        help="a folder with the true labels of these images, named like the masks of the data set (default: the "
+        "place of masks in the data set)",
     )
     parser.add_argument(
-        "--root", type=Path, metavar="DIR", help="the folder of the data set, if it is no longer where the run had it"
+        "--root", type=Path, metavar="DIR", help="the folder of the data set, if it has moved since the run"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the tables, write what was asked for.
+    """Print the tables, and write the files that the options name.
 
     Raises:
-        LbtError: something is wrong with a shard; all good ones were summarised before.
+        LbtError: a shard has a problem; the summary of the good ones is printed first.
     """
     import pandas as pd
 
     from lbt.files import write_text
     from lbt.pseudo_labels.find import find_rounds
-    from lbt.pseudo_labels.survey import count_round, heads_before, survey_round
+    from lbt.pseudo_labels.survey import count_round, previous_heads, survey_round
     from lbt.runtime.progress import Progress
-    from lbt.views.shard_tables import LEGEND, files_table, readable_summary, summary_table
+    from lbt.views.shard_tables import LEGEND, format_summary, list_files, summarise_round
 
     for folder in filter(None, (options.labels, options.root)):
         if not folder.is_dir():
@@ -80,16 +80,16 @@ def run(options: argparse.Namespace) -> None:
         for folder, files in found.items():
             surveys.append(survey_round(folder, files, options.root))
             progress.advance()
-    print(files_table(surveys, options.place).to_string(index=False))
+    print(list_files(surveys, options.place).to_string(index=False))
     good, tables = [survey for survey in surveys if survey.heads], []
     problems = [line for survey in surveys for lines in survey.problems.values() for line in lines]
     for survey in good:
         truth = _true_labels(survey, options.labels)
-        counts, faults = count_round(survey, heads_before(survey, surveys), truth)
+        counts, faults = count_round(survey, previous_heads(survey, surveys), truth)
         problems += faults
-        tables.append(summary_table(survey.head, counts))
+        tables.append(summarise_round(survey.head, counts))
         print(f"\n{survey.head.title}: {counts.images[0]} images")
-        print(readable_summary(tables[-1]))
+        print(format_summary(tables[-1]))
         if counts.images[1]:
             print(f"changed: against round {survey.head.identity.round - 1}, {counts.images[1]} images")
         if truth is not None:
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
             except LbtError as error:
                 problems.append(str(error))
     if problems:
-        raise LbtError("\n".join(["not everything is in order:", *problems]))
+        raise LbtError("\n".join(["some shards have problems:", *problems]))
 
 
 def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:
@@ -113,7 +113,7 @@ def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:
 
     if survey.origin is None:
         if folder is not None:
-            survey.samples()  # says what is missing
+            survey.samples()  # raises with what is missing
         return None
     return TrueLabels(survey.origin.data, folder) if survey.origin.split.is_file() else None
 
@@ -127,23 +127,23 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
-    from lbt.pseudo_labels.survey import heads_before
+    from lbt.pseudo_labels.survey import previous_heads
     from lbt.views.gallery import write_gallery
 
-    pages = {_key(survey): path for survey in good}
+    pages = {_identify(survey): path for survey in good}
     if len(good) > 1:
-        pages = {_key(s): path.with_name(f"{path.stem}-{s.head.file_name}{path.suffix}") for s in good}
+        pages = {_identify(s): path.with_name(f"{path.stem}-{s.head.file_name}{path.suffix}") for s in good}
     if len(pages) < len(good):
         raise LbtError("--gallery: two rounds have the same method, seed and number; name the folder of one run.")
     for survey in good:
-        method, seed, number = _key(survey)
+        method, seed, number = _identify(survey)
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
-        samples, before = survey.samples(), heads_before(survey, surveys)
+        samples, before = survey.samples(), previous_heads(survey, surveys)
         root = Path(survey.origin.data.root)
-        write_gallery(pages[_key(survey)], survey.heads, before, samples, root, links)
-        print(f"gallery: {pages[_key(survey)]}")
+        write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
+        print(f"gallery: {pages[_identify(survey)]}")
 
 
-def _key(survey: Survey) -> tuple[str, int, int]:
+def _identify(survey: Survey) -> tuple[str, int, int]:
     return *survey.head.search, survey.head.identity.round

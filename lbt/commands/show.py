@@ -1,4 +1,4 @@
-"""`python -m lbt show RUN`: the tables of a run in the terminal."""
+"""`python -m lbt show RUN`: print the tables of a run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables."""
-    from lbt.views.tables.show import print_tables
+    from lbt.views.tables.terminal import print_tables
 
     print_tables(options.run)

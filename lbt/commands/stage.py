@@ -96,7 +96,7 @@ def _resume(
     outputs: Mapping[str, Path],
 ) -> Resume:
     """The side file of a stage, beside its first output."""
-    from lbt.data.file_versions import looks
+    from lbt.data.file_versions import stat_digests
     from lbt.data.splits import read_split
     from lbt.runtime.resume import Resume
 
@@ -112,7 +112,7 @@ def _resume(
         "settings": options.settings,
         "code": options.code,
         "inputs": [file.sha256 for file in read.values()],
-        "images": digest(looks(settings["data"].root, images)),
+        "images": digest(stat_digests(settings["data"].root, images)),
         "versions": software_versions(),
     }
     return Resume(path, identity, settings["compute"].checkpoint_minutes)

@@ -1,1 +1,1 @@
-"""Data sets: classes, layouts, drawn street scenes, splits, checks and batches."""
+"""Data sets: classes, layouts, splits, checks, batches, and synthetic street scenes."""

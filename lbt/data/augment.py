@@ -1,4 +1,4 @@
-"""Random changes of an image together with its targets, all drawn from one generator."""
+"""Random augmentation of an image together with its targets, from one random generator."""
 
 from __future__ import annotations
 
@@ -23,41 +23,42 @@ def augment(
     crop: tuple[int, int],
     generator: torch.Generator,
 ) -> tuple[Tensor, ...]:
-    """Resize, crop, flip and jitter an image, and move its targets with it.
+    """Resize, crop, flip and jitter an image, and apply the same geometry to its targets.
 
-    The number format of a target says how it is treated: integers are a mask (H, W), resized by nearest neighbour and
-    padded with `IGNORE`; floats are soft targets (C, h, w), at the stride of a network (see
-    `lbt.training.losses.upsample`), resized bilinearly and padded with 0. An image smaller than the crop is padded at
-    its right and lower edge with the mean.
+    The dtype of a target decides its treatment. An integer target is a mask (H, W): it is resized by nearest neighbour
+    and padded with `IGNORE`. A float target holds soft labels (C, h, w) at the stride of a network (see
+    `lbt.space.padding.upsample`): it is resized bilinearly and padded with 0. An image smaller than the crop is padded
+    with the mean at its right and lower edge.
 
     Args:
         item: the image, uint8 `tv_tensors.Image` of shape (3, H, W), and its targets.
-        settings: ranges of the changes; its own crop is not read.
+        settings: ranges of the random changes; its `crop` is not used.
         data: mean and standard deviation of the images.
         crop: height and width of the result in pixels.
-        generator: source of all randomness; always advanced by the same number of draws.
+        generator: source of all randomness; every call advances it by the same number of draws.
 
     Returns:
         Image (3, h, w) float32, normalised, and the targets in their order: masks (h, w), soft targets (C, h, w).
     """
     draw = torch.rand(7, generator=generator, dtype=torch.float64).tolist()
     image, *targets = item
+    height, width = image.shape[-2:]
     low, high = settings.scale
     scale = low + (high - low) * draw[0]
-    size = [max(1, round(length * scale)) for length in image.shape[-2:]]
-    # The offset within the room that the crop leaves, both ends included.
+    size = [max(1, round(length * scale)) for length in (height, width)]
+    # Offsets from 0 to the number of surplus rows or columns, both included.
     top, left = (int(draw[1 + axis] * (max(0, size[axis] - crop[axis]) + 1)) for axis in (0, 1))
     window = [top, left, min(crop[0], size[0]), min(crop[1], size[1])]
     flip = draw[3] < settings.flip
 
     def place(part: Tensor, mode: InterpolationMode, stride: int = 1) -> Tensor:
-        # Soft targets may reach beyond the image; fitted into it they would stand beside their pixels.
-        covered = (
+        # Soft targets may extend beyond the image. Resized to its size, they would be shifted against its pixels.
+        covered = [
             round(stride * rows * length / whole)
-            for rows, length, whole in zip(part.shape[-2:], size, image.shape[-2:], strict=True)
-        )
-        if list(part.shape[-2:]) != (wanted := list(covered)):
-            part = transforms.resize(part, wanted, interpolation=mode, antialias=True)
+            for rows, length, whole in zip(part.shape[-2:], size, (height, width), strict=True)
+        ]
+        if list(part.shape[-2:]) != covered:
+            part = transforms.resize(part, covered, interpolation=mode, antialias=True)
         part = transforms.crop(part, *window)
         return transforms.horizontal_flip(part) if flip else part
 
@@ -66,11 +67,11 @@ def augment(
     placed = [transforms.pad(normalise(jittered, data.mean, data.std), padding)]
     for target in targets:
         if target.is_floating_point():
-            stride = stride_of(tuple(target.shape[-2:]), tuple(image.shape[-2:]))
+            stride = stride_of((target.shape[-2], target.shape[-1]), (height, width))
             part = place(target.as_subclass(Tensor).float(), InterpolationMode.BILINEAR, stride)
             placed.append(transforms.pad(part, padding, fill=0))
         else:
-            # A mask as a plain tensor: for `tv_tensors.Mask` torchvision's nearest neighbour is half a pixel off.
+            # A plain tensor, because torchvision's nearest neighbour shifts a `tv_tensors.Mask` by half a pixel.
             part = place(target.as_subclass(Tensor)[None], InterpolationMode.NEAREST_EXACT)
             placed.append(transforms.pad(part, padding, fill=IGNORE)[0])
     return tuple(placed)
@@ -79,7 +80,7 @@ def augment(
 def _jitter(image: Tensor, settings: AugmentationSettings, draw: Sequence[float]) -> Tensor:
     """Change contrast, brightness and saturation of a uint8 image; returns floats in [0, 1].
 
-    The mean that the contrast is stretched about is a sum of integers, so it does not depend on the number of threads.
+    The contrast is scaled about the mean, which is a sum of integers and so independent of the number of threads.
     """
     brightness, contrast, saturation = (
         1 + extent * (2 * value - 1)

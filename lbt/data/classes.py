@@ -1,4 +1,4 @@
-"""Classes of a data set: names, colours and what each value of a mask means."""
+"""The classes of a data set: names, colours, and the class index of each mask value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lbt.config import ClassSettings, Color, DataSettings
 from lbt.errors import LbtError
 
 IGNORE = 255
-"""Value in label tensors of pixels that are neither trained nor scored."""
+"""Value in label tensors of pixels that are neither trained on nor scored."""
 
 
 class CityscapesLabel(NamedTuple):
@@ -62,19 +62,19 @@ CITYSCAPES_LABELS = (
     CityscapesLabel("bicycle", 33, 18, (119, 11, 32)),
     CityscapesLabel("license plate", -1, IGNORE, (0, 0, 142)),
 )
-"""The 35 official labels. The licence plate's -1 stands as 255 in an 8-bit mask and is never a class."""
+"""The 35 official labels. The licence plate's id -1 is 255 in an 8-bit mask and is never a class."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassTable:
-    """The classes that are trained and scored, and the mask values they come from.
+    """The classes to train and score, and the mask values that stand for them.
 
     Attributes:
         names: name of each class, in the order of the class index.
         colors: red, green and blue of each class, 0 to 255.
         lut: uint8 array of shape (256,); `lut[mask value]` is the class index or `IGNORE`.
-        known: the mask values that may occur, those of ignored pixels included.
-        codes: where masks hold colours, the mask value that each colour stands for; None where they hold values.
+        known: the mask values that may occur, including those of ignored pixels.
+        codes: the mask value of each colour, if masks hold colours; None if they hold values.
     """
 
     names: tuple[str, ...]
@@ -90,17 +90,18 @@ class ClassTable:
 
 
 def class_table(data: DataSettings) -> ClassTable:
-    """Build the table that `data` asks for.
+    """Build the table for a data set.
 
     Raises:
-        LbtError: `data.classes` names a class that Cityscapes does not have, or names one twice.
+        LbtError: `data.classes` names a class that Cityscapes does not have, or names a class twice.
     """
     if data.folder is not None:
         classes = data.folder.classes
         if data.folder.mask_values == "color":
             return _color_table(classes, data.folder.ignore_colors)
-        known = {c.id for c in classes} | set(data.folder.ignore)
-        return _table([c.name for c in classes], [c.color for c in classes], [c.id for c in classes], known)
+        ids = [c.id for c in classes if c.id is not None]  # the settings require an id of each class here
+        known = {*ids, *data.folder.ignore}
+        return _table([c.name for c in classes], [c.color for c in classes], ids, known)
     labels = _cityscapes_labels(data.classes)
     known = {label.id % 256 for label in CITYSCAPES_LABELS}
     return _table([label.name for label in labels], [c.color for c in labels], [c.id for c in labels], known)
@@ -114,7 +115,7 @@ def _table(names: list[str], colors: list[Color], ids: list[int], known: set[int
 
 
 def _color_table(classes: Sequence[ClassSettings], ignored: Sequence[Color]) -> ClassTable:
-    """The table of masks that hold colours: a colour is read as its class's index, an ignored one as `IGNORE`."""
+    """The table for masks that hold colours: a class colour is read as the class index, an ignored one as `IGNORE`."""
     codes = {c.color: index for index, c in enumerate(classes)} | dict.fromkeys(ignored, IGNORE)
     names, colors, indices = [c.name for c in classes], [c.color for c in classes], list(range(len(classes)))
     return replace(_table(names, colors, indices, set(codes.values())), codes=codes)
@@ -122,9 +123,9 @@ def _color_table(classes: Sequence[ClassSettings], ignored: Sequence[Color]) -> 
 
 def _cityscapes_labels(classes: int | tuple[str, ...]) -> list[CityscapesLabel]:
     selectable = {label.name: label for label in CITYSCAPES_LABELS if label.id >= 0}
-    if classes == 34:
-        return list(selectable.values())
-    if classes == 19:
+    if isinstance(classes, int):
+        if classes == 34:
+            return list(selectable.values())
         evaluated = [label for label in selectable.values() if label.train_id != IGNORE]
         return sorted(evaluated, key=lambda label: label.train_id)
     for name in classes:
@@ -133,5 +134,5 @@ def _cityscapes_labels(classes: int | tuple[str, ...]) -> list[CityscapesLabel]:
             hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(selectable)}."
             raise LbtError(f"data.classes: Cityscapes has no class {name!r}; {hint}")
         if classes.count(name) > 1:
-            raise LbtError(f"data.classes: {name!r} stands twice; name each class once.")
+            raise LbtError(f"data.classes: {name!r} is listed twice; name each class once.")
     return [selectable[name] for name in classes]

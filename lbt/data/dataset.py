@@ -1,4 +1,4 @@
-"""Decoded images and masks by index."""
+"""PyTorch data sets: decoded images and masks by index."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from lbt.data.classes import ClassTable
-from lbt.data.images import read_image, read_mask
+from lbt.data.images import read_image, read_label
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
 
 class Items(Protocol):
-    """Any data set whose items are an image and its targets, of the kinds that `lbt.data.augment` knows."""
+    """Any data set whose items are an image and targets that `lbt.data.augment` can handle."""
 
     def __len__(self) -> int: ...
 
@@ -38,19 +38,12 @@ def decode_label(path: Path | str, table: ClassTable) -> Tensor:
     """Decode a mask to a uint8 tensor of shape (H, W) of class indices and `IGNORE`.
 
     Raises:
-        LbtError: a value stands outside the table; see also `lbt.data.images.read_mask`.
+        LbtError: see `lbt.data.images.read_label`.
     """
-    mask = read_mask(path, table.codes)
-    unknown = sorted(set(torch.from_numpy(mask).unique().tolist()) - table.known)
-    if unknown:
-        raise LbtError(
-            f"{path}: holds the mask values {unknown}, which no class and no ignored id has; "
-            "correct the mask or the classes in the settings."
-        )
-    return torch.from_numpy(table.lut[mask])
+    return torch.from_numpy(read_label(path, table))
 
 
-class ImageDataset(Dataset):
+class ImageDataset(Dataset[tuple[Tensor, ...]]):
     """Images without labels.
 
     Items are tuples of one `tv_tensors.Image`, uint8 of shape (3, H, W).
@@ -62,8 +55,12 @@ class ImageDataset(Dataset):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[tv_tensors.Image]:
-        return (tv_tensors.Image(decode_image(self.root / self.samples[index].image)),)
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return (self.image(index),)
+
+    def image(self, index: int) -> tv_tensors.Image:
+        """Decode one image."""
+        return tv_tensors.Image(decode_image(self.root / self.samples[index].image))
 
 
 class SegmentationDataset(ImageDataset):
@@ -76,17 +73,18 @@ class SegmentationDataset(ImageDataset):
     def __init__(self, samples: Sequence[Sample], root: Path | str, table: ClassTable) -> None:
         super().__init__(samples, root)
         self.table = table
+        self._masks: list[Path] = []
         for sample in self.samples:
             if sample.label is None:
                 raise LbtError(f"{sample.image}: is an unlabelled image and cannot be used with a label.")
+            self._masks.append(self.root / sample.label)
 
-    def __getitem__(self, index: int) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
-        sample = self.samples[index]
-        (image,) = super().__getitem__(index)
-        label = decode_label(self.root / sample.label, self.table)
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image, mask = self.image(index), self._masks[index]
+        label = decode_label(mask, self.table)
         if label.shape != image.shape[1:]:
             raise LbtError(
-                f"{self.root / sample.label}: is {label.shape[1]} x {label.shape[0]} pixels (width x height), "
+                f"{mask}: is {label.shape[1]} x {label.shape[0]} pixels (width x height), "
                 f"its image {image.shape[2]} x {image.shape[1]}; replace one of them."
             )
         return image, tv_tensors.Mask(label)

@@ -1,4 +1,4 @@
-"""Division of images into parts of given shares that never cut a group."""
+"""Division of images into parts of given shares, each group as a whole."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ _TRIALS = 500
 
 
 class TooFewImages(LbtError):
-    """There are fewer images than parts, whatever their groups."""
+    """There are fewer images than parts, even without regard to groups."""
 
 
 def divide(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> list[list[Sample]]:
-    """Divide samples into parts without cutting a group, with sizes as near to the shares as a seeded search finds.
+    """Divide samples into parts without cutting a group; sizes are as near to the shares as a seeded search finds.
 
-    Groups are dealt in random order, each to the part that lacks most images; the nearest of several deals is kept.
+    Each deal visits the groups in random order and gives each to the part that lacks most images. The best of several
+    deals is kept.
 
     Args:
         samples: the images.
-        shares: share of the images of each part, above 0; what is missing to 1 is left out.
+        shares: share of the images of each part, above 0. If they sum to less than 1, the other images are in no part.
         seed: another seed gives another division.
 
     Returns:
@@ -46,30 +47,31 @@ def divide(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> lis
             "parts."
         )
     sizes = {name: len(groups[name]) for name in sorted(groups)}
-    wanted = [share * len(samples) for share in shares]
-    left_out = len(samples) - sum(wanted)
-    nearest, best = float("inf"), []
+    targets = [share * len(samples) for share in shares]
+    left_out = len(samples) - sum(targets)
+    nearest = float("inf")
+    best: list[list[str]] = []
     for trial in range(_TRIALS):
-        distance, parts = _deal(sizes, wanted, left_out, random.Random(f"{seed}/{trial}"))
+        distance, parts = _deal(sizes, targets, left_out, random.Random(f"{seed}/{trial}"))
         if distance < nearest:
             nearest, best = distance, parts
-        if nearest <= len(shares) / 4:  # half an image a part: rounding alone explains it
+        if nearest <= len(shares) / 4:  # half an image per part, which rounding alone explains
             break
     return [sorted(sample for name in names for sample in groups[name]) for names in best]
 
 
 def _deal(
-    sizes: dict[str, int], wanted: list[float], left_out: float, generator: random.Random
+    sizes: dict[str, int], targets: list[float], left_out: float, generator: random.Random
 ) -> tuple[float, list[list[str]]]:
-    """Deal the groups once; returns the squared distance from the wanted sizes and the names in each part."""
-    lacking = [*wanted, left_out] if left_out >= 0.5 else list(wanted)
+    """Deal the groups once; returns the squared distance from the target sizes and the group names of each part."""
+    lacking = [*targets, left_out] if left_out >= 0.5 else list(targets)
     parts: list[list[str]] = [[] for _ in lacking]
     names = list(sizes)
     generator.shuffle(names)
-    for place, name in enumerate(names):
-        empty = [part for part in range(len(wanted)) if not parts[part]]
-        open_parts = empty if len(names) - place <= len(empty) else range(len(lacking))
+    for dealt, name in enumerate(names):
+        empty = [part for part in range(len(targets)) if not parts[part]]
+        open_parts = empty if len(names) - dealt <= len(empty) else range(len(lacking))
         part = max(open_parts, key=lacking.__getitem__)
         parts[part].append(name)
         lacking[part] -= sizes[name]
-    return sum(lack * lack for lack in lacking), parts[: len(wanted)]
+    return sum(lack * lack for lack in lacking), parts[: len(targets)]

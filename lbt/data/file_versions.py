@@ -1,10 +1,10 @@
-"""Which files of a data set have changed, so that the stages that read them rerun.
+"""Versions of the files of a data set: stages rerun if a file that they read has changed.
 
-A data set has thousands of files, too many to be inputs of every rule and too large to be read at every start. A
-record (`files.csv`), which the check of the data set writes, keeps size, time and digest of each. At the start of a run
-a look at sizes and times is enough; only a file whose time has changed is read, and counts as unchanged if its content
-is that of before. What is new in it is inspected at once, since the check, which comes before all other stages, would
-make all of them rerun.
+A data set has thousands of files: too many to be inputs of every rule, and too large to be read at every start. The
+check of the data set therefore writes a record (`files.csv`) with the size, time and digest of each file. At the start
+of a run, sizes and times are compared with the record. Only a file with another time is read, and it counts as
+unchanged if its digest is the recorded one. Changed files are inspected at once: rerunning the check instead would make
+all later stages rerun.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from lbt.errors import LbtError
 from lbt.files import digest, read_csv, sha256, write_text
 
 RECORD = "files.csv"
-"""Name of the record beside the report of the check."""
+"""Name of the record, which lies beside the report of the check."""
 
 _THREADS = 4
 
 
 @dataclass(frozen=True)
 class Content:
-    """A file as it was last read.
+    """A file when it was last read.
 
     Attributes:
         file: path below `data.root`.
         bytes: size.
-        mtime_ns: time of its last change.
+        mtime_ns: time of its last change in nanoseconds.
         sha256: digest of its content.
         first_seen: size and time when the run first saw it.
         first_sha256: digest of its content then.
@@ -51,7 +51,7 @@ class Content:
 
     @property
     def version(self) -> str:
-        """What stages compare: the first content is known by its time, since it was not read at once."""
+        """The value that stages compare; for the first content it is size and time, because that was not yet read."""
         return self.first_seen if self.sha256 == self.first_sha256 else self.sha256
 
 
@@ -60,11 +60,11 @@ _COLUMNS = tuple(field.name for field in fields(Content))
 
 @dataclass(frozen=True)
 class DataVersions:
-    """What a run's stages compare of the data set.
+    """Versions of a data set, which the stages of a run compare.
 
     Attributes:
-        split: digest of the names of all images and masks, their groups and their roles.
-        roles: of each role, the digest of the versions of its images and masks.
+        split: digest of the names, groups and roles of all images and masks.
+        roles: for each role, the digest of the versions of its images and masks.
     """
 
     split: str
@@ -83,33 +83,33 @@ def data_versions(
     inspect: Callable[[Sequence[Sample]], None],
     note: Callable[[str], None],
 ) -> DataVersions:
-    """The versions of the data set as it is now; the record, if there is one, learns what has changed.
+    """The versions of the data set as it is now; changes are written to the record, if there is one.
 
     Args:
         data: the data set.
         splits: its division into roles.
         record: the run's `files.csv`.
-        inspect: is given the samples of files whose content has changed since they were recorded, and raises LbtError
-            if they cannot be used; the record then stays as it is.
-        note: is told in a line if files have to be read.
+        inspect: called with the samples whose content has changed since they were recorded. It raises LbtError if they
+            cannot be used; the record is then not changed.
+        note: called with a line for the log if files have to be read.
 
     Raises:
-        LbtError: the root is missing, files lack their partners, or there are too few groups; the record is damaged.
+        LbtError: the root or the partner of a file is missing, there are too few groups, or the record is damaged.
     """
     roles, root = split_dataset(data, splits), Path(data.root)
     known = read_record(record)
-    now = {file: _look(root, file) for file in _files(roles)}
-    moved = [file for file in now if file in known and (known[file].bytes, known[file].mtime_ns) != now[file]]
-    if moved:
-        note(f"{root}: {len(moved)} file(s) changed their time since they were checked; comparing their contents.")
-        read = {content.file: content for content in _read_all(root, moved, known)}
+    now = {file: _stat(root, file) for file in _files(roles)}
+    touched = [file for file in now if file in known and (known[file].bytes, known[file].mtime_ns) != now[file]]
+    if touched:
+        note(f"{root}: {len(touched)} file(s) have a new time since they were checked; comparing their contents.")
+        read = {content.file: content for content in _read_all(root, touched, known)}
         changed = {file for file, content in read.items() if content.sha256 != known[file].sha256}
         if changed:
             samples = {sample for members in roles.values() for sample in members}
             inspect(sorted(sample for sample in samples if {sample.image, sample.label} & changed))
         known |= read
         write_record(record, known)
-    versions = {file: known[file].version if file in known else _seen(*look) for file, look in now.items()}
+    versions = {file: known[file].version if file in known else _stamp(*stat) for file, stat in now.items()}
     rows = {role: [(s.id, s.image, s.label, s.group) for s in samples] for role, samples in roles.items()}
     return DataVersions(
         digest(rows),
@@ -118,10 +118,10 @@ def data_versions(
 
 
 def record_contents(data: DataSettings, splits: SplitSettings, record: Path) -> None:
-    """Read every file of the data set and write the record; a file whose content it held before keeps its version.
+    """Read every file of the data set and write the record; a file with its recorded content keeps its version.
 
     Raises:
-        LbtError: see `data_versions`; a file cannot be read.
+        LbtError: see `data_versions`; or a file cannot be read.
     """
     root = Path(data.root)
     contents = _read_all(root, _files(split_dataset(data, splits)), read_record(record))
@@ -129,7 +129,7 @@ def record_contents(data: DataSettings, splits: SplitSettings, record: Path) -> 
 
 
 def read_record(path: Path) -> dict[str, Content]:
-    """The contents by file; empty if there is no record yet.
+    """The recorded content of each file; empty if there is no record yet.
 
     Raises:
         LbtError: the record cannot be read.
@@ -164,31 +164,31 @@ def _files(roles: Mapping[str, Iterable[Sample]]) -> list[str]:
     return sorted(file for file in found if file is not None)
 
 
-def looks(root: Path | str, samples: Iterable[Sample]) -> dict[str, str]:
-    """Size and time of each image and mask, by its file; `missing` where there is none."""
+def stat_digests(root: Path | str, samples: Iterable[Sample]) -> dict[str, str]:
+    """Size and time of each image and mask of `samples`, by file; `missing` for a file that does not exist."""
     found = {}
     for file in _files({"": samples}):
         try:
-            found[file] = _seen(*_look(Path(root), file))
+            found[file] = _stamp(*_stat(Path(root), file))
         except OSError:
             found[file] = "missing"
     return found
 
 
-def _look(root: Path, file: str) -> tuple[int, int]:
+def _stat(root: Path, file: str) -> tuple[int, int]:
     found = os.stat(root / file)
     return found.st_size, found.st_mtime_ns
 
 
-def _seen(size: int, mtime_ns: int) -> str:
+def _stamp(size: int, mtime_ns: int) -> str:
     return f"{size}@{mtime_ns}"
 
 
 def _read_all(root: Path, files: Iterable[str], known: Mapping[str, Content]) -> list[Content]:
     def read(file: str) -> Content:
-        size, mtime_ns = _look(root, file)
+        size, mtime_ns = _stat(root, file)
         found, before = sha256(root / file), known.get(file)
-        first = (_seen(size, mtime_ns), found) if before is None else (before.first_seen, before.first_sha256)
+        first = (_stamp(size, mtime_ns), found) if before is None else (before.first_seen, before.first_sha256)
         return Content(file, size, mtime_ns, found, *first)
 
     try:

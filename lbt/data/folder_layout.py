@@ -1,4 +1,4 @@
-"""The folder layout: any images and masks, whose official parts have folders of their own or are shares of one."""
+"""The folder layout: any images and masks; official parts have folders of their own or share an undivided one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lbt.config import OFFICIAL_SPLITS, FolderSettings, OfficialSplit
 from lbt.data.division import divide
-from lbt.data.images import IMAGE_ENDINGS, glob_images
+from lbt.data.images import IMAGE_ENDINGS, glob_images, natural_key
 from lbt.data.problems import Problem, no_image
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
@@ -19,32 +19,33 @@ from lbt.errors import LbtError
 def scan_folder(
     root: Path, folder: FolderSettings, split: OfficialSplit, seed: int
 ) -> tuple[list[Sample], list[Problem]]:
-    """The samples of an official part that are in order, and what is wrong with its file names.
+    """The usable samples of an official part, and the problems of its file names.
 
-    Images that lie together are divided by `seed` into the official parts.
+    If the folder is undivided, `seed` divides its images into the official parts.
 
     Raises:
-        LbtError: they are too few for that, or none has a mask; `folder.group` is no usable regular expression.
+        LbtError: an undivided folder has too few images or no mask; `folder.group` is no usable regular expression.
     """
-    samples, problems = _paired(root, folder, split)
-    return (_official_part(root, folder, samples, split, seed) if lie_together(folder) else samples), problems
+    samples, problems = _pair(root, folder, split)
+    return (_official_part(root, folder, samples, split, seed) if is_undivided(folder) else samples), problems
 
 
-def lie_together(folder: FolderSettings) -> bool:
-    """Whether the images of all official parts match one pattern."""
+def is_undivided(folder: FolderSettings) -> bool:
+    """Whether one folder holds the images of all official parts, so that `seed` has to divide them."""
     return "{split}" not in folder.images
 
 
 def count_masks(root: Path, folder: FolderSettings) -> tuple[int, int]:
-    """Of images that lie together, the number that have a mask, and the number of all."""
-    samples, _ = _paired(root, folder, "train")
+    """The number of images of an undivided folder that have a mask, and the number of all its images."""
+    samples, _ = _pair(root, folder, "train")
     return sum(sample.label is not None for sample in samples), len(samples)
 
 
-def folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
-    """The masks of train and val that no image belongs to; see `lbt.data.layouts.orphan_masks`."""
+def find_folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
+    """The masks of train and val without an image; see `lbt.data.layouts.find_orphan_masks`."""
     # One folder of masks may serve all parts, so a mask is an orphan only if no part has its image.
-    masks, claimed = set(), set()
+    masks: set[str] = set()
+    claimed: set[str] = set()
     for split in OFFICIAL_SPLITS:
         found, images = _masks(root, folder, split), _images(root, folder, split)
         stems = {Path(image).stem + folder.mask_suffix for image in images}
@@ -58,11 +59,11 @@ def folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
     ]
 
 
-def _paired(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
-    """The images that a pattern matches, each with its mask and its group."""
-    together = lie_together(folder)
+def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
+    """Find the images, and the mask and the group of each."""
+    undivided = is_undivided(folder)
     masks: dict[str, list[str]] = defaultdict(list)
-    if split != "unlabeled" or together:
+    if split != "unlabeled" or undivided:
         for mask in _masks(root, folder, split):
             masks[Path(mask).stem].append(mask)
     samples, problems = [], []
@@ -70,7 +71,7 @@ def _paired(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[l
     if not images:
         place, endings = f"{root}/{_pattern(folder.images, folder, split)}", " ".join(sorted(IMAGE_ENDINGS))
         what = f"matches no image ({endings}); correct data.folder.images"
-        problems.append(no_image(place, what, split == "unlabeled" and not together))
+        problems.append(no_image(place, what, split == "unlabeled" and not undivided))
     stems = defaultdict(list)
     for image in images:
         stems[Path(image).stem].append(image)
@@ -84,7 +85,7 @@ def _paired(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[l
         if len(found) > 1:
             problems.append(Problem(image, f"has {len(found)} labels: {', '.join(found)}", "has several labels"))
             continue
-        if not found and split != "unlabeled" and not together:
+        if not found and split != "unlabeled" and not undivided:
             place = _pattern(folder.masks, folder, split)
             alike = f"has no label; expected its stem{folder.mask_suffix and ' and '}{folder.mask_suffix} in {place}"
             problems.append(Problem(image, f"has no label; expected {stem}{folder.mask_suffix} in {place}", alike))
@@ -101,12 +102,12 @@ def _paired(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[l
 def _official_part(
     root: Path, folder: FolderSettings, samples: list[Sample], split: OfficialSplit, seed: int
 ) -> list[Sample]:
-    """The official part `split` of images that lie together; the same images, shares and seed give the same parts."""
+    """The official part `split` of an undivided folder; the same images, shares and seed give the same parts."""
     labelled = [sample for sample in samples if sample.label is not None]
     if not labelled:
         if samples:
             raise LbtError(
-                f"{root}/{folder.masks}: no mask has the stem of an image below {folder.images}; correct "
+                f"{root}/{folder.masks}: no mask has the stem of an image in {folder.images}; correct "
                 "data.folder.masks or data.folder.mask_suffix."
             )
         return []
@@ -122,9 +123,9 @@ def _images(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[st
     images = glob_images(root, _pattern(folder.images, folder, split))
     if not folder.mask_suffix:
         return images
-    # Masks may lie beside the images, where the pattern of the images finds them too.
-    beside = set(_masks(root, folder, split))
-    return [image for image in images if image not in beside]
+    # If masks lie in the folder of the images, the pattern of the images matches them too.
+    masks = set(_masks(root, folder, split))
+    return [image for image in images if image not in masks]
 
 
 def _masks(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[str]:
@@ -142,12 +143,12 @@ def _expression(group: str) -> re.Pattern[str]:
     except re.error as error:
         raise LbtError(f"data.folder.group: {group!r} is not a regular expression ({error}); correct it.") from error
     if expression.groups < 1:
-        raise LbtError(f"data.folder.group: {group!r} has no group; put round brackets around the part that names it.")
+        raise LbtError(f"data.folder.group: {group!r} has no group; put round brackets around the name of the group.")
     return expression
 
 
 def _cut_groups(samples: Iterable[Sample], stretch: int) -> list[Sample]:
-    """Cut each group into `stretch` runs of neighbouring images whose lengths differ by one at most."""
+    """Cut each group into `stretch` runs of neighbouring images; their lengths differ by at most one."""
     if stretch == 1:
         return list(samples)
     groups = defaultdict(list)
@@ -155,13 +156,8 @@ def _cut_groups(samples: Iterable[Sample], stretch: int) -> list[Sample]:
         groups[sample.group].append(sample)
     cut = []
     for group, members in groups.items():
-        members.sort(key=lambda sample: _natural(sample.id))
+        members.sort(key=lambda sample: natural_key(sample.id))
         runs = min(stretch, len(members))
-        for place, sample in enumerate(members):
-            cut.append(replace(sample, group=f"{group}:{place * runs // len(members)}"))
+        for position, sample in enumerate(members):
+            cut.append(replace(sample, group=f"{group}:{position * runs // len(members)}"))
     return cut
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort key under which frame 9 comes before frame 10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lbt.config import Color
+from lbt.data.classes import ClassTable
 from lbt.errors import LbtError
 from lbt.files import atomic_path
 
@@ -22,8 +25,9 @@ _LISTED = 5
 class UnknownColors(LbtError):
     """A mask holds colours that stand for nothing; `counts` has the number of pixels of each, the largest first."""
 
-    def __init__(self, message: str, counts: Mapping[tuple[int, int, int], int] = MappingProxyType({})) -> None:
-        super().__init__(message)  # alone, as loader processes hand an error on
+    def __init__(self, message: str, counts: Mapping[int | Color, int] = MappingProxyType({})) -> None:
+        # The message alone is in `args`, from which a loader process makes the error again.
+        super().__init__(message)
         self.counts = counts
 
 
@@ -31,7 +35,7 @@ def glob_images(root: Path, pattern: str) -> list[str]:
     """Images below `root` that match a pattern, as sorted relative paths without hidden files."""
     try:
         found = list(root.glob(pattern))
-    except (NotImplementedError, ValueError) as error:  # what pathlib raises for an absolute and for an empty pattern
+    except (NotImplementedError, ValueError) as error:  # pathlib: an absolute and an empty pattern
         raise LbtError(
             f"data.folder: {pattern} is no pattern below {root} ({error}). Write it relative to data.root, such as "
             "`{split}/*`."
@@ -43,6 +47,11 @@ def glob_images(root: Path, pattern: str) -> list[str]:
     )
 
 
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts frame 9 before frame 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
 def read_image(path: Path | str) -> np.ndarray:
     """Decode an image.
 
@@ -52,27 +61,27 @@ def read_image(path: Path | str) -> np.ndarray:
     Raises:
         LbtError: the file is missing, unreadable, truncated or not an 8-bit image.
     """
-    with _opened(path) as image:
+    with _open(path) as image:
         if image.mode not in IMAGE_MODES:
             raise LbtError(f"{path}: is an image of mode {image.mode}; save it with 8 bits a channel.")
         return np.array(image.convert("RGB"))
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """Height and width in pixels of what `read_image` returns, from the file's header: pixels are not decoded.
+    """Height and width in pixels of an image, from the file's header: pixels are not decoded.
 
     Raises:
         LbtError: the file is missing, or its header is unreadable.
     """
-    with _opened(path, whole=False) as image:
+    with _open(path, whole=False) as image:
         return image.height, image.width
 
 
 def read_photograph(path: Path | str) -> np.ndarray:
-    """Decode an image that stands for itself, as a viewer shows it.
+    """Decode a single photograph as a viewer shows it.
 
-    A camera that was held upright writes the picture lying and says so beside it; here it is turned upright. Images
-    of a data set are not turned (`read_image`): their masks lie as their pixels do.
+    If the file's EXIF data say that the camera was turned, the photograph is turned upright. Images of a data set are
+    not turned (`read_image`), because their masks have the orientation of the stored pixels.
 
     Returns:
         uint8 array of shape (H, W, 3), red, green and blue from 0 to 255.
@@ -80,7 +89,7 @@ def read_photograph(path: Path | str) -> np.ndarray:
     Raises:
         LbtError: as for `read_image`.
     """
-    with _opened(path) as image:
+    with _open(path) as image:
         try:
             return upright_rgb(image)
         except ValueError as error:
@@ -88,33 +97,32 @@ def read_photograph(path: Path | str) -> np.ndarray:
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:
-    """The pixels (H, W, 3) uint8 of an image, upright; transparency is left out.
+    """The pixels (H, W, 3) uint8 of an image, turned upright and without transparency.
 
     Raises:
-        ValueError: it has more than 8 bits a channel: which of its values is white is not known.
+        ValueError: it has more than 8 bits a channel, so that its white value is unknown.
     """
     if image.mode not in IMAGE_MODES:
         raise ValueError(f"is an image of mode {image.mode}; save it with 8 bits a channel.")
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None = None) -> np.ndarray:
-    """Decode a mask; of a palette image the indices are taken.
+def read_mask(path: Path | str, codes: Mapping[Color, int] | None = None) -> np.ndarray:
+    """Decode a mask.
 
     Args:
         path: the file.
-        codes: for masks that hold colours, the mask value of each colour (red, green, blue); the colours of a palette
-            image count then. None for masks that hold values.
+        codes: the mask value of each colour, for masks that hold colours; a palette image is then read by its colours.
+            None for masks that hold values; a palette image is then read by its indices.
 
     Returns:
         uint8 array of shape (H, W) of mask values.
 
     Raises:
-        LbtError: the file is missing, unreadable or truncated; without `codes`, it has more than one channel or other
-            than 8 bits.
-        UnknownColors: with them, it has a colour without a value.
+        LbtError: the file is missing, unreadable or truncated; without `codes`, it has not one channel of 8 bits.
+        UnknownColors: with `codes`, it has a colour without a value.
     """
-    with _opened(path) as image:
+    with _open(path) as image:
         if codes is not None:
             if image.mode not in IMAGE_MODES:
                 raise LbtError(f"{path}: is a mask of mode {image.mode}; save red, green and blue with 8 bits each.")
@@ -130,6 +138,26 @@ def read_mask(path: Path | str, codes: Mapping[tuple[int, int, int], int] | None
         return np.array(image)
 
 
+def read_label(path: Path | str, table: ClassTable) -> np.ndarray:
+    """Decode a mask to class indices.
+
+    Returns:
+        uint8 array of shape (H, W) of class indices and `IGNORE`.
+
+    Raises:
+        LbtError: a value is not in the table; see also `read_mask`.
+    """
+    mask = read_mask(path, table.codes)
+    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
+    unknown = sorted(set(present) - table.known)
+    if unknown:
+        raise LbtError(
+            f"{path}: holds the mask values {unknown}, which no class and no ignored id has; "
+            "correct the mask or the classes in the settings."
+        )
+    return table.lut[mask]
+
+
 def write_png(path: Path, image: Image.Image) -> None:
     """Write an image as PNG, atomically.
 
@@ -140,11 +168,11 @@ def write_png(path: Path, image: Image.Image) -> None:
         image.save(temporary, format="PNG")
 
 
-def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[tuple[int, int, int], int]) -> np.ndarray:
+def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[Color, int]) -> np.ndarray:
     """Mask values (H, W) of colours (H, W, 3)."""
     packed = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colors = [tuple(int(code) >> shift & 255 for shift in (16, 8, 0)) for code in found]
+    found, indices, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colors: list[Color] = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in found]
     unknown = sorted((-int(count), color) for color, count in zip(colors, counts, strict=True) if color not in codes)
     if unknown:
         shown = ", ".join(f"{list(color)} ({-count} pixels)" for count, color in unknown[:_LISTED])
@@ -155,17 +183,17 @@ def _decode_colors(path: Path | str, pixels: np.ndarray, codes: Mapping[tuple[in
             {color: -count for count, color in unknown},
         )
     values = np.array([codes[color] for color in colors], np.uint8)
-    return values[places].reshape(pixels.shape[:2])
+    return values[indices].reshape(pixels.shape[:2])
 
 
-def _opened(path: Path | str, whole: bool = True) -> Image.Image:
+def _open(path: Path | str, whole: bool = True) -> Image.Image:
     try:
         image = Image.open(path)
         if whole:
             image.load()
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing; restore it or remove its partner.") from error
-    except UnidentifiedImageError as error:  # whose message repeats the path
+    except UnidentifiedImageError as error:  # its message repeats the path
         raise LbtError(f"{path}: cannot be decoded (no known image format); replace it with a whole copy.") from error
     # Pillow reports a damaged PNG as SyntaxError or ValueError and a truncated file as OSError.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -1,11 +1,11 @@
-"""Files of a data set: which image belongs to which label and to which group."""
+"""The samples of a data set: which mask and which group belong to each image, in either layout."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from lbt.config import DataSettings, OfficialSplit
-from lbt.data.folder_layout import folder_orphans, scan_folder
+from lbt.data.folder_layout import find_folder_orphans, scan_folder
 from lbt.data.images import glob_images
 from lbt.data.problems import Problem, fold, no_image
 from lbt.data.sample import Sample
@@ -17,15 +17,15 @@ _LISTED = 10
 def list_samples(data: DataSettings, split: OfficialSplit, seed: int = 0) -> list[Sample]:
     """List an official part of the data set, sorted by id.
 
-    Samples of `unlabeled` carry no label, and no label file is looked for.
+    Samples of `unlabeled` have no label, and no label file is searched for.
 
     Args:
         data: the data set.
         split: the part.
-        seed: `splits.seed`, by which images that lie together are divided into official parts.
+        seed: `splits.seed`; it divides the images of an undivided folder into official parts.
 
     Raises:
-        LbtError: the root is missing, the part is empty, an image has no label or its group cannot be told.
+        LbtError: the root is missing, the part is empty, or an image has no label or no group.
     """
     samples, problems = scan(data, split, seed)
     if problems:
@@ -36,14 +36,14 @@ def list_samples(data: DataSettings, split: OfficialSplit, seed: int = 0) -> lis
 
 
 def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[Sample], list[Problem]]:
-    """List an official part together with everything that is wrong with its file names.
+    """List an official part and every problem of its file names.
 
     Returns:
-        The samples that are in order, sorted by id, and the problems, sorted by file.
+        The usable samples, sorted by id, and the problems, sorted by file.
 
     Raises:
-        LbtError: the root is missing, `data.folder.group` is no usable regular expression, or images that lie together
-            are too few to be divided.
+        LbtError: the root is missing, `data.folder.group` is no usable regular expression, or an undivided folder has
+            too few images to divide.
     """
     root = Path(data.root)
     if not root.is_dir():
@@ -55,14 +55,14 @@ def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[
     return sorted(samples), sorted(problems)
 
 
-def orphan_masks(data: DataSettings) -> list[Problem]:
-    """List the masks of train and val that no image of the data set belongs to.
+def find_orphan_masks(data: DataSettings) -> list[Problem]:
+    """List the masks of train and val without an image.
 
-    Where a part has no image at all, its masks are left out: not they are wrong, but the place of the images.
+    Masks of a part without any image are not listed, because then the folder of the images is wrong.
     """
     root = Path(data.root)
     if data.folder is not None:
-        return folder_orphans(root, data.folder)
+        return find_folder_orphans(root, data.folder)
     problems = []
     for split in ("train", "val"):
         if not glob_images(root, _images(split)):

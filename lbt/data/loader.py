@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import lru_cache
 from itertools import groupby
-from weakref import WeakSet
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,26 +21,25 @@ from lbt.runtime.distributed import group
 from lbt.runtime.seeding import generator
 from lbt.runtime.signals import leave_to_parent
 
+T = TypeVar("T")
+
 
 class Stream:
     """An endless sequence of batches over a data set of `count` items.
 
-    Each epoch is a permutation from (seed, epoch). A batch that reaches the end of an epoch goes on into the next one,
-    so every batch has `batch_size` items and step k follows from k alone.
+    Each epoch is a permutation from (seed, epoch). A batch that reaches the end of an epoch continues with the next
+    one, so every batch has `batch_size` items, and the batch of step k depends on k alone.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int) -> None:
         if count < 1:
-            raise LbtError("A data set of zero images cannot be drawn from; check the split.")
+            raise LbtError("A data set of zero images has no batches; check the split.")
         self.count, self.batch_size, self.seed = count, batch_size, seed
 
     def indices(self, step: int) -> list[tuple[int, int]]:
         """The (epoch, index) pairs of the batch at global step `step`, counted from 0."""
-        places = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [
-            (place // self.count, _permutation(self.count, self.seed, place // self.count)[place % self.count])
-            for place in places
-        ]
+        items = (divmod(item, self.count) for item in range(step * self.batch_size, (step + 1) * self.batch_size))
+        return [(epoch, _permutation(self.count, self.seed, epoch)[position]) for epoch, position in items]
 
 
 @lru_cache(maxsize=8)
@@ -60,21 +59,21 @@ def training_loader(
     start: int = 0,
     workers: int = 0,
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Yield `steps` augmented batches of the endless stream of `seed`, from global step `start` on.
+    """Yield `steps` augmented batches of the endless stream of `seed`, beginning at global step `start`.
 
-    Starting at k gives the batches that follow after k others; the number of workers changes nothing. In a job of
-    several processes each gets its own rows of every batch, and loads no others.
+    The batch of a step depends neither on `start` nor on the number of workers. In a job of several processes, each
+    process loads and gets its own rows of every batch only.
 
     Args:
         dataset: items of an image and its targets, see `lbt.data.augment.augment`.
         data: mean and standard deviation of the images.
-        augmentation: kinds and ranges of the random changes; its own crop is not read.
+        augmentation: kinds and ranges of the random changes; its `crop` is not used.
         crop: height and width of the crops in pixels.
-        batch_size: items per batch of all processes together, also where an epoch ends.
+        batch_size: items per batch of all processes together.
         seed: seed of order and augmentation.
         steps: number of batches.
         start: global step of the first batch.
-        workers: number of loader processes; 0 loads in this one.
+        workers: number of loader processes; 0 loads in this process.
 
     Yields:
         Images (B, 3, h, w) float32, normalised; then the targets in the order of the items: masks (B, h, w) int64,
@@ -98,34 +97,29 @@ def training_loader(
         num_workers=workers,
         collate_fn=_unchanged,
         worker_init_fn=leave_to_parent,
-        generator=torch.Generator(),  # the loader would otherwise draw from the global generator
+        generator=torch.Generator(),  # by default the loader would advance the global generator
     )
-    batches = _loaded(loader)
-    _OPEN.add(batches)
-    yield from batches
+    loaded = _load(loader)
+    # An error may leave this generator open to the end of the process. Python then sends the loader processes a signal
+    # that they ignore and waits for them, so they have to be closed before.
+    atexit.register(loaded.close)
+    try:
+        yield from loaded
+    finally:
+        atexit.unregister(loaded.close)
 
 
-def _loaded(loader: DataLoader) -> Iterator[tuple[Tensor, ...]]:
+def _load(loader: DataLoader[tuple[Tensor, ...] | LbtError]) -> Generator[tuple[Tensor, ...], None, None]:
     for batch in loader:
         if isinstance(batch, LbtError):
             raise batch
         yield batch
 
 
-_OPEN: WeakSet[Iterator[tuple[Tensor, ...]]] = WeakSet()
+class _AugmentedBatches(Dataset[tuple[Tensor, ...] | LbtError]):
+    """The rows `rows` of each batch, by global step.
 
-
-@atexit.register
-def _close() -> None:
-    """End the loader processes of streams that an error left open: they ignore the signal by which Python ends them."""
-    for batches in list(_OPEN):
-        batches.close()
-
-
-class _AugmentedBatches(Dataset):
-    """The rows `rows` of batches by global step.
-
-    An LbtError is returned, because the loader would wrap it in a worker's traceback.
+    An LbtError is returned instead of raised, because the loader would wrap it in a worker's traceback.
     """
 
     def __init__(
@@ -150,15 +144,14 @@ class _AugmentedBatches(Dataset):
             return error
 
     def _item(self, epoch: int, index: int) -> tuple[Tensor, ...]:
-        source = generator(self.stream.seed, epoch, index)
-        item = self.dataset[index]
+        item, source = self.dataset[index], generator(self.stream.seed, epoch, index)
         return augment(item, settings=self.augmentation, data=self.data, crop=self.crop, generator=source)
 
 
 def evaluation_batches(dataset: Items, batch_size: int, data: DataSettings) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the whole data set once, in order and unchanged.
+    """Yield the whole data set once, in order and without augmentation.
 
-    A batch holds neighbours of equal size, so a set of mixed sizes gives smaller batches.
+    A batch holds consecutive images of equal size, so mixed sizes give smaller batches.
 
     Yields:
         Images (B, 3, H, W) float32, normalised; then the targets as in `training_loader`, at their own size.
@@ -180,5 +173,5 @@ def _stack(items: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     return tuple(column.float() if column.is_floating_point() else column.long() for column in columns)
 
 
-def _unchanged(batch: tuple[Tensor, ...] | LbtError) -> tuple[Tensor, ...] | LbtError:
+def _unchanged(batch: T) -> T:
     return batch

@@ -1,4 +1,4 @@
-"""What a network is fed: images whose channels are scaled and shifted."""
+"""Normalisation of images: scale to [0, 1], subtract the mean, divide by the standard deviation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def normalise(images: Tensor, mean: Sequence[float] | Tensor, std: Sequence[floa
     """Scale images to [0, 1], subtract the mean and divide by the standard deviation of each channel.
 
     Args:
-        images: uint8 of shape (..., 3, H, W), or floats that are in [0, 1] already.
+        images: uint8 of shape (..., 3, H, W), or floats in [0, 1].
         mean: of red, green and blue in [0, 1].
         std: of red, green and blue in [0, 1], above 0.
 

@@ -1,4 +1,4 @@
-"""What is wrong with a data set: one line for each cause, whatever the number of files that share it."""
+"""Problems of a data set: one line for each cause, even if many files share it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NAMED = 3
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Something wrong with a data set.
+    """A problem of a data set.
 
     Attributes:
         file: the file or the key of the settings.
-        what: what is wrong; it goes on from `file`.
-        alike: the same of several files at once, where it differs from `what`; it goes on from "each".
+        what: the problem, as a sentence with `file` as its subject.
+        alike: the same for several files, as a sentence with "each" as its subject; empty if it equals `what`.
     """
 
     file: str
@@ -29,23 +29,24 @@ class Problem:
 
 
 def no_image(place: str, what: str, unlabelled: bool) -> Problem:
-    """A part without any image."""
-    return Problem(place, what + (": methods that teach, such as lbt, need unlabelled images" if unlabelled else ""))
+    """The problem of a part without any image."""
+    reason = ": methods with pseudo labels, such as lbt, need unlabelled images" if unlabelled else ""
+    return Problem(place, what + reason)
 
 
 def fold(problems: Sequence[Problem]) -> list[str]:
-    """A line for each problem; of equal ones of several files a single line, where the first of them stands."""
+    """A line for each problem; equal problems of several files share the line of the first."""
     groups: dict[str, list[Problem]] = {}
     for problem in dict.fromkeys(problems):  # one pattern may serve all parts
         groups.setdefault(problem.alike or problem.what, []).append(problem)
     return [
-        str(members[0]) if len(members) == 1 else f"{shortened([p.file for p in members])}: each {text}"
+        str(members[0]) if len(members) == 1 else f"{shorten([p.file for p in members])}: each {text}"
         for text, members in groups.items()
     ]
 
 
-def shortened(names: Sequence[str]) -> str:
-    """The first names; if there are more, how many they are."""
+def shorten(names: Sequence[str]) -> str:
+    """The first names, and the number of all if there are more."""
     return ", ".join(names[:_NAMED]) + (f", ... ({len(names)} in all)" if len(names) > _NAMED else "")
 
 
@@ -53,7 +54,7 @@ def raise_problems(root: str, problems: Sequence[Problem]) -> None:
     """Raise all problems of the data set below `root` in one error, if there are any.
 
     Raises:
-        LbtError: lists them, one a line.
+        LbtError: lists them, one per line.
     """
     lines = fold(problems)
     if lines:

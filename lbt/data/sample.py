@@ -13,7 +13,7 @@ class Sample:
         id: unique name in the data set.
         image: path of the image below `data.root`, with `/` between its parts.
         label: path of the mask below `data.root`; None for an image whose label is not used.
-        group: name of the images (a city, a stretch of video) that a split must keep together.
+        group: name of the group (a city, a stretch of video) whose images a split must keep together.
     """
 
     id: str

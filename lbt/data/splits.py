@@ -1,4 +1,4 @@
-"""Division of the training images into parts, written as a table that later stages read."""
+"""The split table: the images of each role, which later stages read."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def _read(path: Path | str) -> dict[str, list[Sample]]:
 
 
 def steps_for(epochs: float, images: int, batch_size: int) -> int:
-    """Number of steps of `batch_size` images that show `images` images about `epochs` times; at least 1."""
+    """Number of steps, at least 1, whose batches show each of `images` images about `epochs` times."""
     return max(1, round(epochs * images / batch_size))

@@ -1,4 +1,4 @@
-"""Division of the training images into parts, written as a table that later stages read."""
+"""The stage that divides the images into roles and writes the split table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lbt.runtime.progress import Progress
 
 
 def run(*, data: DataSettings, splits: SplitSettings, output: Path, log: Path | None = None) -> None:
-    """Write the split of the data set as CSV: one row per image and role; an unlabelled image has no label.
+    """Write the split of the data set as CSV: a row per image and role; an unlabelled image has no label.
 
     Raises:
         LbtError: see `split_dataset`.
@@ -35,20 +35,20 @@ def run(*, data: DataSettings, splits: SplitSettings, output: Path, log: Path | 
 
 
 def split_dataset(data: DataSettings, splits: SplitSettings) -> dict[str, list[Sample]]:
-    """Give each image its roles.
+    """Assign roles to the images.
 
     Returns:
-        The samples of every role of `ROLES`, sorted by id. Under `halves` student and teacher share their parts.
+        The samples of every role of `ROLES`, sorted by id. Under `halves`, student and teacher share their parts.
 
     Raises:
-        LbtError: a file is missing, an image stands in two official parts, or there are fewer groups than parts.
+        LbtError: a file is missing, an image is listed in two official parts, or there are fewer groups than parts.
     """
     official = {split: list_samples(data, split, splits.seed) for split in OFFICIAL_SPLITS}
     counts = Counter(sample.id for samples in official.values() for sample in samples)
     double = sorted(name for name, count in counts.items() if count > 1)
     if double:
         raise LbtError(
-            f"{data.root}: {double[0]} (and {len(double) - 1} more) stands in two of train, val and unlabeled; "
+            f"{data.root}: {double[0]} (and {len(double) - 1} more) is listed in two of train, val and unlabeled; "
             "give each part its own images."
         )
     train = official["train"]

@@ -1,4 +1,4 @@
-"""Score of a constant prediction: the least that a network must beat."""
+"""The stage that scores a constant prediction, the baseline that every network must beat."""
 
 from __future__ import annotations
 

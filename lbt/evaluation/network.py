@@ -1,4 +1,4 @@
-"""Score of a retrained network, and pictures of what it sees."""
+"""The stage that scores a retrained network and writes pictures of its predictions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.pictures import write_labels, write_picture
-from lbt.evaluation.scores import count_confusion, counted, scores
+from lbt.evaluation.scores import count_confusion, count_progress, scores
 from lbt.files import write_json
 from lbt.inference.network_file import load_trained
 from lbt.runtime.device import prepare_device
@@ -45,7 +45,7 @@ def run(
     dataset = SegmentationDataset(samples, data.root, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data)
     with Progress(f"evaluate {method} seed-{seed}", len(dataset), log) as progress:
-        confusion = count_confusion(model, counted(batches, progress), table.num_classes, device)
+        confusion = count_confusion(model, count_progress(batches, progress), table.num_classes, device)
     result = scores(confusion, table)
 
     for folder in (pictures, predictions):

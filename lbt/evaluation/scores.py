@@ -1,4 +1,4 @@
-"""From predictions to intersection over union."""
+"""Scores of predictions: confusion of classes, intersection over union, pixel accuracy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def intersection_over_union(confusion: Tensor) -> Tensor:
         confusion: counts (C, C); rows are the true class, columns the predicted one.
 
     Returns:
-        (C,) float64 in [0, 1]; NaN for a class without a true pixel, also where it was predicted.
+        (C,) float64 in [0, 1]; NaN for a class without a true pixel, even if it was predicted.
     """
     counts = confusion.double()
     hit, true, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
@@ -28,7 +28,7 @@ def intersection_over_union(confusion: Tensor) -> Tensor:
 
 
 def scores(confusion: Tensor, classes: ClassTable) -> dict[str, Any]:
-    """Mean and per-class intersection over union, pixel accuracy and the counts; None for an absent class."""
+    """Mean and per-class intersection over union (None for an absent class), pixel accuracy, and the confusion."""
     iou = intersection_over_union(confusion)
     return {
         "miou": float(iou.nanmean()),
@@ -40,7 +40,7 @@ def scores(confusion: Tensor, classes: ClassTable) -> dict[str, Any]:
 
 def count_confusion(
     predict: Callable[[Tensor], Tensor],
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Tensor, ...]],
     num_classes: int,
     device: torch.device,
 ) -> Tensor:
@@ -48,9 +48,9 @@ def count_confusion(
 
     Args:
         predict: from images (B, 3, H, W) to logits (B, C, H, W).
-        batches: images, and labels (B, H, W) with 255 for pixels that do not count.
+        batches: images, and labels (B, H, W) with `IGNORE` for pixels that do not count.
         num_classes: C.
-        device: where `predict` runs.
+        device: the device on which `predict` runs.
 
     Returns:
         Counts (C, C) int64 on the CPU.
@@ -62,9 +62,9 @@ def count_confusion(
     return matrix.compute().cpu()
 
 
-def counted(batches: Iterable[tuple[Tensor, Tensor]], progress: Progress) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pass batches through and advance `progress` by an image each."""
-    for images, labels in batches:
-        yield images, labels
-        for _ in range(len(images)):
+def count_progress(batches: Iterable[tuple[Tensor, ...]], progress: Progress) -> Iterator[tuple[Tensor, ...]]:
+    """Pass batches through and advance `progress` by one for each image."""
+    for batch in batches:
+        yield batch
+        for _ in range(len(batch[0])):
             progress.advance()

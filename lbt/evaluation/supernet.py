@@ -1,4 +1,4 @@
-"""Scores of a supernet after the rounds of its search."""
+"""The stage that scores a supernet after each round of its search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches
 from lbt.data.splits import read_split
-from lbt.evaluation.scores import count_confusion, counted, scores
+from lbt.evaluation.scores import count_confusion, count_progress, scores
 from lbt.files import write_json
 from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
@@ -61,7 +61,7 @@ def run(
         for checkpoint in checkpoints:
             supernet, architecture, _ = load_supernet(checkpoint, table.names, space, device)
             predict = _predictor(supernet.eval(), architecture, space)
-            batches = counted(evaluation_batches(dataset, evaluation.batch_size, data), progress)
+            batches = count_progress(evaluation_batches(dataset, evaluation.batch_size, data), progress)
             result = scores(count_confusion(predict, batches, table.num_classes, device), table)
             number = int(checkpoint.parent.name.removeprefix("round-"))
             rows.append({"round": number, "miou": result["miou"], "pixel_accuracy": result["pixel_accuracy"]})
@@ -71,4 +71,4 @@ def run(
 
 def _predictor(supernet: Supernet, architecture: Architecture, space: SpaceSettings) -> Callable[[Tensor], Tensor]:
     widths = argmax_widths(architecture, space)
-    return lambda images: upsample(supernet(images, architecture, widths)[0], tuple(images.shape[-2:]))
+    return lambda images: upsample(supernet(images, architecture, widths)[0], (images.shape[-2], images.shape[-1]))

@@ -1,1 +1,1 @@
-"""Use of a finished network: its file, predictions, ONNX."""
+"""Use of a finished network: its file, predictions, ONNX export."""

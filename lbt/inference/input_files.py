@@ -1,4 +1,4 @@
-"""What a command line means by its files: which of them are images, and under which names results are written."""
+"""The files of a command line: find the images among them, refuse other files, and name the results."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg
 
 
 def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
-    """The images that `inputs` name, each once, in the order of the inputs.
+    """The images of `inputs`, each once, in the order of the inputs.
 
-    A file is taken whatever its name says. A folder stands for all images in it and in its folders, ordered by path,
-    without what lies below `output`, so that a second run does not take the first one's results.
+    A file counts as an image whatever its name is. A folder stands for all images at any depth, ordered by path. Images
+    below `output` are left out, so that a second run does not read the results of the first.
 
     Raises:
         LbtError: an input does not exist, is a video, or is a folder without an image.
     """
     found: dict[Path, Path] = {}
-    for given in inputs:
-        if given.is_dir():
+    for place in inputs:
+        if place.is_dir():
             images = sorted(
                 path
-                for path in given.rglob("*")
+                for path in place.rglob("*")
                 if path.suffix.lower() in IMAGE_ENDINGS
                 and not path.name.startswith(".")
                 and path.is_file()
@@ -34,51 +34,51 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
             )
             if not images:
                 raise LbtError(
-                    f"{given}: holds no image ({', '.join(sorted(IMAGE_ENDINGS))}). Name files or a folder of images."
+                    f"{place}: holds no image ({', '.join(sorted(IMAGE_ENDINGS))}). Name files or a folder of images."
                 )
-        elif not given.exists():
-            raise LbtError(f"{given}: there is no such file or folder.")
-        elif given.suffix.lower() in VIDEO_ENDINGS:
+        elif not place.exists():
+            raise LbtError(f"{place}: there is no such file or folder.")
+        elif place.suffix.lower() in VIDEO_ENDINGS:
             raise LbtError(
-                f"{given}: is a video. Make its frames first, `mkdir frames && ffmpeg -i {given} frames/%06d.png`, and "
+                f"{place}: is a video. Make its frames first, `mkdir frames && ffmpeg -i {place} frames/%06d.png`, and "
                 "name the folder `frames`."
             )
         else:
-            images = [given]
+            images = [place]
         for path in images:
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
 def refuse_as_network(path: Path, then: str) -> None:
-    """Refuse a folder or an image in the place of a network.
+    """Refuse a folder, an image or a video as the network of a command.
 
     Args:
-        path: what was given as the network.
-        then: what comes after the network.
+        path: the first argument of the command.
+        then: the arguments that come after the network, for the message.
 
     Raises:
-        LbtError: it is one of them.
+        LbtError: the path is one of them.
     """
     if path.is_dir():
-        what = "is a folder"
+        kind = "is a folder"
     elif path.suffix.lower() in IMAGE_ENDINGS:
-        what = "is an image"
+        kind = "is an image"
     elif path.suffix.lower() in VIDEO_ENDINGS:
-        what = "is a video"
+        kind = "is a video"
     else:
         return
-    raise LbtError(f"{path}: {what}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.")
+    raise LbtError(f"{path}: {kind}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.")
 
 
 def output_names(images: Sequence[Path]) -> list[Path]:
-    """A relative path without ending for each image; no two are equal.
+    """A distinct relative path for each image, without its ending if possible.
 
-    Images of one folder keep their stems. Those of several have their folders before them, from the last that all
-    have in common. Where two differ in their ending only, all keep their endings, as in `a.jpg`.
+    The paths are relative to the deepest folder that contains all images. If two images differ in their ending only,
+    all keep their endings, as in `a.jpg`.
     """
     folder = os.path.commonpath([path.resolve().parent for path in images])
-    whole = [path.resolve().relative_to(folder) for path in images]
-    stems = [path.with_suffix("") for path in whole]
-    # Some file systems take upper case for lower case.
-    return stems if len({str(stem).lower() for stem in stems}) == len(stems) else whole
+    paths = [path.resolve().relative_to(folder) for path in images]
+    stems = [path.with_suffix("") for path in paths]
+    # Some file systems do not distinguish upper from lower case.
+    return stems if len({str(stem).lower() for stem in stems}) == len(stems) else paths

@@ -1,9 +1,8 @@
-"""A network as an ONNX file that takes photographs: normalisation, logits and labels are in the graph."""
+"""Export a network as an ONNX file whose graph takes photographs and normalises them itself."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +18,19 @@ from lbt.inference.segmentation_network import SegmentationNetwork
 
 OPSET = 18
 TOLERANCE = 1e-4
-"""Largest difference of a logit, as a share of the largest one."""
+"""Largest difference of a logit that the export accepts, as a share of the largest logit."""
 INPUT, OUTPUTS = "images", ("logits", "labels")
 OTHER = (61, 97)
-"""A second size at which a file for any size is checked: odd, below and beyond multiples of 32."""
+"""The second size at which a file for any size is checked: odd, one side below and one above a multiple of 32."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far ONNX Runtime and PyTorch agree on images of one size.
+    """The agreement of ONNX Runtime and PyTorch on images of one size.
 
     Attributes:
         shape: batch, height and width.
-        difference: largest difference of a logit, as a share of the largest logit (in size).
+        difference: largest difference of a logit, as a share of the largest absolute logit.
         equal: share of pixels with the same label, 0 to 1.
     """
 
@@ -56,22 +55,21 @@ def export_network(
     """Write an ONNX file and compare it with the network, in ONNX Runtime on the CPU.
 
     The graph takes `images` (B, 3, H, W) uint8, red, green and blue from 0 to 255, and gives `logits` (B, C, H, W)
-    float32 and `labels` (B, H, W) uint8. Its metadata hold `classes`, `colors`, `mean`, `std` and `scores` as JSON,
-    `settings_digest`, `method` and `seed`.
+    float32 and `labels` (B, H, W) uint8. Its metadata are those of `metadata`.
 
     Args:
         network: on the CPU.
         path: the file. It is written only if the two agree.
         size: height and width in pixels, at least 32 each.
-        dynamic: any batch, height and width; otherwise one image of `size`.
+        dynamic: if true, the file takes any batch, height and width; otherwise one image of `size`.
 
     Returns:
-        The agreement at each size that was compared.
+        The agreement at each compared size.
 
     Raises:
-        LbtError: a logit differs by more than `TOLERANCE` of the largest, or the file cannot be written.
+        LbtError: a logit differs by more than `TOLERANCE` of the largest logit, or the file cannot be written.
     """
-    # A batch of one would be taken for a constant.
+    # The exporter would treat a batch of one as a constant.
     example = _noise((2 if dynamic else 1, *size))
     program = torch.onnx.export(
         _Graph(network).eval(),
@@ -83,26 +81,27 @@ def export_network(
         dynamic_shapes={INPUT: {0: "batch", 2: "height", 3: "width"}} if dynamic else None,
         verbose=False,
     )
+    assert program is not None  # with `dynamo`, export returns the program
     program.model.metadata_props.update(metadata(network))
     with atomic_path(path) as temporary:
         program.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
         shapes = [(1, *size), (2, *OTHER)] if dynamic else [(1, *size)]
         found = [compare(network, session, shape) for shape in shapes]
-        worst = max(found, key=lambda agreement: agreement.difference)
-        if not worst.difference <= TOLERANCE:
-            raise LbtError(
-                f"{path}: was not written, because ONNX Runtime and PyTorch differ by {worst.difference:.2g} of "
-                f"the largest logit at {worst.shape[1]} x {worst.shape[2]}, above {TOLERANCE:g}. Try another "
-                "version of either."
-            )
+        for agreement in found:
+            if not agreement.difference <= TOLERANCE:  # also NaN
+                raise LbtError(
+                    f"{path}: was not written, because ONNX Runtime and PyTorch differ by {agreement.difference:.2g} "
+                    f"of the largest logit at {agreement.shape[1]} x {agreement.shape[2]}, above {TOLERANCE:g}. Try "
+                    "another version of either."
+                )
     return found
 
 
 def compare(
     network: SegmentationNetwork, session: onnxruntime.InferenceSession, shape: tuple[int, int, int]
 ) -> Agreement:
-    """Both on the same noise of a shape (B, H, W)."""
+    """Run both on the same noise of shape (B, H, W)."""
     images = _noise(shape)
     logits, labels = session.run(list(OUTPUTS), {INPUT: images.numpy()})
     with torch.no_grad():
@@ -113,8 +112,8 @@ def compare(
 
 
 def metadata(network: SegmentationNetwork) -> dict[str, str]:
-    """What a program needs to know beside the graph."""
-    plain: dict[str, Sequence | dict | None] = {
+    """Metadata for a program that uses the file: classes, colours, normalisation, scores and origin, as text."""
+    plain: dict[str, object] = {
         "classes": network.classes,
         "colors": network.colors,
         "mean": network.mean,

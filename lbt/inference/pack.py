@@ -1,4 +1,4 @@
-"""The finished network: one file that holds the trained network, its scores and its profile."""
+"""The stage that packs the finished network: one file with the trained network, its scores and its profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label maps and overlays of many images."""
+"""Predict many images: label maps, overlays, and the legend of the classes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LABELS, OVERLAYS, LEGEND, CLASSES = "labels", "overlays", "legend.png", "classes
 
 
 @dataclass
-class Predicted:
-    """What became of the images.
+class Outcome:
+    """The outcome of `predict_images`.
 
     Attributes:
-        seconds: all the time that they took, reading and writing included.
-        network_seconds: of each image that could be read, the network's.
-        unreadable: the message of each that could not.
+        seconds: time for all images, including reading and writing.
+        network_seconds: time of the network for each readable image.
+        unreadable: the message of each unreadable image.
     """
 
     seconds: float = 0.0
@@ -38,7 +38,7 @@ class Predicted:
     unreadable: list[str] = field(default_factory=list)
 
     def speed(self) -> str:
-        """The times in words."""
+        """The speed in words."""
         count = len(self.network_seconds)
         if not count:
             return "no image could be read"
@@ -49,34 +49,32 @@ class Predicted:
         )
 
 
-def predict_images(
-    network: SegmentationNetwork, images: Sequence[Path], output: Path, opacity: float = 0.5
-) -> Predicted:
-    """Write for each image, at its own size, `labels/<name>.png` and `overlays/<name>.png` into a folder.
+def predict_images(network: SegmentationNetwork, images: Sequence[Path], output: Path, opacity: float = 0.5) -> Outcome:
+    """Write `labels/<name>.png` and `overlays/<name>.png` for each image, at the image's size, into a folder.
 
-    A label map is an 8-bit palette image of class indices. Beside them stand `legend.png`, the colours of the classes,
-    and `classes.csv`, the index, name and colour of each. An image that cannot be read is told of and left out.
+    A label map is an 8-bit palette image of class indices. The folder also gets `legend.png`, the colours of the
+    classes, and `classes.csv`, the index, name and colour of each class. An unreadable image is reported and left out.
 
     Args:
-        network: on the device that it is to run on.
+        network: on the device on which it runs.
         images: the files, of any sizes.
         output: the folder; files of the same names in it are replaced.
         opacity: of the colours in the overlays, from 0 to 1.
 
     Raises:
-        LbtError: a file to write is one of the images, or cannot be written; the folder has predictions of a network
+        LbtError: a file to write is one of the images or cannot be written, or the folder has predictions of a network
             with other classes.
     """
     names = [f"{name}.png" for name in output_names(images)]
-    given = {path.resolve() for path in images}
+    inputs = {path.resolve() for path in images}
     for path in (output / folder / name for folder in (LABELS, OVERLAYS) for name in names):
-        if path.resolve() in given:
+        if path.resolve() in inputs:
             raise LbtError(f"{path}: is one of the images and would be replaced. Choose another folder with --output.")
     classes = _classes(network)
     _refuse_other_classes(output / CLASSES, classes)
     write_png(output / LEGEND, legend_image(network.classes, network.colors))
     write_text(output / CLASSES, classes)
-    done, started = Predicted(), time.perf_counter()
+    done, started = Outcome(), time.perf_counter()
     with Progress("predict", len(images)) as progress:
         for path, name in zip(images, names, strict=True):
             try:
@@ -108,15 +106,15 @@ def _classes(network: SegmentationNetwork) -> str:
 
 
 def _refuse_other_classes(path: Path, classes: str) -> None:
-    """Keep the label maps of two networks apart: a value would mean one class in some and another in others."""
+    """Keep the label maps of two networks apart, because the same value would mean different classes."""
     try:
-        there = path.read_text(encoding="utf-8")
-    except OSError:  # there is none, or none can be written either
+        present = path.read_text(encoding="utf-8")
+    except OSError:  # there is no such file, or writing it will fail too
         return
     except UnicodeDecodeError:
-        there = ""
-    if there != classes:
+        present = ""
+    if present != classes:
         raise LbtError(
-            f"{path}: has other classes or colours than this network, so that the label maps beside it mean something "
-            "else. Choose another folder with --output, or remove that one."
+            f"{path}: has other classes or colours than this network, so that its label maps have another "
+            "meaning. Choose another folder with --output, or remove that one."
         )

@@ -1,4 +1,4 @@
-"""A trained network as a program uses it: images in, labels out."""
+"""`SegmentationNetwork`: a trained network for use in a program, from images to labels."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lbt.config import SpaceSettings
+from lbt.config import Color, SpaceSettings
 from lbt.data.images import read_photograph, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.network.network import Network
 
 Images = str | Path | Image.Image | np.ndarray | Tensor
-"""The file of an image, a Pillow image, an array (H, W, 3), a tensor (3, H, W) or (B, 3, H, W); red comes first."""
+"""The file of an image, a Pillow image, an array (H, W, 3), or a tensor (3, H, W) or (B, 3, H, W); red is first."""
 
 
 class SegmentationNetwork(nn.Module):
-    """A trained network with all that belongs to it, in eval mode.
+    """A trained network with its classes, normalisation, origin and scores, in eval mode.
 
         network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
         labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
         colors = network.palette[labels]  # (H, W, 3) uint8
 
-    `network.to("cuda")` and the other methods of a module work as ever.
+    `network.to("cuda")` and the other methods of a module work as usual.
 
     Attributes:
         network: the network itself, from normalised images (B, 3, H, W) to logits (B, C, H, W).
         classes: name of each of the C classes.
         colors: red, green and blue of each class, 0 to 255; `palette` holds the same as a tensor (C, 3) uint8.
         mean: of red, green and blue in [0, 1], which is subtracted from an image in [0, 1].
-        std: of red, green and blue, by which it is divided then.
+        std: of red, green and blue, by which the difference is divided.
         genotype: the discrete architecture, a `lbt.network.genotype.Genotype`.
-        space: the search space that the genotype is of.
+        space: the search space of the genotype.
         method: the search method that found it.
-        seed: the seed that it was searched and trained with.
-        input_size: height and width in pixels at which its latency was measured; any other size works too. None, like
-            all below, in the file that training leaves before the network is scored.
-        settings_digest: digest of all settings that led to it, as in the manifest beside its file.
-        scores: `miou`, `pixel_accuracy` and `iou` by class (None where absent) on the official validation images.
-        profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs` and where that was measured (`key`).
+        seed: the seed of its search and training.
+        input_size: height and width in pixels at which its latency was measured; any other size works too. This and
+            the following attributes are None in the file that training writes, before the network is scored.
+        settings_digest: digest of all settings behind the network, as in the manifest beside its file.
+        scores: `miou`, `pixel_accuracy`, and `iou` by class (None for an absent class) on the official validation
+            images.
+        profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs`, and `key`, the device and software of the
+            measurement.
     """
 
     def __init__(
@@ -64,11 +66,15 @@ class SegmentationNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.genotype, self.space = network, network.genotype, space
-        self.classes, self.colors = tuple(classes), tuple(tuple(color) for color in colors)
+        self.classes = tuple(classes)
+        self.colors: tuple[Color, ...] = tuple((red, green, blue) for red, green, blue in colors)
         self.mean, self.std = tuple(mean), tuple(std)
         self.method, self.seed = method, seed
         self.input_size, self.settings_digest = input_size, settings_digest
         self.scores, self.profile = scores, profile
+        self.palette: Tensor
+        self._mean: Tensor
+        self._std: Tensor
         self.register_buffer("palette", torch.tensor(self.colors, dtype=torch.uint8), persistent=False)
         self.register_buffer("_mean", torch.tensor(self.mean), persistent=False)
         self.register_buffer("_std", torch.tensor(self.std), persistent=False)
@@ -76,7 +82,7 @@ class SegmentationNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network runs."""
+        """The device on which the network runs."""
         return self.palette.device
 
     def forward(self, images: Images) -> Tensor:
@@ -84,8 +90,8 @@ class SegmentationNetwork(nn.Module):
 
         Args:
             images: the file of an image, a Pillow image, or an array (H, W, 3): uint8, or floats in [0, 1]; or a
-                tensor of such values, (3, H, W) or (B, 3, H, W). Red comes before green and blue (OpenCV has them the
-                other way round). Any size works. A photograph that its camera marks as turned is turned upright.
+                tensor of such values, (3, H, W) or (B, 3, H, W). Channels are red, green, blue (OpenCV has the
+                reverse order). Any size works. A photograph whose EXIF data say that it is turned is turned upright.
 
         Returns:
             int64 on the network's device, (H, W), or (B, H, W) for a batch: indices into `classes`.

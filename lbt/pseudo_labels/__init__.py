@@ -1,1 +1,1 @@
-"""Pseudo-label shards as they lie on disk: found, read, checked and summarised, outside of the search."""
+"""Pseudo labels: the teacher's predictions in HDF5 shards; how they are written, read by the search, and inspected."""

@@ -1,4 +1,4 @@
-"""What is wrong with a shard or with the shards of a round."""
+"""Checks of a shard and of the shards of a round, for people."""
 
 from __future__ import annotations
 
@@ -16,47 +16,46 @@ from lbt.files import SCHEMA_VERSION
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.origin import Origin
 from lbt.pseudo_labels.read import ShardHead
-from lbt.pseudo_labels.shard_format import DATASETS, explained
+from lbt.pseudo_labels.shard_format import DATASETS, reading
 
 _V110 = 3
 """Version of the superblock of an HDF5 file that has checksums in its own records."""
 _ROUNDING = 0.01
-"""Largest distance from 1 of a sum of probabilities: float16 rounds each by 2^-11 of it at most."""
+"""Largest distance of a sum of probabilities from 1; float16 rounds each of them by at most a factor of 2^-11."""
 
 
 def check_file(path: Path) -> list[str]:
-    """Read a whole shard; returns what is wrong with it, each with the file's name. An empty list is a good file."""
+    """Read a whole shard and return its problems, each with the name of the file; a good file has none."""
     try:
         verify_inputs([path])
-        found = explained(path, "its content", _problems)
+        with reading(path, "its content"), h5py.File(path, "r") as file:
+            found = _problems(file)
     except LbtError as error:
         return [str(error)]
     except (TypeError, ValueError, AttributeError) as error:
-        found = [f"is no shard of pseudo labels ({error})"]
+        found = [f"is not a shard of pseudo labels ({error})"]
     return [f"{path}: {problem}. Delete it and label again." for problem in found]
 
 
-def _problems(path: Path) -> list[str]:
-    with h5py.File(path, "r") as file:
-        version = file.id.get_create_plist().get_version()[0]
-        if version < _V110:
-            return [f"has the HDF5 format {version}, which does not notice damage; {_V110} is needed"]
-        schema = file.attrs.get("schema_version")
-        if schema != SCHEMA_VERSION:
-            return [f"has schema version {schema}, this program reads {SCHEMA_VERSION}"]
-        missing = [name for name in (*DATASETS, "palette") if name not in file]
-        if missing:
-            return [f"lacks the dataset {missing[0]}"]
-        shapes = _shape_problems(file)
-        if shapes:
-            return shapes
-        return [problem for name in ("palette", *DATASETS) for problem in _read_through(file, name)] or list(
-            _value_problems(file)
-        )
+def _problems(file: h5py.File) -> list[str]:
+    version = file.id.get_create_plist().get_version()[0]
+    if version < _V110:
+        return [f"has the HDF5 format {version}, which does not notice damage; {_V110} is needed"]
+    schema = file.attrs.get("schema_version")
+    if schema != SCHEMA_VERSION:
+        return [f"has schema version {schema}, this program reads {SCHEMA_VERSION}"]
+    missing = [name for name in (*DATASETS, "palette") if name not in file]
+    if missing:
+        return [f"lacks the dataset {missing[0]}"]
+    return (
+        list(_shape_problems(file))
+        or [problem for name in ("palette", *DATASETS) for problem in _read_through(file, name)]
+        or list(_value_problems(file))
+    )
 
 
-def _shape_problems(file: h5py.File) -> list[str]:
-    """Datasets whose shape or type is not what `lbt.pseudo_labels.shard_format` describes."""
+def _shape_problems(file: h5py.File) -> Iterator[str]:
+    """Datasets whose shape or type differs from `lbt.pseudo_labels.shard_format`."""
     count, classes = len(file["image_id"]), len(json.loads(file.attrs["classes"]))
     label, low = file["label"].shape, file["probability"].shape
     expected = {
@@ -67,15 +66,13 @@ def _shape_problems(file: h5py.File) -> list[str]:
         "size": ((count, 2), 2, np.int32),
         "stride_size": ((count, 2), 2, np.int32),
     }
-    return [
-        f"{name} is {file[name].dtype} {file[name].shape}, {np.dtype(kind)} {shape} is needed"
-        for name, (shape, dimensions, kind) in expected.items()
-        if file[name].shape != shape or len(shape) != dimensions or file[name].dtype != kind
-    ]
+    for name, (shape, dimensions, kind) in expected.items():
+        if file[name].shape != shape or len(shape) != dimensions or file[name].dtype != kind:
+            yield f"{name} is {file[name].dtype} {file[name].shape}, {np.dtype(kind)} {shape} is needed"
 
 
 def _read_through(file: h5py.File, name: str) -> list[str]:
-    """Read a dataset image by image, so that every checksum is compared."""
+    """Read a dataset image by image, so that HDF5 compares every checksum."""
     for index in range(len(file[name])):
         try:
             file[name][index]
@@ -85,10 +82,10 @@ def _read_through(file: h5py.File, name: str) -> list[str]:
 
 
 def _value_problems(file: h5py.File) -> Iterator[str]:
-    """Values that labelling cannot have written; of each dataset the first image is named."""
+    """Values that labelling cannot have written; names the first image of each dataset."""
     classes, palette = len(json.loads(file.attrs["classes"])), file["palette"][:]
-    names, named = file["image_id"][:], set()
-    for index, name in enumerate(names):
+    named: set[str] = set()
+    for index, name in enumerate(file["image_id"][:]):
         (height, width), (low_height, low_width) = file["size"][index], file["stride_size"][index]
         label, confidence = file["label"][index], file["confidence"][index]
         sums = file["probability"][index, :, :low_height, :low_width].astype(np.float32).sum(axis=0)
@@ -107,7 +104,7 @@ def _value_problems(file: h5py.File) -> Iterator[str]:
 
 
 def check_origin(path: Path, head: ShardHead, origin: Origin) -> list[str]:
-    """What a shard says of itself against the manifest beside it."""
+    """Differences between the header of a shard and the manifest beside it."""
     pairs = (
         ("teacher", head.identity.teacher, origin.teacher),
         ("code", head.identity.code, origin.code),
@@ -116,11 +113,11 @@ def check_origin(path: Path, head: ShardHead, origin: Origin) -> list[str]:
 
 
 def check_round(folder: Path, heads: Mapping[Path, ShardHead], expected: Sequence[str] | None) -> list[str]:
-    """What is wrong between the good shards of a round: other origins, doubled, missing and needless images.
+    """Problems between the good shards of a round: different origins; repeated, missing and surplus images.
 
     Args:
-        folder: of the round's shards.
-        heads: the good shards.
+        folder: the folder of the shards.
+        heads: the headers of the good shards, at least one.
         expected: identifiers of the images that the round labels; None if they are unknown.
     """
     problems = []
@@ -135,13 +132,13 @@ def check_round(folder: Path, heads: Mapping[Path, ShardHead], expected: Sequenc
     counts = Counter(image_id for head in heads.values() for image_id in head.image_ids)
     double = sorted(image_id for image_id, count in counts.items() if count > 1)
     if double:
-        problems.append(f"{folder}: image {double[0]} {_more(double)}stands twice.")
+        problems.append(f"{folder}: image {double[0]} {_more(double)}is labelled twice.")
     if expected is not None:
-        missing, needless = sorted(set(expected) - set(counts)), sorted(set(counts) - set(expected))
+        missing, surplus = sorted(set(expected) - set(counts)), sorted(set(counts) - set(expected))
         if missing:
             problems.append(f"{folder}: lacks {len(missing)} of {len(expected)} images, such as {missing[0]}.")
-        if needless:
-            problems.append(f"{folder}: image {needless[0]} {_more(needless)}is not among those to label.")
+        if surplus:
+            problems.append(f"{folder}: image {surplus[0]} {_more(surplus)}is not one of the images to label.")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Unlabelled images together with the teacher's predictions of a round."""
+"""The images that the teacher labels, and a data set of them with the soft labels of a round."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
 
 from lbt.data.dataset import ImageDataset
 from lbt.data.sample import Sample
@@ -18,10 +17,10 @@ from lbt.runtime.seeding import derive_seed
 
 
 def count_to_label(ratio: float | None, labelled: int, unlabeled: int) -> int:
-    """How many images the teacher labels: all, or `ratio` times as many as student_train has.
+    """Number of images that the teacher labels: all, or `ratio` times the number of student_train.
 
     Raises:
-        LbtError: there are not so many.
+        LbtError: there are fewer images than that.
     """
     if ratio is None:
         return unlabeled
@@ -37,16 +36,16 @@ def count_to_label(ratio: float | None, labelled: int, unlabeled: int) -> int:
 def images_to_label(split: Path, ratio: float | None) -> list[Sample]:
     """The unlabelled images that the teacher labels, sorted by id.
 
-    A larger ratio takes the images of a smaller one and more; they are the same for all seeds and methods.
+    The images of a smaller ratio are among those of a larger one. All seeds and methods have the same images.
 
     Raises:
-        LbtError: no unlabelled image, or fewer than wanted.
+        LbtError: there are no unlabelled images, or fewer than the ratio needs.
     """
     unlabeled = read_split(split, "unlabeled")
     labelled = len(read_split(split, "student_train"))
     count = count_to_label(ratio, labelled, len(unlabeled))
-    in_turn = sorted(unlabeled, key=lambda sample: derive_seed("images to label", sample.id))
-    return sorted(in_turn[:count])
+    shuffled = sorted(unlabeled, key=lambda sample: derive_seed("images to label", sample.id))
+    return sorted(shuffled[:count])
 
 
 class PseudoLabeledDataset(ImageDataset):
@@ -56,7 +55,7 @@ class PseudoLabeledDataset(ImageDataset):
         samples: the images.
         root: folder of the data set.
         labels: the shards.
-        temperature: of the softmax that made the labels; see `lbt.search.methods.lbt.pseudo_label_loss.tempered`.
+        temperature: of the softmax of the labels; see `temper`.
 
     Raises:
         LbtError: an image has no prediction in the shards.
@@ -70,25 +69,24 @@ class PseudoLabeledDataset(ImageDataset):
         missing = [sample.id for sample in self.samples if sample.id not in labels]
         if missing:
             raise LbtError(
-                f"{len(missing)} of {len(self.samples)} unlabelled images stand in no shard, first {missing[0]}. "
+                f"{len(missing)} of {len(self.samples)} unlabelled images are in no shard, such as {missing[0]}. "
                 "Delete the round's folder pseudo_labels and label again."
             )
 
-    def __getitem__(self, index: int) -> tuple[tv_tensors.Image, Tensor]:
-        (image,) = super().__getitem__(index)
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         probability = torch.from_numpy(self.labels.probability(self.samples[index].id))
-        return image, tempered(probability, self.temperature)
+        return self.image(index), temper(probability, self.temperature)
 
 
-def tempered(probability: Tensor, temperature: float) -> Tensor:
+def temper(probability: Tensor, temperature: float) -> Tensor:
     """softmax(logits / temperature) from softmax(logits).
 
     Args:
         probability: over classes in dimension 0, (C, h, w); 0 stays 0.
-        temperature: above 1 levels the classes, below 1 sharpens them.
+        temperature: above 1 flattens the distribution, below 1 sharpens it.
     """
     if temperature == 1:
         return probability
-    # relative to the largest, so that a small temperature does not underflow
+    # Relative to the largest probability, so that the powers of a small temperature do not all underflow.
     raised = (probability / probability.amax(dim=0, keepdim=True)).pow(1 / temperature)
     return raised / raised.sum(dim=0, keepdim=True)

@@ -1,4 +1,4 @@
-"""Rounds of shards below a folder."""
+"""Find the rounds of shards below a folder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from lbt.data.images import natural_key
 from lbt.errors import LbtError
 
 
 def find_rounds(place: Path) -> dict[Path, list[Path]]:
-    """The shards at or below `place`, by the folder of their round, in the order of methods, seeds and rounds.
+    """The shards at or below `place` by the folder of their round, sorted by method, seed and round.
 
     Args:
         place: a run, a folder of a method, seed or round, a `pseudo_labels` folder, or one shard.
@@ -22,28 +23,23 @@ def find_rounds(place: Path) -> dict[Path, list[Path]]:
     if not files:
         raise LbtError(
             f"{place}: {'holds no shard (*.h5)' if place.is_dir() else 'is missing'}. Name a run, such as "
-            "results/default, the folder of a round, or a shard; only methods that teach, such as lbt, have shards."
+            "results/default, the folder of a round, or a shard. Only methods with pseudo labels have any, such as lbt."
         )
     rounds = defaultdict(list)
     for file in files:
         rounds[file.parent].append(file)
-    return {folder: rounds[folder] for folder in sorted(rounds, key=_natural)}
+    return {folder: rounds[folder] for folder in sorted(rounds, key=lambda folder: natural_key(str(folder)))}
 
 
-def round_beside(folder: Path, number: int) -> Path | None:
-    """The `pseudo_labels` folder of another round of the same search, if it is there.
+def find_other_round(folder: Path, number: int) -> Path | None:
+    """The `pseudo_labels` folder of another round of the same search, if it exists.
 
     Args:
         folder: `.../round-<r>/pseudo_labels`.
-        number: the other round.
+        number: number of the other round.
     """
     folder = folder.resolve()
     if not re.fullmatch(r"round-\d+", folder.parent.name):
         return None
     other = folder.parent.with_name(f"round-{number}") / folder.name
     return other if other.is_dir() else None
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key under which round 9 comes before round 10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]

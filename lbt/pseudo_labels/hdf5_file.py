@@ -1,21 +1,25 @@
-"""A file for HDF5 to write to, in which a full disk is an error of Python and not a crash."""
+"""`DiskFile`: a file for HDF5 in which a full disk is a Python error instead of a crash."""
 
 from __future__ import annotations
 
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # in collections.abc from Python 3.12 on
 
 
 class DiskFile(io.RawIOBase):
-    """A new file for `h5py.File(disk, "w")` that keeps to itself what goes wrong, until `check` is called.
+    """A new file for `h5py.File(disk, "w")` that hides errors from HDF5 until `check` is called.
 
-    HDF5 holds on to a file whose last bytes it could not write, and ends the process when it tries again at exit.
-    Here every write succeeds for HDF5: after the first that did not, nothing more is written. Whoever writes calls
-    `check` from time to time, to stop early, and once HDF5 has closed the file; then drops the file if it raises.
+    HDF5 keeps a file open if it could not write the last bytes, tries again at exit, and then ends the process. With
+    this class every write succeeds for HDF5, but after the first error nothing more is written. The caller calls
+    `check` from time to time, to stop early, and after HDF5 has closed the file, and drops the file if it raises.
 
     Args:
-        path: where to write; a file that is there is emptied.
+        path: where to write; an existing file is emptied.
 
     Raises:
         OSError: the file cannot be opened.
@@ -27,7 +31,7 @@ class DiskFile(io.RawIOBase):
         self._file = io.FileIO(path, "w+")
 
     def check(self) -> None:
-        """Raise what went wrong since the file was opened, such as OSError for a full disk."""
+        """Raise the first error since the file was opened, such as OSError for a full disk."""
         if self._error is not None:
             raise self._error
 
@@ -43,17 +47,17 @@ class DiskFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Buffer) -> int | None:
         return self._file.readinto(buffer)
 
-    def write(self, data: memoryview) -> int:
-        """Write all of `data` in bytes, which the operating system may take in parts."""
+    def write(self, data: Buffer) -> int:
+        """Write all bytes of `data`, in several calls if the operating system takes a part at a time."""
         rest = memoryview(data).cast("B")
         length = len(rest)
         try:
             while rest and self._error is None:
                 rest = rest[self._file.write(rest) :]
-        except BaseException as error:  # also an interrupt: HDF5 would take it for a failed write
+        except BaseException as error:  # also an interrupt, which HDF5 would report as a failed write
             self._error = error
         return length
 

@@ -1,4 +1,4 @@
-"""Labelling: the teacher of the last round predicts a shard of the unlabelled images."""
+"""The stage that labels: the teacher of the previous round predicts a shard of the unlabelled images."""
 
 from __future__ import annotations
 

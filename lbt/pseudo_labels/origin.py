@@ -1,4 +1,4 @@
-"""Where the images of a shard come from, by the manifest that labelling left beside it."""
+"""The origin of a shard: its data set, teacher and code, from the manifest that labelling wrote beside it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ class Origin:
     """Data set and labelling of a shard.
 
     Attributes:
-        data: the data set; `root` is the folder that was found.
+        data: the data set, with the folder where it is now as `root`.
         split: the split table.
         teacher: SHA-256 of the teacher's checkpoint that labelling read.
         code: fingerprint of the code that labelled.
-        shards: number of shards of the round.
         ratio: `search.pseudo_labels.ratio`, see `lbt.pseudo_labels.dataset.images_to_label`.
     """
 
@@ -30,7 +29,6 @@ class Origin:
     split: Path
     teacher: str
     code: str
-    shards: int
     ratio: float | None
 
 
@@ -42,7 +40,7 @@ def read_origin(shard: Path, root: Path | None = None) -> Origin | None:
         root: the folder of the data set, if it is not where the run had it.
 
     Raises:
-        LbtError: the manifest is damaged or is not of labelling.
+        LbtError: the manifest is damaged or was not written by labelling.
     """
     for path in sorted(shard.parent.glob("manifest*.json")):
         manifest = read_json(path)
@@ -57,16 +55,15 @@ def read_origin(shard: Path, root: Path | None = None) -> Origin | None:
                 split=(path.parent / inputs[".csv"][0]).resolve(),
                 teacher=inputs[".pt"][1],
                 code=manifest["code"],
-                shards=settings["search"]["shards"],
                 ratio=settings["search"]["pseudo_labels"]["ratio"],
             )
         except (KeyError, TypeError, AttributeError, ValidationError) as error:
             first = str(error).splitlines()[0]
-            raise LbtError(f"{path}: is no record of labelling ({first}). Delete it and label again.") from error
+            raise LbtError(f"{path}: is not a record of labelling ({first}). Delete it and label again.") from error
     return None
 
 
 def _locate(root: Path, folder: Path) -> Path:
-    """A root that is relative to the folder of the run's `results/`, from wherever the command runs."""
+    """The root of the data set, which may be relative to the folder that holds the run's `results/`."""
     places = [Path(), *folder.resolve().parents]
     return next((place / root for place in places if (place / root).is_dir()), root)

@@ -1,4 +1,4 @@
-"""Labels and confidences of a round's shards, by image."""
+"""Read shards for people: the header of a shard, and the labels and confidences of a round by image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from lbt.data.images import read_image
 from lbt.errors import LbtError
-from lbt.pseudo_labels.shard_format import ShardIdentity, explained
+from lbt.pseudo_labels.shard_format import ShardIdentity, reading
 
 
 @dataclass(frozen=True)
 class ShardHead:
-    """What a shard says of itself.
+    """The header of a shard.
 
     Attributes:
         identity: round, method, seed, teacher and code that made it.
@@ -48,54 +48,50 @@ class ShardHead:
 
 
 def read_head(path: Path) -> ShardHead:
-    """Read what a shard says of itself.
+    """Read the header of a shard.
 
     Raises:
         LbtError: the file is missing, damaged, or lacks an attribute.
     """
-
-    def read(path: Path) -> ShardHead:
-        with h5py.File(path, "r") as file:
+    try:
+        with reading(path, "its head"), h5py.File(path, "r") as file:
             values = {field.name: file.attrs[field.name] for field in fields(ShardIdentity)}
             identity = ShardIdentity(**values | {key: int(values[key]) for key in ("round", "seed")})
             classes = tuple(json.loads(file.attrs["classes"]))
-            colors = tuple(map(tuple, file["palette"][: len(classes)].tolist()))
+            colors = tuple((int(red), int(green), int(blue)) for red, green, blue in file["palette"][: len(classes)])
             return ShardHead(identity, classes, colors, tuple(name.decode() for name in file["image_id"][:]))
-
-    try:
-        return explained(path, "its head", read)
     except (TypeError, ValueError, AttributeError) as error:
-        raise LbtError(f"{path}: is no shard of pseudo labels ({error}). Delete it and label again.") from error
+        raise LbtError(f"{path}: is not a shard of pseudo labels ({error}). Delete it and label again.") from error
 
 
-def photograph(path: Path, label: np.ndarray) -> np.ndarray:
-    """The image (H, W, 3) uint8 that a label (H, W) belongs to.
+def read_labelled_image(path: Path, label: np.ndarray) -> np.ndarray:
+    """Decode the image (H, W, 3) uint8 at `path`, which must have the size of its label (H, W).
 
     Raises:
-        LbtError: the image is missing, damaged or of another size than its label.
+        LbtError: the image is missing, damaged or of another size.
     """
     pixels = read_image(path)
     if pixels.shape[:2] != label.shape:
         raise LbtError(
             f"{path}: is {pixels.shape[1]} x {pixels.shape[0]} pixels (width x height), its label {label.shape[1]} x "
-            f"{label.shape[0]}. Put the image back that was labelled, or label again."
+            f"{label.shape[0]}. Restore the image that was labelled, or label again."
         )
     return pixels
 
 
 class LabelledImages:
-    """Labels and confidences of several shards, by image; open as long as the `with` block.
+    """Labels and confidences of several shards by image, open during a `with` block.
 
     Args:
-        heads: the shards with what each says of itself. An image that stands twice is read from the first file.
+        heads: the header of each shard. An image in two shards is read from the first.
     """
 
     def __init__(self, heads: Mapping[Path, ShardHead]) -> None:
         self._files: dict[Path, h5py.File] = {}
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._locations: dict[str, tuple[Path, int]] = {}
         for path, head in heads.items():
             for index, image_id in enumerate(head.image_ids):
-                self._places.setdefault(image_id, (path, index))
+                self._locations.setdefault(image_id, (path, index))
 
     def __enter__(self) -> LabelledImages:
         return self
@@ -105,13 +101,13 @@ class LabelledImages:
             file.close()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._places))
+        return iter(sorted(self._locations))
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._locations)
 
     def __contains__(self, image_id: str) -> bool:
-        return image_id in self._places
+        return image_id in self._locations
 
     def read(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
         """Label (H, W) uint8 with class indices, and confidence (H, W) uint8 from 0 to 255.
@@ -119,13 +115,10 @@ class LabelledImages:
         Raises:
             LbtError: the file is damaged.
         """
-        path, index = self._places[image_id]
-
-        def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+        path, index = self._locations[image_id]
+        with reading(path, f"image {image_id}"):
             if path not in self._files:
                 self._files[path] = h5py.File(path, "r")
             file = self._files[path]
             height, width = file["size"][index]
             return file["label"][index, :height, :width], file["confidence"][index, :height, :width]
-
-        return explained(path, f"image {image_id}", read)

@@ -10,20 +10,20 @@ Each shard holds, for N images padded to a common height H and width W,
     stride_size  (N, 2)       int32    height and width of each image's probabilities
     image_id     (N,)         bytes    identifiers in the split table
 
-Every dataset is chunked by image, compressed and has a checksum (fletcher32), and the file uses the v110 format: there
-a file that was cut off is refused, while the default format opens it and shows zeros.
+Every dataset is chunked by image, compressed and has a checksum (fletcher32). The file uses the v110 format, in which
+HDF5 refuses a truncated file; in the default format it opens such a file and shows zeros.
 
-h5web and silx read no palette, so `color` is what they show first; HDFView shows `label` in the palette's colours.
+h5web and silx read no palette, so they show `color` first. HDFView shows `label` in the colours of the palette.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -31,16 +31,15 @@ import numpy as np
 from lbt.errors import LbtError
 from lbt.files import SCHEMA_VERSION
 
-T = TypeVar("T")
 DATASETS = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
 
 
 @dataclass(frozen=True)
 class ShardIdentity:
-    """What made a shard; a reader refuses shards of another origin.
+    """The origin of a shard; a reader refuses shards of another origin.
 
     Attributes:
-        round: the round whose student learns from it, from 1.
+        round: the round whose student learns from the shard, from 1.
         method: name of the search method.
         seed: seed of the run.
         teacher: SHA-256 of the teacher's checkpoint.
@@ -57,44 +56,43 @@ class ShardIdentity:
 class PseudoLabels:
     """The probabilities of one or more shards, by image.
 
-    Files are opened when first read and once per process: a handle that crosses a fork returns wrong data.
+    Each process opens the files itself when it first reads them: a handle that crosses a fork returns wrong data.
 
     Args:
         paths: the shards.
         classes: names of the classes, in order.
-        identity: round, method, seed and teacher that the shards must have (their code may differ).
+        identity: round, method, seed and teacher that the shards must have; their code may differ.
 
     Raises:
-        LbtError: a shard is missing, damaged or of another origin (both sides are named), or an image stands twice.
+        LbtError: a shard is missing, damaged or of another origin (both are named), or an image is in two shards.
     """
 
     def __init__(self, paths: Sequence[Path], classes: Sequence[str], identity: ShardIdentity) -> None:
         self._handles: dict[tuple[int, Path], h5py.File] = {}
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._locations: dict[str, tuple[Path, int]] = {}
         for path in paths:
-            self._check(path, list(classes), identity)
-            for index, name in enumerate(explained(path, "image_id", lambda p: self._open(p)["image_id"][:])):
-                image_id = name.decode()
-                if image_id in self._places:
-                    raise LbtError(f"{path}: image {image_id} stands in {self._places[image_id][0]} too. Label again.")
-                self._places[image_id] = (path, index)
+            with reading(path, "its head"):
+                file = self._open(path)
+                _check_head(path, file, classes, identity)
+                names = [name.decode() for name in file["image_id"][:]]
+            for index, name in enumerate(names):
+                if name in self._locations:
+                    raise LbtError(f"{path}: image {name} is in {self._locations[name][0]} too. Label again.")
+                self._locations[name] = (path, index)
 
     def __contains__(self, image_id: str) -> bool:
-        return image_id in self._places
+        return image_id in self._locations
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._locations)
 
     def probability(self, image_id: str) -> np.ndarray:
         """Probabilities (C, h, w) float32 of an image at the output stride."""
-        path, index = self._places[image_id]
-
-        def read(p: Path) -> np.ndarray:
-            file = self._open(p)
+        path, index = self._locations[image_id]
+        with reading(path, f"probability[{index}]"):
+            file = self._open(path)
             height, width = file["stride_size"][index]
             return file["probability"][index, :, :height, :width].astype(np.float32)
-
-        return explained(path, f"probability[{index}]", read)
 
     def _open(self, path: Path) -> h5py.File:
         key = (os.getpid(), path)
@@ -102,28 +100,27 @@ class PseudoLabels:
             self._handles[key] = h5py.File(path, "r")
         return self._handles[key]
 
-    def _check(self, path: Path, classes: list[str], identity: ShardIdentity) -> None:
-        attributes = explained(path, "attributes", lambda p: dict(self._open(p).attrs))
-        wanted = {"schema_version": SCHEMA_VERSION, **asdict(identity), "classes": json.dumps(classes)}
-        del wanted["code"]
-        for key, value in wanted.items():
-            if attributes.get(key) != value:
-                raise LbtError(
-                    f"{path}: has {key} {attributes.get(key)}, {value} is needed. Delete it and label again."
-                )
-        missing = explained(path, "datasets", lambda p: [name for name in DATASETS if name not in self._open(p)])
-        if missing:
-            raise LbtError(f"{path}: lacks the dataset {missing[0]}. Delete it and label again.")
+
+def _check_head(path: Path, file: h5py.File, classes: Sequence[str], identity: ShardIdentity) -> None:
+    required = {"schema_version": SCHEMA_VERSION, **asdict(identity), "classes": json.dumps(list(classes))}
+    del required["code"]
+    for key, value in required.items():
+        if file.attrs.get(key) != value:
+            raise LbtError(f"{path}: has {key} {file.attrs.get(key)}, {value} is needed. Delete it and label again.")
+    missing = [name for name in DATASETS if name not in file]
+    if missing:
+        raise LbtError(f"{path}: lacks the dataset {missing[0]}. Delete it and label again.")
 
 
-def explained(path: Path, what: str, read: Callable[[Path], T]) -> T:
-    """Call `read` with `path`; what HDF5 reports becomes a message that names the file and `what` was read.
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn an error of HDF5 inside the `with` block into a message that names the file and `what` was being read.
 
     Raises:
         LbtError: the file is missing or damaged.
     """
     try:
-        return read(path)
+        yield
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the labelling stage.") from error
     except (OSError, KeyError, RuntimeError) as error:

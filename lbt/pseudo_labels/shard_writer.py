@@ -1,7 +1,7 @@
-"""Writing of a pseudo-label shard (see `lbt.pseudo_labels.shard_format`), one image after the other.
+"""Write a pseudo-label shard (see `lbt.pseudo_labels.shard_format`), one image after the other.
 
-A shard may hold thousands of images, so each prediction goes to disk as it comes and nothing of it is kept. What must
-be known before the first one, the size to which all images are padded, comes from the sizes of the images alone.
+A shard may hold thousands of images, so each prediction is written to disk at once and then dropped. The size to which
+all images are padded follows from the sizes of the images, which are known before the first prediction.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -29,7 +30,7 @@ _SHOWN = {
     "color": ("IMAGE_TRUECOLOR", "rgb-image"),
     "confidence": ("IMAGE_GRAYSCALE", "image"),
 }
-"""Datasets that a viewer can show: IMAGE_SUBCLASS of the HDF5 Image specification, `interpretation` of NeXus."""
+"""Datasets that viewers can show: IMAGE_SUBCLASS of the HDF5 Image specification, `interpretation` of NeXus."""
 
 
 @dataclass(frozen=True)
@@ -53,34 +54,34 @@ def write_shard(
 
     Args:
         path: the file.
-        predictions: one of each image, in the order of `sizes`; each is written before the next one is asked for.
+        predictions: one of each image, in the order of `sizes`; each is written before the next one is requested.
         sizes: height and width of each image in pixels, by identifier.
-        classes: the classes, with the colours in which viewers show them.
-        identity: what made the shard.
+        classes: the classes, with the colours for viewers.
+        identity: the origin of the shard.
 
     Raises:
-        ValueError: no images, or the predictions are not those of the images.
+        ValueError: there are no images, or the predictions belong to other images.
         LbtError: the file cannot be written.
     """
     if not sizes:
         raise ValueError(f"{path}: no predictions to write")
-    palette, coming = label_palette(classes.colors), iter(predictions)
+    palette, remaining = label_palette(classes.colors), iter(predictions)
     with atomic_path(path) as temporary, DiskFile(temporary) as disk:
         with h5py.File(disk, "w", libver=("v110", "v110")) as file:
             _create(file, sizes, classes, identity)
             for index, (image_id, size) in enumerate(sizes.items()):
-                # no name for the prediction: it would live on while the next one is made
-                _write_image(file, index, _checked(next(coming, None), image_id, size, len(classes.names)), palette)
+                # A name for the prediction would keep it in memory while the next one is made.
+                _write_image(file, index, _check(next(remaining, None), image_id, size, len(classes.names)), palette)
                 disk.check()
-            if next(coming, None) is not None:
+            if next(remaining, None) is not None:
                 raise ValueError(f"{path}: more predictions than images")
-        disk.check()  # what HDF5 wrote when it closed the file
+        disk.check()  # HDF5 writes the last bytes when it closes the file
 
 
 def _create(
     file: h5py.File, sizes: Mapping[str, tuple[int, int]], classes: ClassTable, identity: ShardIdentity
 ) -> None:
-    """All of a shard but the images: their datasets are there and empty."""
+    """Create a shard with the datasets of the images still empty."""
     height, width = (max(side) for side in zip(*sizes.values(), strict=True))
     low = [_stride_size(size) for size in sizes.values()]
     low_height, low_width = (max(side) for side in zip(*low, strict=True))
@@ -98,14 +99,14 @@ def _create(
     _describe(file, classes, identity)
 
 
-def _create_by_image(file: h5py.File, name: str, **content) -> None:
-    """A dataset with a chunk for each image, compressed and with a checksum."""
+def _create_by_image(file: h5py.File, name: str, **content: Any) -> None:
+    """Create a dataset with a chunk for each image, compression and checksums."""
     shape = content["data"].shape if "data" in content else content["shape"]
     file.create_dataset(name, **content, chunks=(1, *shape[1:]), compression="gzip", shuffle=True, fletcher32=True)
 
 
 def _describe(file: h5py.File, classes: ClassTable, identity: ShardIdentity) -> None:
-    """What viewers need to show the datasets, and what a reader compares."""
+    """Write the attributes with which viewers show the datasets, and those that a reader compares."""
     palette = label_palette(classes.colors)
     file.create_dataset("palette", data=palette, fletcher32=True, chunks=palette.shape)
     file["palette"].attrs.update({"CLASS": np.bytes_("PALETTE"), "PAL_VERSION": np.bytes_("1.2")})
@@ -115,14 +116,14 @@ def _describe(file: h5py.File, classes: ClassTable, identity: ShardIdentity) -> 
         file[name].attrs["interpretation"] = interpretation
     file["color"].attrs["INTERLACE_MODE"] = np.bytes_("INTERLACE_PIXEL")
     file["label"].attrs["PALETTE"] = file["palette"].ref
-    # NeXus: viewers follow `default` from the root to the data that is shown first
+    # NeXus: viewers follow `default` from the root to the data that they show first.
     file.attrs.update({"NX_class": "NXroot", "default": "entry"})
     entry = file.create_group("entry")
     entry.attrs.update({"NX_class": "NXentry", "default": "data"})
     data = entry.create_group("data")
     data.attrs.update({"NX_class": "NXdata", "signal": "color", "axes": [".", "y", ".", "."]})
     data["color"] = file["color"]
-    # silx draws rows upwards: with an axis that falls from the first row to the last, both viewers show images upright
+    # silx draws rows upwards. With an axis that decreases from the first row to the last, both show images upright.
     rows = np.arange(file["color"].shape[1], dtype=np.int32)[::-1]
     data.create_dataset("y", data=rows, chunks=rows.shape, fletcher32=True)
     file.attrs["schema_version"] = SCHEMA_VERSION
@@ -131,7 +132,7 @@ def _describe(file: h5py.File, classes: ClassTable, identity: ShardIdentity) -> 
 
 
 def _write_image(file: h5py.File, index: int, prediction: ImagePrediction, palette: np.ndarray) -> None:
-    """Write the chunks of one image, each once and whole: HDF5 neither reads them back nor keeps them."""
+    """Write each chunk of one image once and whole, so that HDF5 neither reads it back nor keeps it."""
     for name, values, outside in (
         ("label", prediction.label, IGNORE),
         ("color", palette[prediction.label], 0),
@@ -144,14 +145,14 @@ def _write_image(file: h5py.File, index: int, prediction: ImagePrediction, palet
         dataset[index] = chunk
 
 
-def _checked(prediction: ImagePrediction | None, image_id: str, size: tuple[int, int], classes: int) -> ImagePrediction:
-    """The prediction, if it is of this image; None stands for a missing one."""
+def _check(prediction: ImagePrediction | None, image_id: str, size: tuple[int, int], classes: int) -> ImagePrediction:
+    """Return the prediction if it belongs to this image; None stands for a missing prediction."""
     if prediction is None:
         raise ValueError(f"no prediction of image {image_id}")
     found = (prediction.image_id, prediction.label.shape, prediction.confidence.shape, prediction.probability.shape)
-    wanted = (image_id, size, size, (classes, *_stride_size(size)))
-    if found != wanted:
-        raise ValueError(f"a prediction {found} was given, {wanted} is needed (image, label, confidence, probability)")
+    needed = (image_id, size, size, (classes, *_stride_size(size)))
+    if found != needed:
+        raise ValueError(f"a prediction {found} was given, {needed} is needed (image, label, confidence, probability)")
     return prediction
 
 

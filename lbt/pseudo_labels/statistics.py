@@ -1,4 +1,4 @@
-"""Counts over the pixels of labelled images, and what follows from them."""
+"""Pixel counts of labelled images by class and confidence, and the shares and means that follow from them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 LEVELS = 256
-"""Steps of a stored confidence, which is a probability times 255."""
+"""Number of values of a stored confidence, which is a probability times 255."""
 
 
 @dataclass
 class Counts:
-    """Sums over images; two sums may be added.
+    """Sums over images, which can be added.
 
     Attributes:
         confidence: (C, 256) int64, pixels by class and stored confidence.
-        changed: (C,) int64, of the pixels that were labelled before too, those that had another class then.
-        compared: (C,) int64, pixels that were labelled before too, by their class now.
-        gained: (C,) float64, sum over these of the confidence now less the one before, each from 0 to 1.
-        confusion: (C, C) int64, pixels by true class and label; 0 where no true label exists.
-        images: number of images, of those labelled before too, and of those with a true label.
+        changed: (C,) int64, compared pixels that had another class in the previous round.
+        compared: (C,) int64, pixels that the previous round labelled too, by their class in this round.
+        gained: (C,) float64, sum of the increase in confidence (from 0 to 1) over the compared pixels.
+        confusion: (C, C) int64, pixels by true class and label; 0 without true labels.
+        images: (3,) number of images, of those that the previous round labelled too, and of those with a true label.
     """
 
     confidence: np.ndarray
@@ -48,14 +48,16 @@ def count_image(
         confidence: (H, W) uint8, 0 to 255.
         classes: number of classes C.
         before: label and confidence of the same image in the previous round.
-        truth: true class indices (H, W); what is no class is left out.
+        truth: true class indices (H, W); other values are not counted.
     """
     flat = label.ravel()
     pairs = flat.astype(np.int64) * LEVELS + confidence.ravel()
     counts = Counts(
-        np.bincount(pairs, minlength=classes * LEVELS).reshape(classes, LEVELS),
-        *(np.zeros(classes, kind) for kind in (np.int64, np.int64, np.float64)),
-        np.zeros((classes, classes), np.int64),
+        confidence=np.bincount(pairs, minlength=classes * LEVELS).reshape(classes, LEVELS),
+        changed=np.zeros(classes, np.int64),
+        compared=np.zeros(classes, np.int64),
+        gained=np.zeros(classes),
+        confusion=np.zeros((classes, classes), np.int64),
     )
     if before is not None:
         counts.compared = np.bincount(flat, minlength=classes)
@@ -78,12 +80,12 @@ def shares(counts: Counts) -> np.ndarray:
 
 
 def mean_confidence(histogram: np.ndarray) -> float:
-    """Mean of the confidences, 0 to 1, that a histogram (256,) counts; NaN without a pixel."""
+    """Mean confidence, 0 to 1, of a histogram (256,); NaN without a pixel."""
     total = histogram.sum()
     return float(histogram @ np.arange(LEVELS) / (255 * total)) if total else np.nan
 
 
 def quantile(histogram: np.ndarray, share: float) -> float:
-    """Least confidence, 0 to 1, that at least `share` of the counted pixels do not exceed; NaN without a pixel."""
+    """Least confidence, 0 to 1, that at least a `share` of the pixels do not exceed; NaN without a pixel."""
     total = histogram.sum()
     return float(np.searchsorted(histogram.cumsum(), share * total) / 255) if total else np.nan

@@ -1,4 +1,4 @@
-"""A round of shards as a person meets it: its files, what is wrong with them, and the counts over the good ones."""
+"""Survey a round of shards for people: its files, their problems, and pixel counts over the good ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.pseudo_labels.check import check_file, check_origin, check_round
-from lbt.pseudo_labels.find import round_beside
+from lbt.pseudo_labels.find import find_other_round
 from lbt.pseudo_labels.origin import Origin, read_origin
 from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_head
 from lbt.pseudo_labels.statistics import Counts, count_image
@@ -21,14 +21,14 @@ from lbt.pseudo_labels.true_labels import TrueLabels
 
 @dataclass(frozen=True)
 class Survey:
-    """A round.
+    """The shards of a round.
 
     Attributes:
-        folder: of its shards.
-        files: its shards, in order.
-        heads: the good ones, with what they say of themselves.
-        problems: what is wrong, by file; under `folder` what is wrong between the good files.
-        origin: by a manifest beside the shards; None without one.
+        folder: the folder of the shards.
+        files: the shards, in order.
+        heads: the headers of the good shards.
+        problems: the problems of each file, and under `folder` those between the good files.
+        origin: the origin, from a manifest beside the shards; None without one.
     """
 
     folder: Path
@@ -38,20 +38,20 @@ class Survey:
     origin: Origin | None
 
     @property
-    def head(self) -> ShardHead | None:
-        """The first good file's; None if there is none."""
-        return next(iter(self.heads.values()), None)
+    def head(self) -> ShardHead:
+        """The header of the first good shard, of which there must be one."""
+        return next(iter(self.heads.values()))
 
     def samples(self) -> dict[str, Sample]:
         """The unlabelled images of the split by identifier.
 
         Raises:
-            LbtError: no manifest says where the images are, or the split is missing.
+            LbtError: no manifest names the data set, or the split is missing.
         """
         if self.origin is None:
             raise LbtError(
-                f"{self.folder}: has no manifest of its shards, so that it is unknown where their images are. "
-                "Name the folder in which the run wrote them."
+                f"{self.folder}: has no manifest of its shards, so that the place of their images is unknown. Name the "
+                "folder in which the run wrote them."
             )
         return {sample.id: sample for sample in read_split(self.origin.split, "unlabeled")}
 
@@ -60,25 +60,28 @@ def survey_round(folder: Path, files: Iterable[Path], root: Path | None = None) 
     """Read and check all shards of a round.
 
     Args:
-        folder: of the shards.
-        files: the shards; images are only missed if these are all of the folder.
-        root: the folder of the data set, if it is not where the run had it.
+        folder: the folder of the shards.
+        files: the shards; missing images are reported only if these are all shards of the folder.
+        root: the folder of the data set, if it has moved since the run.
     """
-    heads, problems, origins = {}, {}, {}
+    files = tuple(files)
+    heads: dict[Path, ShardHead] = {}
+    problems: dict[Path, Sequence[str]] = {}
+    origins: list[Origin] = []
     for path in files:
         problems[path] = check_file(path)
         if not problems[path]:
             head, origin = read_head(path), read_origin(path, root)
             if origin is not None:
-                origins[path] = origin
+                origins.append(origin)
                 problems[path] = check_origin(path, head, origin)
         if not problems[path]:
             heads[path] = head
-    origin = next(iter(origins.values()), None)
+    first = origins[0] if origins else None
     if heads:
-        whole = set(problems) == _shards(folder) and len(heads) == len(problems)
-        problems[folder] = check_round(folder, heads, _expected(origin) if whole else None)
-    return Survey(folder, tuple(files), heads, problems, origin)
+        whole = set(files) == _shards(folder) and len(heads) == len(files)
+        problems[folder] = check_round(folder, heads, _expected(first) if whole else None)
+    return Survey(folder, files, heads, problems, first)
 
 
 def _expected(origin: Origin | None) -> list[str] | None:
@@ -89,56 +92,57 @@ def _expected(origin: Origin | None) -> list[str] | None:
     return [sample.id for sample in images_to_label(origin.split, origin.ratio)]
 
 
-def heads_before(survey: Survey, surveys: Iterable[Survey]) -> Mapping[Path, ShardHead]:
-    """The good shards of the round before, if they lie beside this round and are of the same search and classes.
+def previous_heads(survey: Survey, surveys: Iterable[Survey]) -> Mapping[Path, ShardHead]:
+    """The headers of the previous round's good shards, if these lie beside the round and have its search and classes.
 
     Args:
         survey: a round with a good shard.
-        surveys: rounds that were read already; another one is read here.
+        surveys: rounds that were read already; another round is read here.
     """
-    folder = round_beside(survey.folder, survey.head.identity.round - 1)
+    folder = find_other_round(survey.folder, survey.head.identity.round - 1)
     if folder is None:
         return {}
     known = (
         other for other in surveys if other.folder.resolve() == folder and set(other.files) == _shards(other.folder)
     )
-    before = next(known, None) or survey_round(folder, sorted(_shards(folder)))
-    same = before.head is not None and (before.head.search, before.head.classes) == (
-        survey.head.search,
-        survey.head.classes,
-    )
-    return before.heads if same else {}
+    previous = next(known, None) or survey_round(folder, sorted(_shards(folder)))
+    if not previous.heads or (previous.head.search, previous.head.classes) != (survey.head.search, survey.head.classes):
+        return {}
+    return previous.heads
 
 
 def _shards(folder: Path) -> set[Path]:
     return set(folder.glob("*.h5"))
 
 
-def count_round(survey: Survey, before: Mapping[Path, ShardHead], truth: TrueLabels | None) -> tuple[Counts, list[str]]:
-    """Counts over the images of the good shards, against the round before and the true labels where they exist.
+def count_round(
+    survey: Survey, previous: Mapping[Path, ShardHead], truth: TrueLabels | None
+) -> tuple[Counts, list[str]]:
+    """Pixel counts over the images of the good shards, compared with the previous round and with true labels.
 
     Args:
         survey: a round with a good shard.
-        before: the good shards of the round before, see `heads_before`.
+        previous: the good shards of the previous round, see `previous_heads`.
         truth: true labels, or None for none.
 
     Returns:
-        The counts, and what is wrong with true labels: these images count as if they had none.
+        The counts, and the problems of true labels; an image with such a problem counts as one without a true label.
 
     Raises:
         LbtError: the split is missing or damaged.
     """
     samples = survey.samples() if truth is not None else {}
     classes = len(survey.head.classes)
-    found, problems = [], []
-    with LabelledImages(survey.heads) as now, LabelledImages(before) as previous:
+    counts, problems = [], []
+    with LabelledImages(survey.heads) as now, LabelledImages(previous) as earlier:
         for image_id in now:
             label, confidence = now.read(image_id)
-            earlier = previous.read(image_id) if image_id in previous else None
-            try:
-                true = truth.find(samples[image_id], label.shape) if image_id in samples else None
-            except LbtError as error:
-                problems.append(str(error))
-                true = None
-            found.append(count_image(label, confidence, classes, earlier, true))
-    return reduce(add, found), problems
+            before = earlier.read(image_id) if image_id in earlier else None
+            true = None
+            if truth is not None and image_id in samples:
+                try:
+                    true = truth.find(samples[image_id], label.shape)
+                except LbtError as error:
+                    problems.append(str(error))
+            counts.append(count_image(label, confidence, classes, before, true))
+    return reduce(add, counts), problems

@@ -1,7 +1,7 @@
-"""True labels of images that the teacher labelled, where they exist: for people who look at shards, never for a stage.
+"""True labels of images that the teacher labelled, for people who inspect shards and never for a stage.
 
-The workflow calls images unlabelled because it must not read their masks, not because nobody has any: a part of the
-user's own masks is held back, Cityscapes has coarse masks of `train_extra`, a drawn scene can be drawn again.
+Images are unlabelled because the workflow must not read their masks, but masks may exist: a share of the user's masks
+is set aside, Cityscapes has coarse masks for `train_extra`, and a synthetic scene can be generated again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from lbt.config import DataSettings, SceneSettings
 from lbt.data.classes import IGNORE, class_table
-from lbt.data.images import read_image
+from lbt.data.images import read_image, read_label
 from lbt.data.sample import Sample
-from lbt.data.scenes.write_dataset import MARKER, draw_scene, scene_number
+from lbt.data.scenes.write_dataset import MARKER, generate_scene, scene_number
 from lbt.errors import LbtError
 
 
@@ -24,11 +24,11 @@ class TrueLabels:
 
     Args:
         data: the data set.
-        folder: a folder, with any folders below, of masks with the names that the data set's layout gives them; None
-            looks where the layout has the masks of the unlabelled part.
+        folder: a folder of masks, with any folders below it, whose names follow the layout of the data set; None
+            searches where the layout has the masks of the unlabelled part.
 
     Attributes:
-        source: where they come from, in words.
+        source: the source of the labels in words.
     """
 
     def __init__(self, data: DataSettings, folder: Path | None = None) -> None:
@@ -36,21 +36,21 @@ class TrueLabels:
         self._scenes = _scenes(self._root) if folder is None else None
         self._masks: dict[str, list[Path]] = defaultdict(list)
         place, pattern = (folder, "**/*") if folder is not None else (self._root, _pattern(data))
-        for path in sorted(place.glob(pattern)) if place.is_dir() else ():
+        for path in sorted(place.glob(pattern)):
             self._masks[path.stem].append(path)
-        self.source = "the drawing of the scenes" if self._scenes is not None else f"{place / pattern}"
+        self.source = "the synthetic scenes" if self._scenes is not None else f"{place / pattern}"
 
     def find(self, sample: Sample, shape: tuple[int, int]) -> np.ndarray | None:
-        """True class indices (H, W) uint8 of an image, 255 where ignored; None if there is no label with a class.
+        """True class indices (H, W) uint8 of an image, `IGNORE` where ignored; None without a labelled pixel.
 
         Args:
             sample: the image.
             shape: its H and W.
 
         Raises:
-            LbtError: two masks fit, or the mask cannot be decoded or is of another size than the image.
+            LbtError: two masks fit, or the mask cannot be decoded or has another size than the image.
         """
-        label = self._draw(sample) if self._scenes is not None else self._read(sample)
+        label = self._read(sample) if self._scenes is None else self._generate(self._scenes, sample)
         if label is None or (label == IGNORE).all():
             return None
         if label.shape != shape:
@@ -61,18 +61,16 @@ class TrueLabels:
         return label
 
     def _read(self, sample: Sample) -> np.ndarray | None:
-        from lbt.data.dataset import decode_label
-
         found = [path for name in _names(self._data, sample) for path in self._masks.get(name, ())]
         if len(found) > 1:
             raise LbtError(f"{found[0]}: and {found[1]} both fit image {sample.id}; name a folder that holds one.")
-        return decode_label(found[0], self._table).numpy() if found else None
+        return read_label(found[0], self._table) if found else None
 
-    def _draw(self, sample: Sample) -> np.ndarray:
-        image, label = draw_scene(self._scenes, "test", scene_number("test", sample.id))
+    def _generate(self, scenes: SceneSettings, sample: Sample) -> np.ndarray:
+        image, label = generate_scene(scenes, "test", scene_number("test", sample.id))
         path = self._root / sample.image
         if not np.array_equal(np.array(image), read_image(path)):
-            raise LbtError(f"{path}: is not the scene that its settings draw. Draw the scenes again.")
+            raise LbtError(f"{path}: is not the scene that its settings generate. Generate the scenes again.")
         return self._table.lut[np.array(label)]
 
 
@@ -82,14 +80,14 @@ def _scenes(root: Path) -> SceneSettings | None:
 
 
 def _pattern(data: DataSettings) -> str:
-    """Where the layout has the masks of the unlabelled part."""
+    """The pattern of the masks of the unlabelled part."""
     if data.folder is not None:
         return data.folder.masks.replace("{split}", data.folder.splits["unlabeled"])
     return f"gt*/{data.unlabeled}/*/*_labelIds.png"
 
 
 def _names(data: DataSettings, sample: Sample) -> list[str]:
-    """Stems that the mask of an image may have."""
+    """Possible stems of the mask of an image."""
     if data.folder is not None:
         return [Path(sample.image).stem + data.folder.mask_suffix]
     return [f"{sample.id}_{kind}_labelIds" for kind in ("gtFine", "gtCoarse")]

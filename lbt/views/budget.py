@@ -1,4 +1,4 @@
-"""What every method was given."""
+"""The budget of optimiser steps, which is the same for every method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lbt.data.splits import read_split, steps_for, training_samples
 
 
 def describe_budget(split: Path, warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> str:
-    """The optimiser steps that every method is given, in words."""
+    """The optimiser steps of every method, in words."""
     teacher = len(read_split(split, "teacher_train"))
     steps = (
         steps_for(warmup.epochs, teacher, warmup.batch_size),

@@ -1,6 +1,7 @@
-"""The gallery of a round: one page of images, labels and confidences that opens offline, for any number of images.
+"""The gallery of a round: one page with the image, label and confidence of every pseudo-labelled image.
 
-The page holds small pictures as text that no browser decodes until a card comes into view; `gallery.js` draws it.
+The page opens offline and may hold any number of images: small pictures are text in it, and `gallery.js` decodes them
+when their card comes into view.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ import numpy as np
 from PIL import Image
 
 from lbt.config import DataSettings, SearchSettings
+from lbt.data.label_images import label_image
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.files import atomic_path
-from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph, read_head
+from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_head, read_labelled_image
 from lbt.pseudo_labels.statistics import count_image, mean_confidence, shares
 from lbt.runtime.progress import Progress
 
 WIDTH = 320
 """Largest width of a picture in pixels."""
 SHADES = 24
-"""Steps of confidence that a picture shows."""
+"""Number of shades for confidence."""
 _UNSURE_TO_SURE = ((0, 32, 77), (65, 77, 107), (124, 123, 120), (187, 173, 109), (255, 234, 70))
 """The colour map cividis in five colours: readable without red and green."""
 
@@ -43,7 +45,7 @@ def run(
     output: Path,
     log: Path | None = None,
 ) -> None:
-    """Write the gallery of a round from its shards and those of the round before, if there is one.
+    """Write the gallery of a round from its shards and from the shards of the previous round, if there is one.
 
     Raises:
         LbtError: a file is missing or damaged.
@@ -73,7 +75,7 @@ def write_gallery(
     Args:
         path: the HTML file.
         heads: shards of the round, at least one.
-        before: shards of the round before, which changes are counted against; may be empty.
+        before: shards of the previous round, for counting changes; may be empty.
         samples: the images by identifier.
         root: folder of the data set.
         links: addresses, relative to `path`, of the `previous` and the `next` round's gallery, or None.
@@ -85,30 +87,31 @@ def write_gallery(
     head = next(iter(heads.values()))
     with (
         LabelledImages(heads) as now,
-        LabelledImages(before) as earlier,
+        LabelledImages(before) as previous,
         Progress(f"gallery of {head.title}", 2 * len(now), log) as progress,
         atomic_path(path) as temporary,
         open(temporary, "w", encoding="utf-8") as page,
     ):
         described = []
         for image_id in now:
-            described.append(_describe(image_id, now, earlier, len(head.classes)))
+            described.append(_describe(image_id, now, previous, len(head.classes)))
             progress.advance()
         _write_head(page, head, links, described)
         for index, image_id in enumerate(now):
             if image_id not in samples:
                 raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
             label, confidence = now.read(image_id)
-            pictures = _pictures(photograph(root / samples[image_id].image, label), label, confidence, head)
+            image = read_labelled_image(root / samples[image_id].image, label)
+            pictures = _encode_pictures(image, label, confidence, head)
             page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
             progress.advance()
         page.write("</body>\n</html>\n")
 
 
-def _describe(image_id: str, now: LabelledImages, earlier: LabelledImages, classes: int) -> dict[str, Any]:
-    """What filters, order and captions of an image are made of; shares and confidences in thousandths."""
+def _describe(image_id: str, now: LabelledImages, previous: LabelledImages, classes: int) -> dict[str, Any]:
+    """The facts for filters, order and captions of an image; shares and confidences are in thousandths."""
     label, confidence = now.read(image_id)
-    counts = count_image(label, confidence, classes, earlier.read(image_id) if image_id in earlier else None)
+    counts = count_image(label, confidence, classes, previous.read(image_id) if image_id in previous else None)
     found = [
         [index, round(1000 * share, 1), round(1000 * mean_confidence(counts.confidence[index]))]
         for index, share in enumerate(shares(counts))
@@ -124,7 +127,7 @@ def _describe(image_id: str, now: LabelledImages, earlier: LabelledImages, class
 
 
 def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], images: list[dict[str, Any]]) -> None:
-    """Everything but the pictures, so that a browser draws the page before it has read them."""
+    """Write everything but the pictures, so that a browser shows the page before it has read them."""
     parts = {kind: Path(__file__).with_suffix(f".{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
     facts = {
         "round": head.identity.round,
@@ -146,16 +149,14 @@ def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], 
     page.write(parts["html"])
 
 
-def _pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:
+def _encode_pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:
     """Image as WebP, label and confidence as PNG with a palette, in base64."""
     width = min(WIDTH, label.shape[1])
     size = (width, max(1, round(label.shape[0] * width / label.shape[1])))
-    colors = [value for color in head.colors for value in color]
-    labels = Image.fromarray(label).resize(size, Image.Resampling.NEAREST)
+    labels = label_image(label, head.colors).resize(size, Image.Resampling.NEAREST)
     steps = np.asarray(Image.fromarray(confidence).resize(size, Image.Resampling.BOX)).astype(np.int64)
     shades = Image.fromarray((steps * (SHADES - 1) // 255).astype(np.uint8))
-    labels.putpalette(colors)
-    shades.putpalette(_shades())
+    shades.putpalette(_interpolate_shades())
     return [
         _encode(Image.fromarray(image).resize(size, Image.Resampling.BOX), "WEBP", quality=70, method=2),
         _encode(labels, "PNG", optimize=True),
@@ -163,7 +164,7 @@ def _pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head
     ]
 
 
-def _shades() -> list[int]:
+def _interpolate_shades() -> list[int]:
     places = np.linspace(0, len(_UNSURE_TO_SURE) - 1, SHADES)
     channels = [
         np.interp(places, range(len(_UNSURE_TO_SURE)), channel) for channel in zip(*_UNSURE_TO_SURE, strict=True)

@@ -1,4 +1,4 @@
-"""Pictures of a round's labels: each image with its label laid over it, and what the colours mean."""
+"""Pictures of a round's pseudo labels: each image with its label over it, and a legend."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from lbt.data.images import write_png
 from lbt.data.label_images import legend_image, overlay_image
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
-from lbt.pseudo_labels.read import LabelledImages, ShardHead, photograph
+from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_labelled_image
 from lbt.runtime.progress import Progress
 
 OPACITY = 0.5
-"""Of the colours over an image."""
+"""Opacity of the colours over an image."""
 
 
 def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mapping[str, Sample], root: Path) -> Path:
     """Write `<method>-seed-<s>-round-<r>/<image id>.png` for every image of a round, and `legend.png` beside them.
 
     Args:
-        folder: where the round's folder goes; files of the same names are replaced.
+        folder: receives the round's folder; files of the same names are replaced.
         heads: shards of the round, at least one.
         samples: the images by identifier.
         root: folder of the data set.
@@ -39,7 +39,7 @@ def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mappi
             if image_id not in samples:
                 raise LbtError(f"{place}: image {image_id} is not in the split. Label again, or name its own run.")
             label, _ = images.read(image_id)
-            pixels = photograph(root / samples[image_id].image, label)
+            pixels = read_labelled_image(root / samples[image_id].image, label)
             write_png(place / f"{image_id}.png", overlay_image(pixels, label, head.colors, OPACITY))
             progress.advance()
     return place

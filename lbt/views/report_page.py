@@ -1,4 +1,4 @@
-"""What the first page of a run's report says: what was run, on what, with which budget, and what it cannot show."""
+"""The first page of a run's report: its data, methods and budget, and the limits of its results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lbt.config import Settings
 from lbt.views.results import CONTROLS
 
 
-def facts(settings: Settings) -> dict[str, Any]:
-    """Texts for `workflow/report/workflow.rst`, from the settings alone."""
+def collect_facts(settings: Settings) -> dict[str, Any]:
+    """Texts for `workflow/report/workflow.rst`; they depend on the settings only."""
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     budget = (
         f"epochs of the warm-up {warmup.epochs:g}, of the search {search.rounds} x {search.epochs:g}, of the "
@@ -19,44 +19,44 @@ def facts(settings: Settings) -> dict[str, Any]:
     names = [f"{name} (control)" if name in CONTROLS else name for name in settings.methods]
     return {
         "run": settings.run,
-        "data": _data(settings),
+        "data": _describe_data(settings),
         "methods": ", ".join(names),
         "seeds": ", ".join(map(str, settings.seeds)),
         "budget": budget,
-        "caveats": list(_caveats(settings)),
+        "caveats": list(_list_caveats(settings)),
     }
 
 
-def _data(settings: Settings) -> str:
+def _describe_data(settings: Settings) -> str:
     scenes = settings.scenes
     if scenes is not None:
         return (
-            f"street scenes drawn from a seed, {scenes.train} to train, {scenes.val} to validate, {scenes.test} "
+            f"synthetic street scenes: {scenes.train} to train, {scenes.val} to validate, {scenes.test} "
             f"without labels, {scenes.height} x {scenes.width} pixels (height x width)"
         )
     return f"{settings.data.root} ({settings.data.layout} layout)"
 
 
-def _caveats(settings: Settings) -> list[str]:
+def _list_caveats(settings: Settings) -> list[str]:
     seeds = len(settings.seeds)
     found = [
-        "One seed: a difference between methods may be chance. This run supports no claim that one is better."
+        "One seed: a difference between methods may be chance, so this run cannot show that one is better."
         if seeds == 1
-        else f"Means and standard deviations are over {seeds} seeds; a difference within them may be chance."
+        else f"Means and standard deviations are over {seeds} seeds. A difference within them may be chance."
     ]
     if "random" in settings.methods:
         match = settings.search.random_match
-        how = {"none": "at any latency", "window": "inside the wanted window of frames per second"}
+        how = {"none": "of any latency", "window": "inside the window of frames per second"}
         found.append(
-            "A search is worth its time where it beats the random architectures, which are drawn "
+            "A search is worth its time if it beats the random architectures, which are "
             f"{how.get(match, f'near the predicted latency of those of {match}')}."
         )
     else:
-        found.append("There is no random control in this run: it cannot tell whether the search helped.")
+        found.append("This run has no random control, so it cannot show whether the search helped.")
     if settings.scenes is not None:
-        found.append("The images are drawn: the numbers show that the workflow works and say nothing about streets.")
-    found.append(
-        "All methods have the same budget. It is this run's own: numbers published with another one are not comparable."
-    )
-    found.append("Latency holds for the device and the versions that the latency table names.")
+        found.append(
+            "The images are synthetic: the numbers show that the workflow works, and nothing about real streets."
+        )
+    found.append("All methods have the same budget. Numbers published with another budget are not comparable.")
+    found.append("Latency holds for the device and the versions that the latency table names only.")
     return found

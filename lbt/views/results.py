@@ -1,4 +1,4 @@
-"""What was measured of each network: scores and profile, read from `.../<method>/seed-<seed>/`."""
+"""Scores and profile of each network, read from `.../<method>/seed-<seed>/`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from lbt.files import read_json
 
 CONTROLS = ("random",)
-"""Methods that choose no architecture: what a searched network must beat."""
+"""Methods that do not search: a searched network must beat them."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A network of one method and seed.
+class NetworkResult:
+    """The network of one method and seed.
 
     Attributes:
         method: name of the method.
         seed: its seed.
-        supernet: scores of the supernet, as `lbt.evaluation.scores` makes them.
+        supernet: scores of the supernet; see `lbt.evaluation.scores`.
         network: scores of the retrained network.
-        profile: latency, parameters and MACs, as `lbt.latency.profiler` measures them.
+        profile: latency, parameters and MACs; see `lbt.latency.profiler`.
     """
 
     method: str
@@ -32,26 +32,26 @@ class Scored:
     profile: Mapping[str, Any]
 
 
-def place(path: Path) -> tuple[str, int]:
+def identify(path: Path) -> tuple[str, int]:
     """Method and seed of a file in a folder `.../<method>/seed-<seed>/`."""
     return path.parent.parent.name, int(path.parent.name.removeprefix("seed-"))
 
 
-def read_scored(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[Scored]:
-    """Read the files of all networks, which are listed in the same order.
+def read_results(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[NetworkResult]:
+    """Read the files of all networks. The three lists have the same order.
 
     Raises:
         LbtError: a file cannot be read.
     """
     return [
-        Scored(*place(n), read_json(s), read_json(n), read_json(p))
+        NetworkResult(*identify(n), read_json(s), read_json(n), read_json(p))
         for s, n, p in zip(supernet, network, profile, strict=True)
     ]
 
 
-def by_method(networks: Sequence[Scored]) -> dict[str, list[Scored]]:
-    """The networks of each method, in the order in which the methods come first."""
-    grouped: dict[str, list[Scored]] = {}
+def group_by_method(networks: Sequence[NetworkResult]) -> dict[str, list[NetworkResult]]:
+    """The networks of each method, in the order in which the methods first appear."""
+    grouped: dict[str, list[NetworkResult]] = {}
     for network in networks:
         grouped.setdefault(network.method, []).append(network)
     return grouped

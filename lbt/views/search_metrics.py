@@ -24,7 +24,7 @@ def read_steps(files: Sequence[Path]) -> pd.DataFrame:
         frame = pd.read_csv(file)
         frame["method"], frame["seed"] = folder.parent.name, int(folder.name.removeprefix("seed-"))
         frame["place"] = frame["round"] - 1 + (np.arange(len(frame)) + 1) / len(frame)
-        counts = [name for name in frame if name.startswith("skipped_")]
+        counts = [name for name in frame.columns if name.startswith("skipped_")]
         frame["skipped"] = frame[counts].fillna(0).sum(axis=1)  # since the beginning of the round
         frames.append(frame)
     steps = pd.concat(frames, ignore_index=True).sort_values(["method", "seed", "place"], kind="stable")

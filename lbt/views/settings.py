@@ -1,4 +1,4 @@
-"""The settings of a run, with every default written out, and on what and with which versions it ran."""
+"""The stage that records the settings of a run, defaults included, with its device and versions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from lbt.config import (
 )
 from lbt.files import software_versions, write_text
 from lbt.provenance.fingerprint import ROOT
-from lbt.views.tables.table import STYLE
+from lbt.views.tables.formats import STYLE
 
 PACKAGES = ("lbt", "snakemake", "torchmetrics", "pandas", "pillow", "h5py", "matplotlib")
-"""Beside `lbt.files.software_versions`, which every manifest has."""
+"""Packages on the page besides those of `lbt.files.software_versions`, which every manifest has."""
 
 
 def run(
@@ -55,18 +55,18 @@ def run(
     page: Path,
     log: Path | None = None,
 ) -> None:
-    """Write the settings as YAML that a run can be given again, and as a page together with device and versions.
+    """Write the settings as YAML that `--configfile` takes, and as a page together with device and versions.
 
-    `table` is the latency table, which names the device that it was measured on.
+    `table` is the latency table, which names the device of its measurement.
     """
     given = locals()
     settings = Settings(**{name: given[name] for name in Settings.model_fields})
     text = yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
     write_text(output, text)
-    facts, commit = {"device": measured_on(table)}, describe_commit(ROOT)
+    facts, commit = {"device": read_device(table)}, describe_commit(ROOT)
     if commit is not None:
         facts["git commit"] = commit
-    write_text(page, render(run, text, facts | software_versions() | _installed()))
+    write_text(page, render(run, text, facts | software_versions() | _find_versions()))
 
 
 def render(run: str, settings: str, versions: dict[str, str]) -> str:
@@ -78,22 +78,22 @@ def render(run: str, settings: str, versions: dict[str, str]) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Settings and versions</title>'
         f"<style>{STYLE}</style></head>\n<body>\n<h1>Settings and versions of {html.escape(run)}</h1>\n"
-        "<p>Every setting, the defaults included. config/README.md says what each means. The manifests of the stages "
-        "hold the versions that each ran with; these are those that the page was written with. Device: where latencies "
-        "were measured. Commit: of the clone, if it is one; dirty if files were changed since.</p>\n"
+        "<p>Every setting, defaults included; config/README.md explains each. The versions are those of the job that "
+        "wrote this page; the manifest of each stage names its own. Device: where latencies were measured. Commit: of "
+        "the clone, <code>dirty</code> if files differ from it.</p>\n"
         f'<table><thead><tr><th>what</th><th class="text">which</th></tr></thead><tbody>\n{rows}</tbody></table>\n'
         f"<h2>Settings</h2>\n<pre>{html.escape(settings)}</pre>\n</body>\n</html>\n"
     )
 
 
-def measured_on(table: Path) -> str:
-    """Name of the processor or GPU in the first row of a latency table; all rows have the same."""
+def read_device(table: Path) -> str:
+    """Read the name of the processor or GPU from the first row of a latency table; all rows have the same."""
     with open(table, encoding="utf-8", newline="") as file:
         return next(csv.DictReader(file))["device"]
 
 
 def describe_commit(folder: Path) -> str | None:
-    """The commit that is checked out in `folder`; None where that is no clone or git cannot tell."""
+    """The commit checked out in `folder`; None if the folder is not a clone or git does not answer."""
     if not (folder / ".git").exists():
         return None  # git would look in the folders above
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
@@ -104,8 +104,8 @@ def describe_commit(folder: Path) -> str | None:
     return found.stdout.strip() or None
 
 
-def _installed() -> dict[str, str]:
-    """Versions of the packages that are installed; the project itself also runs from a clone that is not."""
+def _find_versions() -> dict[str, str]:
+    """Versions of those `PACKAGES` that are installed; lbt itself also runs from a clone without installation."""
     found = {}
     for name in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Shards as tables: the files with their checks, and a summary of each round by class."""
+"""Tables of shards: the files with their checks, and a summary of each round by class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lbt.pseudo_labels.survey import Survey
 
 QUANTILES = {"confidence_q05": 0.05, "confidence_q50": 0.5, "confidence_q95": 0.95}
 ALL = "all"
-"""Row of a summary that stands for all classes together."""
+"""Name of the row that summarises all classes."""
 TITLES = {
     "class": "class",
     "share": "share %",
@@ -27,13 +27,14 @@ TITLES = {
     "changed": "changed %",
     "confidence_change": "confidence change",
 }
-LEGEND = """share: of the labelled pixels. confidence: probability of the label, mean and quantiles over the pixels.
-agreement: share of the pixels with this label whose true class it is. IoU: against the true labels (all: mean).
-changed: share of the pixels with this label that had another one in the round before; confidence change: over the same
-pixels, in points. A blank cell: no such pixel, no true label, or no round before."""
+LEGEND = """share: part of the labelled pixels. confidence: probability of the label, mean and quantiles over pixels.
+agreement: part of the pixels with this label that truly are of this class. IoU: against the true labels (all: mean).
+changed: part of the pixels with this label that had another label in the previous round. confidence change: since the
+previous round, in points, mean over the pixels with this label. A blank cell: no such pixel, no true label, or no
+previous round."""
 
 
-def files_table(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
+def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
     """A row per file: name below `place`, round, method, seed, images, size and checks."""
     rows = []
     for survey in surveys:
@@ -55,19 +56,19 @@ def files_table(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary_table(head: ShardHead, counts: Counts) -> pd.DataFrame:
-    """A row for all classes and one for each; shares and confidences from 0 to 1, NaN where there is nothing."""
+def summarise_round(head: ShardHead, counts: Counts) -> pd.DataFrame:
+    """A row for all classes and one per class; shares and confidences are in [0, 1], or NaN without a pixel."""
     iou = _intersection_over_union(counts)
     true_pixels = counts.confusion.sum(axis=0)
     rows = [
         {
             "class": ALL,
             "share": 1.0,
-            **_confidences(counts.confidence.sum(axis=0)),
-            "agreement": _ratio(counts.confusion.trace(), true_pixels.sum()),
+            **_summarise_confidence(counts.confidence.sum(axis=0)),
+            "agreement": _divide(counts.confusion.trace(), true_pixels.sum()),
             "iou": float(np.nanmean(iou)) if true_pixels.sum() else np.nan,
-            "changed": _ratio(counts.changed.sum(), counts.compared.sum()),
-            "confidence_change": _ratio(counts.gained.sum(), counts.compared.sum()),
+            "changed": _divide(counts.changed.sum(), counts.compared.sum()),
+            "confidence_change": _divide(counts.gained.sum(), counts.compared.sum()),
         }
     ]
     for index, (name, share) in enumerate(zip(head.classes, shares(counts), strict=True)):
@@ -75,11 +76,11 @@ def summary_table(head: ShardHead, counts: Counts) -> pd.DataFrame:
             {
                 "class": name,
                 "share": share,
-                **_confidences(counts.confidence[index]),
-                "agreement": _ratio(counts.confusion[index, index], true_pixels[index]),
+                **_summarise_confidence(counts.confidence[index]),
+                "agreement": _divide(counts.confusion[index, index], true_pixels[index]),
                 "iou": iou[index],
-                "changed": _ratio(counts.changed[index], counts.compared[index]),
-                "confidence_change": _ratio(counts.gained[index], counts.compared[index]),
+                "changed": _divide(counts.changed[index], counts.compared[index]),
+                "confidence_change": _divide(counts.gained[index], counts.compared[index]),
             }
         )
     identity = head.identity
@@ -87,8 +88,8 @@ def summary_table(head: ShardHead, counts: Counts) -> pd.DataFrame:
     return pd.concat([keys, pd.DataFrame(rows)], axis=1)
 
 
-def readable_summary(table: pd.DataFrame) -> str:
-    """The summary of one round as text: percent with one digit, columns without any value left out."""
+def format_summary(table: pd.DataFrame) -> str:
+    """The summary of one round as text: percent with one digit; columns without a value are left out."""
     shown = table[list(TITLES)].dropna(axis=1, how="all")
     text = pd.DataFrame({"class": shown["class"]})
     for name in shown.columns[1:]:
@@ -97,7 +98,7 @@ def readable_summary(table: pd.DataFrame) -> str:
     return text.rename(columns=TITLES).to_string(index=False)
 
 
-def _confidences(histogram: np.ndarray) -> dict[str, float]:
+def _summarise_confidence(histogram: np.ndarray) -> dict[str, float]:
     quantiles = {name: quantile(histogram, share) for name, share in QUANTILES.items()}
     return {"confidence": mean_confidence(histogram), **quantiles}
 
@@ -112,5 +113,5 @@ def _intersection_over_union(counts: Counts) -> np.ndarray:
     return intersection_over_union(torch.from_numpy(counts.confusion)).numpy()
 
 
-def _ratio(part: float, whole: float) -> float:
+def _divide(part: float, whole: float) -> float:
     return float(part / whole) if whole else np.nan

@@ -1,9 +1,9 @@
-"""Small drawn data sets in both layouts."""
+"""Small data sets of noise images in both layouts."""
 
 from pathlib import Path
 
 import pytest
-from drawn import CAR, ROAD, SKY, save_pair
+from image_pairs import CAR, ROAD, SKY, save_pair
 
 from lbt.config import ClassSettings, DataSettings, FolderSettings
 

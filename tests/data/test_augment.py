@@ -1,3 +1,5 @@
+"""Augmentation: image and targets move together, and all values stay valid."""
+
 import pytest
 import torch
 from torchvision import tv_tensors

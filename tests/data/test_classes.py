@@ -1,3 +1,5 @@
+"""Class tables: names, colours and the class of each mask value."""
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,7 @@ def test_folder_classes_and_ignored_ids():
         (("road", "side walk"), "did you mean 'sidewalk'"),
         (("road", "qqqq"), "choose from: unlabeled"),
         (("road", "license plate"), "no class 'license plate'"),
-        (("road", "road"), "'road' stands twice"),
+        (("road", "road"), "'road' is listed twice"),
     ],
 )
 def test_bad_class_names(names, message):

@@ -1,3 +1,5 @@
+"""Data sets and batches: items, their order, and damaged files."""
+
 from pathlib import Path
 
 import numpy as np

@@ -63,7 +63,7 @@ def test_the_check_and_new_times_change_nothing(start, tmp_path):
     for path in (tmp_path / "data").rglob("*.png"):
         os.utime(path, (1, 1))
     assert start.versions() == first and not start.inspected
-    assert "7 file(s) changed their time" in start.notes[0]  # no label of an unlabelled image is looked at
+    assert "7 file(s) have a new time" in start.notes[0]  # no label of an unlabelled image is looked at
     assert start.versions() == first and not start.notes  # the new times are known now
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import save_pair
+from image_pairs import save_pair
 from PIL import Image
 from pydantic import ValidationError
 
 from lbt.config import DataSettings, Settings, SplitSettings
-from lbt.data.checking.check import check_data, describe, find_problems
+from lbt.data.checking.check import check_data, describe, examine
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.dataset import decode_label
-from lbt.data.layouts import list_samples, orphan_masks
+from lbt.data.layouts import find_orphan_masks, list_samples
 from lbt.data.splits import ROLES
 from lbt.data.write_split import split_dataset
 from lbt.errors import LbtError
@@ -43,7 +43,7 @@ def test_ten_photographs_are_divided(ten):
     names = Counter(sample.id for samples in parts.values() for sample in samples)
     assert set(names.values()) == {1} and len(names) == 10
     assert all((sample.label is None) == (split == "unlabeled") for split, part in parts.items() for sample in part)
-    assert find_problems(data, SplitSettings(), ()) == []
+    assert examine(data, SplitSettings())[1] == []
     roles = split_dataset(data, SplitSettings())
     assert {role: len(roles[role]) for role in ROLES} == {
         **dict.fromkeys(("teacher_train", "teacher_val", "student_train", "student_val"), 3),
@@ -57,7 +57,7 @@ def test_an_image_without_a_mask_is_unlabelled(ten):
     assert [sample.id for sample in list_samples(data, "unlabeled")] == ["photos/IMG_4"]
     assert len(list_samples(data, "train")) + len(list_samples(data, "val")) == 9
     (ten / "photos/IMG_5.jpg").unlink()
-    assert [problem.file for problem in orphan_masks(data)] == ["labels/IMG_5.png"]
+    assert [problem.file for problem in find_orphan_masks(data)] == ["labels/IMG_5.png"]
 
 
 def test_a_group_stays_whole(tmp_path):
@@ -128,7 +128,7 @@ def test_a_wrong_colour_table_says_what_to_change(ten):
     for number in range(10):
         color_mask(ten / f"labels/IMG_{number}.png", [ROAD] * 30 + [(0, 0, 143)] * 10)
     data = settings(ten, mask_values="color")
-    problems = [p for p in find_problems(data, SplitSettings(), ()) if p.file.startswith("labels")]
+    problems = [p for p in examine(data, SplitSettings())[1] if p.file.startswith("labels")]
     assert len(problems) == 8
     found = "holds colours outside the table: [0, 0, 143] (400 pixels; nearest class colour: car [0, 0, 142]); correct"
     assert found in problems[0].what
@@ -218,7 +218,7 @@ def test_a_class_that_fell_to_the_held_out_images_is_told_and_another_seed_helps
     (line,) = message(data)[1:]
     assert "classes: car: occurs in the held-out images photos/IMG_3.jpg, photos/IMG_7.jpg only" in line
     assert "change `splits.seed`" in line and "`{split}`" in line and "remove" not in line
-    problems = [find_problems(data, SplitSettings(seed=seed), ()) for seed in range(1, 6)]
+    problems = [examine(data, SplitSettings(seed=seed))[1] for seed in range(1, 6)]
     assert [] in problems
 
 

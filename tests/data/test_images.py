@@ -1,3 +1,5 @@
+"""Image and mask files: what is decoded, and which files are refused."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,3 +1,5 @@
+"""Samples of both layouts: masks, groups, and every problem of file names."""
+
 import shutil
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lbt.config import DataSettings
-from lbt.data.layouts import list_samples, orphan_masks, scan
+from lbt.data.layouts import find_orphan_masks, list_samples, scan
 from lbt.errors import LbtError
 
 
@@ -78,9 +80,9 @@ def test_masks_beside_the_images(tmp_path):
         ("train/b.jpg", "train/b_mask.png"),
     ]
     assert [s.image for s in list_samples(data, "unlabeled")] == ["test/a.jpg", "test/b.jpg"]
-    assert orphan_masks(data) == []
+    assert find_orphan_masks(data) == []
     (tmp_path / "train/b.jpg").unlink()
-    assert [problem.file for problem in orphan_masks(data)] == ["train/b_mask.png"]
+    assert [problem.file for problem in find_orphan_masks(data)] == ["train/b_mask.png"]
 
 
 def test_a_missing_root_is_named(cityscapes, folder):
@@ -116,11 +118,11 @@ def test_scan_reports_every_file(cityscapes):
 
 
 def test_orphan_masks_are_named(cityscapes, folder):
-    assert orphan_masks(cityscapes) == orphan_masks(folder) == []
+    assert find_orphan_masks(cityscapes) == find_orphan_masks(folder) == []
     for data, pattern in ((cityscapes, "leftImg8bit/train/elm/*"), (folder, "train/A01_t8.jpg")):
         image = next(Path(data.root).glob(pattern))
         image.unlink()
-        (problem,) = orphan_masks(data)
+        (problem,) = find_orphan_masks(data)
         assert image.stem.removesuffix("_leftImg8bit") in problem.file
 
 

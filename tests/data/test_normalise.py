@@ -1,3 +1,5 @@
+"""Normalisation against the formula and against torchvision."""
+
 import pytest
 import torch
 from torchvision import tv_tensors

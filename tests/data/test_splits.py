@@ -1,3 +1,5 @@
+"""Splits: roles, groups that stay whole, shares, and damaged tables."""
+
 import itertools
 from pathlib import Path
 
@@ -115,7 +117,7 @@ def test_too_few_groups_are_refused(folder, tmp_path):
 
 def test_an_image_in_two_official_parts_is_refused(folder, tmp_path):
     both = folder.folder.model_copy(update={"splits": {"train": "train", "val": "val", "unlabeled": "val"}})
-    with pytest.raises(LbtError, match=r"val/A01_v10 \(and 5 more\) stands in two"):
+    with pytest.raises(LbtError, match=r"val/A01_v10 \(and 5 more\) is listed in two"):
         run(data=folder.model_copy(update={"folder": both}), splits=SplitSettings(), output=tmp_path / "split.csv")
 
 

@@ -1,4 +1,4 @@
-"""`python -m lbt export`: ONNX Runtime gives PyTorch's logits and labels; what does not is not written."""
+"""`python -m lbt export`: ONNX Runtime gives the logits and labels of PyTorch, or no file is written."""
 
 import json
 
@@ -7,15 +7,16 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from drawn_network import CLASSES, COLORS, USE, drawn_network, write_network
+from random_network import CLASSES, COLORS, USE, random_network, write_network
 
 import lbt
 from lbt.__main__ import main
-from lbt.inference import onnx_export as onnx_file
+from lbt.errors import LbtError
+from lbt.inference import onnx_export
 from lbt.network.genotype import Branch, Cell, Genotype
 from lbt.space.operators import FactorizedReduce, Zoom
 
-# Every operator, with stride 1 and 2, down to 1/32, where the images below leave an odd number of rows.
+# Every operator, with stride 1 and 2, down to 1/32, at which the images below have an odd number of rows.
 SHARED = (Cell(0, 8, "conv", 1, 12), Cell(1, 8, "skip", 2, 12), Cell(2, 16, "conv_2x", 1, 6))
 GENOTYPE = Genotype(
     (
@@ -27,15 +28,15 @@ GENOTYPE = Genotype(
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    drawn = drawn_network(genotype=GENOTYPE)
-    kinds = [type(module) for module in drawn.modules()]
+    original = random_network(genotype=GENOTYPE)
+    kinds = [type(module) for module in original.modules()]
     assert FactorizedReduce in kinds and kinds.count(Zoom) == 3
-    return write_network(tmp_path_factory.mktemp("network") / "network.pt", drawn)
+    return write_network(tmp_path_factory.mktemp("network") / "network.pt", original)
 
 
 @pytest.fixture(scope="module")
 def exported(network):
-    """The file of one size and the file of any size."""
+    """A file of one size and a file for any size."""
     fixed, free = (network.with_name(name) for name in ("fixed.onnx", "free.onnx"))
     assert main(["export", str(network), str(fixed)]) == 0
     assert main(["export", str(network), str(free), "--size", "64", "101", "--dynamic"]) == 0
@@ -59,7 +60,7 @@ def same(session, network, images):
     assert (labels == lbt.load_network(network)(torch.from_numpy(images)).numpy()).mean() > 0.999
 
 
-def test_the_file_of_one_size_has_that_of_the_network(network, exported):
+def test_a_file_of_one_size_has_the_size_of_the_network(network, exported):
     session = session_of(exported[0])
     assert (
         session.get_inputs()[0].shape == [1, 3, *USE["input_size"]] and session.get_inputs()[0].type == "tensor(uint8)"
@@ -70,13 +71,13 @@ def test_the_file_of_one_size_has_that_of_the_network(network, exported):
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 101), (1, 70, 99), (3, 32, 33), (2, 129, 95)])
-def test_the_file_of_any_size_takes_any_batch_and_size(network, exported, shape):
+def test_a_file_for_any_size_takes_any_batch_and_size(network, exported, shape):
     session = session_of(exported[1])
     assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
     same(session, network, images_of(*shape))
 
 
-def test_metadata_say_what_the_labels_mean(exported):
+def test_metadata_give_the_meaning_of_the_labels(exported):
     for path in exported:
         onnx.checker.check_model(onnx.load(path))
         found = session_of(path).get_modelmeta().custom_metadata_map
@@ -86,15 +87,15 @@ def test_metadata_say_what_the_labels_mean(exported):
         assert json.loads(found["scores"]) == USE["scores"] and found["settings_digest"] == USE["settings_digest"]
 
 
-def test_a_file_that_differs_is_not_left_behind(network, tmp_path, capsys, monkeypatch):
-    path, forward = tmp_path / "out.onnx", onnx_file._Graph.forward
+def test_a_file_that_differs_is_not_written(network, tmp_path, capsys, monkeypatch):
+    path, forward = tmp_path / "out.onnx", onnx_export._Graph.forward
     path.write_text("an older file")
 
     def wrong(graph, images):
         logits, labels = forward(graph, images)
         return logits * 1.001, labels
 
-    monkeypatch.setattr(onnx_file._Graph, "forward", wrong)
+    monkeypatch.setattr(onnx_export._Graph, "forward", wrong)
     assert main(["export", str(network), str(path), "--size", "32", "32"]) == 1
     assert (
         "was not written, because ONNX Runtime and PyTorch differ by 0.001 of the largest logit at 32"
@@ -103,30 +104,46 @@ def test_a_file_that_differs_is_not_left_behind(network, tmp_path, capsys, monke
     assert [file.name for file in tmp_path.iterdir()] == ["out.onnx"] and path.read_text() == "an older file"
 
 
+@pytest.mark.parametrize("differences", [(2e-4, 0.0), (0.0, 2e-4), (float("nan"), 0.0), (0.0, float("nan"))])
+def test_each_size_of_a_file_for_any_size_must_agree(network, tmp_path, monkeypatch, differences):
+    found = iter(differences)
+
+    def compare(network, session, shape):
+        return onnx_export.Agreement(shape, next(found), 1.0)
+
+    monkeypatch.setattr(onnx_export, "compare", compare)
+    size = (32, 40) if differences[0] else onnx_export.OTHER
+    with pytest.raises(LbtError, match=rf"differ by (0\.0002|nan) .* at {size[0]} x {size[1]}, above 0\.0001"):
+        onnx_export.export_network(lbt.load_network(network), tmp_path / "out.onnx", (32, 40), dynamic=True)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_the_difference_is_a_share_of_the_largest_logit(network, exported, scale):
-    """Also where all logits are small, for which 1e-4 itself would be much."""
+    """Even if all logits are small, for which an absolute difference of 1e-4 would be large."""
     loaded, session = lbt.load_network(network), session_of(exported[0])
     logits = loaded.logits
-    found = onnx_file.compare(loaded, session, (1, *USE["input_size"])).difference
+    found = onnx_export.compare(loaded, session, (1, *USE["input_size"])).difference
 
     class Scaled:
         run = staticmethod(lambda *words: [scale * part for part in session.run(*words)])
 
     loaded.logits = lambda images: 1.001 * scale * logits(images)
-    assert onnx_file.compare(loaded, Scaled(), (1, *USE["input_size"])).difference == pytest.approx(1e-3, rel=0.1)
-    assert found < onnx_file.TOLERANCE
+    assert onnx_export.compare(loaded, Scaled(), (1, *USE["input_size"])).difference == pytest.approx(1e-3, rel=0.1)
+    assert found < onnx_export.TOLERANCE
 
 
-def test_what_is_printed_and_promised_is_that_share(network, tmp_path, capsys):
+def test_command_and_help_name_that_share(network, tmp_path, capsys):
     assert main(["export", str(network), str(tmp_path / "out.onnx"), "--size", "32", "32"]) == 0
     assert " of the largest logit, equal labels" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["export", "--help"])
-    assert f"to within {onnx_file.TOLERANCE:.0e} of the largest logit".replace("e-04", "e-4") in capsys.readouterr().out
+    assert (
+        f"to within {onnx_export.TOLERANCE:.0e} of the largest logit".replace("e-04", "e-4") in capsys.readouterr().out
+    )
 
 
-def test_bad_words_are_told(network, exported, tmp_path, capsys):
+def test_wrong_arguments_are_reported(network, exported, tmp_path, capsys):
     unfinished = write_network(tmp_path / "unfinished.pt", use={})
     (tmp_path / "file").write_text("no folder")
     out = tmp_path / "out.onnx"

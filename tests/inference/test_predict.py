@@ -1,4 +1,4 @@
-"""`python -m lbt predict`: label maps and overlays at the input's size, equal to what is scored; errors by file."""
+"""`python -m lbt predict`: label maps equal the scored predictions, overlays have the input size, errors name files."""
 
 import csv
 import shutil
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn_network import CLASSES, COLORS, drawn_network, write_network
 from PIL import Image
+from random_network import CLASSES, COLORS, random_network, write_network
 
 import lbt
 from lbt.__main__ import main
@@ -48,11 +48,11 @@ def read(path):
         return image.mode, np.array(image)
 
 
-def test_the_predictions_are_those_that_are_scored(tiny, tmp_path):
+def test_predictions_equal_the_scored_ones(tiny, tmp_path):
     settings, classes = tiny.settings, tiny.classes
     save_network(
         tmp_path / "network.pt",
-        drawn_network(1, settings.space, classes.num_classes),
+        random_network(1, settings.space, classes.num_classes),
         space=settings.space,
         classes=classes.names,
         colors=classes.colors,
@@ -116,14 +116,14 @@ def test_files_of_any_size_give_label_map_overlay_legend_and_classes(network, tm
     assert not list(out.rglob("*.partial"))
 
 
-def test_unreadable_files_are_named_and_the_others_are_done(network, tmp_path, capsys):
+def test_unreadable_files_are_named_and_the_others_are_predicted(network, tmp_path, capsys):
     folder = tmp_path / "in"
     save(folder / "good.png", picture(40, 50))
     (folder / "text.png").write_text("not an image")
     whole = save(folder / "whole.jpg", picture(40, 50)).read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     Image.fromarray(np.zeros((40, 50), np.uint16)).save(folder / "deep.png")
-    (folder / "notes.txt").write_text("left alone")
+    (folder / "notes.txt").write_text("not an image either")
     assert predict(network, folder, "--output", tmp_path / "out") == 1
     message = capsys.readouterr().err
     assert "3 of 5 images could not be read" in message and "Traceback" not in message
@@ -181,7 +181,7 @@ def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, 
     assert len(list((tmp_path / "set" / "out").rglob("*.png"))) == 3
 
 
-def test_bad_words_are_told_and_nothing_is_written(network, tmp_path, capsys):
+def test_wrong_arguments_are_reported_and_nothing_is_written(network, tmp_path, capsys):
     image = save(tmp_path / "a.png", picture(33, 44))
     (tmp_path / "empty").mkdir()
     (tmp_path / "clip.mp4").write_bytes(b"\0" * 99)
@@ -202,7 +202,7 @@ def test_bad_words_are_told_and_nothing_is_written(network, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_two_networks_do_not_mix_in_a_folder(network, tmp_path, capsys):
+def test_predictions_of_two_networks_do_not_mix_in_a_folder(network, tmp_path, capsys):
     image, out = save(tmp_path / "a.png", picture(33, 44)), tmp_path / "out"
     assert predict(network, image, "--output", out) == 0
     assert predict(network, image, "--output", out) == 0
@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_written_is_named(network, tmp_path, capsys):
     assert "could not be written" in capsys.readouterr().err
 
 
-def test_a_gpu_that_is_not_there_is_told(network, tmp_path, capsys, monkeypatch):
+def test_a_missing_gpu_is_reported(network, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     image = save(tmp_path / "a.png", picture(33, 44))
     assert predict(network, image, "--output", tmp_path / "out", "--device", "cuda") == 1

@@ -38,7 +38,7 @@ def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):
     text = capsys.readouterr().out
     assert text.count(".h5") == 4 and "problem" not in text
     assert "lbt, seed 0, round 1: 5 images" in text and "against round 1, 5 images" in text
-    assert "true labels of 5 images: the drawing of the scenes" in text
+    assert "true labels of 5 images: the synthetic scenes" in text
     table = pd.read_csv(tmp_path / "s.csv")
     assert len(table) == 2 * 7 and set(table["round"]) == {1, 2}
     assert table.query("round == 1")["changed"].isna().all()
@@ -99,7 +99,7 @@ SPOILS = {
     "color[1] of image": lambda p: spoil(p, lambda f: f["color"].__setitem__((1, 0, 0), 9)),
     "probability[0] of image": lambda p: spoil(p, lambda f: f["probability"].__setitem__((0, 0, 0, 0), np.nan)),
     "has the teacher": lambda p: spoil(p, lambda f: f.attrs.modify("teacher", "ab" * 32)),
-    "is no shard of pseudo labels": lambda p: spoil(p, lambda f: f.attrs.modify("classes", "road")),
+    "is not a shard of pseudo labels": lambda p: spoil(p, lambda f: f.attrs.modify("classes", "road")),
 }
 
 
@@ -123,7 +123,7 @@ def test_missing_doubled_and_foreign_shards_are_named(run, capsys):
     shutil.copy(shard(run, 2, 1), shard(run, 1, 2))
     assert main(["shards", str(run)]) == 1
     message = capsys.readouterr().err
-    assert "and 2 more stands twice" in message and "shard-002.h5: has round 2, shard-000.h5 has 1" in message
+    assert "and 2 more is labelled twice" in message and "shard-002.h5: has round 2, shard-000.h5 has 1" in message
 
 
 @pytest.mark.parametrize("place", ["nowhere", "data"])
@@ -149,7 +149,7 @@ def test_overlays_are_named_by_image_and_blend_its_label(labelled, run, tmp_path
     assert main([*place, "--root", str(root)]) == 1
     out, err = capsys.readouterr()
     assert "is 5 x 4 pixels (width x height), its label 97 x 61" in err
-    assert "is not the scene that its settings draw" in err and "true labels of 4 images" in out
+    assert "is not the scene that its settings generate" in err and "true labels of 4 images" in out
     shutil.rmtree(root / "leftImg8bit")
     assert main([*place, "--root", str(root)]) == 1
     assert "is missing" in capsys.readouterr().err

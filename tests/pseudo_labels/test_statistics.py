@@ -11,7 +11,7 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 from lbt.pseudo_labels.read import ShardHead
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.statistics import count_image
-from lbt.views.shard_tables import summary_table
+from lbt.views.shard_tables import summarise_round
 
 CLASSES = ("road", "sky", "car", "absent")
 HEAD = ShardHead(ShardIdentity(2, "lbt", 0, "t", "c"), CLASSES, ((0, 0, 0),) * 4, ())
@@ -33,7 +33,7 @@ def images():
 def table(images):
     counts = reduce(add, (count_image(l, c, 4, (pl, pc), t) for l, c, pl, pc, t in images))  # noqa: E741
     assert counts.images.tolist() == [2, 2, 2]
-    return summary_table(HEAD, counts).set_index("class")
+    return summarise_round(HEAD, counts).set_index("class")
 
 
 def pixels(images, position):
@@ -73,5 +73,5 @@ def test_agreement_with_true_labels(images, table):
 
 
 def test_without_truth_and_round_before_these_columns_are_empty(images):
-    table = summary_table(HEAD, count_image(images[0][0], images[0][1], 4))
+    table = summarise_round(HEAD, count_image(images[0][0], images[0][1], 4))
     assert table[["agreement", "iou", "changed", "confidence_change"]].isna().all(axis=None)

@@ -68,7 +68,7 @@ def test_scenes_are_drawn_again(labelled):
     scenes, data = labelled.settings.scenes, labelled.settings.data
     for path in sorted((Path(data.root) / "gtFine/val").rglob("*_labelIds.png")):
         image_id = path.name.removesuffix("_gtFine_labelIds.png")
-        _, label = streetscenes.draw_scene(scenes, "val", streetscenes.scene_number("val", image_id))
+        _, label = streetscenes.generate_scene(scenes, "val", streetscenes.scene_number("val", image_id))
         np.testing.assert_array_equal(np.array(label), np.array(Image.open(path)))
     found = TrueLabels(data).find(labelled.images[0], (61, 97))
     assert found.shape == (scenes.height, scenes.width) and set(np.unique(found)) <= {*range(6), 255}
@@ -78,5 +78,5 @@ def test_a_scene_that_was_changed_is_no_base_for_truth(labelled, tmp_path):
     root = shutil.copytree(labelled.settings.data.root, tmp_path / "scenes")
     image = root / labelled.images[0].image
     Image.open(image).rotate(180).save(image)
-    with pytest.raises(LbtError, match="is not the scene that its settings draw"):
+    with pytest.raises(LbtError, match="is not the scene that its settings generate"):
         TrueLabels(labelled.settings.data.model_copy(update={"root": str(root)})).find(labelled.images[0], (61, 97))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lbt.config import OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
-from lbt.pseudo_labels.dataset import tempered
+from lbt.pseudo_labels.dataset import temper
 from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods.lbt.student import Student
 from lbt.search.state import SearchState
@@ -117,7 +117,7 @@ def teaching_context(
         labelled, (unlabeled,) = batch(), batch(labels=False)
         with torch.no_grad():
             logits = supernet_logits(context, context.architecture, unlabeled)[0]
-            low = torch.stack([tempered(p, search.pseudo_labels.temperature) for p in logits.softmax(1)])
+            low = torch.stack([temper(p, search.pseudo_labels.temperature) for p in logits.softmax(1)])
             inside = torch.rand(2, 1, SIZE, SIZE) > 0.1
         lesson = labelled, (unlabeled, upsample(low, (SIZE, SIZE)) * inside), batch()
         _, learned = student.train_step(lesson, noise_seed)

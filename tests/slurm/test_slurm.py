@@ -135,6 +135,7 @@ class TestWithoutAccounting:
             assert completed[number]["NodeList"] in gpu_cluster.gpus and completed[number]["ProcCnt"] == job["NumCPUs"]
         assert (folder / "results/tiny/warmup/seed-0/checkpoint.pt").exists()
 
+    @pytest.mark.exhaustive
     def test_a_job_saves_when_it_is_warned_and_goes_on_after_its_node_was_lost(self, gpu_cluster, folder):
         """Slurm's warning goes to every process of the job; neither Snakemake nor a shell may die of it."""
         log = folder / "results/tiny/logs/warmup-seed-7.log"
@@ -163,6 +164,7 @@ class TestWithoutAccounting:
             assert gpu_cluster.jobs()[number]["Restarts"] == "1"
             subprocess.run(["scancel", number], check=True)
 
+    @pytest.mark.exhaustive
     @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="the GPUs are there, and the job does not fail")
     def test_a_job_that_fails_again_with_more_memory_ends_with_its_message_its_log_and_the_command(
         self, gpu_cluster, folder
@@ -181,6 +183,7 @@ class TestWithoutAccounting:
             assert completed[number]["JobState"] == "FAILED" and completed[number]["NodeList"] in gpu_cluster.gpus
             assert (jobs[number]["NumNodes"], jobs[number]["TresPerJob"]) == ("1", "gres:gpu:2")
 
+    @pytest.mark.exhaustive
     def test_gpus_that_no_machine_has_are_not_taken_from_two(self, gpu_cluster, folder):
         code, text, submitted = run(folder, "--until", "warmup", "--retries", "0", seed=3, gpus=4)
         assert code != 0 and not submitted, text[-4000:]
@@ -189,6 +192,7 @@ class TestWithoutAccounting:
         assert f"warmup (seed 3)\n  {refused}\n" in summary
 
 
+@pytest.mark.exhaustive
 def test_with_accounting_and_without_gpus(alone, folder, tmp_path):
     """The profile finds sacct, and asks for no GPU where there is none."""
     reason = why_not(accounting=True)

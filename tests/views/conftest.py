@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbt.views.results import Scored
+from lbt.views.results import NetworkResult
 
 NAMES = ("road", "car", "sign")
 KEY = {
@@ -26,7 +26,7 @@ def invented(miou: float) -> dict:
     }
 
 
-def network(method: str, seed: int, miou: float, milliseconds: float) -> Scored:
+def network(method: str, seed: int, miou: float, milliseconds: float) -> NetworkResult:
     profile = {
         "median_ms": milliseconds,
         "p95_ms": milliseconds + 1,
@@ -37,11 +37,11 @@ def network(method: str, seed: int, miou: float, milliseconds: float) -> Scored:
         "macs": 2_000_000_000,
         "key": KEY,
     }
-    return Scored(method, seed, invented(miou - 0.1), invented(miou), profile)
+    return NetworkResult(method, seed, invented(miou - 0.1), invented(miou), profile)
 
 
 @pytest.fixture
-def networks() -> list[Scored]:
+def networks() -> list[NetworkResult]:
     return [network("lbt", 0, 0.3, 5.0), network("lbt", 1, 0.4, 6.0), network("random", 0, 0.25, 4.0)]
 
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from lbt.views.figures.style import save, styled
+from lbt.views.figures.style import save, use_style
 
 SLACK = 1.5
 """Pixels by which the box of a text, which includes the space of letters that it lacks, may exceed its place."""
@@ -40,7 +40,7 @@ def saved_texts(make, folder) -> dict[str, list[Saved]]:
             found[kind][self] = Saved(self.get_text(), self.get_window_extent(renderer), size)
         draw(self, renderer)
 
-    with pytest.MonkeyPatch.context() as patch, styled():
+    with pytest.MonkeyPatch.context() as patch, use_style():
         figure = make()
         patch.setattr(Text, "draw", recorded)
         save(figure, folder / "figure")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.views.figures.predictions import LARGEST, Seen, draw_predictions
-from lbt.views.figures.style import method_style, save, styled
+from lbt.views.figures.predictions import LARGEST, Example, draw_predictions
+from lbt.views.figures.style import method_style, save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
 
 TABLE = ClassTable(
@@ -17,7 +17,7 @@ TABLE = ClassTable(
 
 
 def test_every_network_is_a_mark_and_several_seeds_have_a_mean(networks, constant):
-    with styled():
+    with use_style():
         axes = draw_tradeoff(networks, constant).axes[0]
     marks = [tuple(point) for scatter in axes.collections for point in scatter.get_offsets() if len(point)]
     for n in networks:
@@ -33,18 +33,18 @@ def test_every_network_is_a_mark_and_several_seeds_have_a_mean(networks, constan
     assert len(horizontal) == 1 and "road" in axes.texts[0].get_text()
 
 
-def seen(height: int = 6, width: int = 9) -> Seen:
+def seen(height: int = 6, width: int = 9) -> Example:
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
     truth = generator.integers(0, 3, (height, width), dtype=np.uint8)
     truth[0, 0] = IGNORE
     predictions = {m: generator.integers(0, 3, (height, width), dtype=np.uint8) for m in ("lbt", "random")}
-    return Seen("val/a", image, truth, predictions)
+    return Example("val/a", image, truth, predictions)
 
 
 def test_panels_hold_image_truth_and_predictions_in_the_colours_of_the_classes():
     row = seen()
-    with styled():
+    with use_style():
         figure = draw_predictions([row, row], TABLE, "seed 0")
     panels = [axes.images[0].get_array() for axes in figure.axes]
     assert len(panels) == 8
@@ -58,14 +58,14 @@ def test_panels_hold_image_truth_and_predictions_in_the_colours_of_the_classes()
 
 
 def test_large_images_are_thinned():
-    with styled():
+    with use_style():
         figure = draw_predictions([seen(10, 2 * LARGEST + 1)], TABLE, "large")
     assert max(figure.axes[0].images[0].get_array().shape) <= LARGEST
 
 
 def test_equal_figures_give_equal_files_of_both_kinds(networks, constant, tmp_path):
     for folder in ("first", "second"):
-        with styled():
+        with use_style():
             save(draw_tradeoff(networks, constant), tmp_path / folder / "figure")
     for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
         first, second = ((tmp_path / folder / f"figure.{ending}").read_bytes() for folder in ("first", "second"))

@@ -7,7 +7,7 @@ import pytest
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.views.figures.curves import draw_curves
 from lbt.views.figures.panels import GRADIENTS, LOSSES, Panel
-from lbt.views.figures.style import styled
+from lbt.views.figures.style import use_style
 from lbt.views.search_metrics import POINTS, by_part, by_step, read_steps
 
 LOSS, SKIPPED = Panel("loss", "a loss"), Panel("skipped", "skipped", counts=True)
@@ -66,7 +66,7 @@ def test_blank_steps_stay_gaps_and_long_searches_are_thinned():
 
 def test_a_panel_per_quantity_with_values_from_the_steps(files):
     steps = read_steps(files)
-    with styled():
+    with use_style():
         figure = draw_curves(steps, (LOSS, Panel("only_lbt", "of lbt"), Panel("absent", "none"), SKIPPED), 2)
     assert [axes.get_title() for axes in figure.axes] == ["a loss", "of lbt", "skipped"]
     loss, only, skipped = figure.axes
@@ -81,7 +81,7 @@ def test_a_panel_per_quantity_with_values_from_the_steps(files):
 def test_axes_are_logarithmic_only_where_values_span_decades(files):
     steps = read_steps(files)
     steps["norm"] = 10.0 ** (steps["place"] * 2)
-    with styled():
+    with use_style():
         figure = draw_curves(steps, (Panel("norm", "n", positive=True), Panel("loss", "l", positive=True)), 2)
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
 
@@ -89,14 +89,14 @@ def test_axes_are_logarithmic_only_where_values_span_decades(files):
 def test_panels_share_the_rounds_and_a_lone_score_says_its_round(files):
     scores = [{"method": "lbt", "seed": 0, "part": 2, "place": 2, "supernet_miou": 30.0}]
     steps = pd.concat([read_steps(files), pd.DataFrame(scores)], ignore_index=True)
-    with styled():
+    with use_style():
         figure = draw_curves(steps, (LOSSES[0], LOSS), 2)
     assert [axes.get_title() for axes in figure.axes] == ["supernet: held-out mIoU (%) after round 2", "a loss"]
     for axes in figure.axes:
         assert axes.get_xlim() == (0, 2)
         assert all(tick == int(tick) for tick in axes.get_xticks())
     more = pd.concat([steps, pd.DataFrame(scores).assign(part=1, place=1)], ignore_index=True)
-    with styled():
+    with use_style():
         figure = draw_curves(more, (LOSSES[0],), 2)
     assert figure.axes[0].get_title() == "supernet: held-out mIoU (%)"
 
@@ -104,7 +104,7 @@ def test_panels_share_the_rounds_and_a_lone_score_says_its_round(files):
 def test_equal_curves_can_be_told_apart(files):
     steps = read_steps(files)
     lbt = steps[steps["method"] == "lbt"]
-    with styled():
+    with use_style():
         figure = draw_curves(pd.concat([lbt.assign(method=m) for m in ("lbt", "lpt", "fasterseg")]), (LOSS,), 1)
     thick = {line.get_label(): line for line in figure.axes[0].lines if not line.get_label().startswith("_")}
     assert set(thick) == {"lbt", "lpt", "fasterseg"}

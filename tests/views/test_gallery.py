@@ -5,6 +5,8 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,6 +75,39 @@ def content_of(path):
     facts = json.loads(re.search(r'id="facts">(.*?)</script>', text, re.DOTALL)[1])
     blocks = re.findall(r'<script type="text/plain" id="pictures-\d+">([^<]*)</script>', text)
     return facts, [[Image.open(io.BytesIO(base64.b64decode(part))) for part in block.split(" ")] for block in blocks]
+
+
+class Scripts(HTMLParser):
+    """The text of each script of a page, as a browser finds where it ends."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts, self.inside = [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "script":
+            self.texts.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag != "script"
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts[-1] += data
+
+
+def test_a_class_name_cannot_become_a_script(labelled, tmp_path):
+    name = "</script><script>alert(1)</script><!--<script>"
+    heads = {path: gallery.read_head(path) for path in shards(labelled.run, 1)}
+    hostile = {path: replace(head, classes=(name, *head.classes[1:])) for path, head in heads.items()}
+    samples, root = {image.id: image for image in labelled.images}, Path(labelled.settings.data.root)
+    links = {"previous": None, "next": None}
+    gallery.write_gallery(tmp_path / "g.html", hostile, {}, samples, root, links)
+    facts, _, *pictures = Scripts((tmp_path / "g.html").read_text()).texts
+    assert json.loads(facts)["classes"][0] == name and "<" not in facts
+    assert len(pictures) == len(labelled.images) and not any(re.search("[^A-Za-z0-9+/= ]", text) for text in pictures)
 
 
 def test_it_forbids_itself_every_request(pages):
@@ -186,7 +221,7 @@ def test_two_thousand_images_open_within_two_seconds_and_scroll(labelled, page, 
     image = np.array(Image.fromarray(random.integers(0, 256, (45, 60, 3), dtype=np.uint8)).resize((480, 360)))
     label = random.integers(0, 6, (36, 48), dtype=np.uint8).repeat(10, axis=0).repeat(10, axis=1)
     head = gallery.read_head(shards(labelled.run, 1)[0])
-    pictures = gallery._pictures(image, label, image[..., 0], head)
+    pictures = gallery._encode_pictures(image, label, image[..., 0], head)
     assert sum(map(len, pictures)) > 15_000
 
     class Many(list):
@@ -195,8 +230,8 @@ def test_two_thousand_images_open_within_two_seconds_and_scroll(labelled, page, 
 
     many = iter((Many(f"image-{i:04d}" for i in range(count)), Many()))
     monkeypatch.setattr(gallery, "LabelledImages", lambda _: next(many))
-    monkeypatch.setattr(gallery, "_pictures", lambda *_: pictures)
-    monkeypatch.setattr(gallery, "photograph", lambda *_: image)
+    monkeypatch.setattr(gallery, "_encode_pictures", lambda *_: pictures)
+    monkeypatch.setattr(gallery, "read_labelled_image", lambda *_: image)
     samples = {f"image-{i:04d}": Sample("", "", None, "") for i in range(count)}
     path = tmp_path / "many.html"
     gallery.write_gallery(path, {Path("a"): head}, {}, samples, tmp_path, {"previous": None, "next": None})

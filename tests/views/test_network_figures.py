@@ -17,10 +17,10 @@ from lbt.space.architecture import (
     probabilities,
     scales_at,
 )
-from lbt.views.figures.architecture import color_limits, draw_architecture, first_row, over_rounds
-from lbt.views.figures.confusion import ANNOTATED, draw_confusion, row_shares
-from lbt.views.figures.derived import LEVELS, boxes, draw_network
-from lbt.views.figures.style import styled
+from lbt.views.figures.architecture import draw_architecture, find_color_limits, find_first_layer, stack_probabilities
+from lbt.views.figures.confusion import ANNOTATED, draw_confusion, normalise_rows
+from lbt.views.figures.derived import LEVELS, draw_network, place_boxes
+from lbt.views.figures.style import use_style
 
 SPACE = SpaceSettings(layers=6, base_width=4)
 
@@ -32,7 +32,7 @@ def architectures(count: int) -> list[dict]:
 
 def test_heat_maps_show_the_probabilities_of_each_round():
     rounds = architectures(3)
-    with styled():
+    with use_style():
         figure = draw_architecture([architecture_to_json(a) for a in rounds], SPACE, "lbt")
     panels = {axes.get_title().split(":")[0]: axes for axes in figure.axes if axes.get_title()}
     assert len(panels) == 8 and "beta at 1/8" not in panels
@@ -40,7 +40,7 @@ def test_heat_maps_show_the_probabilities_of_each_round():
         kind, scale = key.split(".")
         (image,) = panels[f"{kind} at 1/{scale}"].images
         cells = image.get_array()
-        first = first_row(kind, int(scale))
+        first = find_first_layer(kind, int(scale))
         assert cells.mask[:first].all() and not cells.mask[first : first + len(rounds[0][key])].any()
         expected = torch.stack([probabilities(a)[key] for a in rounds], dim=-1).flatten(1)
         np.testing.assert_allclose(cells[first : first + len(expected)], expected, rtol=1e-5)
@@ -52,21 +52,21 @@ def test_heat_maps_show_the_probabilities_of_each_round():
 def test_row_0_stands_at_the_layer_that_the_space_says(row):
     kind = row.__name__.partition("_")[0]
     for scale in SCALES[1:] if kind == "beta" else SCALES:
-        layer = first_row(kind, scale)
+        layer = find_first_layer(kind, scale)
         assert row(layer, scale) == 0 and scale in scales_at(layer)
 
 
 def test_probabilities_near_uniform_look_uniform():
     nearly = np.full((6, 5, 3), 0.2) + 0.001 * np.linspace(-1, 1, 90).reshape(6, 5, 3)
-    assert color_limits([nearly]) == pytest.approx((0.15, 0.25))
-    assert color_limits([nearly, np.full((1, 5, 3), 0.6)]) == pytest.approx((0.15, 0.6))
-    assert color_limits([np.array([[[0.0], [1.0]]])]) == (0, 1)
-    assert color_limits([np.ones((4, 1, 2))]) == (0.95, 1)  # one width only
+    assert find_color_limits([nearly]) == pytest.approx((0.15, 0.25))
+    assert find_color_limits([nearly, np.full((1, 5, 3), 0.6)]) == pytest.approx((0.15, 0.6))
+    assert find_color_limits([np.array([[[0.0], [1.0]]])]) == (0, 1)
+    assert find_color_limits([np.ones((4, 1, 2))]) == (0.95, 1)  # one width only
 
 
 def test_heat_maps_say_what_uniform_is():
     generator = torch.Generator().manual_seed(0)
-    with styled():
+    with use_style():
         figure = draw_architecture([architecture_to_json(initial_architecture(SPACE, generator))], SPACE, "lbt")
     titles = [axes.get_title() for axes in figure.axes]
     assert "alpha at 1/8: operators (uniform: 0.2)" in titles and "beta at 1/16: predecessors (uniform: 0.5)" in titles
@@ -76,14 +76,14 @@ def test_heat_maps_say_what_uniform_is():
 
 
 def test_probabilities_do_not_overflow():
-    shares = over_rounds([{"alpha.8": [[1e4, 0, -1e4]]}], "alpha.8")
+    shares = stack_probabilities([{"alpha.8": [[1e4, 0, -1e4]]}], "alpha.8")
     assert shares[0, :, 0].tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_cell_of_the_derived_network_is_drawn_at_its_layer_and_scale(seed):
     genotype = random_genotype(SPACE, torch.Generator().manual_seed(seed))
-    chains = boxes(genotype, SPACE)
+    chains = place_boxes(genotype, SPACE)
     shared = genotype.shared_prefix()
     for branch, chain in zip(genotype.branches, chains, strict=True):
         assert [box.x for box in chain] == [cell.layer for cell in branch.cells]
@@ -94,7 +94,7 @@ def test_every_cell_of_the_derived_network_is_drawn_at_its_layer_and_scale(seed)
             assert width == f"{out} ({cell.width_twelfths}/12)"
     assert all(box.color == chains[0][0].color for box in chains[1][:shared])
     assert chains[0][shared].color != chains[1][shared].color
-    with styled():
+    with use_style():
         figure = draw_network(genotype, SPACE, "lbt")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert all(box.text in texts for chain in chains for box in chain)
@@ -105,9 +105,9 @@ CONFUSION = [[60, 20, 0], [5, 10, 5], [0, 0, 0]]
 
 
 def test_rows_are_shares_and_an_absent_class_has_none():
-    np.testing.assert_allclose(row_shares(CONFUSION)[:2], [[0.75, 0.25, 0], [0.25, 0.5, 0.25]])
-    assert np.isnan(row_shares(CONFUSION)[2]).all()
-    with styled():
+    np.testing.assert_allclose(normalise_rows(CONFUSION)[:2], [[0.75, 0.25, 0], [0.25, 0.5, 0.25]])
+    assert np.isnan(normalise_rows(CONFUSION)[2]).all()
+    with use_style():
         figure = draw_confusion(CONFUSION, ["road", "car", "sign"], "lbt")
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["road", "car", "sign (no pixel)"]
@@ -121,7 +121,7 @@ def test_rows_are_shares_and_an_absent_class_has_none():
 def test_many_classes_have_names_but_no_numbers():
     count = ANNOTATED + 14
     names = [f"class {i}" for i in range(count)]
-    with styled():
+    with use_style():
         figure = draw_confusion(np.eye(count, dtype=int) * 7, names, "lbt")
     assert not figure.axes[0].texts
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == names

@@ -8,9 +8,8 @@ import pytest
 from lbt.__main__ import main
 from lbt.files import write_json, write_text
 from lbt.provenance.manifest import write_manifest
-from lbt.views.tables.ratio_files import ratio_holds
-from lbt.views.tables.show import SHOWN
-from lbt.views.tables.terminal import fitted, terminal_width
+from lbt.views.tables.ratio_files import is_ratio_current
+from lbt.views.tables.terminal import SHOWN, fit_to_width, terminal_width
 
 _LABELLED = "".join(f"s{i},s{i}.png,s{i}m.png,s,student_train\n" for i in range(4))
 _UNLABELLED = "".join(f"u{i},u{i}.png,,u,unlabeled\n" for i in range(8))
@@ -57,7 +56,7 @@ def test_a_row_per_ratio_with_mean_and_deviation(study, tmp_path, capsys):
         "lbt,2,8,4,2,0.3,0.0707106781187,0.6,0.141421356237",  # all unlabelled images are twice the labelled ones
     ]
     printed = capsys.readouterr().out
-    assert fitted((tmp_path / "out" / "ratio.md").read_text(), terminal_width()) in printed
+    assert fit_to_width((tmp_path / "out" / "ratio.md").read_text(), terminal_width()) in printed
     assert (tmp_path / "out" / "ratio.html").is_file()
 
 
@@ -69,7 +68,7 @@ def other_tables(run: Path) -> None:
 def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, monkeypatch):
     monkeypatch.chdir(study[0].parent)
     runs = [run.name for run in study]
-    assert ratio_holds(Path("half")) is None and main(["ratio", *runs]) == 0
+    assert is_ratio_current(Path("half")) is None and main(["ratio", *runs]) == 0
     capsys.readouterr()
     for run in runs:
         other_tables(Path(run))
@@ -77,19 +76,19 @@ def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, mo
         shown = capsys.readouterr().out
         assert "pseudo" in shown and f"{run}/tables/summary.html, " in shown and "latency.html, ratio.html" in shown
     study[2].rename("gone")
-    assert ratio_holds(Path("half")) and ratio_holds(Path("gone"))
+    assert is_ratio_current(Path("half")) and is_ratio_current(Path("gone"))
     write_json(Path("half/evaluate/lbt/seed-0/network.json"), {"miou": 0.9})
-    assert not ratio_holds(Path("half")) and not ratio_holds(Path("all"))
+    assert not is_ratio_current(Path("half")) and not is_ratio_current(Path("all"))
     assert main(["show", "half"]) == 0
     shown = capsys.readouterr().out
-    assert "pseudo" not in shown and "run `python -m lbt ratio` again" in shown
+    assert "pseudo" not in shown and "Run `python -m lbt ratio`" in shown
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
 def test_a_damaged_manifest_of_it_stops_no_start(study, content):
-    assert main(["ratio", *map(str, study)]) == 0 and ratio_holds(study[0])
+    assert main(["ratio", *map(str, study)]) == 0 and is_ratio_current(study[0])
     (study[0] / "tables" / "manifest-ratio.json").write_text(content)
-    assert ratio_holds(study[0]) is False
+    assert is_ratio_current(study[0]) is False
 
 
 def test_another_folder_leaves_the_runs_alone(study, tmp_path):
@@ -134,4 +133,4 @@ def test_what_is_no_run_is_refused(study, tmp_path, capsys):
     assert main(["ratio", str(study[0])]) == 1
     assert "is one run; name two or more" in capsys.readouterr().err
     assert main(["ratio", str(study[0]), str(tmp_path / "nothing")]) == 1
-    assert "nothing: no method of this run learns from pseudo-labels" in capsys.readouterr().err
+    assert "nothing: no method of this run learns from pseudo labels" in capsys.readouterr().err

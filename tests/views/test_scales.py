@@ -8,8 +8,8 @@ import pytest
 
 from lbt.views.figures.curves import draw_curves
 from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING, Panel
-from lbt.views.figures.scales import MARGIN, limits, written
-from lbt.views.figures.style import styled
+from lbt.views.figures.scales import MARGIN, find_limits, format_numbers
+from lbt.views.figures.style import use_style
 
 PANELS = {panel.column: panel for panel in (*ARCHITECTURE, *GRADIENTS, *LOSSES, *RETRAINING)}
 FREE = Panel("x", "x", share=0.1, bounds=(-math.inf, math.inf))
@@ -17,7 +17,7 @@ FREE = Panel("x", "x", share=0.1, bounds=(-math.inf, math.inf))
 
 def axis(column: str, values: list[float]):
     steps = pd.DataFrame({"method": "lbt", "seed": 0, "place": np.arange(len(values)) + 1, column: values})
-    with styled():
+    with use_style():
         figure = draw_curves(steps.assign(part=steps["place"]), (PANELS[column],), 1)
     return figure.axes[0].get_ylim()
 
@@ -45,13 +45,13 @@ def test_large_changes_fill_the_axis():
 
 
 def test_an_axis_does_not_show_what_cannot_be():
-    assert limits(1.0, 1.0, PANELS["entropy_alpha"]) == pytest.approx((0.99 - MARGIN * 0.01, 1 + MARGIN * 0.01))
-    assert limits(0.0, 0.0, PANELS["supernet_miou"]) == pytest.approx((-MARGIN * 5, 5 + MARGIN * 5))
+    assert find_limits(1.0, 1.0, PANELS["entropy_alpha"]) == pytest.approx((0.99 - MARGIN * 0.01, 1 + MARGIN * 0.01))
+    assert find_limits(0.0, 0.0, PANELS["supernet_miou"]) == pytest.approx((-MARGIN * 5, 5 + MARGIN * 5))
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-9, -3.0, 1e12, 1e300])
 def test_one_value_is_in_the_middle_of_its_axis(value):
-    low, high = limits(value, value, FREE)
+    low, high = find_limits(value, value, FREE)
     assert low < value < high and (low + high) / 2 == pytest.approx(value)
 
 
@@ -70,4 +70,4 @@ def test_one_value_is_in_the_middle_of_its_axis(value):
     ],
 )
 def test_numbers_have_the_digits_that_tell_them_apart(values, texts):
-    assert written(values) == texts
+    assert format_numbers(values) == texts

@@ -9,10 +9,10 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.files import write_json
 from lbt.space.architecture import architecture_to_json, entropies, initial_architecture
-from lbt.views.tables.decisiveness import Choices, read_choices, undecided_warning
-from lbt.views.tables.latency import latency_table
-from lbt.views.tables.miou import miou_table, summary_table
-from lbt.views.tables.timing_noise import busy_warning
+from lbt.views.tables.decisiveness import Choices, read_choices, warn_of_undecided
+from lbt.views.tables.latency import make_latency_table
+from lbt.views.tables.miou import make_miou_table, make_summary_table
+from lbt.views.tables.timing_noise import warn_of_noise
 
 SPACE = SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12))
 START = initial_architecture(SPACE, torch.Generator().manual_seed(0))
@@ -44,14 +44,14 @@ def test_a_single_width_is_no_choice(tmp_path):
 def test_a_search_that_hardly_left_its_start_is_named(tmp_path, networks, constant):
     files = [written(tmp_path, "lbt", 2), written(tmp_path, "fasterseg", 600), written(tmp_path, "random", 1)]
     choices = read_choices(files, SPACE)
-    (warning,) = summary_table(networks, constant, choices, "b").warnings
+    (warning,) = make_summary_table(networks, constant, choices, "b").warnings
     assert warning.startswith("The search of lbt hardly left its start") and "close to random ones" in warning
-    assert undecided_warning({("lbt", 0): Choices(0.3, 0.98)}) is None
+    assert warn_of_undecided({("lbt", 0): Choices(0.3, 0.98)}) is None
 
 
 def test_the_csv_holds_what_the_search_prefers(networks, constant):
     choices = {("lbt", 0): Choices(0.25, 0.5), ("lbt", 1): Choices(0.35, 0.7)}
-    for make, ending in ((summary_table, "_mean"), (miou_table, "")):
+    for make, ending in ((make_summary_table, "_mean"), (make_miou_table, "")):
         rows = list(csv.DictReader(io.StringIO(make(networks, constant, choices, "b").csv())))
         means = [(row[f"operator_probability{ending}"], row[f"entropy{ending}"]) for row in rows]
         assert means[0] == (("0.3", "0.6") if ending else ("0.25", "0.5")) and means[-2:] == [("", ""), ("", "")]
@@ -65,7 +65,7 @@ def timed(networks, median, p95, predicted, parts):
 
 NETWORKS, TABLE = (
     "Repeat with `--forcerun profile` on a quiet",
-    "Repeat with `--forcerun latency`, which searches again",
+    "Repeat with `--forcerun latency`, which repeats the searches",
 )
 
 
@@ -75,21 +75,24 @@ NETWORKS, TABLE = (
         ((10.0, 12.9, 8.6, 10.0), None),
         ((10.0, 12.9, 8.6, 20.0), None),  # the prediction is right
         ((10.0, 13.1, 10.0, 10.0), ("when the networks were timed", "1.31 times the median", NETWORKS)),
-        ((10.0, 11.0, 8.0, 10.0), ("20.0 % on average", "took 25.0 % longer", "slower, or more busy", NETWORKS)),
-        ((10.0, 11.0, 17.1, 10.0), ("71.0 % on average", "took 41.5 % shorter", "faster, or less busy", TABLE)),
-        ((10.0, 11.0, 6.6, 6.6), ("34.0 % on average", "take 34.0 % shorter", "do not add up", ". Trust the measured")),
+        ((10.0, 11.0, 8.0, 10.0), ("20.0 % on average", "took 25.0 % more time", "slower, or more busy", NETWORKS)),
+        ((10.0, 11.0, 17.1, 10.0), ("71.0 % on average", "took 41.5 % less time", "faster, or less busy", TABLE)),
+        (
+            (10.0, 11.0, 6.6, 6.6),
+            ("34.0 % on average", "take 34.0 % less time", "do not add up", ". Trust the measured"),
+        ),
         (
             (10.0, 11.0, 15.0, 14.0),
-            ("50.0 % on average", "take 40.0 % longer", "do not add up", ". Trust the measured"),
+            ("50.0 % on average", "take 40.0 % more time", "do not add up", ". Trust the measured"),
         ),
-        ((10.0, 20.0, 17.1, 10.0), ("2.00 times the median", "41.5 % shorter", TABLE)),
+        ((10.0, 20.0, 17.1, 10.0), ("2.00 times the median", "41.5 % less time", TABLE)),
         ((10.0, 20.0, 6.6, 6.6), ("2.00 times the median", "do not add up", NETWORKS)),
     ],
 )
 def test_a_busy_machine_is_told_from_another_speed_and_from_parts_that_do_not_add_up(networks, constant, times, words):
-    warning = busy_warning(timed(networks, *times))
+    warning = warn_of_noise(timed(networks, *times))
     warnings = () if words is None else (warning,)
-    assert latency_table(networks).warnings == summary_table(networks, constant, {}, "b").warnings == warnings
+    assert make_latency_table(networks).warnings == make_summary_table(networks, constant, {}, "b").warnings == warnings
     assert words is None or all(word in warning for word in words), warning
 
 
@@ -97,8 +100,8 @@ def test_a_speed_that_changes_from_network_to_network_is_named(networks, constan
     """Their parts took 1.00, 1.09 and 1.00 times, then 1.00, 1.09 and 0.98 times what the table says."""
     timed(networks, 10.0, 11.0, 10.0, 10.0)
     networks[1].profile["parts_ms"] = 10.9
-    assert busy_warning(networks) is None
+    assert warn_of_noise(networks) is None
     networks[2].profile["parts_ms"] = 9.8
-    (warning,) = latency_table(networks).warnings
+    (warning,) = make_latency_table(networks).warnings
     assert warning.startswith("The machine's speed changed by 11 % between the networks")
     assert warning.endswith("Repeat with `--forcerun profile` on a quiet machine.")

@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 
 from lbt.errors import LbtError
-from lbt.views.tables.classes import classes_table
+from lbt.views.tables.classes import make_classes_table
 from lbt.views.tables.decisiveness import Choices
-from lbt.views.tables.latency import latency_table
-from lbt.views.tables.miou import miou_table, summary_table
-from lbt.views.tables.show import SHOWN, print_tables
-from lbt.views.tables.table import Table, mean_and_deviation
-from lbt.views.tables.terminal import fitted, terminal_width
+from lbt.views.tables.formats import Table, mean_and_deviation
+from lbt.views.tables.latency import make_latency_table
+from lbt.views.tables.miou import make_miou_table, make_summary_table
+from lbt.views.tables.terminal import SHOWN, fit_to_width, print_tables, terminal_width
 
 CHOICES = {("lbt", 0): Choices(0.31, 0.9), ("lbt", 1): Choices(0.33, 0.98)}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
@@ -23,10 +22,10 @@ BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
 @pytest.fixture
 def tables(networks, constant):
     found = (
-        summary_table(networks, constant, CHOICES, BUDGET),
-        miou_table(networks, constant, CHOICES, BUDGET),
-        classes_table(networks, constant),
-        latency_table(networks),
+        make_summary_table(networks, constant, CHOICES, BUDGET),
+        make_miou_table(networks, constant, CHOICES, BUDGET),
+        make_classes_table(networks, constant),
+        make_latency_table(networks),
     )
     return {table.name: table for table in found}
 
@@ -84,13 +83,13 @@ def test_people_see_mean_and_deviation_in_one_cell_and_which_rows_are_controls(t
     assert shown.loc["random (control)", "retrained mIoU"] == "25.0"
     assert shown["top operator"].tolist() == ["0.3200", "", ""]
     assert shown.loc["constant (control)", ["retrained mIoU", "latency (ms)", "FPS"]].tolist() == ["20.0", "", ""]
-    assert "Means over the seeds 0, 1, ±" in tables["summary"].note
-    assert "One seed (1)" in summary_table(networks[1:2], constant, CHOICES, BUDGET).note
+    assert "Means over the seeds 0, 1;" in tables["summary"].note
+    assert "One seed (1)" in make_summary_table(networks[1:2], constant, CHOICES, BUDGET).note
 
 
 def test_the_csv_keeps_more_digits_than_people_see(networks, constant):
     networks[0].profile["macs"] = 62_928_896
-    rows = csv_of(summary_table(networks[:1], constant, CHOICES, BUDGET))
+    rows = csv_of(make_summary_table(networks[:1], constant, CHOICES, BUDGET))
     assert rows.loc[0, "macs_mean"] == "62928896"
 
 
@@ -139,7 +138,7 @@ def test_names_of_the_users_classes_are_escaped(networks, constant):
         return scores | {"iou": {"a<b|c": 0.5, "car": 0.1, "sign": None}}
 
     others = [n.__class__(n.method, n.seed, renamed(n.supernet), renamed(n.network), n.profile) for n in networks]
-    table = classes_table(others, renamed(constant))
+    table = make_classes_table(others, renamed(constant))
     assert "a&lt;b|c" in table.html() and "a<b" not in table.html()
     assert "a<b\\|c" in table.markdown()
 
@@ -149,7 +148,7 @@ def test_show_prints_the_tables_in_their_order(tables, tmp_path, capsys):
         table.write(tmp_path / "tables")
     print_tables(tmp_path)
     text = capsys.readouterr().out
-    places = [text.index(fitted(tables[name].markdown(), terminal_width())) for name in SHOWN]
+    places = [text.index(fit_to_width(tables[name].markdown(), terminal_width())) for name in SHOWN]
     assert places == sorted(places) and "predictions" not in text.split("figures:")[0]
     (tmp_path / "tables" / "classes.md").unlink()
     with pytest.raises(LbtError, match=r"classes\.md: is missing"):

@@ -3,9 +3,8 @@
 import pytest
 
 from lbt.views.tables.decisiveness import Choices
-from lbt.views.tables.miou import miou_table, summary_table
-from lbt.views.tables.show import print_tables
-from lbt.views.tables.terminal import fitted
+from lbt.views.tables.miou import make_miou_table, make_summary_table
+from lbt.views.tables.terminal import fit_to_width, print_tables
 
 CHOICES = {("lbt", 0): Choices(0.31, 0.9), ("lbt", 1): Choices(0.33, 0.98)}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
@@ -13,13 +12,13 @@ BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_tables_of_one_seed_fit(networks, constant, width):
-    for make in (summary_table, miou_table):
-        lines = fitted(make(networks[1:], constant, CHOICES, BUDGET).markdown(), width).splitlines()
+    for make in (make_summary_table, make_miou_table):
+        lines = fit_to_width(make(networks[1:], constant, CHOICES, BUDGET).markdown(), width).splitlines()
         assert max(map(len, lines)) <= width
 
 
 def test_the_main_table_of_several_seeds_fits_120_columns(networks, constant):
-    text = fitted(summary_table(networks, constant, CHOICES, BUDGET).markdown(), 120)
+    text = fit_to_width(make_summary_table(networks, constant, CHOICES, BUDGET).markdown(), 120)
     assert max(map(len, text.splitlines())) <= 120 and "35.0 ± 7.1" in text
 
 
@@ -27,7 +26,7 @@ def test_headings_are_wrapped_above_their_columns_and_marks_are_gone():
     markdown = (
         "## A title\n\n| name | one two |\n| ---- | ------: |\n| a\\|b  |     1.5 |\n\n**Warning:** look\n\nlong note\n"
     )
-    assert fitted(markdown, 8).splitlines() == [
+    assert fit_to_width(markdown, 8).splitlines() == [
         *("A title", "=======", "", "      one", "name  two", "----  ---", "a|b   1.5", ""),
         *("Warning:", "look", "", "long", "note"),
     ]
@@ -37,7 +36,7 @@ def test_show_takes_the_width_of_the_terminal(networks, constant, tmp_path, caps
     for name in ("miou", "classes", "latency"):
         (tmp_path / "tables").mkdir(exist_ok=True)
         (tmp_path / "tables" / f"{name}.md").write_text("## Another\n")
-    summary_table(networks[1:], constant, CHOICES, BUDGET).write(tmp_path / "tables")
+    make_summary_table(networks[1:], constant, CHOICES, BUDGET).write(tmp_path / "tables")
     longest = {}
     for width in (80, 200):
         monkeypatch.setenv("COLUMNS", str(width))

@@ -84,7 +84,7 @@ def test_a_scene_that_was_changed_ends_the_start(finished, tmp_path):
     image = next((clone.folder / "results" / "data" / "tiny" / "leftImg8bit" / "val").rglob("*.png"))
     image.write_bytes(image.read_bytes() + b"more")
     result = clone.snakemake("--dry-run")
-    assert result.returncode != 0 and f"{image.name}: was changed after it was drawn" in result.stderr + result.stdout
+    assert result.returncode != 0 and f"{image.name}: was changed after it was written" in result.stderr + result.stdout
 
 
 def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):

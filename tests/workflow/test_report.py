@@ -9,8 +9,8 @@ import pytest
 from clone import ROOT, Clone
 from playwright.sync_api import Page, sync_playwright
 
-from lbt.views.tables.ratio_files import keep_ratio
-from lbt.views.tables.table import Table
+from lbt.views.tables.formats import Table
+from lbt.views.tables.ratio_files import write_ratio
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
@@ -44,7 +44,7 @@ def report(finished, tmp_path_factory) -> tuple[Clone, Path]:
     """Of a run that a ratio study joined with another one."""
     clone = finished[0].copy(tmp_path_factory.mktemp("reported") / "clone")
     values = pd.DataFrame({"ratio": ["0.5", "1", "2"], "mIoU": ["30.0 ± 0.1", "31.0", "30.5"]})
-    keep_ratio(Table("ratio", "mIoU by ratio", "Invented.", values, values), [clone.folder / "results" / "tiny"])
+    write_ratio(Table("ratio", "mIoU by ratio", "Invented.", values, values), [clone.folder / "results" / "tiny"])
     result = clone.snakemake("--report", "report.html")
     assert result.returncode == 0, result.stderr[-4000:]
     return clone, clone.folder / "report.html"

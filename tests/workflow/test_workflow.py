@@ -11,7 +11,7 @@ import pytest
 from clone import ALWAYS, SOMETIMES, Clone, artefacts, read_csv
 
 from lbt.files import canonical_json
-from lbt.views.tables.terminal import WIDEST, fitted
+from lbt.views.tables.terminal import WIDEST, fit_to_width
 
 
 def test_a_reader_may_close_the_pipe(finished):
@@ -35,7 +35,7 @@ def test_the_table_has_a_row_per_method_and_the_constant(finished):
     shown = result.stdout + result.stderr
     assert "constant (control)" in shown and "miou.html" in shown
     for name in ("summary", "miou", "classes", "latency"):
-        assert fitted((clone.folder / f"results/tiny/tables/{name}.md").read_text(), WIDEST) in shown
+        assert fit_to_width((clone.folder / f"results/tiny/tables/{name}.md").read_text(), WIDEST) in shown
     summary = read_csv(clone.folder / "results/tiny/tables/summary.csv")
     assert [row["retrained_miou_std"] for row in summary] == [""] * 5  # a single seed
 

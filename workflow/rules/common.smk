@@ -24,7 +24,7 @@ from lbt.stages.up_to_date import code_of_job
 from lbt.config.methods import METHODS
 from lbt.stages.settings import stage_settings, untracked_settings
 from lbt.stages.table import STAGES
-from lbt.views.report_page import facts
+from lbt.views.report_page import collect_facts
 
 try:
     SETTINGS = parse_settings(
@@ -35,7 +35,7 @@ except LbtError as error:
     raise WorkflowError(str(error))
 
 # For the first page of `snakemake --report`, which sees nothing else.
-config["facts"] = facts(SETTINGS)
+config["facts"] = collect_facts(SETTINGS)
 
 RUN = f"results/{SETTINGS.run}"
 # Stages that read the names and groups of all images.

@@ -26,9 +26,9 @@ def versions_of_data():
     record = Path(RUN, "data", RECORD)
     try:
         if SETTINGS.scenes is not None:
-            from lbt.data.scenes.verify import require_as_drawn
+            from lbt.data.scenes.verify import require_unchanged_scenes
 
-            require_as_drawn(SETTINGS.scenes, Path(SETTINGS.data.root))
+            require_unchanged_scenes(SETTINGS.scenes, Path(SETTINGS.data.root))
             return None
         return data_versions(
             SETTINGS.data,

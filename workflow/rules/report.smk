@@ -1,6 +1,6 @@
 # What the report holds: titles of tables and figures, and in which category they stand.
 from lbt.views.results import CONTROLS
-from lbt.views.tables.ratio_files import ratio_holds
+from lbt.views.tables.ratio_files import is_ratio_current
 
 # Snakemake sorts by title, so a number tells which table to read first.
 TABLES = {
@@ -14,7 +14,7 @@ RATIO = "5. mIoU by ratio"
 
 def joined_ratio():
     """The page of a ratio study which the run is part of; no job makes it, so only the target can show it."""
-    if not ratio_holds(Path(RUN)):
+    if not is_ratio_current(Path(RUN)):
         return []
     return report(
         f"{RUN}/tables/ratio.html",

@@ -1,4 +1,4 @@
-"""Reading of the whole data set before any hour is spent: every problem by file, or a report of what is there."""
+"""The stage that reads the whole data set before the search: it lists every problem by file, or writes a report."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from lbt.data.checking.unseen_classes import class_problems
 from lbt.data.classes import class_table
 from lbt.data.division import TooFewImages
 from lbt.data.file_versions import RECORD, record_contents
-from lbt.data.folder_layout import count_masks, lie_together
-from lbt.data.layouts import orphan_masks, scan
+from lbt.data.folder_layout import count_masks, is_undivided
+from lbt.data.layouts import find_orphan_masks, scan
 from lbt.data.problems import Problem, raise_problems
 from lbt.data.sample import Sample
 from lbt.data.splits import ROLES
@@ -42,10 +42,10 @@ def run(
     output: Path,
     log: Path | None = None,
 ) -> None:
-    """Read every file of the data set and write the report as JSON, and beside it the record of their contents.
+    """Read every file of the data set; write the report as JSON and, beside it, the record of the files.
 
     Raises:
-        LbtError: lists every problem, one a line.
+        LbtError: lists every problem, one per line.
     """
     report = _check(data, splits, batch_sizes(warmup, search, retrain), log)
     record_contents(data, splits, output.with_name(RECORD))
@@ -53,7 +53,7 @@ def run(
 
 
 def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str, Any]:
-    """Read every file of the data set and return the report; see `run`. Problems found elsewhere are listed with it."""
+    """Read every file of the data set and return the report; see `run`. `further` problems are listed too."""
     sizes = batch_sizes(settings.warmup, settings.search, settings.retrain)
     return _check(settings.data, settings.splits, sizes, None, further)
 
@@ -63,24 +63,15 @@ def describe(report: dict[str, Any]) -> str:
     lines = [f"{report['root']}: no problem found"]
     for split, part in report["splits"].items():
         sizes = ", ".join(f"{size} ({count})" for size, count in part["sizes"].items())
-        apart = ""
+        aside = ""
         if "set_aside" in part:
-            apart = f" ({part['set_aside']} set aside without reading their masks, {part['without_mask']} have no mask)"
-        lines.append(f"  {split}: {part['images']} images in {part['groups']} groups{apart}; width x height {sizes}")
+            aside = f" ({part['set_aside']} set aside without reading their masks, {part['without_mask']} have no mask)"
+        lines.append(f"  {split}: {part['images']} images in {part['groups']} groups{aside}; width x height {sizes}")
     lines.append("  parts: " + ", ".join(f"{role} {count}" for role, count in report["parts"].items()))
     lines.append("  share of the labelled pixels (train, val):")
     for name, share in report["splits"]["train"]["classes"].items():
         lines.append(f"    {name:20} {share:8.3%} {report['splits']['val']['classes'][name]:8.3%}")
     return "\n".join(lines)
-
-
-def find_problems(data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize]) -> list[Problem]:
-    """List everything that is wrong with the data set; an empty list means that it can be used.
-
-    Raises:
-        LbtError: the root is missing or the classes cannot be told, so that no file can be judged.
-    """
-    return _survey(data, splits, sizes, None)[1]
 
 
 def _check(
@@ -90,17 +81,28 @@ def _check(
     log: Path | None,
     further: Sequence[Problem] = (),
 ) -> dict[str, Any]:
-    report, problems = _survey(data, splits, sizes, log)
+    report, problems = examine(data, splits, sizes, log)
     raise_problems(data.root, [*problems, *further])
     return report
 
 
-def _survey(
-    data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize], log: Path | None
+def examine(
+    data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize] = (), log: Path | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
+    """Read every file of the data set; returns the report, see `run`, and all problems.
+
+    Args:
+        data: the data set.
+        splits: the division of its training part.
+        sizes: the batches that the parts must fill.
+        log: file for plain progress lines.
+
+    Raises:
+        LbtError: the root is missing, or the settings name an unknown class, so that no file can be judged.
+    """
     table = class_table(data)
     samples, problems = _scan(data, splits, sizes)
-    problems += orphan_masks(data)
+    problems += find_orphan_masks(data)
 
     parts: dict[str, int] = {}
     if not problems:
@@ -121,7 +123,7 @@ def _survey(
             found[split] = inspect(members, data, table, progress)
             problems += [problem for inspection in found[split] for problem in inspection.problems]
             report["splits"][split] = summarise(members, found[split], table)
-    if data.folder is not None and lie_together(data.folder):
+    if data.folder is not None and is_undivided(data.folder):
         masks, images = count_masks(Path(data.root), data.folder)
         report["splits"]["unlabeled"] |= {
             "set_aside": masks - len(samples["train"]) - len(samples["val"]),
@@ -131,7 +133,7 @@ def _survey(
     inspections = [inspection for split in samples for inspection in found[split]]
     problems += unknown_problems(everything, inspections, table)
     if all(inspection.readable for inspection in inspections):
-        # otherwise classes may be missing because of masks that could not be read
+        # Otherwise a class may seem to be missing because its mask could not be read.
         problems += class_problems(data, table, samples, found)
     return report, problems
 
@@ -139,14 +141,14 @@ def _survey(
 def _scan(
     data: DataSettings, splits: SplitSettings, sizes: Sequence[BatchSize]
 ) -> tuple[dict[str, list[Sample]], list[Problem]]:
-    """The images of each official part, and what is wrong with the names of files."""
+    """The images of each official part, and the problems of their file names."""
     samples: dict[str, list[Sample]] = {}
     problems: list[Problem] = []
     try:
         for split in OFFICIAL_SPLITS:
             samples[split], found = scan(data, split, splits.seed)
             problems += found
-    except TooFewImages as error:  # of images that lie together
+    except TooFewImages as error:  # to divide an undivided folder
         few = too_few_labelled(data, splits, sizes, 0)
         raise_problems(data.root, [few or Problem("splits", str(error).removeprefix("splits: "))])
     return samples, problems

@@ -1,4 +1,4 @@
-"""Images and masks, read one by one: what is wrong with them, and how large and how labelled they are."""
+"""Read images and masks one by one: their problems, sizes and labelled pixels."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from lbt.errors import LbtError
 from lbt.runtime.progress import Progress
 
 SMALLEST = 32
-"""Least height and width of an image in pixels: one cell of the coarsest scale."""
+"""Least height and width of an image in pixels: one pixel of the coarsest feature."""
 
 _THREADS = 4
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What reading one sample showed.
+    """Findings of one sample.
 
     Attributes:
-        problems: all but unknown values of the mask, which are told for all masks together.
-        size: height and width.
-        values: number of pixels of each mask value.
+        problems: all but unknown values of the mask, which are reported for all masks together.
+        size: height and width in pixels; None if the image cannot be read.
+        values: (256,) int64, number of pixels of each mask value.
         unknown: number of pixels of each id or colour of the mask that is not in the table.
-        readable: whether there is no mask or one whose values count: it could be decoded, and all of them are known.
+        readable: whether the sample has no mask, or a mask that can be decoded and has known values only.
     """
 
     problems: list[Problem]
@@ -49,7 +49,7 @@ def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
     """Read some samples.
 
     Raises:
-        LbtError: lists what is wrong with them, one problem a line.
+        LbtError: lists their problems, one per line.
     """
     table = class_table(data)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -59,7 +59,7 @@ def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
 
 
 def inspect(samples: Sequence[Sample], data: DataSettings, table: ClassTable, progress: Progress) -> list[Inspection]:
-    """Read samples, in threads; what is found stands in their order."""
+    """Read samples in threads; returns the findings in the order of the samples."""
     inspections = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for inspection in pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples):
@@ -69,13 +69,13 @@ def inspect(samples: Sequence[Sample], data: DataSettings, table: ClassTable, pr
 
 
 def unknown_problems(samples: Sequence[Sample], inspections: Sequence[Inspection], table: ClassTable) -> list[Problem]:
-    """The masks with values outside the table."""
+    """The problems of masks with values that are not in the table."""
     pairs = zip(samples, inspections, strict=True)
     return describe_unknown({sample.label: found.unknown for sample, found in pairs if sample.label}, table)
 
 
 def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], table: ClassTable) -> dict[str, Any]:
-    """Counts of images, groups and sizes; share of the labelled pixels of each class, 0 where there is none."""
+    """Numbers of images, groups and sizes; share of each class in the labelled pixels, 0 if there are none."""
     sizes = Counter(_text(inspection.size) for inspection in inspections if inspection.size is not None)
     pixels: dict[int, int] = defaultdict(int)
     for value, count in enumerate(sum((inspection.values for inspection in inspections), np.zeros(256, np.int64))):
@@ -103,13 +103,14 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
             )
     except LbtError as error:
         problems.append(_problem(error, root, sample.image))
-    unknown, readable = {}, sample.label is None
+    unknown: Mapping[int | Color, int] = {}
+    readable = sample.label is None
     if sample.label is not None:
         try:
             mask = read_mask(root / sample.label, table.codes)
             values = np.bincount(mask.ravel(), minlength=256)
-            unknown = {int(value): int(values[value]) for value in np.flatnonzero(values)}
-            unknown = {value: count for value, count in unknown.items() if value not in table.known}
+            present = map(int, np.flatnonzero(values))
+            unknown = {value: int(values[value]) for value in present if value not in table.known}
             readable = not unknown
             if size is not None and mask.shape != size:
                 what = f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one"

@@ -1,10 +1,9 @@
-"""Whether the parts of a data set hold enough images for the batches, and what to do where they do not."""
+"""Check that each part of a data set has enough images for its batches, and say what to change if not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from annotated_types import Ge
 
 from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
-from lbt.data.folder_layout import count_masks, lie_together
+from lbt.data.folder_layout import count_masks, is_undivided
 from lbt.data.problems import Problem
 from lbt.data.sample import Sample
 from lbt.data.splits import TRAINING_ROLES
@@ -20,7 +19,13 @@ from lbt.data.splits import TRAINING_ROLES
 
 @dataclass(frozen=True)
 class BatchSize:
-    """A setting that a part must have at least as many images as: its key, its value and the roles it draws from."""
+    """The size of a batch, which its part must at least have.
+
+    Attributes:
+        key: key of the setting.
+        size: its value, in images.
+        roles: the roles whose images form the batches.
+    """
 
     key: str
     size: int
@@ -29,12 +34,16 @@ class BatchSize:
     @property
     def least(self) -> int:
         """The least value that the setting may have."""
-        field: Any = reduce(lambda model, name: model.model_fields[name].annotation, self.key.split(".")[:-1], Settings)
-        return next(bound.ge for bound in field.model_fields[self.key.split(".")[-1]].metadata if isinstance(bound, Ge))
+        *sections, name = self.key.split(".")
+        model: Any = Settings
+        for section in sections:
+            model = model.model_fields[section].annotation
+        bounds = (bound.ge for bound in model.model_fields[name].metadata if isinstance(bound, Ge))
+        return next(bound for bound in bounds if isinstance(bound, int))
 
 
 def batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> list[BatchSize]:
-    """The batches of all stages."""
+    """The batch sizes of all stages."""
     return [
         BatchSize("warmup.batch_size", warmup.batch_size, ("teacher_train",)),
         BatchSize("search.batch_size", search.batch_size, ("teacher_train",)),
@@ -54,18 +63,19 @@ def part_problems(
     train: int,
     roles: Mapping[str, Sequence[Sample]],
 ) -> list[Problem]:
-    """The batches that are above the images of their part.
+    """Problems of batches that are larger than their part.
 
-    Where even the least batch is, the number of images is the problem, not the batch.
+    If even the least batch is larger than the part, the problem is the number of images, not the setting.
 
     Args:
         data: the data set.
         splits: the division of its training part.
-        sizes: what the parts must hold.
+        sizes: the batches that the parts must fill.
         train: number of images of the training part.
         roles: the images of each role.
     """
-    problems, lacking = [], {}
+    problems: list[Problem] = []
+    lacking: dict[tuple[str, ...], tuple[int, int]] = {}
     for batch in sizes:
         found = len({sample.id for role in batch.roles for sample in roles[role]})
         if found < batch.least:
@@ -73,13 +83,12 @@ def part_problems(
         elif found < batch.size:
             part = batch.roles[0] if len(batch.roles) == 1 else "the training parts together"
             problems.append(Problem(batch.key, f"is {batch.size}, above the {found} image(s) of {part}; lower it"))
-    together = data.folder is not None and lie_together(data.folder)
+    undivided = data.folder is not None and is_undivided(data.folder)
     if ("unlabeled",) in lacking:
         found, least = lacking.pop(("unlabeled",))
         what = f"too few unlabelled images: {found} of at least {least}; "
-        if together:
-            what += "add photographs without a mask, or raise `data.folder.unlabeled_share`"
-        problems.append(Problem("unlabeled", what if together else what + "add images"))
+        what += "add photographs without a mask, or raise `data.folder.unlabeled_share`" if undivided else "add images"
+        problems.append(Problem("unlabeled", what))
     if not lacking:
         return problems
     few = too_few_labelled(data, splits, sizes, train)
@@ -90,20 +99,20 @@ def part_problems(
             "splits", f"{part} has {found} image(s), {least} are needed; a group of images stays whole: {remedy}"
         )
         return [few, *(problem for problem in problems if problem.file == "unlabeled")]
-    # what else is too few or too large now need not be so once there are more
+    # More images may solve the other problems too.
     return [few]
 
 
 def too_few_labelled(
     data: DataSettings, splits: SplitSettings, sizes: Iterable[BatchSize], train: int
 ) -> Problem | None:
-    """The problem, if there are fewer labelled images than surely fill all parts.
+    """The problem, if the labelled images may be too few to fill all parts.
 
     Args:
         data: the data set.
         splits: the division of its training part.
-        sizes: what the parts must hold.
-        train: number of images of the training part; of images that lie together, those with masks are counted.
+        sizes: the batches that the parts must fill.
+        train: number of images of the training part; for an undivided folder, its masks are counted instead.
     """
     leasts = {role: max((b.least for b in sizes if b.roles == (role,)), default=1) for role in TRAINING_ROLES}
     if splits.scheme == "halves":
@@ -116,7 +125,7 @@ def too_few_labelled(
         return all(_share(images, share) >= needed for share, needed in zip(shares, least, strict=True))
 
     each = "so that each part fills its least batch"
-    if data.folder is None or not lie_together(data.folder):
+    if data.folder is None or not is_undivided(data.folder):
         needed = next(number for number in count(1) if fills(number))
         if train >= needed:
             return None
@@ -128,7 +137,7 @@ def too_few_labelled(
     needed = next(
         number
         for number in count(1)
-        # no part is left empty
+        # No part may be empty.
         if fills(min(_share(number, 1 - val - aside), number - (2 if aside else 1)))
         and _share(number, aside) >= unlabelled - (images - masks)
     )

@@ -1,4 +1,4 @@
-"""Ids and colours of masks that stand in no table, told once for all masks that hold them."""
+"""Report ids and colours that the class table lacks, once for all masks that hold them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ _LISTED = 5
 
 
 def describe_unknown(found: Mapping[str, Mapping[int | Color, int]], table: ClassTable) -> list[Problem]:
-    """A problem for each mask.
+    """A problem for each mask with unknown ids or colours.
 
     Args:
-        found: of each mask, the number of pixels of each id or colour that is not in the table; none where all are.
+        found: for each mask, the number of pixels of each unknown id or colour.
         table: the classes.
     """
     found = {file: values for file, values in found.items() if values}
     masks = Counter(value for values in found.values() for value in values)
     most = max(map(len, found.values()), default=0)
-    # in masks with so many values, the most frequent by pixels say more than those that most masks share
-    pixels = sum((Counter(values) for values in found.values()), Counter())
+    # If masks hold many unknown values, the most frequent ones by pixels are more telling than the most shared ones.
+    pixels: Counter[int | Color] = Counter()
+    for values in found.values():
+        pixels.update(values)
     ranked = sorted(masks, key=lambda value: (-(pixels if most > _LISTED else masks)[value], value))
     shown = [f"{_name(value)} (in {masks[value]}{_nearest(value, table)})" for value in ranked]
     what = "ids" if table.codes is None else "colours"
     remedy = _remedy(set(masks), most, table)
-    alike = f"holds {what} outside the table: {_listed(shown)}; {remedy}"
+    alike = f"holds {what} outside the table: {_list(shown)}; {remedy}"
     problems = []
     for file, values in found.items():
         own = sorted(values, key=lambda value: (-values[value], value))
-        text = _listed([f"{_name(value)} ({values[value]} pixels{_nearest(value, table)})" for value in own])
+        text = _list([f"{_name(value)} ({values[value]} pixels{_nearest(value, table)})" for value in own])
         problems.append(Problem(file, f"holds {what} outside the table: {text}; {remedy}", alike))
     return problems
 
@@ -42,22 +44,22 @@ def _name(value: int | Color) -> str:
 
 
 def _nearest(value: int | Color, table: ClassTable) -> str:
-    """The class whose colour is most like an unknown colour."""
-    if table.codes is None:
+    """The class whose colour is nearest to an unknown colour."""
+    if isinstance(value, int):
         return ""
     pairs = zip(table.names, table.colors, strict=True)
     name, color = min(pairs, key=lambda pair: sum((a - b) ** 2 for a, b in zip(pair[1], value, strict=True)))
     return f"; nearest class colour: {name} {list(color)}"
 
 
-def _listed(texts: list[str]) -> str:
+def _list(texts: list[str]) -> str:
     return ", ".join(texts[:_LISTED]) + (f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else "")
 
 
 def _remedy(values: set[int | Color], most: int, table: ClassTable) -> str:
     if table.codes is None:
         return "correct the mask, or add them to the classes or to the ignored ids"
-    if all(red == green == blue for red, green, blue in values):
+    if all(isinstance(value, tuple) and len(set(value)) == 1 for value in values):  # grey
         return (
             "write `data.folder.mask_values: id` if the masks hold the classes' ids, or correct the colours of "
             "data.folder.classes or data.folder.ignore_colors"

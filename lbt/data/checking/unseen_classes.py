@@ -1,4 +1,4 @@
-"""Classes that no training mask shows: where they are instead, and what to do."""
+"""Find classes without a training pixel, say where they occur instead, and what to change."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from lbt.config import DataSettings
 from lbt.data.checking.inspection import Inspection
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.data.folder_layout import lie_together
-from lbt.data.problems import Problem, shortened
+from lbt.data.folder_layout import is_undivided
+from lbt.data.problems import Problem, shorten
 from lbt.data.sample import Sample
 
 
@@ -18,15 +18,15 @@ def class_problems(
     samples: Mapping[str, Sequence[Sample]],
     found: Mapping[str, Sequence[Inspection]],
 ) -> list[Problem]:
-    """Classes of a list without a pixel to train on, and parts without any labelled pixel.
+    """Problems of listed classes without a training pixel, and of parts without any labelled pixel.
 
-    A list of classes was chosen for the data set; the official 19 or 34 may be more than a part of it shows.
+    Only a list of classes was chosen for the data set. The official 19 or 34 classes need not all occur.
 
     Args:
         data: the data set.
         table: its classes.
         samples: of each official part.
-        found: what each sample showed; every mask could be read.
+        found: the findings of each sample, with readable masks only.
     """
     problems = []
     listed = data.folder is not None or not isinstance(data.classes, int)
@@ -41,35 +41,37 @@ def class_problems(
             problems.append(Problem(f"{key}: {table.names[index]}", what))
     for split in ("val",) if listed else ("train", "val"):
         if samples[split] and not any(_classes(inspection, table) for inspection in found[split]):
-            what = f"its masks hold no labelled pixel; correct the masks, the class {_mark(data)}s or what is ignored"
+            what = (
+                f"its masks hold no labelled pixel; correct the masks, the class {_mark(data)}s or the ignored values"
+            )
             problems.append(Problem(split, what))
     return problems
 
 
 def _classes(inspection: Inspection, table: ClassTable) -> set[int]:
-    """The classes that a mask shows."""
+    """The classes that occur in a mask."""
     return {int(index) for index in table.lut[inspection.values > 0]} - {IGNORE}
 
 
 def _only_held_out(data: DataSettings, places: Sequence[str]) -> str:
-    where = f"occurs in the held-out image{'s' if len(places) > 1 else ''} {shortened(places)} only"
-    if data.folder is None or not lie_together(data.folder):
-        return f"{where}, so that nothing learns it: add training images that show it, or remove the class"
+    where = f"occurs in the held-out image{'s' if len(places) > 1 else ''} {shorten(places)} only"
+    if data.folder is None or not is_undivided(data.folder):
+        return f"{where}, so that no network learns it: add training images that show it, or remove the class"
     move = "" if len(places) == 1 else "change `splits.seed`, "
     return (
-        f"{where}, so that nothing learns it: {move}add photographs of it, or use `{{split}}` to divide them yourself"
+        f"{where}, so that no network learns it: {move}add photographs of it, or divide them yourself with `{{split}}`"
     )
 
 
 def _nowhere(data: DataSettings, unlabelled: int) -> str:
     what = f"has no pixel in the training and held-out images; remove the class or correct its {_mark(data)}"
-    if data.folder is not None and lie_together(data.folder) and unlabelled:
+    if data.folder is not None and is_undivided(data.folder) and unlabelled:
         what += f"; if only the {unlabelled} unlabelled images show it, change `splits.seed` or add photographs of it"
     return what
 
 
 def _mark(data: DataSettings) -> str:
-    """What a mask says a class by."""
+    """The kind of value by which the settings identify a class in a mask."""
     if data.folder is None:
         return "name"
     return "id" if data.folder.mask_values == "id" else "colour"

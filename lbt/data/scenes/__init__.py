@@ -1,1 +1,1 @@
-"""Drawing of street scenes: canvas, things, composition."""
+"""Synthetic street scenes in the Cityscapes layout: canvas, objects, composition, files."""

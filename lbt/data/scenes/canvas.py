@@ -1,4 +1,4 @@
-"""A canvas that draws the picture and its label map together, seen through a pinhole camera."""
+"""A canvas that paints the image and its label map together, as a pinhole camera sees them."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Light:
     Attributes:
         gain: factor on red, green and blue of everything below the sky.
         zenith: colour of the sky at the top of the picture.
-        haze: colour of the sky at the horizon and of distant things.
+        haze: colour of the sky at the horizon and of distant objects.
         sight: distance in metres at which haze covers 63 % of a colour.
-        sun: side that the sun lights, -1 left or +1 right; 0 for an overcast sky.
+        sun: side from which the sun shines, -1 left or +1 right; 0 for an overcast sky.
     """
 
     gain: tuple[float, float, float]
@@ -59,9 +59,9 @@ class Light:
 
 
 class Canvas:
-    """Picture and label map under construction, at twice the final size; later shapes cover earlier ones.
+    """Image and label map at twice the final size; later shapes cover earlier ones.
 
-    `vanishing` is the vanishing point of the street as shares of width and height.
+    `vanishing` is the vanishing point of the street, as shares of width and height.
     """
 
     def __init__(self, height: int, width: int, camera_height: float, vanishing: Point, light: Light) -> None:
@@ -83,7 +83,7 @@ class Canvas:
         red, green, blue = (round(min(255.0, max(0.0, value))) for value in mixed)
         return red, green, blue
 
-    def sky(self, label: int) -> None:
+    def fill_sky(self, label: int) -> None:
         """Fill the canvas with the gradient of the sky."""
         rise = np.linspace(0, 1, max(2, round(self.camera.horizon)))[:, None, None] ** 0.8
         rows = (1 - rise) * np.array(self.light.zenith) + rise * np.array(self.light.haze)
@@ -93,30 +93,30 @@ class Canvas:
         self.image.paste(Image.fromarray(full.astype(np.uint8)))
         self.label.paste(label, (0, 0, self.width, self.height))
 
-    def face(self, corners: Sequence[Space], color: Sequence[float], label: int, factor: float = 1.0) -> None:
-        """Fill a polygon in space; its colour is that of its mean distance."""
+    def fill_polygon(self, corners: Sequence[Space], color: Sequence[float], label: int, factor: float = 1.0) -> None:
+        """Fill a polygon in space; haze is computed at its mean distance."""
         z = sum(corner[2] for corner in corners) / len(corners)
         points = [self.camera.project(corner) for corner in corners]
         self._paint.polygon(points, fill=self.shade(color, z, factor))
         self._mark.polygon(points, fill=label)
 
-    def facing(
+    def fill_facing(
         self, columns: Point, rows: Point, z: float, color: Sequence[float], label: int, factor: float = 1.0
     ) -> None:
         """Fill an upright rectangle that faces the camera, between two x (columns) and two y (rows)."""
         (left, right), (low, high) = columns, rows
         corners = [(left, low, z), (right, low, z), (right, high, z), (left, high, z)]
-        self.face(corners, color, label, factor)
+        self.fill_polygon(corners, color, label, factor)
 
-    def along(
+    def fill_along(
         self, x: float, rows: Point, depths: Point, color: Sequence[float], label: int, factor: float = 1.0
     ) -> None:
-        """Fill an upright rectangle that runs along the street, between two y (rows) and two z (depths)."""
+        """Fill an upright rectangle along the street, between two y (rows) and two z (depths)."""
         (low, high), (front, back) = rows, depths
         corners = [(x, low, front), (x, low, back), (x, high, back), (x, high, front)]
-        self.face(corners, color, label, factor)
+        self.fill_polygon(corners, color, label, factor)
 
-    def disc(
+    def fill_disc(
         self, center: Space, radius: Point, color: Sequence[float], label: int, factor: float = 1.0, sides: int = 0
     ) -> None:
         """Fill an ellipse that faces the camera, or a regular polygon of `sides` corners; radii in metres."""
@@ -124,22 +124,22 @@ class Canvas:
         if sides:
             angles = [np.pi * (2 * corner / sides - 0.5) for corner in range(sides)]
             corners = [(x + radius[0] * np.cos(a), y - radius[1] * np.sin(a), z) for a in angles]
-            self.face(corners, color, label, factor)
+            self.fill_polygon(corners, color, label, factor)
             return
         left, top = self.camera.project((x - radius[0], y + radius[1], z))
         right, bottom = self.camera.project((x + radius[0], y - radius[1], z))
         self._paint.ellipse((left, top, right, bottom), fill=self.shade(color, z, factor))
         self._mark.ellipse((left, top, right, bottom), fill=label)
 
-    def cloud(self, box: tuple[float, float, float, float], opacity: float) -> None:
-        """Lighten an ellipse of the sky."""
+    def draw_cloud(self, box: tuple[float, float, float, float], opacity: float) -> None:
+        """Lighten an ellipse of the sky; the label map does not change."""
         veil = Image.new("L", self.image.size)
         ImageDraw.Draw(veil).ellipse(box, fill=round(255 * opacity))
         veil = veil.filter(ImageFilter.BoxBlur(self.height / 60))
         self.image.paste((238, 240, 242), mask=veil)
 
-    def shadow(self, columns: Point, depths: Point, strength: float) -> None:
-        """Darken a rectangle on the ground of the picture and leave the label map."""
+    def draw_shadow(self, columns: Point, depths: Point, strength: float) -> None:
+        """Darken a rectangle on the ground of the image; the label map does not change."""
         (x, x_end), (z, z_end) = columns, depths
         points = [self.camera.project((x, 0, z)) for x, z in ((x, z), (x_end, z), (x_end, z_end), (x, z_end))]
         left, top = (math.floor(min(values)) for values in zip(*points, strict=True))
@@ -154,12 +154,12 @@ class Canvas:
         """Add surface texture, halve the size and add sensor noise.
 
         Args:
-            texture: per label the relative strength of the texture and the size of its grain, as a share of the height.
+            texture: for each label, the relative strength of the texture and its grain size as a share of the height.
             noise: standard deviation of the sensor noise in grey levels.
             seed: seed of texture and noise.
 
         Returns:
-            The RGB picture and the label map, both at the final size.
+            The RGB image and the label map, both at the final size.
         """
         generator = np.random.default_rng(seed)
         pixels = np.asarray(self.image, np.float32)
@@ -170,7 +170,7 @@ class Canvas:
         relief = np.zeros(labels.shape, np.float32)
         for grain in sorted({grain for _, grain in texture.values()}):
             members = [label for label, (_, size) in texture.items() if size == grain]
-            relief = np.where(np.isin(labels, members), self._grain(generator, grain), relief)
+            relief = np.where(np.isin(labels, members), self._make_grain(generator, grain), relief)
         pixels = pixels * (1 + strength[labels] * relief)[..., None]
         size = (self.width // _OVERSAMPLING, self.height // _OVERSAMPLING)
         small = Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BOX)
@@ -178,7 +178,7 @@ class Canvas:
         reduced = labels[::_OVERSAMPLING, ::_OVERSAMPLING]
         return Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), Image.fromarray(reduced.copy())
 
-    def _grain(self, generator: np.random.Generator, share: float) -> np.ndarray:
+    def _make_grain(self, generator: np.random.Generator, share: float) -> np.ndarray:
         cell = max(1.0, share * self.height)
         shape = (max(2, round(self.height / cell)), max(2, round(self.width / cell)))
         coarse = Image.fromarray(generator.normal(0, 1, shape).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Cityscapes label ids of the things in a street scene."""
+"""Cityscapes label ids of the objects in a street scene."""
 
 from lbt.data.classes import CITYSCAPES_LABELS
 

@@ -1,4 +1,4 @@
-"""What the scenes of a city share, and the times of day."""
+"""The style that all scenes of a city share, and the times of day."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _WALLS = (
 
 @dataclass(frozen=True)
 class Style:
-    """What the scenes of one city have in common; lengths in metres.
+    """Properties that all scenes of a city share; lengths in metres.
 
     Attributes:
         road: half the width of the road.
         pavement: width of a pavement.
         verge: width of the grass between pavement and houses.
         storeys: least and greatest height of a house.
-        park: share of the street's sides without houses.
-        trees, people, parked, posts: mean number per side of the street.
+        park: share of the roadside that is park instead of houses.
+        trees, people, parked, posts: mean number on each side of the street.
         walls: colours of the houses.
         leaf, grass, stone, asphalt, fence, bonnet: colours.
-        shows_bonnet: the camera sees the bonnet of its own car.
+        shows_bonnet: whether the camera sees the bonnet of its own car.
     """
 
     road: float
@@ -70,8 +70,8 @@ class Style:
     shows_bonnet: bool
 
 
-def city_style(rng: Random) -> Style:
-    """Draw the style of a city."""
+def random_style(rng: Random) -> Style:
+    """The random style of a city."""
     grey = rng.randint(74, 104)
     stone = rng.choice(((178, 168, 158), (168, 158, 164), (186, 172, 148), (160, 150, 146)))
     return Style(

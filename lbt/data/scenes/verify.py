@@ -1,4 +1,4 @@
-"""Whether drawn scenes are still as they were drawn."""
+"""Check that generated scenes have not changed since they were written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lbt.errors import LbtError
 from lbt.files import digest, read_json
 
 
-def require_as_drawn(scenes: SceneSettings, root: Path) -> None:
-    """Compare the scenes below `root` with their description, if they are drawn with these settings.
+def require_unchanged_scenes(scenes: SceneSettings, root: Path) -> None:
+    """Compare the scenes below `root` with their description, if it is a description of these settings.
 
-    As long as none is missing or newer than the description, they are not read.
+    The scenes are read only if one of them is newer than the description.
 
     Raises:
         LbtError: a scene was changed or removed; the description cannot be read.
@@ -24,16 +24,16 @@ def require_as_drawn(scenes: SceneSettings, root: Path) -> None:
         return
     content = read_json(listing)
     if not isinstance(content, dict) or content.get("settings_digest") != digest(scenes.model_dump(mode="json")):
-        return  # drawn anew in any case
+        return  # the stage will replace the scenes
     files, written = scene_files(root, scenes), listing.stat().st_mtime_ns
-    remedy = f"Remove {root}, and the scenes are drawn again. To train on images of your own, see config/own-data.yaml."
+    remedy = f"Remove {root} to generate the scenes again. To train on your own images, see config/own-data.yaml."
     missing = next((file for file in files if not file.is_file()), None)
     if missing is not None:
-        raise LbtError(f"{missing}: a drawn scene is missing. {remedy}")
+        raise LbtError(f"{missing}: a generated scene is missing. {remedy}")
     newer = [file for file in files if file.stat().st_mtime_ns > written]
     if newer:
         found = hashlib.sha256()
         for file in files:
             found.update(file.read_bytes())
         if found.hexdigest() != content.get("content_sha256"):
-            raise LbtError(f"{newer[0]}: was changed after it was drawn. {remedy}")
+            raise LbtError(f"{newer[0]}: was changed after it was written. {remedy}")

@@ -1,4 +1,4 @@
-"""Street scenes drawn from a seed, written as a data set in the Cityscapes layout."""
+"""The stage that generates street scenes from a seed and writes them as a data set in the Cityscapes layout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 
 from lbt.config import DataSettings, SceneSettings
 from lbt.data.images import write_png
-from lbt.data.scenes.street import draw_street
-from lbt.data.scenes.style import city_style
+from lbt.data.scenes.street import generate_street
+from lbt.data.scenes.style import random_style
 from lbt.errors import LbtError
 from lbt.files import digest, write_json
 from lbt.runtime.progress import Progress
@@ -22,9 +22,9 @@ CITIES = {
     "val": ("ash", "willow"),
     "test": ("beech", "oak", "pine"),
 }
-"""Invented cities of each part; every city has a style of its own."""
+"""Invented cities of each part; each city has its own style."""
 
-DRAWN_CLASSES = (
+SCENE_CLASSES = (
     "road",
     "sidewalk",
     "building",
@@ -37,25 +37,25 @@ DRAWN_CLASSES = (
     "person",
     "car",
 )
-"""Cityscapes classes that occur in the scenes; the rest of the pixels has ids that are never evaluated."""
+"""Cityscapes classes that occur in the scenes; the other pixels have ids that are never evaluated."""
 
 SCENES_FILE = "scenes.json"
-"""Name below `data.root` of the description that the workflow has written when all scenes are there."""
+"""Name below `data.root` of the description of the scenes, which is written last."""
 
 MARKER = ".street-scenes.json"
-"""Name below `data.root` of the settings that scenes were drawn with, written before the first scene."""
+"""Name below `data.root` of the settings of the scenes, which is written before the first scene."""
 
 _FOLDERS = ("leftImg8bit", "gtFine")
 
 
 def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | None = None) -> None:
-    """Draw the scenes below `data.root` and write a short description of them to `output` when all are there.
+    """Write the scenes below `data.root`, and at the end a short description of them to `output`.
 
-    Scenes of `test` get no label. An older drawing, whole or partial, is replaced. Scene i of a part depends on the
-    seed, the part, i and the size only.
+    Scenes of `test` get no label. Older scenes, even an incomplete set, are replaced. Scene i of a part depends only on
+    the seed, the part, i and the size.
 
     Raises:
-        LbtError: `data.root` holds a data set that was not drawn here, or cannot be written.
+        LbtError: `data.root` holds a data set that this program did not generate, or cannot be written.
     """
     root, settings, counts = Path(data.root), scenes.model_dump(mode="json"), _counts(scenes)
     content = hashlib.sha256()
@@ -81,7 +81,7 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
         {
             "scenes": counts,
             "cities": {split: list(CITIES[split][: counts[split]]) for split in counts},
-            "classes": list(DRAWN_CLASSES),
+            "classes": list(SCENE_CLASSES),
             "height": scenes.height,
             "width": scenes.width,
             "settings_digest": digest(settings),
@@ -91,7 +91,7 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
 
 
 def scene_files(root: Path, scenes: SceneSettings) -> list[Path]:
-    """All files of the scenes, in the order in which they are drawn."""
+    """All files of the scenes, in the order in which they are written."""
     return [
         file
         for split, count in _counts(scenes).items()
@@ -100,10 +100,10 @@ def scene_files(root: Path, scenes: SceneSettings) -> list[Path]:
     ]
 
 
-def draw_scene(scenes: SceneSettings, split: str, number: int) -> tuple[Image.Image, Image.Image]:
-    """Draw a scene: the image and its mask of Cityscapes ids."""
-    return draw_street(
-        city_style(Random(f"{scenes.seed}/{_city(split, number)}")),
+def generate_scene(scenes: SceneSettings, split: str, number: int) -> tuple[Image.Image, Image.Image]:
+    """Generate a scene: the image and its mask of Cityscapes ids."""
+    return generate_street(
+        random_style(Random(f"{scenes.seed}/{_city(split, number)}")),
         scenes.height,
         scenes.width,
         Random(f"{scenes.seed}/{split}/{number}"),
@@ -112,8 +112,8 @@ def draw_scene(scenes: SceneSettings, split: str, number: int) -> tuple[Image.Im
 
 def scene_number(split: str, image_id: str) -> int:
     """Number of a scene of `split` from the identifier of its image."""
-    city, place, _ = image_id.split("_")
-    return int(place) * len(CITIES[split]) + CITIES[split].index(city)
+    city, index, _ = image_id.split("_")
+    return int(index) * len(CITIES[split]) + CITIES[split].index(city)
 
 
 def _counts(scenes: SceneSettings) -> dict[str, int]:
@@ -128,7 +128,7 @@ def _clear(root: Path) -> None:
     old = [root / name for name in _FOLDERS if (root / name).exists()]
     if old and not (root / MARKER).is_file():
         raise LbtError(
-            f"{old[0]}: was not drawn by this program (no {MARKER} beside it) and is not replaced. "
+            f"{old[0]}: was not generated by this program (there is no {root / MARKER}) and is not replaced. "
             "Point data.root to another folder, or remove `scenes` from the settings to use this data set."
         )
     for folder in old:
@@ -136,17 +136,17 @@ def _clear(root: Path) -> None:
 
 
 def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> list[Path]:
-    """Draw one scene and write its files; returns them."""
+    """Generate one scene and write its files; returns them."""
     files = _files_of(root, split, number)
-    for path, picture in zip(files, draw_scene(scenes, split, number), strict=False):  # no label in `test`
+    for path, picture in zip(files, generate_scene(scenes, split, number), strict=False):  # no label in `test`
         write_png(path, picture)
     return files
 
 
 def _files_of(root: Path, split: str, number: int) -> list[Path]:
-    """The image of a scene and, but in `test`, its mask."""
-    city, place = _city(split, number), number // len(CITIES[split])
-    name = f"{city}_{place:06d}_000019"
+    """The image of a scene and, except in `test`, its mask."""
+    city, index = _city(split, number), number // len(CITIES[split])
+    name = f"{city}_{index:06d}_000019"
     image = root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png"
     mask = root / f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png"
     return [image] if split == "test" else [image, mask]

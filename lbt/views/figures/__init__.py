@@ -1,1 +1,1 @@
-"""Figures of a run, a module for each kind, as SVG and PNG in one style."""
+"""Figures of a run, one module per kind, as SVG and PNG in one style."""

@@ -15,28 +15,32 @@ from lbt.views.figures.style import MISSING
 
 KINDS = {"alpha": "operators", "beta": "predecessors", "gamma": "widths"}
 LEAST = 0.05
-"""How far the colours of a kind reach at least to either side of its uniform probability."""
+"""Least distance from the uniform probability to either end of the colours."""
 Logits = Mapping[str, Sequence[Sequence[float]]]
 
 
-def over_rounds(rounds: Sequence[Logits], key: str) -> np.ndarray:
-    """Probabilities of one key, such as `alpha.8`: (rows, choices, rounds), each row and round sums to 1."""
+def stack_probabilities(rounds: Sequence[Logits], key: str) -> np.ndarray:
+    """Probabilities of one key, such as `alpha.8`, after each round.
+
+    Returns:
+        (rows, choices, rounds); the choices of a row and round sum to 1.
+    """
     logits = np.stack([np.asarray(architecture[key], dtype=float) for architecture in rounds], axis=-1)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def first_row(kind: str, scale: int) -> int:
-    """The layer that row 0 of alpha, beta or gamma stands for; see `lbt.space.architecture`."""
+def find_first_layer(kind: str, scale: int) -> int:
+    """The layer of row 0 of alpha, beta or gamma; see `lbt.space.architecture`."""
     first = first_layer(scale)
     return {"alpha": first, "beta": first + 1, "gamma": max(first, 1)}[kind]
 
 
-def color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Probabilities of the first and the last colour: of all that is drawn, so wide that uniform looks uniform.
+def find_color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Probabilities of the first and the last colour: a range with a least width, so that uniform looks uniform.
 
     Args:
-        shares: as `over_rounds` returns them, of one kind.
+        shares: of one kind, from `stack_probabilities`.
     """
     uniform = 1 / shares[0].shape[1]
     low, high = min(s.min() for s in shares), max(s.max() for s in shares)
@@ -44,12 +48,12 @@ def color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str) -> Figure:
-    """A panel per kind and scale: a row per layer, a block per choice, in it a column per round from left to right.
+    """A panel per kind and scale, with a row per layer, a block per choice, and in a block a column per round.
 
-    A white line in the colour bar marks the probability of a uniform choice.
+    A white line in the colour bar marks the uniform probability.
 
     Args:
-        rounds: the architecture after each round, as `architecture_to_json` makes it.
+        rounds: the architecture after each round, from `architecture_to_json`.
         space: the search space, for the names of the widths.
         title: heading.
     """
@@ -63,16 +67,17 @@ def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str
     panels = figure.subplots(len(KINDS), len(SCALES))
     for row, kind in zip(panels, KINDS, strict=True):
         keys = [f"{kind}.{scale}" for scale in SCALES]
-        shares = {key: over_rounds(rounds, key) for key in keys if key in rounds[0] and len(rounds[0][key])}
-        limits, uniform = color_limits(list(shares.values())), 1 / len(names[kind])
-        image = None
+        shares = {key: stack_probabilities(rounds, key) for key in keys if key in rounds[0] and len(rounds[0][key])}
+        limits, uniform = find_color_limits(list(shares.values())), 1 / len(names[kind])
+        images = []
         for axes, key, scale in zip(row, keys, SCALES, strict=True):
             if key not in shares:
                 axes.set_axis_off()
                 continue
-            image = _panel(axes, shares[key], first_row(kind, scale), names[kind], space.layers, limits)
+            first = find_first_layer(kind, scale)
+            images.append(_draw_panel(axes, shares[key], first, names[kind], space.layers, limits))
             axes.set_title(f"{kind} at 1/{scale}: {KINDS[kind]} (uniform: {uniform:.3g})")
-        bar = figure.colorbar(image, ax=list(row), pad=0.01, aspect=12)
+        bar = figure.colorbar(images[0], ax=list(row), pad=0.01, aspect=12)
         bar.ax.axhline(uniform, color="white", linewidth=1.6)
         bar.set_label("probability", fontsize=8)
         bar.outline.set_visible(False)
@@ -81,7 +86,7 @@ def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str
     return figure
 
 
-def _panel(
+def _draw_panel(
     axes: Axes,
     shares: np.ndarray,
     first: int,

@@ -1,4 +1,4 @@
-"""Draw the figures that set the methods side by side."""
+"""The stage that draws the figures with all methods side by side."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
 from lbt.data.classes import ClassTable, class_table
-from lbt.data.images import read_image, read_mask
+from lbt.data.images import read_image, read_label, read_mask
 from lbt.data.splits import read_split
 from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
 from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
-from lbt.views.figures.predictions import Seen, draw_predictions
-from lbt.views.figures.style import save, styled
+from lbt.views.figures.predictions import Example, draw_predictions
+from lbt.views.figures.style import save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
-from lbt.views.results import place, read_scored
+from lbt.views.results import identify, read_results
 from lbt.views.search_metrics import read_steps
 
 
@@ -43,21 +43,21 @@ def run(
     Args:
         data: the data set, for images, ground truth and classes.
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`, as are all that follow.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
         network: scores of the retrained networks.
         profile: profiles of the derived networks.
         constant: score of the constant prediction.
-        rounds: mIoU of the supernets after each round.
+        rounds: scores of the supernets after each round.
         steps: measurements of each step of the searches, in `.../round-<round>/`.
         retraining: measurements of each step of the retrainings.
         predictions: folders of label images, one per network.
         folder: receives the figures.
         log: file for plain progress lines.
     """
-    networks, least = read_scored(supernet, network, profile), read_json(constant)
+    networks, least = read_results(supernet, network, profile), read_json(constant)
     order = list(dict.fromkeys(n.method for n in networks))
-    searches = _in_order(pd.concat([read_steps(steps), _rounds(rounds)], ignore_index=True), order)
-    retrained = _in_order(_retraining(retraining), order)
+    searches = _sort_by_method(pd.concat([read_steps(steps), _read_rounds(rounds)], ignore_index=True), order)
+    retrained = _sort_by_method(_read_retraining(retraining), order)
     table = class_table(data)
 
     def figures() -> Iterator[tuple[str, Figure]]:
@@ -67,54 +67,54 @@ def run(
         yield "gradients", draw_curves(searches, GRADIENTS, 4)
         yield "retraining", draw_curves(retrained, RETRAINING, 3, along="step")
         for seed in dict.fromkeys(n.seed for n in networks):
-            chosen = {method: path for path in predictions for method, s in [place(path)] if s == seed}
-            rows = list(_seen(chosen, data, split, table))
+            chosen = {method: path for path in predictions for method, s in [identify(path)] if s == seed}
+            rows = list(_read_examples(chosen, data, split, table))
             if rows:
                 yield f"predictions-seed-{seed}", draw_predictions(rows, table, f"Retrained networks, seed {seed}")
 
-    with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, styled():
+    with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, use_style():
         for name, figure in figures():
             save(figure, folder / name)
             progress.advance()
 
 
-def _rounds(files: Sequence[Path]) -> pd.DataFrame:
-    """mIoU in percent after each round, at the same places as the steps that end the rounds."""
+def _read_rounds(files: Sequence[Path]) -> pd.DataFrame:
+    """mIoU in percent after each round, at the places of the steps that end the rounds."""
     frames = []
     for file in files:
-        method, seed = place(file)
+        method, seed = identify(file)
         scores = pd.read_csv(file)
         miou = {"part": scores["round"], "place": scores["round"], "supernet_miou": 100 * scores["miou"]}
         frames.append(pd.DataFrame(miou).assign(method=method, seed=seed))
     return pd.concat(frames, ignore_index=True)
 
 
-def _retraining(files: Sequence[Path]) -> pd.DataFrame:
+def _read_retraining(files: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for file in files:
-        method, seed = place(file)
+        method, seed = identify(file)
         frame = pd.read_csv(file)
         part = frame.index * BINS // len(frame)
         frames.append(frame.assign(method=method, seed=seed, place=frame["step"] + 1, part=part))
     return pd.concat(frames, ignore_index=True)
 
 
-def _in_order(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Rows by method in the order of the tables, so that legends agree with them."""
+def _sort_by_method(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Sort rows by method in the order of the tables, so that legends have this order too."""
     return frame.sort_values("method", key=lambda names: names.map(list(methods).index), kind="stable")
 
 
-def _seen(folders: dict[str, Path], data: DataSettings, split: Path, table: ClassTable) -> Iterator[Seen]:
-    """The images of which all methods left a prediction."""
+def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, table: ClassTable) -> Iterator[Example]:
+    """Read the images that the methods left predictions of."""
     first = next(iter(folders.values()))
     root = Path(data.root)
     for sample in read_split(split, "evaluation"):
         name = f"{sample.id.replace('/', '_')}.png"
-        if not (first / name).is_file():
+        if sample.label is None or not (first / name).is_file():
             continue
-        yield Seen(
+        yield Example(
             sample.id,
             read_image(root / sample.image),
-            table.lut[read_mask(root / sample.label)],
+            read_label(root / sample.label, table),
             {method: read_mask(folder / name) for method, folder in folders.items()},
         )

@@ -11,31 +11,31 @@ from matplotlib.figure import Figure
 from lbt.views.figures.style import MISSING
 
 ANNOTATED = 20
-"""With more classes than this a cell is too small for its number."""
+"""Largest number of classes whose cells have room for a number."""
 
 
-def row_shares(confusion: Sequence[Sequence[int]]) -> np.ndarray:
-    """Share of each predicted class among the pixels of a true class: (C, C) in [0, 1], NaN for an absent class."""
+def normalise_rows(confusion: Sequence[Sequence[int]]) -> np.ndarray:
+    """Share of each predicted class in the pixels of a true class: (C, C) in [0, 1], NaN for an absent class."""
     counts = np.asarray(confusion, dtype=float)
     totals = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str], title: str) -> Figure:
-    """A cell per true class (row) and predicted class (column); the row of an absent class is grey and has no numbers.
+    """A cell per true class (row) and predicted class (column); the row of an absent class is grey without numbers.
 
     Args:
         confusion: counts (C, C); rows are the true class.
         names: the classes.
         title: heading.
     """
-    shares = row_shares(confusion)
+    shares = normalise_rows(confusion)
     count = len(names)
     size = 2.4 + (0.46 if count <= ANNOTATED else 0.27) * count
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
     colors = colormaps["cividis"].with_extremes(bad=MISSING)
-    # a mesh of vector cells; an image would be smoothed by some viewers
+    # a mesh, because some viewers would smooth an image
     percent = np.ma.masked_invalid(100 * shares)
     mesh = axes.pcolormesh(percent, cmap=colors, vmin=0, vmax=100, edgecolor="white", linewidth=0.4)
     axes.set(xlim=(0, count), ylim=(count, 0), aspect="equal", title=title)

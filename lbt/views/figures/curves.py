@@ -11,21 +11,21 @@ from matplotlib.figure import Figure
 
 from lbt.views.figures.panels import Panel
 from lbt.views.figures.scales import scale_rounds, scale_values
-from lbt.views.figures.style import MethodStyle, grid, method_legend, method_style
+from lbt.views.figures.style import MethodStyle, draw_grid, draw_legend, method_style
 from lbt.views.search_metrics import by_part, by_step
 
 BINS = 20
-"""Parts of a retraining, which has no rounds, whose means are drawn thick."""
+"""Number of parts of a retraining, which has no rounds; a thick line connects the means of the parts."""
 
 
 def draw_curves(steps: pd.DataFrame, panels: Sequence[Panel], columns: int, along: str = "round") -> Figure:
-    """A panel per quantity: thin lines follow the steps, thick ones the means of the rounds; both are means over seeds.
+    """A panel per quantity: thin lines follow the steps, thick lines the means of rounds; both are means over seeds.
 
-    The band around a thick line reaches from the least to the greatest of the seeds. All panels share the x axis.
+    The band around a thick line reaches from the smallest to the largest seed. All panels have the same x axis.
 
     Args:
         steps: rows with `method`, `seed`, `place`, `part` (the round) and the panels' columns; blanks stay blank.
-        panels: the quantities; one of which no method has a value is left out.
+        panels: the quantities; a quantity without any value is left out.
         columns: panels in a row.
         along: name of the x axis.
     """
@@ -39,35 +39,35 @@ def draw_curves(steps: pd.DataFrame, panels: Sequence[Panel], columns: int, alon
         for method in methods:
             part = steps[steps["method"] == method]
             style = method_style(method, methods)
-            axes.plot([], [], label=method, **_thick(style))
+            axes.plot([], [], label=method, **_thick_line(style))
             if part[panel.column].notna().any():
-                _lines(axes, part, panel, style)
-        axes.set(title=_title(steps, panel), xlabel=along)
+                _draw_lines(axes, part, panel, style)
+        axes.set(title=_describe_panel(steps, panel), xlabel=along)
         scale_rounds(axes, steps["place"].max())
         scale_values(axes, panel)
-        grid(axes)
+        draw_grid(axes)
     for axes in every[len(present) :]:
         axes.remove()
-    method_legend(figure, every[0])
+    draw_legend(figure, every[0])
     return figure
 
 
-def _lines(axes: Axes, steps: pd.DataFrame, panel: Panel, style: MethodStyle) -> None:
+def _draw_lines(axes: Axes, steps: pd.DataFrame, panel: Panel, style: MethodStyle) -> None:
     if panel.counts:
         points = by_step(steps, panel.column)
         axes.fill_between(points["place"], points["low"], points["high"], color=style.color, alpha=0.15, linewidth=0)
-        axes.plot(points["place"], points["mean"], **_thick(style) | {"marker": None})
+        axes.plot(points["place"], points["mean"], **_thick_line(style) | {"marker": None})
         return
     fine, coarse = by_step(steps, panel.column), by_part(steps, panel.column)
     if len(fine) > len(coarse):
         axes.plot(fine["place"], fine["mean"], color=style.color, linewidth=0.6, alpha=0.45)
     axes.fill_between(coarse["place"], coarse["low"], coarse["high"], color=style.color, alpha=0.15, linewidth=0)
     marks = {} if len(coarse) <= BINS else {"marker": None}
-    axes.plot(coarse["place"], coarse["mean"], **_thick(style) | marks)
+    axes.plot(coarse["place"], coarse["mean"], **_thick_line(style) | marks)
 
 
-def _thick(style: MethodStyle) -> dict[str, Any]:
-    """Dashed lines lie on solid ones and marks are hollow, so that each of several equal curves can be seen."""
+def _thick_line(style: MethodStyle) -> dict[str, Any]:
+    """Dashed lines lie on solid ones and marks are hollow, so that equal curves show through each other."""
     return {
         "color": style.color,
         "linestyle": style.line,
@@ -78,12 +78,12 @@ def _thick(style: MethodStyle) -> dict[str, Any]:
         "markeredgewidth": 1.3,
         "zorder": 2.5 if style.line == "-" else 3,
         "clip_on": False,  # marks at the ends of an axis stay whole
-        "in_layout": False,  # or the empty lines of the legend would have no place
+        "in_layout": False,  # otherwise the empty lines of the legend fail the layout
     }
 
 
-def _title(steps: pd.DataFrame, panel: Panel) -> str:
-    """The panel's, and the round where only one of several was scored."""
+def _describe_panel(steps: pd.DataFrame, panel: Panel) -> str:
+    """The panel's title, with the round if only one of several rounds was scored."""
     parts = steps.loc[steps[panel.column].notna(), "part"].unique()
     alone = panel.scored and len(parts) == 1 and steps["part"].nunique() > 1
     return f"{panel.title} after round {parts[0]}" if alone else panel.title

@@ -16,21 +16,21 @@ from lbt.views.figures.style import GRID, INK
 
 LEVELS = {8: 0, 16: 1, 32: 2}
 COLORS = ("#0072B2", "#D55E00", "#009E73")
-"""Of the branches, the coarsest first."""
+"""Colours of the branches, the coarsest first."""
 SHARED = "#555555"
 READING = "in a cell: operator, ↓2: stride 2; channels, a multiple of 8 (twelfths of the full width)"
 BOX = (0.84, 0.3)
-"""Width and height of a cell; layers and scales are 1 apart."""
+"""Width and height of a cell; the distance of two layers or scales is 1."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A cell as it is drawn.
+    """A cell in the figure.
 
     Attributes:
-        x, y: centre; x is the layer, y grows downwards by 1 from a scale to the next, branches side by side.
-        text: operator, stride, and channels that leave it.
-        color: of its branch, or of the shared beginning.
+        x, y: centre. x is the layer; y grows downwards by 1 per scale, with an offset per branch.
+        text: operator, stride and output channels.
+        color: of its branch, or of the shared prefix.
     """
 
     x: float
@@ -39,8 +39,8 @@ class Box:
     color: str
 
 
-def boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
-    """The cells of each branch, the shared ones first; a cell stands at the scale of its output."""
+def place_boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
+    """Place the cells of each branch, shared ones first; the scale of a cell is that of its output."""
     shared = genotype.shared_prefix()
     count = len(genotype.branches)
     chains = []
@@ -58,33 +58,33 @@ def boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
 
 
 def draw_network(genotype: Genotype, space: SpaceSettings, title: str) -> Figure:
-    """Layers from left to right, scales from top to bottom; grey cells are evaluated once for all branches."""
+    """Layers from left to right, scales from top to bottom; grey cells run once for all branches."""
     figure = Figure(figsize=(1.08 * space.layers + 3.2, 4.4), layout="constrained")
     axes = figure.subplots()
     end = space.layers + 0.35
     for level in LEVELS.values():
         axes.axhline(level, color=GRID, linewidth=0.8, zorder=0)
-    chains = boxes(genotype, space)
-    _box(axes, Box(-1.2, 0, "stem\n1/2, 1/4, 1/8", INK))
+    chains = place_boxes(genotype, space)
+    _draw_box(axes, Box(-1.2, 0, "stem\n1/2, 1/4, 1/8", INK))
     for index, (branch, chain) in enumerate(zip(genotype.branches, chains, strict=True)):
         head = Box(end, chain[-1].y, f"head\n1/{branch.scale}", COLORS[index])
         path = [Box(-1.2, 0, "", INK), *chain, head]
-        drawn = genotype.shared_prefix() if index else 0  # with the first branch
+        drawn = genotype.shared_prefix() if index else 0  # cells drawn with the first branch
         for before, after in list(pairwise(path))[drawn:]:
-            _arrow(axes, before, after)
+            _draw_arrow(axes, before, after)
         for box in (*chain[drawn:], head):
-            _box(axes, box)
+            _draw_box(axes, box)
     axes.set(xlim=(-1.9, end + 0.7), ylim=(2.62, -0.5), title=title)
     axes.set(xlabel=f"layer\n{READING}", ylabel="scale of the output")
     axes.set_xticks(range(space.layers))
     axes.set_yticks(list(LEVELS.values()), [f"1/{scale}" for scale in LEVELS])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.legend(handles=list(_legend(genotype)), loc="outside lower center", ncols=3)
+    figure.legend(handles=list(_list_branches(genotype)), loc="outside lower center", ncols=3)
     return figure
 
 
-def _box(axes: Axes, box: Box) -> None:
+def _draw_box(axes: Axes, box: Box) -> None:
     width, height = BOX
     axes.add_patch(
         FancyBboxPatch(
@@ -101,7 +101,7 @@ def _box(axes: Axes, box: Box) -> None:
     axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=7.2, linespacing=1.25, zorder=4)
 
 
-def _arrow(axes: Axes, before: Box, after: Box) -> None:
+def _draw_arrow(axes: Axes, before: Box, after: Box) -> None:
     axes.annotate(
         "",
         (after.x - BOX[0] / 2, after.y),
@@ -111,7 +111,7 @@ def _arrow(axes: Axes, before: Box, after: Box) -> None:
     )
 
 
-def _legend(genotype: Genotype) -> Iterator[Patch]:
+def _list_branches(genotype: Genotype) -> Iterator[Patch]:
     if genotype.shared_prefix():
         yield Patch(facecolor="white", edgecolor=SHARED, linewidth=1.6, label="shared, evaluated once")
     for color, branch in zip(COLORS, genotype.branches, strict=False):

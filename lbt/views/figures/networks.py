@@ -1,4 +1,4 @@
-"""Draw the figures of each method and seed."""
+"""The stage that draws the figures of each method and seed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lbt.runtime.progress import Progress
 from lbt.views.figures.architecture import draw_architecture
 from lbt.views.figures.confusion import draw_confusion
 from lbt.views.figures.derived import draw_network
-from lbt.views.figures.style import save, styled
-from lbt.views.results import place
+from lbt.views.figures.style import save, use_style
+from lbt.views.results import identify
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Write `folder`/<method>/seed-<seed>/{architecture,network,confusion}.{svg,png} of every network.
 
-    A network of which no `architecture` is given has no such figure: it was not derived from one.
+    A network without files in `architecture` was not derived from one, and has no such figure.
 
     Args:
         space: the search space.
@@ -39,17 +39,17 @@ def run(
         folder: receives the figures.
         log: file for plain progress lines.
     """
-    searched = {place(path.parent) for path in architecture}
-    with Progress("figures of networks", 2 * len(network) + len(searched), log) as progress, styled():
+    searched = {identify(path.parent) for path in architecture}
+    with Progress("figures of networks", 2 * len(network) + len(searched), log) as progress, use_style():
         for discrete, scores in zip(genotype, network, strict=True):
-            method, seed = place(scores)
-            rounds = [path for path in architecture if place(path.parent) == (method, seed)]
-            for name, figure in _figures(f"{method}, seed {seed}", rounds, discrete, scores, space):
+            method, seed = identify(scores)
+            rounds = [path for path in architecture if identify(path.parent) == (method, seed)]
+            for name, figure in _draw(f"{method}, seed {seed}", rounds, discrete, scores, space):
                 save(figure, folder / method / f"seed-{seed}" / name)
                 progress.advance()
 
 
-def _figures(
+def _draw(
     title: str, rounds: Sequence[Path], genotype: Path, scores: Path, space: SpaceSettings
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure; `rounds` may come in any order."""

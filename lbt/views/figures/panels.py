@@ -1,4 +1,4 @@
-"""What is drawn as curves: the quantities of each figure, and which differences of theirs are worth an axis."""
+"""The quantities of each figure of curves, and the least width of their axes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 class Panel:
     """One quantity.
 
-    An axis is at least `span` and at least `share` of the greatest value wide. What changes by far less is drawn flat:
-    an axis that closes in on it would make rounding look like convergence.
+    An axis is at least `span` wide, and at least `share` times the largest value. A quantity that changes by far less
+    is drawn flat, because on a narrower axis rounding would look like convergence.
 
     Attributes:
         column: its column in the steps.
-        title: what it is, with its unit.
+        title: its name and unit.
         span: least width of its axis.
-        share: least width of its axis as a share of the greatest value.
-        bounds: the least and the greatest possible value.
-        positive: whether its axis is logarithmic where the values span more than `scales.DECADES`.
-        counts: whether it is a count that only grows, of which every step is drawn as it is.
-        scored: whether it is measured at the end of rounds only; the title says so where it is of one round alone.
+        share: least width of its axis, as a share of the largest value.
+        bounds: the smallest and the largest possible value.
+        positive: whether its axis becomes logarithmic when the values span more than `scales.DECADES`.
+        counts: whether it is a growing count, drawn step by step without means.
+        scored: whether it is measured only after rounds; the title names the round if there is only one value.
     """
 
     column: str
@@ -34,7 +34,9 @@ class Panel:
     scored: bool = False
 
 
-ENTROPY = {"span": 0.01, "share": 0.0, "bounds": (0.0, 1.0)}
+def _entropy(name: str) -> Panel:
+    return Panel(f"entropy_{name}", f"entropy of {name} (1: uniform)", span=0.01, share=0.0, bounds=(0.0, 1.0))
+
 
 LOSSES = (
     Panel("supernet_miou", "supernet: held-out mIoU (%)", span=5.0, bounds=(0.0, 100.0), scored=True),
@@ -49,9 +51,9 @@ ARCHITECTURE = (
     Panel("latency_ms", "expected latency (ms)", share=0.01),
     Panel("fps", "predicted FPS of the derived network", share=0.05),
     Panel("latency_weight", "weight of the latency", positive=True),
-    Panel("entropy_alpha", "entropy of alpha (1: uniform)", **ENTROPY),
-    Panel("entropy_beta", "entropy of beta (1: uniform)", **ENTROPY),
-    Panel("entropy_gamma", "entropy of gamma (1: uniform)", **ENTROPY),
+    _entropy("alpha"),
+    _entropy("beta"),
+    _entropy("gamma"),
 )
 GRADIENTS = (
     Panel("teacher_weight_gradient_norm", "gradient norm of the weights of T", positive=True),

@@ -13,12 +13,12 @@ from lbt.data.classes import IGNORE, ClassTable
 from lbt.data.label_images import color_labels
 
 LARGEST = 640
-"""Longest side in pixels at which a panel is kept; larger images are thinned to it."""
+"""Longest side of a panel in pixels; larger images are thinned out."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """An image and what the methods see in it.
+class Example:
+    """An image and the predictions of the methods.
 
     Attributes:
         name: identifier of the image.
@@ -33,10 +33,10 @@ class Seen:
     predictions: Mapping[str, np.ndarray]
 
 
-def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Figure:
+def draw_predictions(rows: Sequence[Example], table: ClassTable, title: str) -> Figure:
     """A row per image: photograph, ground truth, prediction of each method; below them the colours of the classes.
 
-    Pixels that are ignored in the ground truth are black in the predictions too, as they are not scored.
+    Pixels that the ground truth ignores are not scored, so they are black in the predictions too.
     """
     methods = list(rows[0].predictions)
     headings = ["image", "ground truth", *methods]
@@ -57,7 +57,7 @@ def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Fig
         for i, (heading, panel) in enumerate(zip(headings, panels, strict=True)):
             box = ((left + i * (width + 0.06)) / across, top / total, width / across, height / total)
             axes = figure.add_axes(box)
-            axes.imshow(_thinned(panel), interpolation="none")
+            axes.imshow(_thin_out(panel), interpolation="none")
             axes.set_axis_off()
             if row is rows[0]:
                 axes.set_title(heading, pad=4)
@@ -65,15 +65,15 @@ def draw_predictions(rows: Sequence[Seen], table: ClassTable, title: str) -> Fig
                 axes.text(0, -0.02, row.name, transform=axes.transAxes, va="top", fontsize=7, color="#555555")
         top -= gap
     patches = [
-        Patch(facecolor=np.array(color) / 255, edgecolor="#444444", linewidth=0.5, label=name)
-        for name, color in zip(table.names, table.colors, strict=True)
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="#444444", linewidth=0.5, label=name)
+        for name, (red, green, blue) in zip(table.names, table.colors, strict=True)
     ]
     figure.legend(handles=patches, loc="lower center", ncols=min(per_line, len(patches)), fontsize=8, handlelength=1.4)
     figure.suptitle(title, fontsize=11, y=1 - 0.12 / total, va="top")
     return figure
 
 
-def _thinned(panel: np.ndarray) -> np.ndarray:
-    """Every n-th pixel, so that the longest side is at most `LARGEST`."""
+def _thin_out(panel: np.ndarray) -> np.ndarray:
+    """Keep every n-th pixel, so that the longest side is at most `LARGEST`."""
     step = -(-max(panel.shape[:2]) // LARGEST)
     return panel[::step, ::step]

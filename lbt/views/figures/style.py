@@ -1,11 +1,11 @@
-"""What all figures share: fonts, lines, colours of the methods, and files that repeat byte by byte."""
+"""The common style of all figures: fonts, lines, colours of the methods, and reproducible files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ DPI = 150
 
 
 class MethodStyle(NamedTuple):
-    """How a method looks in every figure; marker and line tell methods apart without colour too."""
+    """Style of a method in every figure; marker and line tell methods apart without colour."""
 
     color: str
     marker: str
@@ -37,8 +37,8 @@ _OTHERS = (
     MethodStyle("#56B4E9", "P", (0, (8, 2))),
     MethodStyle("#F0E442", "*", (0, (2, 3))),
 )
-"""Okabe and Ito's colours, which colour-blind people can tell apart."""
-_RC = {
+"""The colours of Okabe and Ito, which colour-blind people can tell apart."""
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
     "font.size": 9,
     "axes.titlesize": 10,
@@ -53,7 +53,7 @@ _RC = {
     "grid.linewidth": 0.6,
     "text.color": INK,
     "legend.frameon": False,
-    "figure.dpi": DPI,  # at which the layout is found
+    "figure.dpi": DPI,  # the layout depends on it
     "figure.facecolor": "white",
     "svg.hashsalt": "lbt",
     "svg.fonttype": "path",
@@ -61,30 +61,32 @@ _RC = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw and save inside of this."""
+def use_style() -> Iterator[None]:
+    """Set the style for drawing and saving inside the `with` block."""
     with matplotlib.rc_context(_RC):
         yield
 
 
 def method_style(method: str, methods: Sequence[str]) -> MethodStyle:
-    """The style of `method` among the `methods` of a run; the known ones look the same in every run."""
+    """The style of `method` among the `methods` of a run; known methods look the same in every run."""
     if method in _KNOWN:
         return _KNOWN[method]
     others = sorted(name for name in methods if name not in _KNOWN)
     return _OTHERS[others.index(method) % len(_OTHERS)]
 
 
-def grid(axes: Axes) -> None:
-    """Light lines behind the data."""
+def draw_grid(axes: Axes) -> None:
+    """Draw light lines behind the data."""
     axes.grid(True)
 
 
-def method_legend(figure: Figure, axes: Axes) -> None:
-    """One legend below all panels, of what `axes` shows."""
+def draw_legend(figure: Figure, axes: Axes) -> None:
+    """Draw one legend below all panels, with the entries of `axes`."""
     handles, labels = axes.get_legend_handles_labels()
     columns = max(1, min(6, len(labels)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=3.5)  # dashes show
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, handlelength=3.5
+    )  # long enough to show dashes
 
 
 def save(figure: Figure, stem: Path) -> None:
@@ -96,7 +98,7 @@ def save(figure: Figure, stem: Path) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-        figure.set_layout_engine("none")  # both files have the layout that is found here
+        figure.set_layout_engine("none")  # so that both files have this layout
     for ending, metadata in (("svg", {"Date": None}), ("png", {})):
         with atomic_path(stem.with_name(f"{stem.name}.{ending}")) as temporary:
             figure.savefig(temporary, format=ending, dpi=DPI, metadata=metadata)

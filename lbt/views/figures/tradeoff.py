@@ -1,4 +1,4 @@
-"""Accuracy against latency: every network, the means of the methods, the constant prediction as a line."""
+"""Accuracy against latency: networks, means of the methods, and the constant prediction as a line."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lbt.views.figures.style import grid, method_style
-from lbt.views.results import CONTROLS, Scored, by_method
-from lbt.views.tables.table import mean_and_deviation
+from lbt.views.figures.style import draw_grid, method_style
+from lbt.views.results import CONTROLS, NetworkResult, group_by_method
+from lbt.views.tables.formats import mean_and_deviation
 
 
-def draw_tradeoff(networks: Sequence[Scored], constant: Mapping[str, Any]) -> Figure:
-    """A small mark per network (retrained mIoU in percent, measured ms), and of several seeds a large one at the mean.
+def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]) -> Figure:
+    """A mark per network at its measured milliseconds and its mIoU after retraining in percent.
 
-    The bars of a mean are standard deviations over the seeds; a method with one seed has neither mean nor bars.
+    A method with several seeds has small marks for its networks and a large mark at their mean, with bars of one
+    standard deviation.
     """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
-    groups = by_method(networks)
+    groups = group_by_method(networks)
     for method, group in groups.items():
         style = method_style(method, list(groups))
         latency = [n.profile["median_ms"] for n in group]
@@ -55,6 +56,6 @@ def draw_tradeoff(networks: Sequence[Scored], constant: Mapping[str, Any]) -> Fi
     )
     axes.set(xlabel="measured latency (ms, median)", ylabel="retrained mIoU (%)")
     axes.margins(x=0.12, y=0.15)
-    grid(axes)
+    draw_grid(axes)
     axes.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
     return figure

@@ -1,1 +1,1 @@
-"""Tables of a run: a module for each, and each as CSV for programs, HTML and Markdown for people."""
+"""Tables of a run, one module per table: CSV for programs, HTML and Markdown for people."""

@@ -1,4 +1,4 @@
-"""Latency of the derived networks: the lookup table's sum beside the clock."""
+"""Latency of the derived networks: predicted by the lookup table, and measured."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lbt.views.results import Scored
-from lbt.views.tables.table import Column, Table, shown
-from lbt.views.tables.timing_noise import busy_warning, error_percent
+from lbt.views.results import NetworkResult
+from lbt.views.tables.formats import Column, Table, format_columns
+from lbt.views.tables.timing_noise import error_percent, warn_of_noise
 
 _COLUMNS = {
     "method": Column("method"),
     "seed": Column("seed"),
     "measured_ms": Column("measured (ms)", "{:.2f}".format),
-    "p95_ms": Column("95 % within (ms)", "{:.2f}".format),
+    "p95_ms": Column("p95 (ms)", "{:.2f}".format),
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
     "parts_ms": Column("parts now (ms)", "{:.2f}".format),
     "error_ms": Column("error (ms)", "{:+.2f}".format),
@@ -22,8 +22,8 @@ _COLUMNS = {
 }
 
 
-def latency_table(networks: Sequence[Scored]) -> Table:
-    """A row per network: measured, predicted and the difference, predicted minus measured."""
+def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
+    """A row per network: measured and predicted latency, and predicted minus measured."""
     rows = []
     for network in networks:
         measured, predicted = network.profile["median_ms"], network.profile["predicted_ms"]
@@ -32,18 +32,20 @@ def latency_table(networks: Sequence[Scored]) -> Table:
         rows.append(row | {"error_ms": predicted - measured, "error_percent": error_percent(network)})
     values = pd.DataFrame(rows)
     absolute = values["error_percent"].abs()
+    devices = "; ".join(sorted({describe_device(network) for network in networks}))
     note = (
-        "Median of single passes of one image through the derived network with random weights, the time that 95 % of "
-        "them stay within, the sum of the lookup table that steers the search, and the same sum of parts timed between "
-        "these passes, at the machine's speed of that moment. Error: predicted minus measured, "
-        f"also as a share of the measured median; its absolute value is {absolute.mean():.1f} % on average and "
-        f"{absolute.max():.1f} % at most. Measured on: {'; '.join(sorted({where(network) for network in networks}))}."
+        "Measured: median of single passes of one image through the derived network with random weights. p95: "
+        "their 95th percentile. Predicted: sum over the lookup table that steers the search. Parts now: the "
+        "same sum over parts that were timed between these passes, at the machine's speed of that moment. Error: "
+        "predicted minus measured, also in percent of the measured median; its absolute value is "
+        f"{absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. Measured on: {devices}."
     )
-    warnings = tuple(filter(None, [busy_warning(networks)]))
-    return Table("latency", "Latency predicted against measured", note, values, shown(values, _COLUMNS), warnings)
+    warnings = tuple(filter(None, [warn_of_noise(networks)]))
+    people = format_columns(values, _COLUMNS)
+    return Table("latency", "Latency predicted against measured", note, values, people, warnings)
 
 
-def where(network: Scored) -> str:
+def describe_device(network: NetworkResult) -> str:
     """Device, backend, precision, threads, input size and software of a profile, in words."""
     key = network.profile["key"]
     return (

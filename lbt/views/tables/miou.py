@@ -1,4 +1,4 @@
-"""mIoU by method: a row per network, and the means and standard deviations over the seeds."""
+"""mIoU by method: one table with a row per network, one with means and standard deviations over the seeds."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any
 
 import pandas as pd
 
-from lbt.views.results import CONTROLS, Scored, by_method
-from lbt.views.tables.decisiveness import UNIFORM, Choices, undecided_warning
-from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
-from lbt.views.tables.timing_noise import busy_warning
+from lbt.views.results import CONTROLS, NetworkResult, group_by_method
+from lbt.views.tables.decisiveness import UNIFORM, Choices, warn_of_undecided
+from lbt.views.tables.formats import Column, Table, format_columns, format_mean, format_percent, mean_and_deviation
+from lbt.views.tables.timing_noise import warn_of_noise
 
 WHAT = (
     "mIoU is the mean intersection over union in percent on the official validation images, which no earlier stage "
-    "reads. The supernet is scored after the search at its most probable widths; the derived network after retraining "
-    "on all labelled training images. Latency is the median of one image through the derived network on the device of "
-    "this run. Parameters are in millions, MACs (multiply-accumulates of one image) in 10^9. "
+    "reads. The supernet is scored after the search at its most probable widths, the derived network after retraining "
+    "on all labelled training images. Latency is the median time of one image through the derived network on this "
+    "run's device. Parameters are in millions, MACs (multiply-accumulates of one image) in 10^9. "
 )
 CONTROL = (
-    "Controls: the row constant predicts {constant}, the most frequent training class, everywhere; random "
-    "architectures are drawn, not searched. A blank cell does not apply. "
+    "Controls: constant predicts {constant}, the most frequent training class, at every pixel; random architectures "
+    "were not searched. A blank cell means that the measure does not apply. "
 )
 CHOICES = (
-    f"Top operator is the largest probability of an operator after the search, mean over the cells; {UNIFORM:.4f} is "
-    "no preference. "
+    "Top operator is the largest probability of an operator after the search, averaged over the cells; "
+    f"{UNIFORM:.4f} means no preference. "
 )
 Found = Mapping[tuple[str, int], Choices]
-"""What each searched network's search prefers, by method and seed."""
+"""Choices of each searched network, by method and seed."""
 _TEXTS = {
-    "supernet_miou": Column("supernet mIoU", percent),
-    "retrained_miou": Column("retrained mIoU", percent),
+    "supernet_miou": Column("supernet mIoU", format_percent),
+    "retrained_miou": Column("retrained mIoU", format_percent),
     "latency_ms": Column("latency (ms)", "{:.2f}".format),
     "fps": Column("FPS", "{:.1f}".format),
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
@@ -41,10 +41,12 @@ _TEXTS = {
 _WITH_DEVIATION = ("supernet_miou", "retrained_miou", "latency_ms")
 
 
-def miou_table(networks: Sequence[Scored], constant: Mapping[str, Any], choices: Found, budget: str) -> Table:
+def make_miou_table(
+    networks: Sequence[NetworkResult], constant: Mapping[str, Any], choices: Found, budget: str
+) -> Table:
     """A row per method and seed, and the constant prediction."""
-    rows = [{"method": n.method, "seed": n.seed, **_measures(n, choices), "budget": budget} for n in networks]
-    rows.append({"method": _constant_name(constant), "retrained_miou": constant["miou"]})
+    rows = [{"method": n.method, "seed": n.seed, **_measure(n, choices), "budget": budget} for n in networks]
+    rows.append({"method": _name_constant(constant), "retrained_miou": constant["miou"]})
     values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, "entropy", "budget"])
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
@@ -53,30 +55,34 @@ def miou_table(networks: Sequence[Scored], constant: Mapping[str, Any], choices:
         f"Budget of each method and seed: {budget}."
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
-    people = shown(names, {"method": Column("method"), "seed": Column("seed"), **_TEXTS}).drop(columns="top operator")
+    columns = {"method": Column("method"), "seed": Column("seed"), **_TEXTS}
+    people = format_columns(names, columns).drop(columns="top operator")
     return Table("miou", "mIoU by method and seed", note, values, people)
 
 
-def summary_table(networks: Sequence[Scored], constant: Mapping[str, Any], choices: Found, budget: str) -> Table:
-    """A row per method, and the constant prediction; the deviation of a single seed is missing."""
+def make_summary_table(
+    networks: Sequence[NetworkResult], constant: Mapping[str, Any], choices: Found, budget: str
+) -> Table:
+    """A row per method, and the constant prediction; a single seed has no deviation."""
     rows = []
-    for method, group in by_method(networks).items():
-        row = {"method": method, "role": "control" if method in CONTROLS else "searched", "seeds": len(group)}
-        measures = [_measures(n, choices) for n in group]
+    for method, group in group_by_method(networks).items():
+        role = "control" if method in CONTROLS else "searched"
+        row: dict[str, str | float] = {"method": method, "role": role, "seeds": len(group)}
+        measures = [_measure(n, choices) for n in group]
         for name in measures[0]:
             row[f"{name}_mean"], row[f"{name}_std"] = mean_and_deviation([m[name] for m in measures])
         rows.append(row)
-    rows.append({"method": _constant_name(constant), "role": "control", "retrained_miou_mean": constant["miou"]})
+    rows.append({"method": _name_constant(constant), "role": "control", "retrained_miou_mean": constant["miou"]})
     values = pd.DataFrame(rows)
     values["seeds"] = values["seeds"].astype("Int64")
     control = CONTROL.format(constant=constant["class"])
-    note = f"{WHAT}{CHOICES}{control}{_seeds(networks)} Budget of each method and seed: {budget}."
-    warnings = tuple(filter(None, [undecided_warning(choices), busy_warning(networks)]))
-    return Table("summary", "mIoU by method, mean over the seeds", note, values, _people(values), warnings)
+    note = f"{WHAT}{CHOICES}{control}{_describe_seeds(networks)} Budget of each method and seed: {budget}."
+    warnings = tuple(filter(None, [warn_of_undecided(choices), warn_of_noise(networks)]))
+    return Table("summary", "mIoU by method, mean over the seeds", note, values, _format_rows(values), warnings)
 
 
-def _people(values: pd.DataFrame) -> pd.DataFrame:
-    """Each mean with its deviation in one cell."""
+def _format_rows(values: pd.DataFrame) -> pd.DataFrame:
+    """The rows for people, with each mean and its deviation in one cell."""
     names = ["constant" if name.startswith("constant") else name for name in values["method"]]
     roles = [
         f"{name} (control)" if role == "control" else name for name, role in zip(names, values["role"], strict=True)
@@ -84,27 +90,26 @@ def _people(values: pd.DataFrame) -> pd.DataFrame:
     people = {"method": roles}
     for name, column in _TEXTS.items():
         if name == "predicted_ms":
-            continue  # it has a table of its own
+            continue  # it is in the latency table
         deviations = values[f"{name}_std"] if name in _WITH_DEVIATION else [float("nan")] * len(values)
         people[column.title] = [
-            with_deviation(column.text, mean, deviation)
+            format_mean(column.text, mean, deviation)
             for mean, deviation in zip(values[f"{name}_mean"], deviations, strict=True)
         ]
     return pd.DataFrame(people, dtype=object)
 
 
-def _seeds(networks: Sequence[Scored]) -> str:
-    """What the numbers are means of."""
+def _describe_seeds(networks: Sequence[NetworkResult]) -> str:
     seeds = sorted({network.seed for network in networks})
     if len(seeds) == 1:
-        return f"One seed ({seeds[0]}): it says nothing about which method is better."
+        return f"One seed ({seeds[0]}): the table cannot say which method is better."
     return (
-        f"Means over the seeds {', '.join(map(str, seeds))}, ± the standard deviation (divided by n - 1) where a "
-        "method has several."
+        f"Means over the seeds {', '.join(map(str, seeds))}; methods with several seeds also have the standard "
+        "deviation (divided by n - 1)."
     )
 
 
-def _measures(network: Scored, choices: Found) -> dict[str, float]:
+def _measure(network: NetworkResult, choices: Found) -> dict[str, float]:
     profile, found = network.profile, choices.get((network.method, network.seed))
     return {
         "supernet_miou": network.supernet["miou"],
@@ -119,5 +124,5 @@ def _measures(network: Scored, choices: Found) -> dict[str, float]:
     }
 
 
-def _constant_name(constant: Mapping[str, Any]) -> str:
+def _name_constant(constant: Mapping[str, Any]) -> str:
     return f"constant ({constant['class']})"

@@ -1,4 +1,4 @@
-"""The ratio study in the folders of the runs that it joins, and whether it still holds there."""
+"""The files of the ratio study in the folder of each run that it joins."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lbt.errors import LbtError
 from lbt.files import sha256
 from lbt.provenance.fingerprint import fingerprint
 from lbt.provenance.manifest import read_manifest, verify_inputs, write_manifest
-from lbt.views.tables.table import Table
+from lbt.views.tables.formats import Table
 
 _MANIFEST = "manifest-ratio.json"
 _READ = ("data/split.csv", "evaluate/*/seed-*/network.json", "evaluate/*/seed-*/supernet.json")
 
 
-def keep_ratio(table: Table, runs: Sequence[Path]) -> None:
-    """Write `tables/ratio.csv`, `.html` and `.md` into every run, with a manifest that names what they were made of."""
+def write_ratio(table: Table, runs: Sequence[Path]) -> None:
+    """Write `tables/ratio.csv`, `.html` and `.md` into every run, with a manifest that lists their inputs."""
     inputs = [file for run in runs for pattern in _READ for file in sorted(run.glob(pattern))]
     for run in runs:
         folder = run / "tables"
@@ -32,18 +32,18 @@ def keep_ratio(table: Table, runs: Sequence[Path]) -> None:
         )
 
 
-def ratio_holds(run: Path) -> bool | None:
-    """Whether the scores that the run's ratio table was made of are those that lie there now.
+def is_ratio_current(run: Path) -> bool | None:
+    """Whether the run's ratio table was made of the scores that the runs have now.
 
     Returns:
-        None without such a table. Runs that are gone since do not count against it; a damaged manifest does.
+        None if the run has no such table. A run that was removed since does not count; a damaged manifest gives False.
     """
     folder = run / "tables"
     if not (folder / _MANIFEST).is_file() or not (folder / "ratio.md").is_file():
         return None
     try:
         inputs = read_manifest(folder / _MANIFEST)["inputs"]
-    except LbtError:  # a start must not fail for it: `python -m lbt ratio` writes it anew
+    except LbtError:  # a start must not fail because of it: `python -m lbt ratio` writes it again
         return False
     read = {Path(os.path.normpath(folder / name)): entry for name, entry in inputs.items()}
     return all(sha256(file) == entry["sha256"] for file, entry in read.items() if file.is_file())

@@ -1,4 +1,4 @@
-"""The ratio study: mIoU by |D_pl| : |D_s^tr|, joined from runs that differ in `search.pseudo_labels.ratio` only."""
+"""The ratio study: mIoU by |D_pl| : |D_s^tr|, over runs that differ in `search.pseudo_labels.ratio` only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.files import read_json
 from lbt.pseudo_labels.dataset import count_to_label
-from lbt.views.results import by_method, read_scored
-from lbt.views.tables.table import Column, Table, mean_and_deviation, percent, shown, with_deviation
+from lbt.views.results import group_by_method, read_results
+from lbt.views.tables.formats import Column, Table, format_columns, format_mean, format_percent, mean_and_deviation
 
 NOTE = (
-    "Runs that differ in search.pseudo_labels.ratio alone, D_pl : D_s^tr: how many images the teacher labels (pseudo) "
-    "for each image that the student has labels of. mIoU in percent on the official validation images, mean over the "
-    "seeds, ± the standard deviation (divided by n - 1) where there are several. Each run measured a latency table of "
-    "its own."
+    "The runs differ in search.pseudo_labels.ratio only: the number of images that the teacher labels (pseudo) per "
+    "labelled image of the student. mIoU in percent on the official validation images: the mean over the seeds, and "
+    "with several seeds the standard deviation (divided by n - 1). Each run measured its own latency table."
 )
 _COLUMNS = {
     "method": Column("method"),
@@ -37,15 +36,15 @@ _OF_METHODS = ("search", "derive", "profile", "retrain", "evaluate")
 
 @dataclass(frozen=True)
 class _Run:
-    """A finished run: its ratio (None: all unlabelled images), and by key what must agree with the other runs'."""
+    """A finished run: its ratio (None: all unlabelled images), and the facts that must equal those of other runs."""
 
     folder: Path
     ratio: float | None
     facts: Mapping[str, Any]
 
 
-def ratio_table(folders: Sequence[Path]) -> Table:
-    """A row per teaching method and run, in the order of the ratio.
+def make_ratio_table(folders: Sequence[Path]) -> Table:
+    """A row per run and method with pseudo labels, in the order of the ratio.
 
     Raises:
         LbtError: fewer than two runs, an unfinished one, two of the same ratio, or runs that differ in anything else.
@@ -54,62 +53,62 @@ def ratio_table(folders: Sequence[Path]) -> Table:
         raise LbtError(f"{folders[0]}: is one run; name two or more that differ in search.pseudo_labels.ratio.")
     runs = [_read(folder) for folder in folders]
     for other in runs[1:]:
-        _compare(runs[0], other)
-    rows = sorted((row for run in runs for row in _rows(run)), key=lambda row: (row["method"], row["ratio"]))
+        _require_equal(runs[0], other)
+    rows = sorted((row for run in runs for row in _make_rows(run)), key=lambda row: (row["method"], row["ratio"]))
     values = pd.DataFrame(rows)
     twice = values[values.duplicated(["method", "pseudo_labelled"])]
     if len(twice):
         raise LbtError(
             f"{', '.join(map(str, folders))}: two of these runs label {twice['pseudo_labelled'].iloc[0]} images. "
-            "Name one of them."
+            "Name only one of the two."
         )
-    people = shown(values, _COLUMNS)
+    people = format_columns(values, _COLUMNS)
     for name, title in _MEASURES.items():
         pairs = zip(values[f"{name}_mean"], values[f"{name}_std"], strict=True)
-        people[title] = [with_deviation(percent, *pair) for pair in pairs]
+        people[title] = [format_mean(format_percent, *pair) for pair in pairs]
     return Table("ratio", "mIoU by ratio of pseudo-labelled to labelled images", NOTE, values, people)
 
 
 def _read(folder: Path) -> _Run:
     facts: dict[str, Any] = {}
     ratios = set()
-    for path in _manifests(folder):
+    for path in _find_manifests(folder):
         name, manifest = path.relative_to(folder).as_posix(), read_json(path)
-        facts |= {f"{name}: {key}": value for key, value in _flat(manifest["settings"], "")}
+        facts |= {f"{name}: {key}": value for key, value in _flatten(manifest["settings"], "")}
         facts |= {f"{name}: version of {key}": value for key, value in manifest["versions"].items()}
         facts[f"{name}: code"] = manifest["code"]
         if name == "data/manifest.json":
             facts["data/split.csv: content"] = manifest["outputs"]["split.csv"]["sha256"]
         ratios |= {facts.pop(key) for key in list(facts) if key.endswith("search.pseudo_labels.ratio")}
     if not ratios:
-        raise LbtError(f"{folder}: no method of this run learns from pseudo-labels. Name finished runs of lbt.")
+        raise LbtError(f"{folder}: no method of this run learns from pseudo labels. Name finished runs of lbt.")
     if len(ratios) > 1:
         raise LbtError(f"{folder}: holds rounds of the ratios {sorted(map(str, ratios))}. Finish the run.")
     return _Run(folder, ratios.pop(), facts)
 
 
-def _manifests(folder: Path) -> list[Path]:
-    """The manifests of the stages that teaching methods share, and of these methods."""
+def _find_manifests(folder: Path) -> list[Path]:
+    """The manifests of the shared stages, and of the methods with pseudo labels."""
     found = [path for name in _SHARED for path in (folder / name).rglob("manifest*.json")]
     for name in _OF_METHODS:
-        found += [path for method in _teaching() for path in (folder / name / method).rglob("manifest*.json")]
+        found += [path for method in _labelling_methods() for path in (folder / name / method).rglob("manifest*.json")]
     return sorted(found)
 
 
-def _teaching() -> list[str]:
+def _labelling_methods() -> list[str]:
     return [name for name in tuple(METHODS) if METHODS[name].needs_pseudo_labels]
 
 
-def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """The leaves of nested settings by their dotted key."""
+def _flatten(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """The values of nested settings with their dotted keys."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _flat(inner, f"{key}.{name}" if key else name)
+            yield from _flatten(inner, f"{key}.{name}" if key else name)
     else:
         yield key, value
 
 
-def _compare(first: _Run, other: _Run) -> None:
+def _require_equal(first: _Run, other: _Run) -> None:
     keys = sorted({*first.facts, *other.facts})
     absent = object()
     different = [key for key in keys if first.facts.get(key, absent) != other.facts.get(key, absent)]
@@ -118,22 +117,22 @@ def _compare(first: _Run, other: _Run) -> None:
         more = [f"  and {len(lines) - 10} more"] if len(lines) > 10 else []
         raise LbtError(
             "\n".join([f"{first.folder} and {other.folder} differ in more than the ratio:", *lines[:10], *more])
-            + "\nRun them again with settings that differ in `run` and `search.pseudo_labels.ratio` alone."
+            + "\nRun them again with settings that differ in `run` and `search.pseudo_labels.ratio` only."
         )
 
 
-def _rows(run: _Run) -> Iterator[dict[str, Any]]:
+def _make_rows(run: _Run) -> Iterator[dict[str, Any]]:
     split = run.folder / "data" / "split.csv"
     labelled, unlabeled = (len(read_split(split, role)) for role in ("student_train", "unlabeled"))
     pseudo = count_to_label(run.ratio, labelled, unlabeled)
-    files = [f for m in _teaching() for f in sorted(run.folder.glob(f"evaluate/{m}/seed-*/network.json"))]
+    files = [f for m in _labelling_methods() for f in sorted(run.folder.glob(f"evaluate/{m}/seed-*/network.json"))]
     if not files:
-        raise LbtError(f"{run.folder}: has no scores of a teaching method. Finish the run.")
+        raise LbtError(f"{run.folder}: has no scores of a method with pseudo labels. Finish the run.")
     profiles = [run.folder / "profile" / file.parent.relative_to(run.folder / "evaluate") for file in files]
-    networks = read_scored(
+    networks = read_results(
         [file.with_name("supernet.json") for file in files], files, [folder / "profile.json" for folder in profiles]
     )
-    for method, group in by_method(networks).items():
+    for method, group in group_by_method(networks).items():
         row = {"method": method, "ratio": pseudo / labelled, "pseudo_labelled": pseudo, "labelled": labelled}
         row["seeds"] = len(group)
         for name, scores in (("supernet", [n.supernet for n in group]), ("retrained", [n.network for n in group])):

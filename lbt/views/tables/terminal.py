@@ -1,4 +1,4 @@
-"""A table's Markdown in a terminal: headings and paragraphs are wrapped so that lines fit."""
+"""The tables of a run in a terminal: their Markdown without its marks, wrapped to the terminal's width."""
 
 from __future__ import annotations
 
@@ -6,35 +6,68 @@ import re
 import shutil
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
+from lbt.errors import LbtError
+from lbt.provenance.manifest import verify_inputs
+from lbt.views.tables.ratio_files import is_ratio_current
+
+SHOWN = ("summary", "miou", "classes", "latency")
+"""Names of the tables of a run, in the order in which people read them."""
 WIDEST = 120
-"""Columns where there is no terminal, and the longest line of a paragraph in a wider one."""
+"""Width without a terminal, and the longest line of a paragraph in a wider one."""
 _GAP = "  "
 
 
+def print_tables(run: Path) -> None:
+    """Print the tables of a run, its ratio study if it is part of one, and the folders of its other results.
+
+    Raises:
+        LbtError: a table is missing, or its content has changed since it was written.
+    """
+    files = [run / "tables" / f"{name}.md" for name in SHOWN]
+    for file in files:
+        if not file.is_file():
+            raise LbtError(f"{file}: is missing. Finish the run, or name its folder, such as results/default.")
+    ratio = is_ratio_current(run)
+    if ratio:
+        files.append(run / "tables" / "ratio.md")
+    verify_inputs(files)
+    width = terminal_width()
+    for file in files:
+        print(fit_to_width(file.read_text(encoding="utf-8"), width))
+    if ratio is False:
+        print(f"{run}/tables/ratio.html was made of other scores than the runs have now. Run `python -m lbt ratio`.\n")
+    print(f"tables:   {run}/tables/{', '.join(f'{file.stem}.html' for file in files)}")
+    print(f"figures:  {run}/figures/")
+    print(f"pictures: {run}/evaluate/<method>/seed-<seed>/pictures/")
+    print(f"networks: {run}/networks/<method>-seed-<seed>.pt")
+
+
 def terminal_width() -> int:
-    """Columns of the terminal; `COLUMNS` in the environment counts before it."""
+    """Columns of the terminal; the environment variable `COLUMNS` takes precedence."""
     return shutil.get_terminal_size((WIDEST, 24)).columns
 
 
-def fitted(markdown: str, width: int) -> str:
+def fit_to_width(markdown: str, width: int) -> str:
     """The same text without the marks of Markdown, in lines of at most `width` columns.
 
-    A table's cells are never broken: one whose cells alone are wider stays wider.
+    The cells of a table are never broken, so a table with wide cells may exceed `width`.
     """
     blocks = [block.splitlines() for block in markdown.strip().split("\n\n")]
-    return "\n\n".join(_table(b) if b[0].startswith("|") else _paragraph(" ".join(b), width) for b in blocks) + "\n"
+    texts = [_format_table(b) if b[0].startswith("|") else _wrap_paragraph(" ".join(b), width) for b in blocks]
+    return "\n\n".join(texts) + "\n"
 
 
-def _paragraph(text: str, width: int) -> str:
+def _wrap_paragraph(text: str, width: int) -> str:
     heading = text.startswith("## ")
     plain = text.removeprefix("## ").replace("**", "")
     lines = textwrap.wrap(plain, min(width, WIDEST), break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "=" * max(map(len, lines))] if heading else lines)
 
 
-def _table(lines: Sequence[str]) -> str:
-    titles, rule, *rows = ([_plain(cell) for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in lines)
+def _format_table(lines: Sequence[str]) -> str:
+    titles, rule, *rows = ([_unescape(cell) for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in lines)
     widths = [
         max(len(text) for text in (*title.split(), *column))
         for title, column in zip(titles, zip(*rows, strict=True), strict=True)
@@ -44,13 +77,13 @@ def _table(lines: Sequence[str]) -> str:
     heads = list(zip(*([""] * (height - len(title)) + title for title in wrapped), strict=True))
     right = [cell.endswith(":") for cell in rule]
     shown = [*heads, ["-" * width for width in widths], *rows]
-    return "\n".join(_line(cells, widths, right) for cells in shown)
+    return "\n".join(_format_line(cells, widths, right) for cells in shown)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+def _format_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     padded = (c.rjust(w) if end else c.ljust(w) for c, w, end in zip(cells, widths, right, strict=True))
     return _GAP.join(padded).rstrip()
 
 
-def _plain(cell: str) -> str:
+def _unescape(cell: str) -> str:
     return cell.strip().replace("\\|", "|")

@@ -1,4 +1,4 @@
-"""Write all tables of a run."""
+"""The stage that writes all tables of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lbt.config import RetrainSettings, SearchSettings, SpaceSettings, WarmupSet
 from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budget
-from lbt.views.results import read_scored
-from lbt.views.tables.classes import classes_table
+from lbt.views.results import read_results
+from lbt.views.tables.classes import make_classes_table
 from lbt.views.tables.decisiveness import read_choices
-from lbt.views.tables.latency import latency_table
-from lbt.views.tables.miou import miou_table, summary_table
+from lbt.views.tables.latency import make_latency_table
+from lbt.views.tables.miou import make_miou_table, make_summary_table
 
 
 def run(
@@ -31,18 +31,18 @@ def run(
     folder: Path,
     log: Path | None = None,
 ) -> None:
-    """Write the tables into `folder` from the scores and profiles that lie in `.../<method>/seed-<seed>/`.
+    """Write the tables into `folder` from the scores and profiles in `.../<method>/seed-<seed>/`.
 
-    `architecture` are the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
+    `architecture` holds the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
     """
     budget = describe_budget(split, warmup, search, retrain)
-    networks, least = read_scored(supernet, network, profile), read_json(constant)
+    networks, least = read_results(supernet, network, profile), read_json(constant)
     choices = read_choices(architecture, space)
     tables = (
-        summary_table(networks, least, choices, budget),
-        miou_table(networks, least, choices, budget),
-        classes_table(networks, least),
-        latency_table(networks),
+        make_summary_table(networks, least, choices, budget),
+        make_miou_table(networks, least, choices, budget),
+        make_classes_table(networks, least),
+        make_latency_table(networks),
     )
     with Progress("tables", len(tables), log) as progress:
         for table in tables:

@@ -1,3 +1,5 @@
+"""The check of a data set: its report, and every problem by file."""
+
 import json
 import shutil
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
-from lbt.data.checking.check import check_data, describe, find_problems, run
+from lbt.data.checking.check import check_data, describe, examine, run
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes
 from lbt.data.problems import Problem
 from lbt.errors import LbtError
@@ -25,7 +27,7 @@ def report_of(data: DataSettings, output: Path, **changes: object) -> dict:
 
 
 def problems_of(data: DataSettings) -> dict[str, str]:
-    problems = find_problems(data, SplitSettings(), [])
+    problems = examine(data, SplitSettings())[1]
     assert len({problem.file for problem in problems}) == len(problems)
     return {problem.file: problem.what for problem in problems}
 
@@ -99,9 +101,9 @@ def test_every_problem_is_listed_by_file(cityscapes, tmp_path):
 def test_the_order_of_the_problems_is_fixed(cityscapes):
     for path in files(cityscapes, "*/train/*/*"):
         path.write_bytes(b"broken")
-    first = find_problems(cityscapes, SplitSettings(), [])
+    first = examine(cityscapes, SplitSettings())[1]
     assert len(first) == 16  # every file, and no class, since no mask could be read
-    assert all(first == find_problems(cityscapes, SplitSettings(), []) for _ in range(3))
+    assert all(first == examine(cityscapes, SplitSettings())[1] for _ in range(3))
 
 
 def test_a_class_without_a_training_pixel_is_a_problem(cityscapes):
@@ -154,7 +156,7 @@ def test_a_missing_root_is_named(cityscapes, tmp_path):
 
 
 def test_too_few_groups_are_a_problem(folder):
-    problems = find_problems(folder, SplitSettings(scheme="disjoint"), [])
+    problems = examine(folder, SplitSettings(scheme="disjoint"))[1]
     assert [problem.file for problem in problems] == ["splits"]
     assert "2 group(s)" in problems[0].what
 
@@ -179,7 +181,7 @@ def test_the_least_values_are_those_of_the_settings():
 
 
 def test_a_batch_above_its_part_is_a_problem(cityscapes, tmp_path):
-    problems = find_problems(
+    _, problems = examine(
         cityscapes,
         SplitSettings(),
         [BatchSize("warmup.batch_size", 5, ("teacher_train",)), BatchSize("search.batch_size", 4, ("teacher_val",))],

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lbt.config import PseudoLabelSettings
-from lbt.pseudo_labels.dataset import tempered
+from lbt.pseudo_labels.dataset import temper
 from lbt.search.methods.lbt.pseudo_label_loss import targets, weighted_cross_entropy
 
 
@@ -19,11 +19,11 @@ def probability():
 @pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
 def test_a_temperature_is_that_of_the_softmax(temperature):
     logits = 5 * torch.randn(4, 3, 3).double()
-    torch.testing.assert_close(tempered(logits.softmax(0), temperature), (logits / temperature).softmax(0))
+    torch.testing.assert_close(temper(logits.softmax(0), temperature), (logits / temperature).softmax(0))
 
 
 def test_a_small_temperature_leaves_the_most_probable_class():
-    found = tempered(torch.tensor([0.2, 0.5, 0.3, 0.0]).view(4, 1, 1), 1e-3)
+    found = temper(torch.tensor([0.2, 0.5, 0.3, 0.0]).view(4, 1, 1), 1e-3)
     torch.testing.assert_close(found.flatten(), torch.tensor([0.0, 1.0, 0.0, 0.0]))
 
 

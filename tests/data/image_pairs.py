@@ -1,4 +1,4 @@
-"""Small images and masks on disk."""
+"""Small pairs of image and mask on disk."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ ROAD, CAR, SKY = 7, 26, 23
 
 
 def save_pair(image: Path, mask: Path | None, seed: int, size: tuple[int, int] = (40, 60)) -> None:
-    """Write a noise image of (height, width) `size` and, if asked, a mask of road, car and sky in rows."""
+    """Write a noise image of `size` (height, width) and, if `mask` is a path, a mask with rows of sky, car and road."""
     image.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(image)

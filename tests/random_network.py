@@ -1,4 +1,4 @@
-"""A network of a drawn genotype with drawn weights, and its file, for tests of what is done with a finished network."""
+"""A network with random genotype and weights, and its file, for tests of finished networks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,10 +29,10 @@ USE = {
 }
 
 
-def drawn_network(
+def random_network(
     seed: int = 0, space: SpaceSettings = SPACE, classes: int = len(CLASSES), genotype: Genotype | None = None
 ) -> Network:
-    """With BatchNorm statistics of noise, and heads so scaled that every class is predicted somewhere."""
+    """A network with BatchNorm statistics of noise, and with heads scaled so that it predicts every class somewhere."""
     torch.manual_seed(seed)
     genotype = genotype or random_genotype(space, torch.Generator().manual_seed(seed))
     network = Network(genotype, space, classes).train()
@@ -53,10 +53,10 @@ def write_network(
     use: Mapping[str, object] = USE,
     classes: Mapping[str, tuple[int, int, int]] = CLASSES,
 ) -> Path:
-    """Write a network's file, by default a drawn one's, with what `use` says of it."""
+    """Write the file of a network, by default a random one, with the entries `use`."""
     save_network(
         path,
-        network or drawn_network(),
+        network or random_network(),
         space=SPACE,
         classes=tuple(classes),
         colors=tuple(classes.values()),

@@ -1,4 +1,4 @@
-"""A table in its four forms: CSV with full numbers, HTML, Markdown, and the text of its cells."""
+"""A table as CSV with full numbers, as HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Table:
     Attributes:
         name: stem of its files.
         title: heading.
-        note: what its columns mean.
-        values: what the CSV holds, in full.
-        shown: what people see, text by column title; a missing value is an empty text. A column with anything but
-            numbers is aligned to the left.
-        warnings: what must not be overlooked, each a paragraph under the table.
+        note: meaning of its columns.
+        values: the numbers of the CSV.
+        shown: the cells for people, text by column title; a missing value is an empty text. A column that holds
+            anything but numbers is aligned to the left.
+        warnings: paragraphs directly under the table.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Table:
         title, left = html.escape(self.title), self._left()
         titles, *cells = self._rows()
         head, rows = _row(titles, left, "th"), [_row(row, left, "td") for row in cells]
-        warnings = "".join(f'<p class="warning"><b>Warning:</b> {_prose(text)}</p>\n' for text in self.warnings)
+        warnings = "".join(f'<p class="warning"><b>Warning:</b> {_format_prose(text)}</p>\n' for text in self.warnings)
         return (
             f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
             f"<style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n"
             f'<div class="wide"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n"
-            f"</table></div>\n{warnings}<p>{_prose(self.note)}</p>\n</body>\n</html>\n"
+            f"</table></div>\n{warnings}<p>{_format_prose(self.note)}</p>\n</body>\n</html>\n"
         )
 
     def markdown(self) -> str:
@@ -105,8 +105,8 @@ class Table:
         return [True, *text[1:]]
 
 
-def shown(values: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
-    """The given columns of `values` as text under their titles, empty where a value is missing."""
+def format_columns(values: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
+    """The columns of `values` that `columns` names, as text under their titles; empty where a value is missing."""
     return pd.DataFrame(
         {
             column.title: ["" if pd.isna(value) else column.text(value) for value in values[name].astype(object)]
@@ -116,13 +116,13 @@ def shown(values: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
     )
 
 
-def percent(value: float) -> str:
-    """A share of one in percent with one digit."""
+def format_percent(value: float) -> str:
+    """A share in [0, 1] in percent with one digit."""
     return f"{100 * value:.1f}"
 
 
-def with_deviation(text: Callable[[float], str], mean: float, deviation: float) -> str:
-    """A cell such as `38.4 ± 0.7`: the mean alone where there is no deviation, nothing where there is no mean."""
+def format_mean(text: Callable[[float], str], mean: float, deviation: float) -> str:
+    """A cell such as `38.4 ± 0.7`. Without a deviation it is the mean alone, without a mean it is empty."""
     if pd.isna(mean):
         return ""
     return text(mean) if pd.isna(deviation) else f"{text(mean)} ± {text(deviation)}"
@@ -134,8 +134,8 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return float(series.mean()), float(series.std(ddof=1))
 
 
-def _prose(text: str) -> str:
-    """A paragraph in HTML; what stands between backticks is code, as in Markdown."""
+def _format_prose(text: str) -> str:
+    """A paragraph in HTML; text between backticks is code, as in Markdown."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
