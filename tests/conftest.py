@@ -10,17 +10,15 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from stage_calls import call_stage
 
 from lbt.config import Settings
 from lbt.config.read import parse_settings
-from lbt.data import write_split
 from lbt.data.classes import class_table
-from lbt.data.scenes import write_dataset
 from lbt.errors import LbtError
 from lbt.latency.parts import space_parts
 from lbt.latency.table import TableKey
 from lbt.runtime.metrics_csv import write_metrics
-from lbt.search import warmup
 
 torch.set_num_threads(1)
 
@@ -77,8 +75,8 @@ def make_tiny(folder: Path) -> None:
     """Write the files of `tiny`."""
     settings = tiny_settings(folder)
     classes, split = class_table(settings.data).num_classes, folder / "split.csv"
-    write_dataset.run(scenes=settings.scenes, data=settings.data, output=folder / "data" / "scenes.json")
-    write_split.run(data=settings.data, splits=settings.splits, output=split)
+    call_stage("scenes", scenes=settings.scenes, data=settings.data, listing=folder / "data" / "scenes.json")
+    call_stage("split", data=settings.data, splits=settings.splits, split=split)
     key = TableKey("invented", "eager", "float32", 64, 64, 1, classes, "none")
     write_metrics(
         folder / "table.csv",
@@ -87,7 +85,8 @@ def make_tiny(folder: Path) -> None:
             for part in space_parts(settings.space, classes)
         ],
     )
-    warmup.run(
+    call_stage(
+        "warmup",
         seed=0,
         data=settings.data,
         augmentation=settings.augmentation,

@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from stage_calls import call_stage
 
 from lbt.config.read import parse_settings
-from lbt.data import write_split
 from lbt.data.classes import class_table
-from lbt.data.scenes import write_dataset
 from lbt.data.splits import read_split
 from lbt.files import sha256
 from lbt.provenance.manifest import verify_inputs, write_manifest
@@ -41,8 +40,8 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
     content["data"]["root"] = str(folder / "results" / "data" / "tiny")
     settings = parse_settings(content, "tiny.yaml")
     root, run = Path(settings.data.root), folder / "results" / "tiny"
-    write_dataset.run(scenes=settings.scenes, data=settings.data, output=root / "scenes.json")
-    write_split.run(data=settings.data, splits=settings.splits, output=run / "data" / "split.csv")
+    call_stage("scenes", scenes=settings.scenes, data=settings.data, listing=root / "scenes.json")
+    call_stage("split", data=settings.data, splits=settings.splits, split=run / "data" / "split.csv")
     teacher = run / "warmup" / "seed-0" / "checkpoint.pt"
     teacher.parent.mkdir(parents=True)
     teacher.write_bytes(b"a teacher")

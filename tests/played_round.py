@@ -4,10 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stage_calls import call_stage
 
 from lbt.config.methods import METHODS
-from lbt.pseudo_labels import label as labelling
-from lbt.search import round as rounds
 
 
 @pytest.fixture
@@ -29,7 +28,8 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
         place, previous = tmp_path / folder, previous or tiny.warmup
         shards = [place / f"shard-{k}.h5" for k in range(chosen.shards if METHODS[method].needs_pseudo_labels else 0)]
         for k, shard in enumerate(shards):
-            labelling.run(
+            call_stage(
+                "label",
                 seed=0,
                 method=method,
                 round=round,
@@ -41,9 +41,10 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
                 compute=compute,
                 split=tiny.split,
                 teacher=previous,
-                output=shard,
+                labels=shard,
             )
-        rounds.run(
+        call_stage(
+            "round",
             seed=0,
             method=method,
             round=round,

@@ -9,30 +9,36 @@ validators of the smallest model that holds both. What can only be checked again
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config.base import OFFICIAL_SPLITS, Color, OfficialSplit, Section, Size, Window, check_gpus
+from lbt.config.base import OFFICIAL_SPLITS, Color, OfficialSplit, OneOf, Section, Size, Window, check_gpus
 from lbt.config.data import (
     AugmentationSettings,
     ClassSettings,
+    DataClasses,
     DataSettings,
     FolderSettings,
     SceneSettings,
     SplitSettings,
 )
 from lbt.config.methods import METHODS
-from lbt.config.search import (
-    DerivationSettings,
+from lbt.config.round import (
+    LbtSearch,
+    LptSearch,
     LptSettings,
     PseudoLabelSettings,
-    SearchSettings,
+    RandomMatch,
+    RoundSearch,
+    StudentSearch,
     StudentSettings,
 )
-from lbt.config.space import LatencySettings, SpaceSettings
+from lbt.config.search import DerivationSettings, SearchSettings
+from lbt.config.space import LatencyKey, LatencySettings, SpaceSettings
 from lbt.config.training import (
     AdamSettings,
+    ComputeDevice,
     ComputeSettings,
     EvaluationSettings,
     OptimizerSettings,
@@ -47,17 +53,24 @@ __all__ = [
     "AugmentationSettings",
     "ClassSettings",
     "Color",
+    "ComputeDevice",
     "ComputeSettings",
+    "DataClasses",
     "DataSettings",
     "DerivationSettings",
     "EvaluationSettings",
     "FolderSettings",
+    "LatencyKey",
     "LatencySettings",
+    "LbtSearch",
+    "LptSearch",
     "LptSettings",
     "OfficialSplit",
     "OptimizerSettings",
     "PseudoLabelSettings",
+    "RandomMatch",
     "RetrainSettings",
+    "RoundSearch",
     "SceneSettings",
     "SearchSettings",
     "Section",
@@ -65,6 +78,7 @@ __all__ = [
     "Size",
     "SpaceSettings",
     "SplitSettings",
+    "StudentSearch",
     "StudentSettings",
     "WarmupSettings",
     "Window",
@@ -79,7 +93,7 @@ class Settings(Section):
         description="Name of the folder below `results/`: letters, digits, `_`, `.` and `-`, a letter or digit first.",
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
-    methods: tuple[Literal[*METHODS], ...] = Field(
+    methods: tuple[Annotated[str, OneOf(tuple(METHODS))], ...] = Field(
         tuple(METHODS),
         min_length=1,
         description="Search methods to compare; each is a module or folder of `lbt/search/methods`.",
@@ -109,7 +123,7 @@ class Settings(Section):
         return run
 
     @model_validator(mode="after")
-    def _consistent(self) -> Settings:
+    def _consistent(self) -> Self:
         if self.scenes is not None and self.data.layout != "cityscapes":
             raise ValueError(
                 "scenes: drawn scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"

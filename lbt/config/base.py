@@ -1,10 +1,13 @@
-"""What sections of the settings are made of."""
+"""Types and checks that the sections of the settings share."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 OfficialSplit = Literal["train", "val", "unlabeled"]
 OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
@@ -20,13 +23,67 @@ Window = tuple[Positive, Positive]
 """Least and greatest."""
 
 
-class Section(BaseModel):
-    """A frozen group of settings that refuses unknown keys and values of another type."""
+WITHOUT_EFFECT = "without effect"
+"""Mark, in an `Annotated` type, of a setting on which no result depends; on a section it marks each of its keys."""
 
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
-    """Keys on which no result depends."""
+
+@dataclass(frozen=True)
+class OneOf:
+    """Mark, in an `Annotated` type, of a text that must be one of `names`; they may come from a table."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys and values of another type.
+
+    A stage that sees only some keys of a section has them as a model of their own, which may be a base of the section.
+    """
+
+    ORDER: ClassVar[tuple[str, ...]] = ()
+    """Order of all keys in documents, where it differs from that of the bases."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "ORDER" in cls.__dict__:
+            for name in cls.ORDER:
+                cls.model_fields[name] = cls.model_fields.pop(name)
+            cls.model_rebuild(force=True)
+
+    def tracked(self) -> dict[str, Any]:
+        """The settings on which results depend, as JSON values."""
+        return select_keys(type(self), self.model_dump(mode="json"), tracked=True)
+
+
+def section_in(annotation: Any) -> type[Section] | None:
+    """The section that a type names, also inside a union or a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := section_in(inner))), None)
+
+
+def select_keys(model: type[Section], values: Mapping[str, Any], *, tracked: bool = False) -> dict[str, Any]:
+    """The JSON values of the keys that a model has, also inside its sections.
+
+    Args:
+        model: whose keys to select.
+        values: of at least these keys.
+        tracked: whether to leave out keys that are marked `WITHOUT_EFFECT`.
+    """
+    found: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        inner, value = section_in(field.annotation), values[name]
+        if inner is not None and isinstance(value, Mapping):
+            marked = tracked and WITHOUT_EFFECT in field.metadata
+            found[name] = {} if marked else select_keys(inner, value, tracked=tracked)
+        elif not tracked or WITHOUT_EFFECT not in field.metadata:
+            found[name] = value
+    return found
 
 
 Gpus = Annotated[int, Field(ge=1)]

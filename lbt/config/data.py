@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -130,7 +130,7 @@ class FolderSettings(Section):
                 raise ValueError(
                     f"classes: {without[0]} has no `id`; give its value in the masks, or write `mask_values: color`"
                 )
-            both = sorted({c.id for c in self.classes} & set(self.ignore))
+            both = sorted({c.id for c in self.classes if c.id is not None} & set(self.ignore))
             if both:
                 raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
         else:
@@ -140,29 +140,19 @@ class FolderSettings(Section):
         return self
 
 
-class DataSettings(Section):
-    """The data set: layout, place, classes, normalisation."""
+class DataClasses(Section):
+    """The keys of `data` that define the classes."""
 
     layout: Literal["cityscapes", "folder"] = Field(
         "cityscapes", description="`cityscapes` (leftImg8bit/, gtFine/) or `folder` (any images and masks)."
     )
-    root: str = Field("results/data/scenes", min_length=1, description="Folder of the data set.")
     classes: Literal[19, 34] | tuple[str, ...] = Field(
         19, description="Cityscapes layout: 19 evaluated classes, all 34, or a list of class names."
     )
-    unlabeled: Literal["test", "train_extra"] = Field(
-        "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
-    )
     folder: FolderSettings | None = Field(None, description="Folder layout: patterns, classes and ignored ids.")
-    mean: tuple[float, float, float] = Field(
-        (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1] that is subtracted."
-    )
-    std: tuple[Positive, Positive, Positive] = Field(
-        (0.229, 0.224, 0.225), description="Standard deviation of red, green and blue in [0, 1] that is divided by."
-    )
 
     @model_validator(mode="after")
-    def _folder_classes(self) -> DataSettings:
+    def _folder_classes(self) -> Self:
         if self.layout == "folder":
             if self.folder is None or len(self.folder.classes) < 2:
                 raise ValueError("layout `folder` needs `folder.classes` with at least two classes")
@@ -171,6 +161,23 @@ class DataSettings(Section):
         if isinstance(self.classes, tuple) and len(self.classes) < 2:
             raise ValueError("classes: at least two class names are needed")
         return self
+
+
+class DataSettings(DataClasses):
+    """The data set: layout, place, classes, normalisation."""
+
+    ORDER = ("layout", "root", "classes", "unlabeled", "folder", "mean", "std")
+
+    root: str = Field("results/data/scenes", min_length=1, description="Folder of the data set.")
+    unlabeled: Literal["test", "train_extra"] = Field(
+        "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
+    )
+    mean: tuple[float, float, float] = Field(
+        (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1] that is subtracted."
+    )
+    std: tuple[Positive, Positive, Positive] = Field(
+        (0.229, 0.224, 0.225), description="Standard deviation of red, green and blue in [0, 1] that is divided by."
+    )
 
 
 class SplitSettings(Section):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import types
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from lbt.config import Section, Settings
+from lbt.config.base import OneOf, section_in
 
 INTRODUCTION = """# Settings
 
@@ -79,9 +81,9 @@ def _default_of(key: str) -> str:
     *sections, name = key.split(".")
     model: type[Section] = Settings
     for section in sections:
-        model = _inner(model.model_fields[section].annotation)
+        model = section_in(model.model_fields[section].annotation) or model
     field = model.model_fields[name]
-    return _default(field, _inner(field.annotation))
+    return _default(field, section_in(field.annotation))
 
 
 def _section(prefix: str, model: type[Section], title: str) -> list[str]:
@@ -90,7 +92,7 @@ def _section(prefix: str, model: type[Section], title: str) -> list[str]:
     lines = [f"\n## {heading}\n\n{summary}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"]
     nested = []
     for name, field in model.model_fields.items():
-        key, inner = f"{prefix}{name}", _inner(field.annotation)
+        key, inner = f"{prefix}{name}", section_in(field.annotation)
         kind = "section" if inner and not _is_list(field.annotation) else _type(field)
         help_text = (field.description or "").replace("|", "\\|")
         lines.append(f"| `{key}` | {kind} | {_default(field, inner)} | {help_text} |\n")
@@ -99,13 +101,6 @@ def _section(prefix: str, model: type[Section], title: str) -> list[str]:
     for key, inner in nested:
         lines += _section(key, inner, "")
     return lines
-
-
-def _inner(annotation: Any) -> type[Section] | None:
-    """The model of a section, or of the items of a list."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next((found for a in get_args(annotation) if (found := _inner(a))), None)
 
 
 def _is_list(annotation: Any) -> bool:
@@ -123,7 +118,7 @@ def _default(field: FieldInfo, inner: type[Section] | None) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    text = _name(field.annotation)
+    text = _choices(field.metadata) or _name(field.annotation)
     bounds = _bounds(field.metadata)
     return f"{text}, {bounds}" if bounds else text
 
@@ -131,10 +126,9 @@ def _type(field: FieldInfo) -> str:
 def _name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        bounds = _bounds(arguments[1:])
-        return f"{_name(arguments[0])} {bounds}".strip()
+        return _choices(arguments[1:]) or f"{_name(arguments[0])} {_bounds(arguments[1:])}".strip()
     if origin is Literal:
-        return " or ".join(f"`{value}`" for value in arguments)
+        return _any_of(arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(_name(a) for a in arguments if a is not type(None))
     if origin is tuple:
@@ -146,6 +140,14 @@ def _name(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "sections"
     return {"int": "integer", "float": "number", "str": "text", "bool": "true or false"}[annotation.__name__]
+
+
+def _choices(metadata: Any) -> str | None:
+    return next((_any_of(mark.names) for mark in metadata if isinstance(mark, OneOf)), None)
+
+
+def _any_of(values: Iterable[object]) -> str:
+    return " or ".join(f"`{value}`" for value in values)
 
 
 def _bounds(metadata: Any) -> str:

@@ -1,4 +1,4 @@
-"""The search methods as a table: what settings and workflow need to know of each without importing PyTorch.
+"""The search methods as a table: the facts that settings and workflow need without importing PyTorch.
 
 The code of a method is `lbt.search.methods.<name>`.
 """
@@ -7,42 +7,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lbt.config.round import LbtSearch, LptSearch, RandomMatch, RoundSearch, SearchWindow, StudentSearch
+
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What the workflow needs to know of a method.
+    """The facts about a method.
 
     Attributes:
-        settings: the keys of `search` that it reads beside those that every method does; a change of another method's
-            keys does not rerun it.
+        search: the keys of `search` that a round of the method sees; no other key reruns it.
+        derive: the keys of `search` that the derivation of its network sees.
         needs_pseudo_labels: whether the teacher labels the unlabelled images for it before each round.
     """
 
-    settings: tuple[str, ...] = ()
+    search: type[RoundSearch] = RoundSearch
+    derive: type[SearchWindow] = SearchWindow
     needs_pseudo_labels: bool = False
 
     @property
     def has_student(self) -> bool:
-        """Whether a network of the settings `search.student` learns beside the supernet."""
-        return "student" in self.settings
+        """Whether it trains a network of the settings `search.student` beside the supernet."""
+        return issubclass(self.search, StudentSearch)
 
 
 METHODS: dict[str, MethodFacts] = {
     "fasterseg": MethodFacts(),
-    "lbt": MethodFacts(
-        settings=(
-            "student",
-            "pseudo_weight",
-            "pseudo_labels",
-            "student_weight",
-            "student_term",
-            "gradient",
-            "second_derivative",
-            "second_order_limit",
-        ),
-        needs_pseudo_labels=True,
-    ),
-    "lpt": MethodFacts(settings=("student", "lpt")),
-    "random": MethodFacts(),
+    "lbt": MethodFacts(LbtSearch, needs_pseudo_labels=True),
+    "lpt": MethodFacts(LptSearch),
+    "random": MethodFacts(derive=RandomMatch),
 }
 """Every method by its name, in alphabetical order."""

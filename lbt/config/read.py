@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lbt.config import Section, Settings
+from lbt.config.base import section_in
 from lbt.errors import LbtError
 
 _FLOAT_TEXT = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
@@ -94,14 +95,8 @@ def _is_union_tag(part: int | str) -> bool:
 
 def _fields_at(location: list[int | str]) -> list[str]:
     """Names of the keys that are known at a location."""
-    model: type[BaseModel] = Settings
+    model: type[Section] = Settings
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
-            model = next(t for t in _models_in(model.model_fields[part].annotation))
+            model = section_in(model.model_fields[part].annotation) or model
     return sorted(model.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -39,13 +39,27 @@ class SpaceSettings(Section):
         return self
 
 
-class LatencySettings(Section):
-    """How latency is measured, for the lookup table and for a derived network."""
+class LatencyKey(Section):
+    """The keys of `latency` that say what was measured; a latency table holds them too."""
 
     input_size: Size = Field((128, 256), description="Height and width in pixels at which latency is measured.")
     backend: Literal["eager"] = Field("eager", description="How the network is run when it is timed.")
     precision: Literal["float32"] = Field("float32", description="Number format of the timed network.")
+
+
+class TableTiming(LatencyKey):
+    """The keys of `latency` for the lookup table."""
+
     min_run_seconds: Positive = Field(
         0.02, description="Time in seconds for which one entry of the table is measured, on average over the entries."
     )
+
+
+class NetworkTiming(LatencyKey):
+    """The keys of `latency` for a derived network."""
+
     profile_runs: int = Field(50, ge=5, description="Timed forward passes of a derived network.")
+
+
+class LatencySettings(NetworkTiming, TableTiming):
+    """How latency is measured, for the lookup table and for a derived network."""

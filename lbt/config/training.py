@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import GPUS_HELP, Gpus, Positive, Section, check_gpus
+from lbt.config.base import GPUS_HELP, WITHOUT_EFFECT, Gpus, Positive, Section, check_gpus
 
 
 class OptimizerSettings(Section):
@@ -43,8 +43,8 @@ class WarmupSettings(Section):
         return self
 
 
-class RetrainSettings(Section):
-    """Training of the derived network on the whole official training part."""
+class GuideTraining(Section):
+    """The keys of `retrain` with which the network to distil from is trained."""
 
     epochs: Positive = Field(600.0, description="Passes over the training images; fractions work.")
     batch_size: int = Field(8, ge=2, description="Images per step.")
@@ -54,27 +54,55 @@ class RetrainSettings(Section):
     initial: Literal["random", "supernet"] = Field(
         "random", description="First weights: drawn, or inherited from the supernet after its last round."
     )
-    distillation_weight: float = Field(
-        1.0, ge=0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
-    )
     gpus: Gpus = Field(1, description=GPUS_HELP)
 
     @model_validator(mode="after")
-    def _divided(self) -> RetrainSettings:
+    def _divided(self) -> Self:
         check_gpus(self.gpus, batch_size=self.batch_size)
         return self
 
 
-class EvaluationSettings(Section):
-    """Scoring on the official validation images."""
+class RetrainSettings(GuideTraining):
+    """Training of the derived network on the whole official training part."""
+
+    ORDER = (
+        *("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial", "distillation_weight", "gpus"),
+    )
+
+    distillation_weight: float = Field(
+        1.0, ge=0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
+    )
+
+
+class ScoreBatches(Section):
+    """The key of `evaluation` with which the supernet is scored."""
 
     batch_size: int = Field(4, ge=1, description="Images per forward pass.")
+
+
+class Calibration(Section):
+    """The key of `evaluation` with which BatchNorm statistics are recomputed."""
+
     calibration_batches: int = Field(
         8,
         ge=1,
         description="Training batches on which a supernet's BatchNorm statistics are recomputed before scoring.",
     )
+
+
+class CandidateScoring(Calibration, ScoreBatches):
+    """The keys of `evaluation` with which candidates are scored."""
+
+
+class NetworkScoring(ScoreBatches):
+    """The keys of `evaluation` with which a retrained network is scored."""
+
     pictures: int = Field(4, ge=0, description="Number of pictures of ground truth beside prediction.")
+
+
+class EvaluationSettings(NetworkScoring, CandidateScoring):
+    """Scoring on the official validation images."""
+
     every_round: bool = Field(
         False,
         description="Score the supernet after each round, for the curve of mIoU, or after the last round alone. Each "
@@ -82,10 +110,8 @@ class EvaluationSettings(Section):
     )
 
 
-class ComputeSettings(Section):
-    """Where and how wide the jobs run."""
-
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"workers", "checkpoint_minutes"})
+class ComputeDevice(Section):
+    """The keys of `compute` that change results."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
     threads: int = Field(
@@ -93,8 +119,15 @@ class ComputeSettings(Section):
         ge=1,
         description="CPU threads of a job. Part of the settings, because sums in another order round otherwise.",
     )
-    workers: int = Field(0, ge=0, description="Loader processes of a job; the results do not depend on it.")
-    checkpoint_minutes: float = Field(
+
+
+class ComputeSettings(ComputeDevice):
+    """Where and how wide the jobs run."""
+
+    workers: Annotated[int, WITHOUT_EFFECT] = Field(
+        0, ge=0, description="Loader processes of a job; the results do not depend on it."
+    )
+    checkpoint_minutes: Annotated[float, WITHOUT_EFFECT] = Field(
         5.0,
         ge=0,
         description="Minutes between two savings of a long stage's state, from which it goes on after a stop; at most "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbt.config import ClassSettings, Color, DataSettings
+from lbt.config import ClassSettings, Color, DataClasses
 from lbt.errors import LbtError
 
 IGNORE = 255
@@ -89,7 +89,7 @@ class ClassTable:
         return len(self.names)
 
 
-def class_table(data: DataSettings) -> ClassTable:
+def class_table(data: DataClasses) -> ClassTable:
     """Build the table for a data set.
 
     Raises:

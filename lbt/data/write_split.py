@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from lbt.config import OFFICIAL_SPLITS, DataSettings, SplitSettings
+from lbt.config.jobs import SplitJob
 from lbt.data.division import divide
 from lbt.data.layouts import list_samples
 from lbt.data.sample import Sample
@@ -17,8 +19,19 @@ from lbt.files import write_text
 from lbt.runtime.progress import Progress
 
 
-def run(*, data: DataSettings, splits: SplitSettings, output: Path, log: Path | None = None) -> None:
-    """Write the split of the data set as CSV: a row per image and role; an unlabelled image has no label.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: CSV with a row per image and role; an unlabelled image has no label.
+    """
+
+    split: Path
+
+
+def run(settings: SplitJob, files: Files, *, log: Path | None = None) -> None:
+    """Write the split of the data set.
 
     Raises:
         LbtError: see `split_dataset`.
@@ -27,11 +40,11 @@ def run(*, data: DataSettings, splits: SplitSettings, output: Path, log: Path | 
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     with Progress("split", len(ROLES), log) as progress:
-        for role, samples in split_dataset(data, splits).items():
+        for role, samples in split_dataset(settings.data, settings.splits).items():
             writer.writerows((s.id, s.image, s.label or "", s.group, role) for s in samples)
             progress.note(f"{role}: {len(samples)} images in {len({s.group for s in samples})} groups")
             progress.advance()
-    write_text(output, text.getvalue())
+    write_text(files.split, text.getvalue())
 
 
 def split_dataset(data: DataSettings, splits: SplitSettings) -> dict[str, list[Sample]]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from lbt.config import (
-    ComputeSettings,
-    DataSettings,
-    DerivationSettings,
-    LatencySettings,
-    SearchSettings,
-    SpaceSettings,
-)
+from lbt.config import SpaceSettings
+from lbt.config.jobs import DeriveJob
+from lbt.config.round import RandomMatch, SearchWindow
 from lbt.data.classes import class_table
 from lbt.derivation.candidate_table import choose_candidate
 from lbt.derivation.draw_at_latency import draw_genotype
@@ -25,47 +21,49 @@ from lbt.network.genotype import Genotype, read_genotype
 from lbt.space.architecture import architecture_from_json
 
 
-def run(
-    *,
-    seed: int,
-    method: str,
-    data: DataSettings,
-    space: SpaceSettings,
-    latency: LatencySettings,
-    search: SearchSettings,
-    derivation: DerivationSettings,
-    compute: ComputeSettings,
-    architecture: Path,
-    table: Path,
-    output: Path,
-    match: Path | None = None,
-    candidates: Path | None = None,
-    log: Path | None = None,
-) -> None:
-    """Write the genotype of a method: derived from `architecture`, or for `random` drawn.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    Args:
+    Attributes:
         architecture: the logits after the last round.
+        table: the latency table.
         match: genotype whose predicted latency a random one must have; without it, `search.random_match` tells.
         candidates: scores of the networks that may be derived, needed where the settings compare them.
+        genotype: receives the discrete architecture as JSON.
+    """
+
+    architecture: Path
+    table: Path
+    genotype: Path
+    match: Path | None = None
+    candidates: Path | None = None
+
+
+def run(settings: DeriveJob[SearchWindow], files: Files, *, log: Path | None = None) -> None:
+    """Write the genotype of a method: derived from the logits, or for a method without a search drawn at random.
 
     Raises:
-        LbtError: a file does not fit, the table was measured otherwise than the settings say, or no random network
+        LbtError: a file does not fit, the table was measured differently than the settings say, or no random network
             meets the latency.
     """
-    latency_table = read_table(table)
-    latency_table.check_key(settings_key(latency, compute, class_table(data).num_classes))
-    if method == "random":
-        genotype = draw_genotype(space, latency_table, _window_ms(space, search, latency_table, match), seed)
+    space, search, derivation = settings.space, settings.search, settings.derivation
+    table = read_table(files.table)
+    table.check_key(settings_key(settings.latency, settings.compute.threads, class_table(settings.data).num_classes))
+    if isinstance(search, RandomMatch):
+        genotype = draw_genotype(space, table, _window_ms(space, search, table, files.match), settings.seed)
     else:
-        genotype = _derived(architecture, space, derivation.rule, latency_table, candidates)
-    write_json(output, genotype.to_json())
+        genotype = _derived(files.architecture, space, derivation.rule, table, files.candidates)
+    write_json(files.genotype, genotype.to_json())
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        predicted = genotype_latency(genotype, space, latency_table)
-        chosen = derivation.fps if derivation.rule == "search" and method != "random" else None
+        predicted = genotype_latency(genotype, space, table)
+        chosen = derivation.fps if derivation.rule == "search" and not isinstance(search, RandomMatch) else None
         window = search.fps if chosen is None else chosen
-        log.write_text(f"derive {method} seed-{seed}: {_summary(genotype, predicted, window)}\n", encoding="utf-8")
+        log.write_text(
+            f"derive {settings.method} seed-{settings.seed}: {_summary(genotype, predicted, window)}\n",
+            encoding="utf-8",
+        )
 
 
 def _derived(
@@ -84,7 +82,7 @@ def _derived(
 
 
 def _window_ms(
-    space: SpaceSettings, search: SearchSettings, table: LatencyTable, match: Path | None
+    space: SpaceSettings, search: RandomMatch, table: LatencyTable, match: Path | None
 ) -> tuple[float, float] | None:
     """Least and most milliseconds of a random network; None where all are allowed."""
     if match is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
+from lbt.config.jobs import DeriveGuideJob
 from lbt.files import read_json, write_json, write_text
 from lbt.network.derivation_rule import best_convolution, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
@@ -16,19 +18,29 @@ from lbt.runtime.seeding import generator
 from lbt.space.architecture import alpha_row, architecture_from_json, architecture_shapes
 
 
-def run(
-    *, seed: int, method: str, space: SpaceSettings, architecture: Path, output: Path, log: Path | None = None
-) -> None:
-    """Write the genotype of a method's guide: derived from `architecture`, or for `random` drawn from the seed.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    Args:
+    Attributes:
         architecture: the guide's logits after the last round.
+        genotype: receives the discrete architecture as JSON.
     """
+
+    architecture: Path
+    genotype: Path
+
+
+def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> None:
+    """Write the genotype of a method's guide: derived from the logits, or for `random` drawn from the seed."""
+    seed, method, space = settings.seed, settings.method, settings.space
     if method == "random":
         genotype = random_guide(space, generator(seed, "guide genotype"))
     else:
-        genotype = guide_genotype(architecture_from_json(read_json(architecture), space, str(architecture)), space)
-    write_json(output, genotype.to_json())
+        genotype = guide_genotype(
+            architecture_from_json(read_json(files.architecture), space, str(files.architecture)), space
+        )
+    write_json(files.genotype, genotype.to_json())
     if log is not None:
         write_text(log, f"derive guide {method} seed-{seed}: {len(genotype.branches)} branches at full width\n")
 

@@ -6,22 +6,15 @@ Each network inherits the supernet's weights, so a score costs a pass over teach
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lbt.config import (
-    AugmentationSettings,
-    ComputeSettings,
-    DataSettings,
-    DerivationSettings,
-    EvaluationSettings,
-    LatencySettings,
-    SearchSettings,
-    SpaceSettings,
-)
+from lbt.config import DataSettings
+from lbt.config.jobs import CandidatesJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.dataset import Items, SegmentationDataset
 from lbt.data.loader import evaluation_batches, training_loader
@@ -53,73 +46,73 @@ LATENCY_EXPONENT = -0.07
 """Exponent of the milliseconds in the release's objective for two choices of branches (search/darts_utils.py)."""
 
 
-def run(
-    *,
-    seed: int,
-    method: str,
-    data: DataSettings,
-    augmentation: AugmentationSettings,
-    space: SpaceSettings,
-    search: SearchSettings,
-    latency: LatencySettings,
-    derivation: DerivationSettings,
-    evaluation: EvaluationSettings,
-    compute: ComputeSettings,
-    split: Path,
-    table: Path,
-    checkpoint: Path,
-    architecture: Path,
-    output: Path,
-    resume: Resume | None = None,
-    log: Path | None = None,
-) -> None:
-    """Write the candidates of an architecture as CSV, with the scores of those that may be derived.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: the split table.
+        table: the latency table.
+        checkpoint: of the last round; its supernet lends the weights.
+        architecture: the logits after the same round; they tell which candidates there are.
+        candidates: receives the candidates as CSV.
+    """
+
+    split: Path
+    table: Path
+    checkpoint: Path
+    architecture: Path
+    candidates: Path
+
+
+def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
+    """Write the candidates of an architecture, with the scores of those that may be derived.
 
     Args:
-        architecture: the logits after the last round; they tell which candidates there are.
-        checkpoint: of the same round; its supernet lends the weights.
-        resume: where a stopped run goes on; None keeps nothing to go on from.
+        resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: the table was measured otherwise than the settings say, no candidate is inside the window, or the
+        LbtError: the table was measured differently than the settings say, no candidate is inside the window, or the
             images have no labelled pixel.
     """
-    device, classes, latency_table = prepare_device(compute), class_table(data), read_table(table)
-    latency_table.check_key(settings_key(latency, compute, classes.num_classes))
-    setting, window = "search.fps", search.fps
+    data, space, derivation, evaluation = settings.data, settings.space, settings.derivation, settings.evaluation
+    device, classes, table = prepare_device(settings.compute), class_table(data), read_table(files.table)
+    table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
+    setting, window = "search.fps", settings.search.fps
     if derivation.rule == "search":
         if derivation.fps is not None:
             setting, window = "derivation.fps", derivation.fps
         if window is not None:
-            check_window(window, space, latency_table, setting)
-    logits = architecture_from_json(read_json(architecture), space, str(architecture))
+            check_window(window, space, table, setting)
+    logits = architecture_from_json(read_json(files.architecture), space, str(files.architecture))
     candidates = list_candidates(logits, space, derivation.rule)
-    rows = describe_candidates(candidates, space, latency_table, window)
+    rows = describe_candidates(candidates, space, table, window)
     chosen = list(range(len(rows)))
     if derivation.rule == "search":
         chosen = [place for place in chosen if rows[place]["inside_window"] == "true"][: derivation.paths]
         if not chosen:
             reached = [row["predicted_fps"] for row in rows]
             raise LbtError(
-                f"{setting}: none of the {len(rows)} networks that may be derived from {architecture} runs at "
+                f"{setting}: none of the {len(rows)} networks that may be derived from {files.architecture} runs at "
                 f"{window[0]:g} to {window[1]:g} FPS; they reach {min(reached):.4g} to {max(reached):.4g} FPS by "
-                f"{table}. Change {setting}, or search more rounds with `search.fps` set, which leads the search there."
+                f"{files.table}. Change {setting}, or search more rounds with `search.fps` set, which "
+                "leads the search there."
             )
 
-    supernet, _, _ = load_supernet(checkpoint, classes.names, space, device)
-    train = SegmentationDataset(read_split(split, "teacher_train"), data.root, classes)
+    supernet, _, _ = load_supernet(files.checkpoint, classes.names, space, device)
+    train = SegmentationDataset(read_split(files.split, "teacher_train"), data.root, classes)
     calibration = training_loader(
         train,
         data=data,
-        augmentation=augmentation,
-        crop=augmentation.crop,
+        augmentation=settings.augmentation,
+        crop=settings.augmentation.crop,
         # The coarsest feature of one small crop is a single pixel, which has no variance.
         batch_size=min(max(evaluation.batch_size, 2), len(train)),
-        seed=derive_seed(seed, "candidates"),
+        seed=derive_seed(settings.seed, "candidates"),
         steps=evaluation.calibration_batches,
-        workers=compute.workers,
+        workers=settings.compute.workers,
     )
-    samples = read_split(split, "teacher_val")
+    samples = read_split(files.split, "teacher_val")
     count = min(derivation.images or len(samples), len(samples))
     confusions = count_confusions(
         [candidates[place].genotype for place in chosen],
@@ -130,17 +123,17 @@ def run(
         evaluation.batch_size,
         data,
         device,
-        name=f"candidates {method} seed-{seed}",
+        name=f"candidates {settings.method} seed-{settings.seed}",
         resume=resume or Resume(),
         log=log,
     )
     for place, confusion in zip(chosen, confusions, strict=True):
         if not confusion.any():
-            raise LbtError(f"derivation.images: the {count} images of {split} have no labelled pixel. Take more.")
+            raise LbtError(f"derivation.images: the {count} images of {files.split} have no labelled pixel. Take more.")
         row, miou = rows[place], scores(confusion, classes)["miou"]
         factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
         row |= {"miou": miou, "objective": miou * factor}
-    write_metrics(output, rows)
+    write_metrics(files.candidates, rows)
 
 
 def count_confusions(

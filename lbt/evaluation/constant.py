@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lbt.config import DataSettings
+from lbt.config.jobs import EvaluateConstantJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.splits import read_split, training_samples
@@ -16,16 +17,29 @@ from lbt.files import write_json
 from lbt.runtime.progress import Progress
 
 
-def run(*, data: DataSettings, split: Path, output: Path, log: Path | None = None) -> None:
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: the split table.
+        scores: receives the scores as JSON.
+    """
+
+    split: Path
+    scores: Path
+
+
+def run(settings: EvaluateConstantJob, files: Files, *, log: Path | None = None) -> None:
     """Predict the most frequent class of the training images everywhere, and score it on the held-out images."""
-    table = class_table(data)
-    train = SegmentationDataset(training_samples(split), data.root, table)
-    held_out = SegmentationDataset(read_split(split, "evaluation"), data.root, table)
+    table = class_table(settings.data)
+    train = SegmentationDataset(training_samples(files.split), settings.data.root, table)
+    held_out = SegmentationDataset(read_split(files.split, "evaluation"), settings.data.root, table)
     with Progress("evaluate constant", len(train) + len(held_out), log) as progress:
         frequent = int(_pixels(train, table.num_classes, progress).argmax())
         confusion = torch.zeros(table.num_classes, table.num_classes, dtype=torch.int64)
         confusion[:, frequent] = _pixels(held_out, table.num_classes, progress)
-    write_json(output, {"class": table.names[frequent], **scores(confusion, table)})
+    write_json(files.scores, {"class": table.names[frequent], **scores(confusion, table)})
 
 
 def _pixels(dataset: SegmentationDataset, num_classes: int, progress: Progress) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
+from lbt.config.jobs import EvaluateNetworkJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches
@@ -19,36 +20,39 @@ from lbt.runtime.device import prepare_device
 from lbt.runtime.progress import Progress
 
 
-def run(
-    *,
-    seed: int,
-    method: str,
-    data: DataSettings,
-    space: SpaceSettings,
-    evaluation: EvaluationSettings,
-    compute: ComputeSettings,
-    split: Path,
-    network: Path,
-    output: Path,
-    pictures: Path,
-    predictions: Path,
-    log: Path | None = None,
-) -> None:
-    """Score the network, and show what it sees on evenly spaced images.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    `pictures` receives ground truth beside prediction, `predictions` the predicted classes as 8-bit palette images.
+    Attributes:
+        split: the split table; the held-out images are scored.
+        network: the retrained network.
+        scores: receives the scores as JSON.
+        pictures: folder for pictures of ground truth beside prediction.
+        predictions: folder for the predicted classes of the same images as 8-bit palette images.
     """
-    device = prepare_device(compute)
+
+    split: Path
+    network: Path
+    scores: Path
+    pictures: Path
+    predictions: Path
+
+
+def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) -> None:
+    """Score the network, and show its predictions on evenly spaced images."""
+    data, evaluation = settings.data, settings.evaluation
+    device = prepare_device(settings.compute)
     table = class_table(data)
-    model = load_trained(network, table.names, space).network.to(device)
-    samples = read_split(split, "evaluation")
+    model = load_trained(files.network, table.names, settings.space).network.to(device)
+    samples = read_split(files.split, "evaluation")
     dataset = SegmentationDataset(samples, data.root, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data)
-    with Progress(f"evaluate {method} seed-{seed}", len(dataset), log) as progress:
+    with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
         confusion = count_confusion(model, count_progress(batches, progress), table.num_classes, device)
     result = scores(confusion, table)
 
-    for folder in (pictures, predictions):
+    for folder in (files.pictures, files.predictions):
         folder.mkdir(parents=True, exist_ok=True)
     count = min(evaluation.pictures, len(samples))
     for index in (i * len(samples) // count for i in range(count)):
@@ -57,6 +61,6 @@ def run(
         with torch.no_grad():
             prediction = model(images.to(device)).argmax(dim=1)[0].cpu()
         name = f"{samples[index].id.replace('/', '_')}.png"
-        write_picture(pictures / name, Path(data.root) / samples[index].image, labels[0], prediction, table)
-        write_labels(predictions / name, prediction, table)
-    write_json(output, result)
+        write_picture(files.pictures / name, Path(data.root) / samples[index].image, labels[0], prediction, table)
+        write_labels(files.predictions / name, prediction, table)
+    write_json(files.scores, result)

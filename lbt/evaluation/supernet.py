@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from lbt.config import ComputeSettings, DataSettings, EvaluationSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.jobs import EvaluateSupernetJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches
@@ -24,49 +26,41 @@ from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 
 
-def run(
-    *,
-    seed: int,
-    method: str,
-    data: DataSettings,
-    space: SpaceSettings,
-    evaluation: EvaluationSettings,
-    compute: ComputeSettings,
-    split: Path,
-    checkpoints: Sequence[Path],
-    output: Path,
-    rounds: Path,
-    log: Path | None = None,
-) -> None:
-    """Score a supernet at its most probable widths, with the BatchNorm statistics its round recomputed for them.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    Args:
-        seed: of the run.
-        method: name of the search method.
-        data: the data set.
-        space: the search space.
-        evaluation: batch size.
-        compute: device and threads.
+    Attributes:
         split: the split table; the held-out images are scored.
         checkpoints: of consecutive rounds, in `.../round-<round>/`, the last round's last.
-        output: JSON of all scores after the last round.
-        rounds: CSV with a row per checkpoint: `round`, `miou`, `pixel_accuracy`.
-        log: file for plain progress lines.
+        scores: receives all scores after the last round as JSON.
+        rounds: receives a row per checkpoint as CSV: `round`, `miou`, `pixel_accuracy`.
     """
-    device = prepare_device(compute)
+
+    split: Path
+    checkpoints: tuple[Path, ...]
+    scores: Path
+    rounds: Path
+
+
+def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None) -> None:
+    """Score a supernet at its most probable widths, with the BatchNorm statistics its round recomputed for them."""
+    data, space = settings.data, settings.space
+    device = prepare_device(settings.compute)
     table = class_table(data)
-    dataset = SegmentationDataset(read_split(split, "evaluation"), data.root, table)
+    dataset = SegmentationDataset(read_split(files.split, "evaluation"), data.root, table)
     rows = []
-    with Progress(f"evaluate supernet {method} seed-{seed}", len(checkpoints) * len(dataset), log) as progress:
-        for checkpoint in checkpoints:
+    name = f"evaluate supernet {settings.method} seed-{settings.seed}"
+    with Progress(name, len(files.checkpoints) * len(dataset), log) as progress:
+        for checkpoint in files.checkpoints:
             supernet, architecture, _ = load_supernet(checkpoint, table.names, space, device)
             predict = _predictor(supernet.eval(), architecture, space)
-            batches = count_progress(evaluation_batches(dataset, evaluation.batch_size, data), progress)
+            batches = count_progress(evaluation_batches(dataset, settings.evaluation.batch_size, data), progress)
             result = scores(count_confusion(predict, batches, table.num_classes, device), table)
             number = int(checkpoint.parent.name.removeprefix("round-"))
             rows.append({"round": number, "miou": result["miou"], "pixel_accuracy": result["pixel_accuracy"]})
-    write_metrics(rounds, rows)
-    write_json(output, result)
+    write_metrics(files.rounds, rows)
+    write_json(files.scores, result)
 
 
 def _predictor(supernet: Supernet, architecture: Architecture, space: SpaceSettings) -> Callable[[Tensor], Tensor]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.config.jobs import LatencyJob
 from lbt.data.classes import class_table
 from lbt.latency.measuring import measure_parts
 from lbt.latency.partial_rows import PartialRows
@@ -19,45 +19,40 @@ from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 
 
-def run(
-    *,
-    space: SpaceSettings,
-    data: DataSettings,
-    latency: LatencySettings,
-    compute: ComputeSettings,
-    output: Path,
-    log: Path | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        table: CSV with a row per part and the columns `lbt.latency.table.COLUMNS`.
+    """
+
+    table: Path
+
+
+def run(settings: LatencyJob, files: Files, *, log: Path | None = None) -> None:
     """Measure every part that a derived network of the space can have, and write the table.
 
     A part's time is the median of its blocks (`measure_parts`), which are kept in a side file (`PartialRows`) until the
-    table is written: a run after one that was stopped goes on where that stopped.
-
-    Args:
-        space: the search space.
-        data: gives the number of classes.
-        latency: input size, backend, precision and measuring time.
-        compute: device and threads.
-        output: the CSV file; one row per part, with the columns `COLUMNS`.
-        log: file for plain progress lines.
+    table is written: a run after one that was stopped resumes from there.
     """
-    device = prepare_device(compute)
-    classes = class_table(data).num_classes
-    key = asdict(current_key(latency, compute, device, classes))
-    parts = space_parts(space, classes)
-    how = {"min_run_seconds": latency.min_run_seconds, "code": fingerprint("lbt.latency.table")}
-    rows = PartialRows(output, key | how)
+    device = prepare_device(settings.compute)
+    classes = class_table(settings.data).num_classes
+    key = asdict(current_key(settings.latency, settings.compute.threads, device, classes))
+    parts = space_parts(settings.space, classes)
+    how = {"min_run_seconds": settings.latency.min_run_seconds, "code": fingerprint("lbt.latency.table")}
+    rows = PartialRows(files.table, key | how)
     measure_parts(
         parts,
         rows,
-        space=space,
-        size=latency.input_size,
+        space=settings.space,
+        size=settings.latency.input_size,
         device=device,
-        threads=compute.threads,
-        seconds=latency.min_run_seconds,
+        threads=settings.compute.threads,
+        seconds=settings.latency.min_run_seconds,
         log=log,
     )
-    write_metrics(output, [{**key, **asdict(part), **_summary(rows.blocks[part])} for part in parts])
+    write_metrics(files.table, [{**key, **asdict(part), **_summary(rows.blocks[part])} for part in parts])
     rows.remove()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.config.jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.expected import genotype_latency
@@ -26,18 +26,23 @@ from lbt.runtime.device import prepare_device
 from lbt.runtime.progress import Progress
 
 
-def run(
-    *,
-    genotype: Path,
-    table: Path,
-    space: SpaceSettings,
-    data: DataSettings,
-    latency: LatencySettings,
-    compute: ComputeSettings,
-    output: Path,
-    log: Path | None = None,
-) -> None:
-    """Time a derived network with random weights on single images, and write its profile as JSON.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        genotype: the discrete architecture.
+        table: the latency table, measured on this device with these settings.
+        profile: receives the profile as JSON.
+    """
+
+    genotype: Path
+    table: Path
+    profile: Path
+
+
+def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
+    """Time a derived network with random weights on single images, and write its profile.
 
     The profile has the keys `median_ms` and `p95_ms` (of single forward passes), `fps` (1000 / median), `predicted_ms`
     (the table's sum), `parts_ms` (the same sum, of the parts timed now, between passes of the network: where it differs
@@ -46,30 +51,21 @@ def run(
     the GPU, weights included; null on a CPU, where PyTorch keeps no such count) and `key`, which says where it was
     measured.
 
-    Args:
-        genotype: the discrete architecture.
-        table: the latency lookup table, measured on this device with these settings.
-        space: the search space.
-        data: gives the number of classes.
-        latency: input size, backend, precision and number of timed passes.
-        compute: device and threads.
-        output: the JSON file.
-        log: file for plain progress lines.
-
     Raises:
-        LbtError: the table was measured elsewhere or otherwise, or a file cannot be read.
+        LbtError: the table was measured on another device or with other settings, or a file cannot be read.
     """
-    device = prepare_device(compute)
-    classes = class_table(data).num_classes
-    lookup = read_table(table)
-    key = current_key(latency, compute, device, classes)
+    space, latency, threads = settings.space, settings.latency, settings.compute.threads
+    device = prepare_device(settings.compute)
+    classes = class_table(settings.data).num_classes
+    lookup = read_table(files.table)
+    key = current_key(latency, threads, device, classes)
     lookup.check_key(asdict(key))
-    discrete = read_genotype(genotype, space)
+    discrete = read_genotype(files.genotype, space)
     network = Network(discrete, space, classes).to(device).eval()
     images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0)).to(device)
     peak = _peak_memory(network, images)
     parts = [build_part(part, space, latency.input_size, device) for part in genotype_parts(discrete, space, classes)]
-    times, parts_ms = time_in_turn(network, images, parts, runs=latency.profile_runs, threads=compute.threads)
+    times, parts_ms = time_in_turn(network, images, parts, runs=latency.profile_runs, threads=threads)
     profile = {
         "median_ms": median(times),
         "p95_ms": float(np.percentile(times, 95)),
@@ -81,7 +77,7 @@ def run(
         "peak_memory_bytes": peak,
         "key": asdict(key),
     }
-    write_json(output, profile)
+    write_json(files.profile, profile)
     with Progress("profile", 1, log) as progress:
         progress.advance(median_ms=profile["median_ms"], predicted_ms=profile["predicted_ms"])
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from lbt.config import (
-    ComputeSettings,
-    DataSettings,
-    DerivationSettings,
-    LatencySettings,
-    SearchSettings,
-    SpaceSettings,
-)
+from lbt.config.jobs import ReachJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.table import read_table, settings_key
@@ -19,46 +13,36 @@ from lbt.latency.window import check_window, reachable_latency
 from lbt.runtime.progress import Progress
 
 
-def run(
-    *,
-    data: DataSettings,
-    space: SpaceSettings,
-    latency: LatencySettings,
-    search: SearchSettings,
-    derivation: DerivationSettings,
-    compute: ComputeSettings,
-    table: Path,
-    output: Path,
-    log: Path | None = None,
-) -> None:
-    """Write the reachable range as JSON: `least_ms`, `greatest_ms`, `least_fps`, `greatest_fps`, and the `windows`.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    `windows` holds each wanted window, least and most frames per second, by the name of its setting.
-
-    Args:
-        data: gives the number of classes.
-        space: the search space.
-        latency: input size, backend and precision of the table.
-        search: its `fps` is a wanted window.
-        derivation: its `fps` is another.
-        compute: threads of the table.
+    Attributes:
         table: the latency table.
-        output: the JSON file.
-        log: file for plain progress lines.
+        reach: receives the range as JSON: `least_ms`, `greatest_ms`, `least_fps`, `greatest_fps`, and the `windows`,
+            which holds each wanted window, lowest and highest frames per second, by the name of its setting.
+    """
+
+    table: Path
+    reach: Path
+
+
+def run(settings: ReachJob, files: Files, *, log: Path | None = None) -> None:
+    """Write the range of latency that the space reaches.
 
     Raises:
-        LbtError: no architecture of the space meets a window; the table was measured otherwise than the settings say,
+        LbtError: no architecture of the space meets a window; the table was measured differently than the settings say,
             or belongs to another space.
     """
-    measured = read_table(table)
-    measured.check_key(settings_key(latency, compute, class_table(data).num_classes))
-    wanted = {"search.fps": search.fps, "derivation.fps": derivation.fps}
+    measured = read_table(files.table)
+    measured.check_key(settings_key(settings.latency, settings.compute.threads, class_table(settings.data).num_classes))
+    wanted = {"search.fps": settings.search.fps, "derivation.fps": settings.derivation.fps}
     windows = {setting: fps for setting, fps in wanted.items() if fps is not None}
     for setting, fps in windows.items():
-        check_window(fps, space, measured, setting)
-    least, greatest = reachable_latency(space, measured)
+        check_window(fps, settings.space, measured, setting)
+    least, greatest = reachable_latency(settings.space, measured)
     write_json(
-        output,
+        files.reach,
         {
             "least_ms": least,
             "greatest_ms": greatest,

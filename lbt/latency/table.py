@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lbt.config import ComputeSettings, LatencySettings
+from lbt.config import LatencyKey
 from lbt.errors import LbtError
 from lbt.files import read_csv
 from lbt.latency.parts import Part
@@ -99,21 +99,21 @@ PART_COLUMNS = tuple(field.name for field in fields(Part))
 COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms")
 
 
-def settings_key(latency: LatencySettings, compute: ComputeSettings, classes: int) -> dict[str, str | int]:
+def settings_key(latency: LatencyKey, threads: int, classes: int) -> dict[str, str | int]:
     """The fields of a key that settings and data determine, whatever the device."""
     return {
         "backend": latency.backend,
         "precision": latency.precision,
         "input_height": latency.input_size[0],
         "input_width": latency.input_size[1],
-        "threads": compute.threads,
+        "threads": threads,
         "classes": classes,
     }
 
 
-def current_key(latency: LatencySettings, compute: ComputeSettings, device: torch.device, classes: int) -> TableKey:
+def current_key(latency: LatencyKey, threads: int, device: torch.device, classes: int) -> TableKey:
     """The key of a measurement made now, on `device`, with these settings."""
-    fixed = settings_key(latency, compute, classes)
+    fixed = settings_key(latency, threads, classes)
     return TableKey(device=device_name(device), software=_software(device), **fixed)
 
 

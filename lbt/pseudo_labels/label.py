@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lbt.config import ComputeSettings, DataSettings, SearchSettings, SpaceSettings
+from lbt.config.jobs import LabelJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import decode_image
 from lbt.data.images import image_size
@@ -25,47 +26,52 @@ from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 
 
-def run(
-    *,
-    seed: int,
-    method: str,
-    round: int,
-    shard: int,
-    code: str,
-    data: DataSettings,
-    space: SpaceSettings,
-    search: SearchSettings,
-    compute: ComputeSettings,
-    split: Path,
-    teacher: Path,
-    output: Path,
-    log: Path | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: the split table.
+        teacher: checkpoint whose supernet labels the images.
+        labels: receives the labels as HDF5.
+    """
+
+    split: Path
+    teacher: Path
+    labels: Path
+
+
+def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = None) -> None:
     """Label the images whose index modulo the number of shards is `shard`, one at a time at full size.
 
     Memory does not grow with their number: each prediction is written before the next one is made.
 
+    Args:
+        code: fingerprint of the stage's code, which the shard holds.
+
     Raises:
         LbtError: the shard would be empty, an image cannot be read, or the shard cannot be written.
     """
-    device = prepare_device(compute)
+    seed, method, round, shard = settings.seed, settings.method, settings.round, settings.shard
+    data, search = settings.data, settings.search
+    device = prepare_device(settings.compute)
     table = class_table(data)
-    images = images_to_label(split, search.pseudo_labels.ratio)
+    images = images_to_label(files.split, search.pseudo_labels.ratio)
     samples = images[shard :: search.shards]
     if not samples:
         raise LbtError(
-            f"{split}: {len(images)} unlabelled images are to be labelled in search.shards = {search.shards} files; "
-            "lower it."
+            f"{files.split}: {len(images)} unlabelled images are to be labelled in search.shards = "
+            f"{search.shards} files; lower it."
         )
-    supernet, architecture, _ = load_supernet(teacher, table.names, space, device)
+    supernet, architecture, _ = load_supernet(files.teacher, table.names, settings.space, device)
     supernet.eval()
-    widths = argmax_widths(architecture, space)
-    files = {sample.id: Path(data.root) / sample.image for sample in samples}
-    sizes = {image_id: image_size(file) for image_id, file in files.items()}
-    identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(teacher), code=code)
+    widths = argmax_widths(architecture, settings.space)
+    photographs = {sample.id: Path(data.root) / sample.image for sample in samples}
+    sizes = {image_id: image_size(file) for image_id, file in photographs.items()}
+    identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.teacher), code=code)
 
     def predictions(progress: Progress) -> Iterator[ImagePrediction]:
-        for image_id, file in files.items():
+        for image_id, file in photographs.items():
             image = decode_image(file)
             size = tuple(image.shape[-2:])
             if size != sizes[image_id]:
@@ -86,4 +92,4 @@ def run(
             progress.advance(confidence=float(confidence.mean()))
 
     with Progress(f"label {method} seed-{seed} round-{round} shard-{shard}", len(samples), log) as progress:
-        write_shard(output, predictions(progress), sizes, table, identity)
+        write_shard(files.labels, predictions(progress), sizes, table, identity)

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from lbt.config import ComputeSettings
+from lbt.config import ComputeDevice
 from lbt.errors import LbtError
 
 # oneDNN compiles a kernel for each shape of a convolution and keeps 1024 of them. A supernet's pass at other widths
@@ -14,7 +14,7 @@ from lbt.errors import LbtError
 KERNELS = "8192"
 
 
-def prepare_device(compute: ComputeSettings) -> torch.device:
+def prepare_device(compute: ComputeDevice) -> torch.device:
     """Set threads, deterministic kernels and the cache of compiled ones, and return the device to run on.
 
     Raises:

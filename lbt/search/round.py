@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lbt.config import (
-    AugmentationSettings,
-    ComputeSettings,
-    DataSettings,
-    EvaluationSettings,
-    LatencySettings,
-    SearchSettings,
-    SpaceSettings,
-)
+from lbt.config.jobs import RoundJob
 from lbt.config.methods import METHODS
+from lbt.config.round import RoundSearch
 from lbt.data.classes import class_table
 from lbt.data.splits import read_split, steps_for
 from lbt.errors import LbtError
@@ -39,53 +31,63 @@ from lbt.space.calibration import calibrate_supernet
 from lbt.space.supernet_file import supernet_identity
 
 
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: the split table.
+        table: the latency table.
+        previous: checkpoint of the previous round, or of the warm-up.
+        shards: the pseudo labels of this round; empty if the method needs none.
+        student_weights: the file that `search.student.weights` names, if the first round reads it.
+        checkpoint: receives the state after the round.
+        architecture: receives the logits as JSON.
+        metrics: receives the measurements of each step as CSV.
+        guide: receives the logits of a co-searched architecture as JSON.
+    """
+
+    split: Path
+    table: Path
+    previous: Path
+    checkpoint: Path
+    architecture: Path
+    metrics: Path
+    shards: tuple[Path, ...] = ()
+    student_weights: Path | None = None
+    guide: Path | None = None
+
+
 def run(
-    *,
-    seed: int,
-    method: str,
-    round: int,
-    data: DataSettings,
-    augmentation: AugmentationSettings,
-    space: SpaceSettings,
-    search: SearchSettings,
-    latency: LatencySettings,
-    evaluation: EvaluationSettings,
-    compute: ComputeSettings,
-    split: Path,
-    table: Path,
-    previous: Path,
-    checkpoint: Path,
-    architecture: Path,
-    metrics: Path,
-    guide: Path | None = None,
-    shards: Sequence[Path] = (),
-    resume: Resume | None = None,
-    log: Path | None = None,
+    settings: RoundJob[RoundSearch], files: Files, *, resume: Resume | None = None, log: Path | None = None
 ) -> None:
-    """Run round `round` (from 1) from the checkpoint `previous` and write checkpoint, architecture and metrics.
+    """Run a round (from 1) of a method and write checkpoint, architecture and metrics.
 
     Args:
-        resume: where a stopped run goes on; None keeps nothing to go on from.
+        settings: the settings; `search` has the keys of the method.
+        resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
         LbtError: a co-search without the output `guide`, or that output without a co-search; a window of frames per
             second that no network reaches; inputs that do not fit these settings.
     """
+    seed, method, round = settings.seed, settings.method, settings.round
+    data, space, search = settings.data, settings.space, settings.search
     resume = resume or Resume()
-    if search.cosearch != (guide is not None):
+    if search.cosearch != (files.guide is not None):
         raise LbtError(
             f"search.cosearch is {str(search.cosearch).lower()}, but the round was started with the output guide = "
-            f"{guide}. Give the output to a co-search only."
+            f"{files.guide}. Give the output to a co-search only."
         )
-    device = prepare_device(compute)
+    device = prepare_device(settings.compute)
     classes = class_table(data)
     chosen = load_method(method)
-    latency_table = read_table(table)
-    latency_table.check_key(settings_key(latency, compute, classes.num_classes))
+    latency_table = read_table(files.table)
+    latency_table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
     if search.fps is not None:
         check_window(search.fps, space, latency_table, "search.fps")
     state = start_round(
-        previous,
+        files.previous,
         classes=classes.names,
         space=space,
         search=search,
@@ -94,19 +96,21 @@ def run(
         round=round,
         device=device,
     )
-    steps = steps_for(search.epochs, len(read_split(split, "teacher_train")), search.batch_size)
-    streams = RoundStreams(seed, round, split, classes, data, augmentation, device, compute.workers)
+    steps = steps_for(search.epochs, len(read_split(files.split, "teacher_train")), search.batch_size)
+    streams = RoundStreams(
+        seed, round, files.split, classes, data, settings.augmentation, device, settings.compute.workers
+    )
     left = replace(streams, taken=resume.step)
     train = left.labelled("teacher_train", "teacher_train", steps, search.batch_size)
     validation = left.labelled("teacher_val", "teacher_val", steps, search.batch_size)
     batches = None
     if state.partner is not None:
-        identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(previous), code="")
-        labels = PseudoLabels(shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
+        identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.previous), code="")
+        labels = PseudoLabels(files.shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
         batches = state.partner.batches(left, steps, labels)
 
     plan = RoundPlan(
-        chosen, seed, round, steps, train, validation, batches, space, search, latency_table, last_good=previous
+        chosen, seed, round, steps, train, validation, batches, space, search, latency_table, last_good=files.previous
     )
     with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
         rows = take_steps(state, plan, progress, resume)
@@ -118,13 +122,15 @@ def run(
                 f"latency_weight {before:g} -> {state.latency_weight:g}"
             )
 
-    calibration = streams.labelled("calibration", "teacher_train", evaluation.calibration_batches, search.batch_size)
+    calibration = streams.labelled(
+        "calibration", "teacher_train", settings.evaluation.calibration_batches, search.batch_size
+    )
     calibrate_supernet(state.supernet, state.architecture, space, (images for images, _ in calibration))
     if not group().first:
         return
-    write_metrics(metrics, rows)
-    write_json(architecture, architecture_to_json(state.architecture))
-    if state.guide is not None:
-        write_json(guide, architecture_to_json(state.guide))
-    save_round(checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
-    drop_weights(checkpoint, round, search.keep_every)
+    write_metrics(files.metrics, rows)
+    write_json(files.architecture, architecture_to_json(state.architecture))
+    if state.guide is not None and files.guide is not None:
+        write_json(files.guide, architecture_to_json(state.guide))
+    save_round(files.checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
+    drop_weights(files.checkpoint, round, search.keep_every)

@@ -7,19 +7,13 @@ Universally Slimmable Networks, ICCV 2019), as FasterSeg's pretraining does.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lbt.config import (
-    AugmentationSettings,
-    ComputeSettings,
-    DataSettings,
-    EvaluationSettings,
-    SpaceSettings,
-    WarmupSettings,
-)
+from lbt.config.jobs import WarmupJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import training_loader
@@ -40,34 +34,36 @@ from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
 
-def run(
-    *,
-    seed: int,
-    data: DataSettings,
-    augmentation: AugmentationSettings,
-    space: SpaceSettings,
-    warmup: WarmupSettings,
-    evaluation: EvaluationSettings,
-    compute: ComputeSettings,
-    split: Path,
-    checkpoint: Path,
-    metrics: Path,
-    resume: Resume | None = None,
-    log: Path | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: the split table.
+        checkpoint: receives the supernet.
+        metrics: receives the losses of each step as CSV.
+    """
+
+    split: Path
+    checkpoint: Path
+    metrics: Path
+
+
+def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
     """Train a supernet from random weights and write its checkpoint and its losses.
 
     Args:
-        resume: where a stopped run goes on; None keeps nothing to go on from.
+        resume: saved state from which an interrupted run resumes; None saves none.
     """
+    seed, data, space, warmup = settings.seed, settings.data, settings.space, settings.warmup
     resume = resume or Resume()
-    device = prepare_device(compute)
+    device = prepare_device(settings.compute)
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
     supernet = Supernet(space, table.num_classes).to(device).train()
     architecture = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "architecture")).items()}
 
-    samples = read_split(split, "teacher_train")
+    samples = read_split(files.split, "teacher_train")
     dataset = SegmentationDataset(samples, data.root, table)
     steps = steps_for(warmup.epochs, len(samples), warmup.batch_size)
 
@@ -75,13 +71,13 @@ def run(
         loader = training_loader(
             dataset,
             data=data,
-            augmentation=augmentation,
-            crop=augmentation.crop,
+            augmentation=settings.augmentation,
+            crop=settings.augmentation.crop,
             batch_size=warmup.batch_size,
             seed=derive_seed(seed, name),
             steps=length - start,
             start=start,
-            workers=compute.workers,
+            workers=settings.compute.workers,
         )
         return ((images.to(device), labels.to(device)) for images, labels in loader)
 
@@ -108,12 +104,12 @@ def run(
             rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
             progress.advance(loss=total / 4)
 
-    calibration = batches("calibration", evaluation.calibration_batches)
+    calibration = batches("calibration", settings.evaluation.calibration_batches)
     calibrate_supernet(supernet, architecture, space, (images for images, _ in calibration))
     if group().first:
-        write_metrics(metrics, rows)
+        write_metrics(files.metrics, rows)
         save_checkpoint(
-            checkpoint,
+            files.checkpoint,
             kind=KIND,
             identity=supernet_identity(table.names, space, seed, "warmup", 0),
             state={"supernet": supernet.state_dict(), "architecture": architecture},

@@ -19,7 +19,7 @@ from lbt.stages.table import STAGES
 
 def code_of_job(stage: str, method: str = "") -> str:
     """The fingerprint of a job's code; a search round runs the one module of its method too."""
-    return fingerprint(STAGES[stage].module, *([f"lbt.search.methods.{method}"] if stage == "round" else []))
+    return fingerprint(*STAGES[stage].modules(method))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from lbt.config import AugmentationSettings, ComputeSettings, DataSettings, RetrainSettings, SpaceSettings
+from lbt.config import RetrainSettings
+from lbt.config.jobs import RetrainGuideJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import training_loader
@@ -28,61 +30,67 @@ from lbt.training.losses import distillation_loss, segmentation_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
 
-def run(
-    *,
-    seed: int,
-    method: str,
-    data: DataSettings,
-    augmentation: AugmentationSettings,
-    space: SpaceSettings,
-    retrain: RetrainSettings,
-    compute: ComputeSettings,
-    split: Path,
-    genotype: Path,
-    network: Path,
-    metrics: Path,
-    guide: Path | None = None,
-    supernet: Path | None = None,
-    resume: Resume | None = None,
-    log: Path | None = None,
-) -> None:
-    """Train the network of `genotype` and write its weights and its losses. The same seed serves every method.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    Args:
+    Attributes:
+        split: the split table.
+        genotype: the discrete architecture.
         guide: a retrained network whose predictions are distilled into this one; None trains on the labels alone.
         supernet: a round's checkpoint whose weights the network starts from; None starts from random weights.
-        resume: where a stopped run goes on; None keeps nothing to go on from.
+        network: receives the weights.
+        metrics: receives the losses of each step as CSV.
+    """
+
+    split: Path
+    genotype: Path
+    network: Path
+    metrics: Path
+    guide: Path | None = None
+    supernet: Path | None = None
+
+
+def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
+    """Train a network and write its weights and its losses. The same seed serves every method.
+
+    Args:
+        settings: the settings; those of a `RetrainJob` weight the distillation too.
+        resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: `supernet` does not fit `retrain.initial`; files of other classes or another space.
+        LbtError: the input `supernet` does not fit `retrain.initial`; files of other classes or another space.
     """
+    seed, method, data, space = settings.seed, settings.method, settings.data, settings.space
+    retrain, guide, supernet = settings.retrain, files.guide, files.supernet
     resume = resume or Resume()
     if (retrain.initial == "supernet") != (supernet is not None):
         raise LbtError(
             f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
             "Give the input with `initial: supernet` only."
         )
-    device = prepare_device(compute)
+    device = prepare_device(settings.compute)
     table = class_table(data)
-    shape = read_genotype(genotype, space)
+    shape = read_genotype(files.genotype, space)
     torch.manual_seed(derive_seed(seed, "network"))
     model = Network(shape, space, table.num_classes)
     if supernet is not None:
         inherit_weights(model, load_supernet(supernet, table.names, space, torch.device("cpu"))[0])
     model = model.to(device).train()
     guiding = None if guide is None else load_trained(guide, table.names, space).network.to(device)
-    samples = training_samples(split)
+    distillation_weight = retrain.distillation_weight if isinstance(retrain, RetrainSettings) else 0.0
+    samples = training_samples(files.split)
     steps = steps_for(retrain.epochs, len(samples), retrain.batch_size)
     loader = training_loader(
         SegmentationDataset(samples, data.root, table),
         data=data,
-        augmentation=augmentation,
-        crop=augmentation.crop,
+        augmentation=settings.augmentation,
+        crop=settings.augmentation.crop,
         batch_size=retrain.batch_size,
         seed=derive_seed(seed, "retrain"),
         steps=steps - resume.step,
         start=resume.step,
-        workers=compute.workers,
+        workers=settings.compute.workers,
     )
     optimizer = sgd(model.parameters(), retrain.optimizer)
     guard, rows = GuardedStep(f"network weights ({method})", model), []
@@ -99,16 +107,16 @@ def run(
                     wanted = guiding(images)
                 divergence = distillation_loss(upsample(outputs[0], tuple(labels.shape[-2:])), wanted)
                 row["distillation_loss"] = float(divergence.detach())
-                loss = loss + retrain.distillation_weight * divergence
+                loss = loss + distillation_weight * divergence
             loss.backward()
             group().sum_gradients(model.parameters())
             row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
             rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
             progress.advance(loss=row["loss"])
     if group().first:
-        write_metrics(metrics, rows)
+        write_metrics(files.metrics, rows)
         save_network(
-            network,
+            files.network,
             model,
             space=space,
             classes=table.names,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbt.config import RetrainSettings, SearchSettings, WarmupSettings
+from lbt.config.jobs import TablesJob
 from lbt.data.splits import read_split, steps_for, training_samples
 
 
-def describe_budget(split: Path, warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> str:
+def describe_budget(split: Path, settings: TablesJob) -> str:
     """The optimiser steps of every method, in words."""
+    warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     teacher = len(read_split(split, "teacher_train"))
     steps = (
         steps_for(warmup.epochs, teacher, warmup.batch_size),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
-from lbt.config import DataSettings, SearchSettings
+from lbt.config.jobs import GalleryJob
 from lbt.data.label_images import label_image
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split
@@ -35,30 +36,38 @@ _UNSURE_TO_SURE = ((0, 32, 77), (65, 77, 107), (124, 123, 120), (187, 173, 109),
 """The colour map cividis in five colours: readable without red and green."""
 
 
-def run(
-    *,
-    data: DataSettings,
-    search: SearchSettings,
-    split: Path,
-    shards: Sequence[Path],
-    previous: Sequence[Path],
-    output: Path,
-    log: Path | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        split: the split table.
+        shards: the round's pseudo labels.
+        previous: those of the previous round; empty for the first.
+        page: receives the gallery.
+    """
+
+    split: Path
+    shards: tuple[Path, ...]
+    previous: tuple[Path, ...]
+    page: Path
+
+
+def run(settings: GalleryJob, files: Files, *, log: Path | None = None) -> None:
     """Write the gallery of a round from its shards and from the shards of the previous round, if there is one.
 
     Raises:
         LbtError: a file is missing or damaged.
     """
-    heads = {path: read_head(path) for path in shards}
-    before = {path: read_head(path) for path in previous}
+    heads = {path: read_head(path) for path in files.shards}
+    before = {path: read_head(path) for path in files.previous}
     number = next(iter(heads.values())).identity.round
     links = {
-        "previous": f"../round-{number - 1}/{output.name}" if previous else None,
-        "next": f"../round-{number + 1}/{output.name}" if number < search.rounds else None,
+        "previous": f"../round-{number - 1}/{files.page.name}" if files.previous else None,
+        "next": f"../round-{number + 1}/{files.page.name}" if number < settings.search.rounds else None,
     }
-    samples = {sample.id: sample for sample in read_split(split, "unlabeled")}
-    write_gallery(output, heads, before, samples, Path(data.root), links, log)
+    samples = {sample.id: sample for sample in read_split(files.split, "unlabeled")}
+    write_gallery(files.page, heads, before, samples, Path(settings.data.root), links, log)
 
 
 def write_gallery(

@@ -5,26 +5,13 @@ from __future__ import annotations
 import csv
 import html
 import subprocess
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
 
-from lbt.config import (
-    AugmentationSettings,
-    ComputeSettings,
-    DataSettings,
-    DerivationSettings,
-    EvaluationSettings,
-    LatencySettings,
-    RetrainSettings,
-    SceneSettings,
-    SearchSettings,
-    Settings,
-    SpaceSettings,
-    SplitSettings,
-    WarmupSettings,
-)
+from lbt.config import Settings
 from lbt.files import software_versions, write_text
 from lbt.provenance.fingerprint import ROOT
 from lbt.views.tables.formats import STYLE
@@ -33,40 +20,29 @@ PACKAGES = ("lbt", "snakemake", "torchmetrics", "pandas", "pillow", "h5py", "mat
 """Packages on the page besides those of `lbt.files.software_versions`, which every manifest has."""
 
 
-def run(
-    *,
-    run: str,
-    seeds: tuple[int, ...],
-    methods: tuple[str, ...],
-    scenes: SceneSettings | None,
-    data: DataSettings,
-    splits: SplitSettings,
-    augmentation: AugmentationSettings,
-    space: SpaceSettings,
-    latency: LatencySettings,
-    warmup: WarmupSettings,
-    search: SearchSettings,
-    derivation: DerivationSettings,
-    retrain: RetrainSettings,
-    evaluation: EvaluationSettings,
-    compute: ComputeSettings,
-    table: Path,
-    output: Path,
-    page: Path,
-    log: Path | None = None,
-) -> None:
-    """Write the settings as YAML that `--configfile` takes, and as a page together with device and versions.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    `table` is the latency table, which names the device of its measurement.
+    Attributes:
+        table: the latency table, which names the device of its measurement.
+        yaml: receives the settings as YAML that `--configfile` takes.
+        page: receives a page of the settings, the device and the versions.
     """
-    given = locals()
-    settings = Settings(**{name: given[name] for name in Settings.model_fields})
+
+    table: Path
+    yaml: Path
+    page: Path
+
+
+def run(settings: Settings, files: Files, *, log: Path | None = None) -> None:
+    """Write the settings as YAML, and as a page together with device and versions."""
     text = yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
-    write_text(output, text)
-    facts, commit = {"device": read_device(table)}, describe_commit(ROOT)
+    write_text(files.yaml, text)
+    facts, commit = {"device": read_device(files.table)}, describe_commit(ROOT)
     if commit is not None:
         facts["git commit"] = commit
-    write_text(page, render(run, text, facts | software_versions() | _find_versions()))
+    write_text(files.page, render(settings.run, text, facts | software_versions() | _find_versions()))
 
 
 def render(run: str, settings: str, versions: dict[str, str]) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from stage_calls import call_stage
 
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.data.classes import class_table
-from lbt.latency import measure_table as table_stage
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import genotype_parts
 from lbt.latency.table import LatencyTable, current_key, read_table
@@ -40,9 +40,9 @@ def measured_table(
     name = f"L{space.layers}-F{space.base_width}-{size}-{compute.threads}-threads-{latency.min_run_seconds:g}-s.csv"
     path, device = folder / name, prepare_device(compute)
     if not path.exists():
-        table_stage.run(space=space, data=data, latency=latency, compute=compute, output=path)
+        call_stage("latency", space=space, data=data, latency=latency, compute=compute, table=path)
     table = read_table(path)
-    table.check_key(asdict(current_key(latency, compute, device, class_table(data).num_classes)))
+    table.check_key(asdict(current_key(latency, compute.threads, device, class_table(data).num_classes)))
     return table
 
 

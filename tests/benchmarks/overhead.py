@@ -34,18 +34,19 @@ import json, os, sys, time
 born = time.time()
 sys.argv = sys.argv[3:]
 assert sys.argv[0] == "stage"
-from lbt.commands import stage
 from lbt.__main__ import main
-work = stage._compute
+from lbt.stages import run
+from lbt.stages.table import STAGES
+work = run._compute
 def noted(*arguments):
     import importlib
-    importlib.import_module(arguments[0].module)
+    importlib.import_module(STAGES[arguments[0]].module)
     begin = time.time()
     try:
         return work(*arguments)
     finally:
         times.update(begin=begin, end=time.time())
-times, stage._compute = {{}}, noted
+times, run._compute = {{}}, noted
 code = main(sys.argv)
 times.update(stage=sys.argv[1], born=born, gone=time.time())
 with open({notes!r}, "a") as file:

@@ -9,16 +9,15 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from stage_calls import call_stage, stage_words
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from lbt.__main__ import main
 from lbt.config.read import read_settings
-from lbt.data.scenes import write_dataset as streetscenes
 from lbt.data.splits import COLUMNS, TRAINING_ROLES
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.runtime.progress import Progress
-from lbt.stages.settings import stage_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +31,7 @@ def drawn(tmp_path_factory):
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(content))
     settings = read_settings(config)
-    streetscenes.run(scenes=settings.scenes, data=settings.data, output=folder / "scenes" / "scenes.json")
+    call_stage("scenes", scenes=settings.scenes, data=settings.data, listing=folder / "scenes" / "scenes.json")
     return config
 
 
@@ -193,7 +192,7 @@ def test_a_disk_that_fills_up_while_drawing_leaves_no_scene(tmp_path, monkeypatc
 
     monkeypatch.setattr(Image.Image, "save", save)
     with pytest.raises(LbtError, match="No space left on device"):
-        streetscenes.run(scenes=settings.scenes, data=data, output=tmp_path / "scenes" / "scenes.json")
+        call_stage("scenes", scenes=settings.scenes, data=data, listing=tmp_path / "scenes" / "scenes.json")
     assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.partial"))
     assert not (tmp_path / "scenes" / "scenes.json").exists()
 
@@ -207,10 +206,9 @@ def test_a_log_that_cannot_be_written_is_a_message():
 
 def test_a_stage_without_its_input_says_so_and_writes_nothing(tmp_path, capsys):
     settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
-    arguments = ["stage", "warmup", "--settings", stage_settings(settings, "warmup", {"seed": 0}), "--code", "x"]
-    arguments += ["--log", str(tmp_path / "log.txt"), "--inputs", f"split={tmp_path / 'split.csv'}"]
-    arguments += ["--outputs", f"checkpoint={tmp_path / 'c.pt'}", f"metrics={tmp_path / 'm.csv'}"]
-    assert main(arguments) == 1
+    outputs = {name: tmp_path / name for name in ("checkpoint", "metrics", "manifest")}
+    inputs = {"split": tmp_path / "split.csv"}
+    assert main(stage_words("warmup", settings, tmp_path / "log.txt", inputs=inputs, outputs=outputs)) == 1
     assert "split.csv: is missing" in capsys.readouterr().err
     assert "split.csv: is missing" in (tmp_path / "log.txt").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
@@ -227,11 +225,9 @@ def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):
     write_json(genotype, {"branches": [{"scale": 32, "cells": [{"layer": 0, "operator": "conv7"}]}]})
     split = [",".join(COLUMNS), *(f"a,a.png,a_mask.png,a,{role}" for role in TRAINING_ROLES)]
     (tmp_path / "split.csv").write_text("\n".join(split))
-    arguments = ["stage", "retrain", "--code", "x", "--log", str(tmp_path / "log.txt"), "--settings"]
-    arguments += [stage_settings(settings, "retrain", {"seed": 0, "method": "lbt"}), "--inputs"]
-    arguments += [f"split={tmp_path / 'split.csv'}", f"genotype={genotype}", "--outputs"]
-    arguments += [f"network={tmp_path / 'n.pt'}", f"metrics={tmp_path / 'm.csv'}"]
-    assert main(arguments) == 1
+    inputs = {"split": tmp_path / "split.csv", "genotype": genotype}
+    outputs = {name: tmp_path / name for name in ("network", "metrics", "manifest")}
+    assert main(stage_words("retrain", settings, tmp_path / "log.txt", inputs=inputs, outputs=outputs)) == 1
     assert "genotype.json: branches[0].cells[0]" in capsys.readouterr().err
 
 

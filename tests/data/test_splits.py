@@ -4,13 +4,13 @@ import itertools
 from pathlib import Path
 
 import pytest
+from stage_calls import call_stage
 
 from lbt.config import DataSettings, SplitSettings
 from lbt.data.division import divide
 from lbt.data.layouts import list_samples
 from lbt.data.sample import Sample
 from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES, read_split, training_samples
-from lbt.data.write_split import run
 from lbt.errors import LbtError
 
 
@@ -23,7 +23,7 @@ def make_samples(sizes: list[int]) -> list[Sample]:
 
 
 def written(data: DataSettings, splits: SplitSettings, path: Path) -> dict[str, list[Sample]]:
-    run(data=data, splits=splits, output=path)
+    call_stage("split", data=data, splits=splits, split=path)
     return {role: read_split(path, role) for role in ROLES}
 
 
@@ -47,7 +47,7 @@ def test_disjoint_parts_have_no_common_group(folder, tmp_path):
 
 
 def test_the_csv_is_plain(cityscapes, tmp_path):
-    run(data=cityscapes, splits=SplitSettings(), output=tmp_path / "split.csv")
+    call_stage("split", data=cityscapes, splits=SplitSettings(), split=tmp_path / "split.csv")
     lines = (tmp_path / "split.csv").read_text().splitlines()
     assert lines[0] == "image_id,image,label,group,role"
     assert len(lines) == 1 + 2 * 8 + 3 + 2
@@ -58,7 +58,7 @@ def test_the_csv_is_plain(cityscapes, tmp_path):
 def test_the_seed_decides(cityscapes, tmp_path):
     tables = []
     for number, seed in enumerate((0, 0, 1, 2, 3)):
-        run(data=cityscapes, splits=SplitSettings(seed=seed), output=tmp_path / f"{number}.csv")
+        call_stage("split", data=cityscapes, splits=SplitSettings(seed=seed), split=tmp_path / f"{number}.csv")
         tables.append((tmp_path / f"{number}.csv").read_text())
     assert tables[0] == tables[1]
     assert len(set(tables)) > 1
@@ -111,14 +111,19 @@ def test_no_part_is_empty_when_groups_are_as_many_as_parts(seed):
 
 def test_too_few_groups_are_refused(folder, tmp_path):
     with pytest.raises(LbtError, match=r"12 images in 2 group\(s\) \(A01, B02\) cannot fill 4 parts.*stretch"):
-        run(data=folder, splits=SplitSettings(scheme="disjoint"), output=tmp_path / "split.csv")
+        call_stage("split", data=folder, splits=SplitSettings(scheme="disjoint"), split=tmp_path / "split.csv")
     assert not (tmp_path / "split.csv").exists()
 
 
 def test_an_image_in_two_official_parts_is_refused(folder, tmp_path):
     both = folder.folder.model_copy(update={"splits": {"train": "train", "val": "val", "unlabeled": "val"}})
     with pytest.raises(LbtError, match=r"val/A01_v10 \(and 5 more\) is listed in two"):
-        run(data=folder.model_copy(update={"folder": both}), splits=SplitSettings(), output=tmp_path / "split.csv")
+        call_stage(
+            "split",
+            data=folder.model_copy(update={"folder": both}),
+            splits=SplitSettings(),
+            split=tmp_path / "split.csv",
+        )
 
 
 def test_an_unknown_role_is_refused(tmp_path):

@@ -3,14 +3,13 @@
 import csv
 import math
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import pytest
 import torch
+from stage_calls import call_stage
 
-from lbt.config import ComputeSettings, DataSettings, LatencySettings, SearchSettings, SpaceSettings
+from lbt.config import ComputeSettings, DataSettings, DerivationSettings, LatencySettings, SearchSettings, SpaceSettings
 from lbt.derivation.candidate_table import describe_candidates
-from lbt.derivation.derive import run
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.latency.expected import genotype_latency
@@ -51,18 +50,19 @@ class Job:
         self, method="lbt", space=SPACE, rule="released", candidates=None, match=None, seed=0, table=None, **search
     ):
         output, search = self.folder / "genotype.json", SearchSettings(**search)
-        run(
+        call_stage(
+            "derive",
             seed=seed,
             method=method,
             data=DataSettings(classes=("road", "car", "sky")),
             space=space,
             latency=LatencySettings(input_size=(64, 64)),
             search=search,
-            derivation=SimpleNamespace(rule=rule, fps=None),
+            derivation=DerivationSettings(rule=rule),
             compute=ComputeSettings(threads=1),
             architecture=self.folder / "architecture.json",
             table=table or self.folder / "table.csv",
-            output=output,
+            genotype=output,
             match=match,
             candidates=candidates,
             log=self.log,

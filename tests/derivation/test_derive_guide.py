@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 import torch
+from stage_calls import call_stage
 
 from lbt.config import SpaceSettings
-from lbt.derivation.derive_guide import guide_genotype, random_guide, run
+from lbt.derivation.derive_guide import guide_genotype, random_guide
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.network.derivation_rule import candidate_paths, derive_genotype
@@ -70,12 +71,20 @@ def test_the_stage_writes_a_genotype_and_draws_it_for_the_control(tmp_path):
     space = SpaceSettings(layers=5)
     architecture, output = tmp_path / "guide.json", tmp_path / "derived.json"
     write_json(architecture, architecture_to_json(draw(space, 1)))
-    run(seed=3, method="lbt", space=space, architecture=architecture, output=output, log=tmp_path / "log.txt")
+    call_stage(
+        "derive_guide",
+        seed=3,
+        method="lbt",
+        space=space,
+        architecture=architecture,
+        genotype=output,
+        log=tmp_path / "log.txt",
+    )
     assert read_genotype(output, space) == guide_genotype(draw(space, 1), space)
     assert "lbt seed-3: 2 branches" in (tmp_path / "log.txt").read_text()
     drawn = []
     for seed in (3, 3, 4):
-        run(seed=seed, method="random", space=space, architecture=architecture, output=output)
+        call_stage("derive_guide", seed=seed, method="random", space=space, architecture=architecture, genotype=output)
         drawn.append(read_genotype(output, space))
     assert drawn[0] == drawn[1] != drawn[2]
 
@@ -84,4 +93,11 @@ def test_logits_of_another_space_are_refused_by_name(tmp_path):
     architecture = tmp_path / "guide.json"
     write_json(architecture, architecture_to_json(draw(SpaceSettings(layers=5), 1)))
     with pytest.raises(LbtError, match=r"guide\.json: alpha\.8 has shape"):
-        run(seed=0, method="lbt", space=SpaceSettings(layers=6), architecture=architecture, output=tmp_path / "x.json")
+        call_stage(
+            "derive_guide",
+            seed=0,
+            method="lbt",
+            space=SpaceSettings(layers=6),
+            architecture=architecture,
+            genotype=tmp_path / "x.json",
+        )

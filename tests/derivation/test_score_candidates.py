@@ -4,14 +4,14 @@ import csv
 import shutil
 from dataclasses import asdict
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stage_calls import call_stage
 
-from lbt.config import DerivationSettings, EvaluationSettings, SpaceSettings
+from lbt.config import DerivationSettings, EvaluationSettings, SearchSettings, SpaceSettings
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches, training_loader
 from lbt.data.splits import read_split
@@ -71,13 +71,14 @@ class Job:
 
     def run(self, search_fps=None, seed=0, output=None, batch_size=EVALUATION.batch_size, table=None, **derivation):
         output = output or self.folder / "candidates.csv"
-        candidates.run(
+        call_stage(
+            "candidates",
             seed=seed,
             method="lbt",
             data=self.data,
             augmentation=self.tiny.settings.augmentation,
             space=self.space,
-            search=SimpleNamespace(fps=search_fps),
+            search=SearchSettings(fps=search_fps),
             latency=self.tiny.settings.latency,
             derivation=DerivationSettings(**derivation),
             evaluation=EVALUATION.model_copy(update={"batch_size": batch_size}),
@@ -86,7 +87,7 @@ class Job:
             table=table or self.folder / "table.csv",
             checkpoint=self.folder / "checkpoint.pt",
             architecture=self.folder / "architecture.json",
-            output=output,
+            candidates=output,
             log=self.folder / "log.txt",
         )
         with open(output, encoding="utf-8", newline="") as file:

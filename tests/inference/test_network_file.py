@@ -9,16 +9,16 @@ import pytest
 import torch
 from PIL import Image
 from random_network import CLASSES, SPACE, USE, random_network, write_network
+from stage_calls import call_stage
 
 import lbt
 from lbt.config import Settings
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
 from lbt.files import digest, write_json
-from lbt.inference import pack as packing
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.checkpoint import save_checkpoint
-from lbt.stages.settings import parse_stage_settings, stage_settings
+from lbt.stages.settings import stage_settings
 from lbt.stages.table import STAGES
 
 
@@ -210,12 +210,15 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     write_json(tmp_path / "network.json", scores)
     write_json(tmp_path / "profile.json", USE["profile"])
     text = stage_settings(settings, "pack", {"seed": 3, "method": "lpt"})
-    packing.run(
-        **parse_stage_settings(text, "pack", {"compute.workers": 5}),
+    call_stage(
+        "pack",
+        settings,
+        seed=3,
+        method="lpt",
         network=tmp_path / "network.pt",
         scores=tmp_path / "network.json",
         profile=tmp_path / "profile.json",
-        output=tmp_path / "finished.pt",
+        packed=tmp_path / "finished.pt",
     )
     finished = lbt.load_network(tmp_path / "finished.pt")
     assert finished.settings_digest == digest(json.loads(text))  # as `write_manifest` computes it
@@ -226,4 +229,5 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     assert before.keys() == finished.network.state_dict().keys()
     assert all(torch.equal(before[name], value) for name, value in finished.network.state_dict().items())
     # all that leads to a network, and nothing that only shows it
-    assert set(Settings.model_fields) - set(STAGES["pack"].sections) == {"run", "seeds", "methods", "scenes"}
+    packed = set(STAGES["pack"].settings.model_fields)
+    assert set(Settings.model_fields) - packed == {"run", "seeds", "methods", "scenes"}

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 from random_network import CLASSES, COLORS, random_network, write_network
+from stage_calls import call_stage
 
 import lbt
 from lbt.__main__ import main
 from lbt.data.dataset import decode_label
 from lbt.data.splits import read_split
-from lbt.evaluation import network as evaluation
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
 from lbt.inference.input_files import output_names
@@ -61,7 +61,8 @@ def test_predictions_equal_the_scored_ones(tiny, tmp_path):
         method="lbt",
         seed=0,
     )
-    evaluation.run(
+    call_stage(
+        "evaluate_network",
         seed=0,
         method="lbt",
         data=settings.data,
@@ -70,7 +71,7 @@ def test_predictions_equal_the_scored_ones(tiny, tmp_path):
         compute=settings.compute,
         split=tiny.split,
         network=tmp_path / "network.pt",
-        output=tmp_path / "scores.json",
+        scores=tmp_path / "scores.json",
         pictures=tmp_path / "pictures",
         predictions=tmp_path / "classes",
     )

@@ -2,10 +2,10 @@
 
 import pytest
 from small_table import BLOCKS, PARTS, SETTINGS, Clock
+from stage_calls import call_stage
 
 from lbt.latency import measure_table as table
 from lbt.latency import measuring
-from lbt.latency.measure_table import run
 from lbt.latency.measuring import TURNS
 from lbt.latency.partial_rows import PartialRows
 from lbt.latency.table import read_table
@@ -17,7 +17,7 @@ def stopped(tmp_path, monkeypatch):
     path = tmp_path / "table.csv"
     clock = Clock(monkeypatch, stop=40)
     with pytest.raises(KeyboardInterrupt):
-        run(**SETTINGS, output=path)
+        call_stage("latency", **SETTINGS, table=path)
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv.partial-rows.jsonl"]
     assert 0 < clock.count <= 40
     return path, tmp_path / "table.csv.partial-rows.jsonl", clock.count
@@ -27,7 +27,7 @@ def stop_before_writing(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(table, "write_metrics", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            run(**SETTINGS, output=path)
+            call_stage("latency", **SETTINGS, table=path)
 
 
 def test_a_few_missing_blocks_are_timed_among_others(stopped, monkeypatch):
@@ -38,7 +38,7 @@ def test_a_few_missing_blocks_are_timed_among_others(stopped, monkeypatch):
     assert len(lines) == 1 + BLOCKS
     side.write_text("".join(lines[:-3]))
     clock = Clock(monkeypatch)
-    run(**SETTINGS, output=path)
+    call_stage("latency", **SETTINGS, table=path)
     assert clock.groups == [measuring.GROUP]
     assert list(read_table(path).milliseconds) == PARTS
 
@@ -46,7 +46,7 @@ def test_a_few_missing_blocks_are_timed_among_others(stopped, monkeypatch):
 def test_a_stopped_measurement_goes_on_where_it_stopped(stopped, monkeypatch):
     path, side, kept = stopped
     clock = Clock(monkeypatch)
-    run(**SETTINGS, output=path, log=path.with_name("table.log"))
+    call_stage("latency", **SETTINGS, table=path, log=path.with_name("table.log"))
     assert clock.count == BLOCKS - kept
     assert list(read_table(path).milliseconds) == PARTS
     assert not side.exists()
@@ -58,7 +58,7 @@ def test_a_measurement_stopped_after_its_last_row_is_only_written(stopped, monke
     Clock(monkeypatch)
     stop_before_writing(path, monkeypatch)
     clock = Clock(monkeypatch, stop=0)
-    run(**SETTINGS, output=path)
+    call_stage("latency", **SETTINGS, table=path)
     assert not clock.warm and list(read_table(path).milliseconds) == PARTS
 
 
@@ -67,7 +67,7 @@ def test_a_row_that_was_cut_off_is_measured_again(stopped, monkeypatch, cut):
     path, side, kept = stopped
     side.write_bytes(side.read_bytes()[:-cut])
     clock = Clock(monkeypatch)
-    run(**SETTINGS, output=path)
+    call_stage("latency", **SETTINGS, table=path)
     assert clock.count == BLOCKS - kept + 1
     assert len(read_table(path).milliseconds) == len(PARTS)
 
@@ -91,7 +91,7 @@ def test_a_damaged_row_is_measured_again(stopped, monkeypatch, damage):
     lines = side.read_text().split("\n")
     side.write_text("\n".join([*lines[:4], damage, *lines[5:]]))
     clock = Clock(monkeypatch)
-    run(**SETTINGS, output=path, log=path.with_name("table.log"))
+    call_stage("latency", **SETTINGS, table=path, log=path.with_name("table.log"))
     assert clock.count == BLOCKS - kept + 1
     assert list(read_table(path).milliseconds) == PARTS
     log = path.with_name("table.log").read_text()
@@ -126,7 +126,7 @@ def test_rows_of_another_key_are_dropped_with_the_reason(stopped, monkeypatch, s
     path, _, _ = stopped
     settings = SETTINGS | {section: SETTINGS[section].model_copy(update=changes)}
     clock, log = Clock(monkeypatch), path.with_name("table.log")
-    run(**settings, output=path, log=log)
+    call_stage("latency", **settings, table=path, log=log)
     assert clock.count == TURNS * len(read_table(path).milliseconds)
     assert reason in log.read_text()
 
@@ -135,7 +135,7 @@ def test_rows_measured_by_other_code_are_dropped(stopped, monkeypatch):
     path, _, _ = stopped
     monkeypatch.setattr(table, "fingerprint", lambda *_: "other")
     clock = Clock(monkeypatch)
-    run(**SETTINGS, output=path)
+    call_stage("latency", **SETTINGS, table=path)
     assert clock.count == BLOCKS
 
 
@@ -144,6 +144,6 @@ def test_an_unreadable_side_file_is_dropped(tmp_path, monkeypatch, content):
     path = tmp_path / "table.csv"
     path.with_name("table.csv.partial-rows.jsonl").write_text(content)
     clock = Clock(monkeypatch)
-    run(**SETTINGS, output=path, log=tmp_path / "table.log")
+    call_stage("latency", **SETTINGS, table=path, log=tmp_path / "table.log")
     assert clock.count == BLOCKS
     assert "its first line cannot be read" in (tmp_path / "table.log").read_text()

@@ -1,12 +1,11 @@
 import json
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import pytest
+from stage_calls import call_stage
 
-from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.config import ComputeSettings, DataSettings, DerivationSettings, LatencySettings, SearchSettings, SpaceSettings
 from lbt.errors import LbtError
-from lbt.latency.reach import run
 from lbt.latency.window import reachable_latency
 from lbt.runtime.metrics_csv import write_metrics
 
@@ -24,15 +23,16 @@ def table(synthetic_table, tmp_path):
 
 def reach(table, output, search_fps=None, derivation_fps=None):
     space, _, path = table
-    run(
+    call_stage(
+        "reach",
         data=DataSettings(classes=("road", "car", "sky", "person", "pole")),
         space=space,
         latency=LatencySettings(input_size=(64, 96)),
-        search=SimpleNamespace(fps=search_fps),
-        derivation=SimpleNamespace(rule="search", fps=derivation_fps),
+        search=SearchSettings(fps=search_fps),
+        derivation=DerivationSettings(rule="search", fps=derivation_fps),
         compute=ComputeSettings(threads=1),
         table=path,
-        output=output,
+        reach=output,
     )
     return json.loads(output.read_text())
 

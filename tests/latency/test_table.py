@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import pytest
 from small_table import BLOCKS, PARTS, SETTINGS, Clock
+from stage_calls import call_stage
 
 from lbt.errors import LbtError
 from lbt.latency import measuring
-from lbt.latency.measure_table import run
 from lbt.latency.measuring import TURNS
 from lbt.latency.table import COLUMNS, read_table, settings_key
 
@@ -17,7 +17,7 @@ from lbt.latency.table import COLUMNS, read_table, settings_key
 def measured(tmp_path_factory):
     """Path of a table measured by the stage."""
     path = tmp_path_factory.mktemp("latency") / "table.csv"
-    run(**SETTINGS, output=path, log=path.with_name("table.log"))
+    call_stage("latency", **SETTINGS, table=path, log=path.with_name("table.log"))
     return path
 
 
@@ -66,8 +66,8 @@ def test_other_key_is_refused_with_both_sides(measured):
 def test_a_part_of_the_key_is_compared_alone(measured):
     lookup = read_table(measured)
     settings, compute = SETTINGS["latency"], SETTINGS["compute"]
-    lookup.check_key(settings_key(settings, compute, 3))  # whatever the device and the versions
-    assert set(asdict(lookup.key)) - set(settings_key(settings, compute, 3)) == {"device", "software"}
+    lookup.check_key(settings_key(settings, compute.threads, 3))  # whatever the device and the versions
+    assert set(asdict(lookup.key)) - set(settings_key(settings, compute.threads, 3)) == {"device", "software"}
     with pytest.raises(LbtError, match=r"table\.csv: was measured otherwise .*\(classes: 3 in the table, 19 here\)"):
         lookup.check_key({"classes": 19})
     with pytest.raises(LbtError, match=r"device: .* in the table, 'another' here"):
@@ -76,7 +76,7 @@ def test_a_part_of_the_key_is_compared_alone(measured):
 
 def test_all_parts_have_a_block_before_any_has_two(tmp_path, monkeypatch):
     clock, count = Clock(monkeypatch), len(PARTS)
-    run(**SETTINGS, output=tmp_path / "table.csv")
+    call_stage("latency", **SETTINGS, table=tmp_path / "table.csv")
     assert clock.count == BLOCKS
     assert all(measuring.GROUP <= size <= 2 * measuring.GROUP for size in clock.groups)
     with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:

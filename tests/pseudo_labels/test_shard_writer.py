@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from kills import Kill, run_stage
+from stage_calls import call_stage, stage_words
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.errors import LbtError
 from lbt.pseudo_labels import label as labelling
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
-from lbt.stages.settings import stage_settings
 
 IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
 COLORS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
@@ -146,15 +146,11 @@ def test_a_stopped_shard_leaves_nothing_and_is_the_same_again(tmp_path, after):
 
 
 def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path, tiny):
-    settings = stage_settings(tiny.settings, "label", {"seed": 0, "method": "lbt", "round": 1, "shard": 0})
-
     def run(folder: str, *kills: Kill) -> int:
         place = tmp_path / folder
-        words = ["stage", "label", "--settings", settings, "--code", "c0de", "--log", place / "log.txt"]
-        words += ["--manifest", place / "manifest.json", "--untracked", "compute.workers=0"]
-        words += ["--inputs", f"split={tiny.split}", f"teacher={tiny.warmup}"]
-        words += ["--outputs", f"output={place / 'shard.h5'}"]
-        return run_stage([str(word) for word in words], kills)
+        inputs = {"split": tiny.split, "teacher": tiny.warmup}
+        outputs = {"labels": place / "shard.h5", "manifest": place / "manifest.json"}
+        return run_stage(stage_words("label", tiny.settings, place / "log.txt", inputs=inputs, outputs=outputs), kills)
 
     assert run("killed", Kill("step", 2)) == -signal.SIGKILL
     left = {path.name for path in (tmp_path / "killed").iterdir()} - {"log.txt", ".manifest.json.lock"}
@@ -173,7 +169,8 @@ def test_an_image_of_another_size_than_its_header_says_is_named(tmp_path, tiny, 
 
 
 def label(tiny, output: Path) -> None:
-    labelling.run(
+    call_stage(
+        "label",
         seed=0,
         method="lbt",
         round=1,
@@ -185,5 +182,5 @@ def label(tiny, output: Path) -> None:
         compute=tiny.settings.compute,
         split=tiny.split,
         teacher=tiny.warmup,
-        output=output,
+        labels=output,
     )

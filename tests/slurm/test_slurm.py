@@ -1,7 +1,6 @@
 """The workflow on a real Slurm: `snakemake --cores 8 --profile slurm`, checked against Slurm's own records."""
 
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -17,10 +16,10 @@ import torch
 import yaml
 import yte
 from cluster import Cluster, why_not
+from stage_calls import stage_words
 
 from lbt.__main__ import main
 from lbt.config.read import parse_settings
-from lbt.stages.settings import stage_settings, untracked_settings
 from lbt.stages.up_to_date import code_of_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,15 +59,13 @@ def folder(tmp_path_factory) -> Path:
     settings, before = parse_settings(tiny(), "tiny.yaml"), Path.cwd()
     os.chdir(folder)
     try:
-        for stage, output, manifest in (
-            ("scenes", "results/data/tiny/scenes.json", "results/data/tiny/manifest.json"),
-            ("check", "results/tiny/data/check.json", "results/tiny/data/manifest-check.json"),
-            ("split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
+        for stage, name, output, manifest in (
+            ("scenes", "listing", "results/data/tiny/scenes.json", "results/data/tiny/manifest.json"),
+            ("check", "report", "results/tiny/data/check.json", "results/tiny/data/manifest-check.json"),
+            ("split", "split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
         ):
-            words = [f"{key}={json.dumps(value)}" for key, value in untracked_settings(settings, stage).items()]
-            record = ["--settings", stage_settings(settings, stage, {}), "--code", code_of_job(stage)]
-            arguments = ["stage", stage, *record, "--log", f"results/tiny/logs/{stage}.log", "--untracked", *words]
-            assert main([*arguments, "--manifest", manifest, "--outputs", f"output={output}"]) == 0
+            log, outputs = f"results/tiny/logs/{stage}.log", {name: output, "manifest": manifest}
+            assert main(stage_words(stage, settings, log, inputs={}, outputs=outputs, code=code_of_job(stage))) == 0
     finally:
         os.chdir(before)
     return folder

@@ -92,7 +92,7 @@ def test_a_defect_leaves_its_traceback_and_a_message_in_the_log(tmp_path, monkey
     log = tmp_path / "round.log"
     monkeypatch.setattr(command_line.stage, "run", defect)
     with pytest.raises(IndexError):
-        command_line.main(["stage", "split", "--settings", "{}", "--code", "x", "--log", str(log)])
+        command_line.main(["stage", "split", "--job", "{}", "--log", str(log)])
     lines = log.read_text().splitlines()
     assert lines[0] == "Traceback (most recent call last):" and "return [][1]" in log.read_text()
     assert lines[-1] == "error: IndexError: list index out of range"

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from kills import Kill, run_stage
+from stage_calls import call_stage, stage_words
 
 from lbt.config.read import parse_settings
 from lbt.data.splits import read_split
 from lbt.files import sha256, write_json
 from lbt.network.random_genotype import random_genotype
-from lbt.pseudo_labels import label as labelling
-from lbt.stages.settings import stage_settings, untracked_settings
 
 SEED = 2026
 STEPS = {"warmup": 5, "lbt": 4, "lpt": 4, "retrain": 8}
@@ -35,10 +34,9 @@ class Case:
         content["retrain"]["epochs"] = STEPS["retrain"] * 4 / 16
         settings = parse_settings(content, "kills.yaml")
         self.stage = name if name in ("warmup", "retrain") else "round"
-        job = {"seed": 0, "method": "lbt" if name == "retrain" else name, "round": 1}
-        self.settings = stage_settings(settings, self.stage, job)
-        self.untracked = untracked_settings(settings, self.stage)
-        self.inputs, self.several, self.names = {"split": tiny.split}, [], ("checkpoint.pt",)
+        self.method = name if self.stage == "round" else "lbt"
+        self.settings = settings
+        self.inputs, self.names = {"split": tiny.split}, ("checkpoint.pt",)
         if self.stage == "round":
             self.inputs |= {"table": tiny.table, "previous": tiny.warmup}
             self.names = ("checkpoint.pt", "architecture.json", *(["guide.json"] if name == "lbt" else []))
@@ -47,12 +45,12 @@ class Case:
             genotype = random_genotype(tiny.settings.space, torch.Generator().manual_seed(0))
             write_json(folder / "genotype.json", genotype.to_json())
         if name == "lbt":
-            self.several = [folder / "shard-000.h5", folder / "shard-001.h5"]
-            for number, shard in enumerate(self.several):
-                labelling.run(
-                    **{"seed": 0, "method": "lbt", "round": 1, "shard": number, "code": "x"},
-                    **{section: getattr(settings, section) for section in ("data", "space", "search", "compute")},
-                    **{"split": tiny.split, "teacher": tiny.warmup, "output": shard},
+            self.inputs["shards"] = [folder / "shard-000.h5", folder / "shard-001.h5"]
+            for number, shard in enumerate(self.inputs["shards"]):
+                call_stage(
+                    "label",
+                    settings,
+                    **{"shard": number, "code": "x", "split": tiny.split, "teacher": tiny.warmup, "labels": shard},
                 )
         assert self.run("whole", NEVER) == 0
         self.expected = self.found("whole")
@@ -60,14 +58,12 @@ class Case:
     def run(self, folder: str, minutes: float, kills=(), workers: int = 0, code: str = "c0de") -> int:
         place = self.folder / folder
         outputs = {name.partition(".")[0]: place / name for name in (*self.names, "metrics.csv")}
-        words = ["stage", self.stage, "--settings", self.settings, "--code", code, "--log", place / "log.txt"]
-        words += ["--manifest", place / "manifest.json"]
-        untracked = self.untracked | {"compute.workers": workers, "compute.checkpoint_minutes": minutes}
-        words += ["--untracked", *(f"{key}={value}" for key, value in untracked.items())]
-        words += ["--several", "shards", *self.several] if self.several else []
-        words += ["--inputs", *(f"{key}={path}" for key, path in self.inputs.items())]
-        words += ["--outputs", *(f"{key}={path}" for key, path in outputs.items())]
-        return run_stage([str(word) for word in words], kills)
+        outputs["manifest"] = place / "manifest.json"
+        changed = {"workers": workers, "checkpoint_minutes": minutes}
+        settings = self.settings.model_copy(update={"compute": self.settings.compute.model_copy(update=changed)})
+        files = {"inputs": self.inputs, "outputs": outputs}
+        words = stage_words(self.stage, settings, place / "log.txt", code=code, method=self.method, **files)
+        return run_stage(words, kills)
 
     def rows(self, folder: str) -> list[dict[str, str]]:
         with open(self.folder / folder / "metrics.csv", encoding="utf-8") as file:

@@ -1,18 +1,51 @@
-"""What `python -m lbt stage` does around a stage: inputs that change meanwhile, files of before, the lock."""
+"""A job around its stage: files by name, inputs that change meanwhile, files of before, the lock."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from stage_calls import stage_words
 
 from lbt.__main__ import main
-from lbt.commands import stage
 from lbt.config.read import read_settings
+from lbt.errors import LbtError
 from lbt.files import write_text
 from lbt.provenance.earlier import keep
 from lbt.provenance.manifest import read_manifest
-from lbt.stages.settings import stage_settings
+from lbt.stages import run as stage_run
+from lbt.stages.run import build_files
 
 TINY = read_settings(Path(__file__).parents[1] / "workflow" / "tiny.yaml")
+
+
+@dataclass(frozen=True)
+class Files:
+    one: Path
+    several: tuple[Path, ...]
+    optional: Path | None = None
+
+
+def test_files_are_built_by_name():
+    found = build_files(Files, {"one": "a b", "several": ["c", "d"], "optional": []})
+    assert found == Files(Path("a b"), (Path("c"), Path("d")))
+    assert build_files(Files, {"one": ["a"], "several": "c", "optional": "e"}) == Files(
+        Path("a"), (Path("c"),), Path("e")
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"several": []}, "one: is missing"),
+        ({"one": [], "several": []}, "one: is missing"),
+        ({"one": "a", "several": [], "other": "b"}, "other: is unknown"),
+        ({"one": "a", "several": [], "other": []}, "other: is unknown"),
+        ({"one": ["a", "b"], "several": []}, "one: the stage takes one file of this name, 2 are given"),
+    ],
+)
+def test_a_missing_or_unknown_file_is_refused(named, message):
+    with pytest.raises(LbtError, match=message):
+        build_files(Files, named)
 
 
 @pytest.fixture
@@ -20,24 +53,25 @@ def run(tmp_path, monkeypatch):
     """Run a stage whose work is the given function of its input and its output; returns the exit code."""
 
     def run(work) -> int:
-        monkeypatch.setattr(stage, "_compute", lambda _, files: work(files["architecture"], files["output"]))
-        settings = stage_settings(TINY, "derive_guide", {"seed": 0, "method": "lbt"})
-        words = ["stage", "derive_guide", "--settings", settings, "--code", "c0de", "--log", str(tmp_path / "log.txt")]
-        words += ["--manifest", str(tmp_path / "out" / "manifest.json")]
-        words += ["--inputs", f"architecture={tmp_path / 'in.json'}"]
-        return main([*words, "--outputs", f"output={tmp_path / 'out' / 'guide.json'}"])
+        def compute(stage, job, *_):
+            work(Path(job.inputs["architecture"]), Path(job.outputs["genotype"]))
+
+        monkeypatch.setattr(stage_run, "_compute", compute)
+        outputs = {"genotype": tmp_path / "out" / "guide.json", "manifest": tmp_path / "out" / "manifest.json"}
+        inputs = {"architecture": tmp_path / "in.json"}
+        return main(stage_words("derive_guide", TINY, tmp_path / "log.txt", inputs=inputs, outputs=outputs))
 
     write_text(tmp_path / "in.json", "before")
     return run
 
 
-def copy(architecture: Path, output: Path) -> None:
-    write_text(output, architecture.read_text())
+def copy(architecture: Path, genotype: Path) -> None:
+    write_text(genotype, architecture.read_text())
 
 
 def test_an_input_that_is_replaced_meanwhile_is_an_error(run, tmp_path, capsys):
-    def replaced(architecture, output):
-        copy(architecture, output)
+    def replaced(architecture, genotype):
+        copy(architecture, genotype)
         write_text(architecture, "after")
 
     assert run(replaced) == 1
@@ -61,5 +95,5 @@ def test_the_files_of_before_go_once_the_new_ones_are_there(run, tmp_path):
 
 def test_the_lock_is_held_during_the_work(run, tmp_path):
     held = []
-    assert run(lambda architecture, output: held.extend(path.name for path in output.parent.iterdir())) == 0
+    assert run(lambda architecture, genotype: held.extend(path.name for path in genotype.parent.iterdir())) == 0
     assert held == [".manifest.json.lock"]

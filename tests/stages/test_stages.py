@@ -1,77 +1,125 @@
-"""Each stage takes the sections that the table lists, and settings travel to it unchanged."""
+"""Each stage sees the settings of its model and nothing else, and they reach it unchanged."""
 
 import inspect
 import json
 from importlib import import_module
-from operator import attrgetter
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 
-from lbt.config import Settings
+from lbt.config import Section, Settings
+from lbt.config.base import section_in
+from lbt.config.jobs import TrainingJob
 from lbt.config.methods import METHODS
 from lbt.config.read import read_settings
-from lbt.stages.settings import parse_stage_settings, stage_settings, untracked_settings
+from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = read_settings(ROOT / "config" / "config.yaml")
+JOB = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
+
+
+def parse(stage: str, values: dict, method: str = "lbt") -> Section:
+    return STAGES[stage].model(method).model_validate_json(json.dumps(values))
+
+
+def assert_part(found: Section, whole: Section) -> None:
+    """Every key of the part has the value of the whole section."""
+    for name, field in type(found).model_fields.items():
+        value, expected = getattr(found, name), getattr(whole, name)
+        if section_in(field.annotation) is not None and isinstance(value, Section):
+            assert_part(value, expected)
+        else:
+            assert value == expected, name
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_run_takes_exactly_the_listed_sections(name):
+def test_run_takes_settings_and_files_and_at_most_ten_arguments(name):
     parameters = inspect.signature(import_module(STAGES[name].module).run).parameters
-    assert {p for p in parameters if p in Settings.model_fields} == set(STAGES[name].sections)
-    assert {p for p in parameters if p in ("seed", "method", "round", "shard")} == set(STAGES[name].scalars)
+    assert list(parameters)[:2] == ["settings", "files"]
+    assert set(parameters) - {"settings", "files"} <= {"resume", "code", "log"} and len(parameters) <= 10
     assert "log" in parameters
-    assert ("resume" in parameters) == STAGES[name].resumes
-    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
+    assert ("resume" in parameters) == issubclass(STAGES[name].settings, TrainingJob)
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", STAGES)
-def test_settings_arrive_as_they_left(name):
-    job = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
-    arguments = parse_stage_settings(stage_settings(SETTINGS, name, job), name, untracked_settings(SETTINGS, name))
-    for section in STAGES[name].sections:
-        whole, found = getattr(SETTINGS, section), arguments.pop(section)
-        for key in STAGES[name].only.get(section, ()):
-            assert attrgetter(key)(found) == attrgetter(key)(whole)
-        if section not in STAGES[name].only:
-            assert found == whole
-    assert arguments == {scalar: job[scalar] for scalar in STAGES[name].scalars}
+def test_settings_arrive_as_they_left(name, method):
+    job = JOB | {"method": method}
+    found = parse(name, job_settings(SETTINGS, name, job), method)
+    for field in type(found).model_fields:
+        if field in JOB:
+            assert getattr(found, field) == job[field]
+        elif field in ("run", "seeds", "methods"):
+            assert getattr(found, field) == getattr(SETTINGS, field)
+        else:
+            assert_part(getattr(found, field), getattr(SETTINGS, field))
 
 
-def test_a_setting_that_does_not_travel_cannot_be_read():
-    text = stage_settings(SETTINGS, "label", {"seed": 0, "method": "lbt", "round": 1, "shard": 0})
-    search = parse_stage_settings(text, "label", {"compute.workers": 0})["search"]
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_compares_the_keys_of_its_model(name, method):
+    """Those without effect are not compared, and take their defaults where only compared ones are known."""
+    text = stage_settings(SETTINGS, name, JOB | {"method": method})
+    found = parse(name, job_settings(SETTINGS, name, JOB | {"method": method}), method)
+    assert json.loads(text) == found.tracked()
+    if name != "check":
+        assert parse(name, json.loads(text), method).tracked() == found.tracked()
+
+
+def test_a_setting_that_a_stage_does_not_see_cannot_be_read():
+    search = parse("label", job_settings(SETTINGS, "label", JOB)).search
     assert search.shards == SETTINGS.search.shards
     with pytest.raises(AttributeError, match="epochs"):
         _ = search.epochs
+    with pytest.raises(AttributeError, match="threshold"):
+        _ = search.pseudo_labels.threshold
 
 
 def test_the_check_is_told_batch_sizes_that_it_does_not_compare():
-    untracked = untracked_settings(SETTINGS, "check")
-    assert untracked["search.student.batch_size"] == SETTINGS.search.student.batch_size
-    arguments = parse_stage_settings(stage_settings(SETTINGS, "check", {}), "check", untracked)
-    assert arguments["search"].student.batch_size == SETTINGS.search.student.batch_size
-    assert arguments["retrain"].batch_size == SETTINGS.retrain.batch_size
+    found = parse("check", job_settings(SETTINGS, "check", {}))
+    assert found.search.student.batch_size == SETTINGS.search.student.batch_size
+    assert found.retrain.batch_size == SETTINGS.retrain.batch_size
     assert "batch_size" not in stage_settings(SETTINGS, "check", {})
 
 
-def test_loader_processes_are_no_part_of_what_is_compared():
-    more = SETTINGS.model_copy(update={"compute": SETTINGS.compute.model_copy(update={"workers": 4})})
-    assert stage_settings(more, "warmup", {"seed": 0}) == stage_settings(SETTINGS, "warmup", {"seed": 0})
-    assert untracked_settings(more, "warmup") == {"compute.workers": 4, "compute.checkpoint_minutes": 5.0}
-    text = stage_settings(SETTINGS, "warmup", {"seed": 0})
-    assert parse_stage_settings(text, "warmup", {"compute.workers": 4})["compute"].workers == 4
+def test_settings_without_effect_are_not_compared():
+    compute = SETTINGS.compute.model_copy(update={"workers": 4, "checkpoint_minutes": 1.0})
+    search = SETTINGS.search.model_copy(update={"keep_every": SETTINGS.search.keep_every + 1})
+    more = SETTINGS.model_copy(update={"compute": compute, "search": search})
+    for name in STAGES:
+        assert stage_settings(more, name, JOB) == stage_settings(SETTINGS, name, JOB)
+    found = parse("round", job_settings(more, "round", JOB))
+    assert (found.compute.workers, found.compute.checkpoint_minutes) == (4, 1.0)
+    assert found.search.keep_every == SETTINGS.search.keep_every + 1
 
 
 def test_a_round_sees_the_settings_of_its_method_and_not_those_of_others():
     def seen(method):
-        job = {"seed": 0, "method": method, "round": 1}
-        return set(json.loads(stage_settings(SETTINGS, "round", job))["search"])
+        return set(json.loads(stage_settings(SETTINGS, "round", JOB | {"method": method}))["search"])
 
-    common = set(STAGES["round"].only["search"])
-    assert seen("fasterseg") == seen("random") == common
-    assert seen("lbt") == common | set(METHODS["lbt"].settings) and "pseudo_weight" in seen("lbt")
+    common = seen("fasterseg")
+    assert "rounds" not in common and "student" not in common and seen("random") == common
     assert seen("lpt") == common | {"student", "lpt"}
+    assert seen("lbt") - common >= {"student", "pseudo_weight", "gradient"} and "lpt" not in seen("lbt")
+    lpt = parse("round", job_settings(SETTINGS, "round", JOB | {"method": "lpt"}), "lpt").search
+    with pytest.raises(AttributeError, match="pseudo_weight"):
+        _ = lpt.pseudo_weight
+
+
+def test_only_a_random_network_depends_on_how_it_is_drawn():
+    random, searched = (json.loads(stage_settings(SETTINGS, "derive", JOB | {"method": m})) for m in ("random", "lbt"))
+    assert set(random["search"]) == {"fps", "random_match", "random_tolerance"}
+    assert set(searched["search"]) == {"fps"}
+
+
+def test_no_stage_sees_a_whole_section_of_another_name():
+    for stage in STAGES.values():
+        for name, field in stage.settings.model_fields.items():
+            inner = section_in(field.annotation)
+            if inner is None or get_origin(field.annotation) is not None:
+                continue
+            whole = section_in(Settings.model_fields[name].annotation)
+            assert set(inner.model_fields) <= set(whole.model_fields), (stage.module, name)

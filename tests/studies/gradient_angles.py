@@ -26,10 +26,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
+from stage_calls import call_stage
 from study_seed import StudySeed, study_settings
 from unrolled_steps import OBJECTIVES, Moment, through_steps
 
-from lbt.data import write_split as splits
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.search.gradient_terms import teacher_term
 from lbt.search.methods.lbt.gradient import COMPOSITIONS, student_factor
@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
     angles, points = [], []
     with tempfile.TemporaryDirectory() as place:
         split = Path(place) / "split.csv"
-        splits.run(data=settings.data, splits=settings.splits, output=split)
+        call_stage("split", data=settings.data, splits=settings.splits, split=split)
         for seed in range(options.seeds):
             folder = Path(place) / f"seed-{seed}"
             folder.mkdir()

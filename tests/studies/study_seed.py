@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch.nn.functional as F
+from stage_calls import call_stage
 from torch import Tensor, nn
 from unrolled_steps import Moment, live_step
 
@@ -16,13 +17,11 @@ from lbt.data.classes import class_table
 from lbt.files import sha256
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
-from lbt.pseudo_labels import label as labelling
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed, generator
-from lbt.search import warmup
 from lbt.search.batches import RoundStreams
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods.lbt import METHOD
@@ -79,7 +78,8 @@ class StudySeed:
         device, classes = prepare_device(settings.compute), class_table(settings.data)
         self.checkpoint, shard = folder / "warmup.pt", folder / "labels.h5"
         data = {"data": settings.data, "compute": settings.compute, "space": self.space, "split": split}
-        warmup.run(
+        call_stage(
+            "warmup",
             seed=seed,
             augmentation=settings.augmentation,
             warmup=settings.warmup,
@@ -89,7 +89,7 @@ class StudySeed:
             **data,
         )
         names = {"seed": seed, "method": "lbt", "round": 1, "code": ""}
-        labelling.run(shard=0, search=self.search, teacher=self.checkpoint, output=shard, **names, **data)
+        call_stage("label", shard=0, search=self.search, teacher=self.checkpoint, labels=shard, **names, **data)
         labels = PseudoLabels([shard], classes.names, ShardIdentity(teacher=sha256(self.checkpoint), **names))
 
         supernet, architecture, _ = load_supernet(self.checkpoint, classes.names, self.space, device)

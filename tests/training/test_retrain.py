@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stage_calls import call_stage
 
 from lbt.config import OptimizerSettings
 from lbt.derivation.derive_guide import random_guide
@@ -25,7 +26,8 @@ def retrain(tiny, tmp_path):
 
     def run(folder: str, *, of=genotype, inputs=None, **settings) -> Path:
         (tmp_path / folder).mkdir()
-        training.run(
+        call_stage(
+            "retrain",
             seed=0,
             method="fasterseg",
             data=tiny.settings.data,

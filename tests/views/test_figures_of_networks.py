@@ -1,12 +1,12 @@
 """Figures of each method and seed: which there are, and what they read."""
 
 import torch
+from stage_calls import call_stage
 
 from lbt.config import SpaceSettings
 from lbt.files import write_json
 from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import architecture_to_json, initial_architecture
-from lbt.views.figures import networks
 
 SPACE = SpaceSettings(layers=4, base_width=4)
 
@@ -23,7 +23,9 @@ def test_a_network_that_was_not_derived_has_no_figure_of_an_architecture(tmp_pat
     for path in rounds:
         write_json(path, architecture_to_json(initial_architecture(SPACE, generator)))
     folder, log = tmp_path / "figures", tmp_path / "draw.log"
-    networks.run(space=SPACE, architecture=rounds, genotype=genotypes, network=scores, folder=folder, log=log)
+    svg = [folder / "lbt" / "seed-0" / "network.svg"]
+    files = {"architecture": rounds, "genotype": genotypes, "network": scores, "svg": svg, "png": []}
+    call_stage("draw", space=SPACE, **files, log=log)
     drawn = {method: {path.name for path in (folder / method / "seed-0").iterdir()} for method in ("lbt", "random")}
     assert drawn["random"] == {"network.svg", "network.png", "confusion.svg", "confusion.png"}
     assert drawn["lbt"] == drawn["random"] | {"architecture.svg", "architecture.png"}

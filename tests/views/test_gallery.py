@@ -8,13 +8,14 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from stage_calls import call_stage
 
 from lbt.__main__ import main
+from lbt.config import SearchSettings
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.views import gallery
@@ -28,13 +29,14 @@ def shards(run, number):
 
 
 def write(labelled, number, output):
-    gallery.run(
+    call_stage(
+        "gallery",
         data=labelled.settings.data,
-        search=SimpleNamespace(rounds=2),
+        search=SearchSettings(rounds=2),
         split=labelled.run / "data/split.csv",
         shards=shards(labelled.run, number),
         previous=shards(labelled.run, number - 1),
-        output=output,
+        page=output,
     )
     return output
 

@@ -2,6 +2,8 @@
 
 import subprocess
 
+from stage_calls import call_stage
+
 from lbt.config import Settings
 from lbt.views import settings
 
@@ -15,10 +17,9 @@ def test_the_page_names_device_and_commit(tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text('device,backend\n"A <fast> one, 2 cores",eager\n')
     monkeypatch.setattr(settings, "describe_commit", lambda folder: "abc-dirty")
     values = Settings.model_validate({"data": {"layout": "cityscapes", "root": "r"}})
-    given = {name: getattr(values, name) for name in Settings.model_fields}
     for name in ("a", "b"):
-        files = {"output": tmp_path / f"{name}.yaml", "page": tmp_path / f"{name}.html"}
-        settings.run(**given, table=tmp_path / "table.csv", **files)
+        files = {"yaml": tmp_path / f"{name}.yaml", "page": tmp_path / f"{name}.html"}
+        call_stage("settings", values, table=tmp_path / "table.csv", **files)
     page = (tmp_path / "a.html").read_text()
     assert ">A &lt;fast&gt; one, 2 cores</td>" in page and ">abc-dirty</td>" in page
     assert page == (tmp_path / "b.html").read_text()

@@ -43,11 +43,7 @@ def after_setting(jobs: list[Job], settings: Settings, key: str) -> set[str]:
 
 def modules_of(stage: str) -> set[str]:
     """The modules that the fingerprint of a stage covers; of a round, those of every method."""
-    if stage != "round":
-        return set(imported(STAGES[stage].module))
-    return {
-        module for method in tuple(METHODS) for module in imported(STAGES[stage].module, f"lbt.search.methods.{method}")
-    }
+    return {module for method in METHODS for module in imported(*STAGES[stage].modules(method))}
 
 
 def _parameter(settings: Settings, job: Job) -> str:

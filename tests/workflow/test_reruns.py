@@ -77,12 +77,6 @@ def test_every_module_has_a_row():
     assert sorted(MODULES) == sorted(name.removesuffix(".__init__") for name in found)
 
 
-def test_each_stage_that_reads_images_compares_them():
-    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").iterdir())
-    compared = set(re.findall(r'images=images_of\("(\w+)"\)', rules))
-    assert compared == {name for name, stage in STAGES.items() if stage.reads} | {"check", "split"}
-
-
 def test_settings_rerun_what_the_table_says(worlds):
     wrong = {}
     for key, row in SETTINGS.items():

@@ -10,7 +10,7 @@ import h5py
 import pytest
 from clone import ALWAYS, SOMETIMES, Clone, artefacts, read_csv
 
-from lbt.files import canonical_json
+from lbt.stages.run import Job
 from lbt.views.tables.terminal import WIDEST, fit_to_width
 
 
@@ -74,13 +74,14 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     run, round_ = "results/tiny", "results/tiny/search/lbt/seed-0/round-1"
     manifest = json.loads((clone.folder / round_ / "manifest.json").read_text())
     names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
-    command = [sys.executable, "-m", "lbt", "stage", "round", "--settings", canonical_json(manifest["settings"])]
-    command += ["--code", manifest["code"], "--log", str(tmp_path / "log.txt"), "--untracked", "compute.workers=1"]
-    command += ["search.keep_every=10", "compute.checkpoint_minutes=5"]
-    command += ["--several", "shards", *(f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2))]
-    command += ["--inputs", f"split={run}/data/split.csv", f"table={run}/latency/table.csv"]
-    command += [f"previous={run}/warmup/seed-0/checkpoint.pt", "--outputs"]
-    command += [f"{key}={tmp_path / name}" for key, name in names.items()]
+    settings = manifest["settings"]
+    settings["compute"]["workers"] = 1
+    inputs = {"split": f"{run}/data/split.csv", "table": f"{run}/latency/table.csv"}
+    inputs |= {"previous": f"{run}/warmup/seed-0/checkpoint.pt"}
+    inputs |= {"shards": [f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2)]}
+    outputs = {key: str(tmp_path / name) for key, name in names.items()} | {"manifest": str(tmp_path / "manifest.json")}
+    job = Job(settings, manifest["code"], manifest["images"], inputs, outputs).to_json()
+    command = [sys.executable, "-m", "lbt", "stage", "round", "--job", job, "--log", str(tmp_path / "log.txt")]
     subprocess.run(command, cwd=clone.folder, check=True, capture_output=True)
     for name in ("checkpoint.pt", "architecture.json"):
         assert (tmp_path / name).read_bytes() == (clone.folder / round_ / name).read_bytes(), name

@@ -10,7 +10,9 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 # Jobs run the package from this clone, wherever they are started.
 # Slurm's warning before a time limit goes to every process; only a loop that saves its state on it listens.
-shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH='{ROOT}'; ")
+# Snakemake formats the prefix, so braces are doubled.
+PACKAGE = shlex.quote(str(ROOT)).replace("{", "{{").replace("}", "}}")
+shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH={PACKAGE}; ")
 
 # Slurm's warning before the time limit goes to all processes of a job. Only a stage answers it: what it does not
 # handle would end the Snakemake and the shell that the stage runs in. Ignored signals stay ignored in children.
@@ -20,9 +22,10 @@ from snakemake.exceptions import WorkflowError
 
 from lbt.config.read import parse_settings
 from lbt.errors import LbtError
+from lbt.stages.run import Job
 from lbt.stages.up_to_date import code_of_job
 from lbt.config.methods import METHODS
-from lbt.stages.settings import stage_settings, untracked_settings
+from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
 from lbt.views.report_page import collect_facts
 
@@ -38,8 +41,6 @@ except LbtError as error:
 config["facts"] = collect_facts(SETTINGS)
 
 RUN = f"results/{SETTINGS.run}"
-# Stages that read the names and groups of all images.
-NAMES_OF_IMAGES = ("check", "split")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
 # Threads of a job that measures time. On a cluster the profile reserves a node for it instead; `workflow.cores` would
@@ -70,25 +71,38 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def settings_of(stage):
-    """The stage's own settings as text, with the names and integers of the job's wildcards."""
+# The shell command of every rule that runs a stage; rule and stage have the same name.
+RUN_STAGE = "python -m lbt stage {rule} --job {params.job:q} --log {log:q}"
 
-    def job(wildcards):
+
+def params_of(stage):
+    """The parameters of a rule that runs a stage.
+
+    Snakemake compares the settings, the fingerprint of the code and the versions of the images with those of the last
+    run. It does not compare `job`, because that is a function of input and output too. It holds the values for the
+    command line: all settings, and the named files of the rule; a file without a name only orders jobs.
+    """
+
+    def numbers(wildcards):
         return {k: v if k == "method" else int(v) for k, v in wildcards.items()}
 
-    return lambda wildcards: stage_settings(SETTINGS, stage, job(wildcards))
+    def settings(wildcards):
+        return stage_settings(SETTINGS, stage, numbers(wildcards))
 
+    def code(wildcards):
+        return code_of_job(stage, wildcards.get("method", ""))
 
-def code_of(stage):
-    """The fingerprint of the code of a stage's job."""
-    return lambda wildcards: code_of_job(stage, wildcards.get("method", ""))
+    def job(wildcards, input, output):
+        return Job(
+            settings=job_settings(SETTINGS, stage, numbers(wildcards)),
+            code=code(wildcards),
+            images=versions_read(stage, wildcards.get("method", "")),
+            inputs=dict(input.items()),
+            outputs=dict(output.items()),
+        ).to_json()
 
-
-def untracked_of(stage):
-    """The stage's untracked settings as words; unlike parameters, resources are not compared with the last run."""
-    return " ".join(
-        f"{key}={value}" for key, value in untracked_settings(SETTINGS, stage).items()
-    )
+    params = {"settings": settings, "code": code, "job": job}
+    return params | ({"images": images_of(stage)} if compares_images(stage) else {})
 
 
 def processes_of(stage):
@@ -106,18 +120,9 @@ def gpus_of(stage):
     return 0 if SETTINGS.compute.device == "cpu" else processes_of(stage)
 
 
-def call(stage):
-    """The shell command of a stage, up to its files."""
-    images = "--images {params.images:q} " if compares_images(stage) else ""
-    return (
-        f"python -m lbt stage {stage} --settings {{params.settings:q}} --code {{params.code}} {images}"
-        "--log {log} --untracked {resources.untracked} "
-    )
-
-
 def compares_images(stage):
     """Whether jobs of a stage rerun if the user's images change: their names, or their content too."""
-    return stage in NAMES_OF_IMAGES or bool(STAGES[stage].reads)
+    return STAGES[stage].lists_images or bool(STAGES[stage].reads)
 
 
 def previous_checkpoint(wildcards):
@@ -182,11 +187,6 @@ def retrained_guide():
     return guide if SETTINGS.search.cosearch else []
 
 
-def given(**files):
-    """The optional files that a job has, as words for the command line; one that it lacks is an empty list."""
-    return " ".join(f"{key}={file}" for key, file in files.items() if file)
-
-
 def matched_genotype(wildcards):
     """Random architectures are drawn at the latency of a searched one of the same seed."""
     match = SETTINGS.search.random_match
@@ -199,7 +199,7 @@ def compared_candidates(wildcards):
     """Scores of the networks that may be derived; a random one is not chosen by its score."""
     if wildcards.method == "random" or not COMPARES:
         return []
-    return rules.candidates.output.table.format(**wildcards)
+    return rules.candidates.output.candidates.format(**wildcards)
 
 
 def of_all_networks(*patterns):

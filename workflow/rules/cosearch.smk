@@ -11,15 +11,10 @@ if SETTINGS.search.cosearch:
             f"{RUN}/logs/derive-guide-{{method}}-seed-{{seed}}.log",
         conda:
             "../../environment.yml"
-        resources:
-            untracked=untracked_of("derive_guide"),
         params:
-            settings=settings_of("derive_guide"),
-            code=code_of("derive_guide"),
+            **params_of("derive_guide"),
         shell:
-            call("derive_guide")
-            + "--manifest {output.manifest} --inputs architecture={input.architecture} "
-            "--outputs output={output.genotype}"
+            RUN_STAGE
 
     rule retrain_guide:
         input:
@@ -36,14 +31,8 @@ if SETTINGS.search.cosearch:
             "../../environment.yml"
         threads: threads_of("retrain_guide")
         resources:
-            untracked=untracked_of("retrain_guide"),
             gpu=gpus_of("retrain_guide"),
         params:
-            settings=settings_of("retrain_guide"),
-            code=code_of("retrain_guide"),
-            images=images_of("retrain_guide"),
-            supernet=lambda wildcards, input: given(supernet=input.supernet),
+            **params_of("retrain_guide"),
         shell:
-            call("retrain_guide")
-            + "--manifest {output.manifest} --inputs split={input.split} genotype={input.genotype} "
-            "{params.supernet} --outputs network={output.network} metrics={output.metrics}"
+            RUN_STAGE

@@ -12,14 +12,10 @@ if SETTINGS.scenes is not None:
             f"{RUN}/logs/scenes.log",
         conda:
             "../../environment.yml"
-        resources:
-            untracked=untracked_of("scenes"),
         params:
-            settings=settings_of("scenes"),
-            code=code_of("scenes"),
+            **params_of("scenes"),
         shell:
-            call("scenes")
-            + "--manifest {output.manifest} --outputs output={output.listing}"
+            RUN_STAGE
 
 
 rule check:
@@ -32,19 +28,15 @@ rule check:
         f"{RUN}/logs/check.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("check"),
     params:
-        settings=settings_of("check"),
-        code=code_of("check"),
-        images=images_of("check"),
+        **params_of("check"),
     shell:
-        call("check") + "--manifest {output.manifest} --outputs output={output.report}"
+        RUN_STAGE
 
 
 rule split:
     input:
-        check=made_again_with(rules.check.output.report),
+        made_again_with(rules.check.output.report),
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",
@@ -52,11 +44,7 @@ rule split:
         f"{RUN}/logs/split.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("split"),
     params:
-        settings=settings_of("split"),
-        code=code_of("split"),
-        images=images_of("split"),
+        **params_of("split"),
     shell:
-        call("split") + "--manifest {output.manifest} --outputs output={output.split}"
+        RUN_STAGE

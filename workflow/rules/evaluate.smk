@@ -17,16 +17,11 @@ rule evaluate_supernet:
         "../../environment.yml"
     threads: THREADS
     resources:
-        untracked=untracked_of("evaluate_supernet"),
         gpu=gpus_of("evaluate_supernet"),
     params:
-        settings=settings_of("evaluate_supernet"),
-        code=code_of("evaluate_supernet"),
-        images=images_of("evaluate_supernet"),
+        **params_of("evaluate_supernet"),
     shell:
-        call("evaluate_supernet")
-        + "--manifest {output.manifest} --inputs split={input.split} "
-        "--several checkpoints {input.checkpoints} --outputs output={output.scores} rounds={output.rounds}"
+        RUN_STAGE
 
 
 rule evaluate_network:
@@ -44,17 +39,11 @@ rule evaluate_network:
         "../../environment.yml"
     threads: THREADS
     resources:
-        untracked=untracked_of("evaluate_network"),
         gpu=gpus_of("evaluate_network"),
     params:
-        settings=settings_of("evaluate_network"),
-        code=code_of("evaluate_network"),
-        images=images_of("evaluate_network"),
+        **params_of("evaluate_network"),
     shell:
-        call("evaluate_network")
-        + "--manifest {output.manifest} --inputs split={input.split} network={input.network} "
-        "--outputs output={output.scores} pictures={output.pictures} "
-        "predictions={output.predictions}"
+        RUN_STAGE
 
 
 rule evaluate_constant:
@@ -67,12 +56,7 @@ rule evaluate_constant:
         f"{RUN}/logs/evaluate-constant.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("evaluate_constant"),
     params:
-        settings=settings_of("evaluate_constant"),
-        code=code_of("evaluate_constant"),
-        images=images_of("evaluate_constant"),
+        **params_of("evaluate_constant"),
     shell:
-        call("evaluate_constant")
-        + "--manifest {output.manifest} --inputs split={input.split} --outputs output={output.scores}"
+        RUN_STAGE

@@ -18,20 +18,10 @@ rule compare:
         f"{RUN}/logs/compare.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("compare"),
     params:
-        settings=settings_of("compare"),
-        code=code_of("compare"),
-        images=images_of("compare"),
-        folder=lambda wildcards, output: os.path.dirname(output.manifest),
+        **params_of("compare"),
     shell:
-        call("compare")
-        + "--manifest {output.manifest} --inputs split={input.split} constant={input.constant} "
-        "--several supernet {input.supernet} --several network {input.network} --several profile {input.profile} "
-        "--several rounds {input.rounds} --several steps {input.steps} --several retraining {input.retraining} "
-        "--several predictions {input.predictions} "
-        "--outputs folder={params.folder} --record {output.svg} {output.png}"
+        RUN_STAGE
 
 
 rule draw:
@@ -52,14 +42,7 @@ rule draw:
         f"{RUN}/logs/draw.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("draw"),
     params:
-        settings=settings_of("draw"),
-        code=code_of("draw"),
-        folder=lambda wildcards, output: os.path.dirname(output.manifest),
+        **params_of("draw"),
     shell:
-        call("draw")
-        + "--manifest {output.manifest} --several architecture {input.architecture} "
-        "--several genotype {input.genotype} --several network {input.network} "
-        "--outputs folder={params.folder} --record {output.svg} {output.png}"
+        RUN_STAGE

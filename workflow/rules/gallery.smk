@@ -19,13 +19,7 @@ rule gallery:
         f"{RUN}/logs/gallery-{{method}}-seed-{{seed}}-round-{{round}}.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("gallery"),
     params:
-        settings=settings_of("gallery"),
-        code=code_of("gallery"),
-        images=images_of("gallery"),
+        **params_of("gallery"),
     shell:
-        call("gallery")
-        + "--manifest {output.manifest} --several shards {input.shards} --several previous {input.previous} "
-        "--inputs split={input.split} --outputs output={output.page}"
+        RUN_STAGE

@@ -6,7 +6,6 @@ from snakemake.logging import logger
 
 from lbt.files import canonical_json
 from lbt.data.file_versions import RECORD, DataVersions, data_versions
-from lbt.stages.table import roles_read
 
 # From the run to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
@@ -51,9 +50,9 @@ def versions_read(stage, method=""):
     """What a job compares of the images and masks that it reads; None if it reads none of the user's."""
     if VERSIONS is None or not compares_images(stage):
         return None
-    if stage in NAMES_OF_IMAGES:
+    if STAGES[stage].lists_images:
         return VERSIONS.split
-    return VERSIONS.of(roles_read(stage, method))
+    return VERSIONS.of(STAGES[stage].roles_read(method))
 
 
 def images_of(stage):

@@ -10,13 +10,11 @@ rule latency:
         "../../environment.yml"
     threads: WHOLE_MACHINE
     resources:
-        untracked=untracked_of("latency"),
         gpu=gpus_of("latency"),
     params:
-        settings=settings_of("latency"),
-        code=code_of("latency"),
+        **params_of("latency"),
     shell:
-        call("latency") + "--manifest {output.manifest} --outputs output={output.table}"
+        RUN_STAGE
 
 
 # Where windows are wanted: refused as soon as there is a table, while the warm-up has hardly begun.
@@ -33,11 +31,7 @@ if WINDOWS:
         priority: 1
         conda:
             "../../environment.yml"
-        resources:
-            untracked=untracked_of("reach"),
         params:
-            settings=settings_of("reach"),
-            code=code_of("reach"),
+            **params_of("reach"),
         shell:
-            call("reach")
-            + "--manifest {output.manifest} --inputs table={input.table} --outputs output={output.reach}"
+            RUN_STAGE

@@ -15,16 +15,8 @@ rule retrain:
         "../../environment.yml"
     threads: threads_of("retrain")
     resources:
-        untracked=untracked_of("retrain"),
         gpu=gpus_of("retrain"),
     params:
-        settings=settings_of("retrain"),
-        code=code_of("retrain"),
-        images=images_of("retrain"),
-        optional=lambda wildcards, input: given(
-            guide=input.guide, supernet=input.supernet
-        ),
+        **params_of("retrain"),
     shell:
-        call("retrain")
-        + "--manifest {output.manifest} --inputs split={input.split} genotype={input.genotype} {params.optional} "
-        "--outputs network={output.network} metrics={output.metrics}"
+        RUN_STAGE

@@ -4,7 +4,7 @@ rule label:
         split=rules.split.output.split,
         teacher=previous_checkpoint,
     output:
-        shard=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
+        labels=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
         manifest=f"{SEARCH}/pseudo_labels/manifest-{{shard}}.json",
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
@@ -12,16 +12,11 @@ rule label:
         "../../environment.yml"
     threads: THREADS
     resources:
-        untracked=untracked_of("label"),
         gpu=gpus_of("label"),
     params:
-        settings=settings_of("label"),
-        code=code_of("label"),
-        images=images_of("label"),
+        **params_of("label"),
     shell:
-        call("label")
-        + "--manifest {output.manifest} --inputs split={input.split} teacher={input.teacher} "
-        "--outputs output={output.shard}"
+        RUN_STAGE
 
 
 rule round:
@@ -43,16 +38,8 @@ rule round:
         "../../environment.yml"
     threads: threads_of("round")
     resources:
-        untracked=untracked_of("round"),
         gpu=gpus_of("round"),
     params:
-        settings=settings_of("round"),
-        code=code_of("round"),
-        images=images_of("round"),
-        guide=lambda wildcards, output: given(guide=output.guide),
+        **params_of("round"),
     shell:
-        call("round")
-        + "--manifest {output.manifest} --several shards {input.shards} --reads {input.student_weights} "
-        "--inputs split={input.split} table={input.table} previous={input.previous} "
-        "--outputs checkpoint={output.checkpoint} architecture={output.architecture} metrics={output.metrics} "
-        "{params.guide}"
+        RUN_STAGE

@@ -16,11 +16,7 @@ rule settings:
         f"{RUN}/logs/settings.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("settings"),
     params:
-        settings=settings_of("settings"),
-        code=code_of("settings"),
+        **params_of("settings"),
     shell:
-        call("settings") + "--manifest {output.manifest} --inputs table={input.table} "
-        "--outputs output={output.yaml} page={output.page}"
+        RUN_STAGE

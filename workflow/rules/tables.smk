@@ -16,15 +16,7 @@ rule tables:
         f"{RUN}/logs/tables.log",
     conda:
         "../../environment.yml"
-    resources:
-        untracked=untracked_of("tables"),
     params:
-        settings=settings_of("tables"),
-        code=code_of("tables"),
-        folder=lambda wildcards, output: os.path.dirname(output.manifest),
+        **params_of("tables"),
     shell:
-        call("tables")
-        + "--manifest {output.manifest} --inputs split={input.split} constant={input.constant} "
-        "--several supernet {input.supernet} --several network {input.network} --several profile {input.profile} "
-        "--several architecture {input.architecture} "
-        "--outputs folder={params.folder} --record {output.html} {output.csv} {output.markdown}"
+        RUN_STAGE

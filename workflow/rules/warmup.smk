@@ -12,12 +12,8 @@ rule warmup:
         "../../environment.yml"
     threads: threads_of("warmup")
     resources:
-        untracked=untracked_of("warmup"),
         gpu=gpus_of("warmup"),
     params:
-        settings=settings_of("warmup"),
-        code=code_of("warmup"),
-        images=images_of("warmup"),
+        **params_of("warmup"),
     shell:
-        call("warmup") + "--manifest {output.manifest} --inputs split={input.split} "
-        "--outputs checkpoint={output.checkpoint} metrics={output.metrics}"
+        RUN_STAGE

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lbt.config import (
-    OFFICIAL_SPLITS,
-    DataSettings,
-    RetrainSettings,
-    SearchSettings,
-    Settings,
-    SplitSettings,
-    WarmupSettings,
-)
+from lbt.config import OFFICIAL_SPLITS, DataSettings, Settings, SplitSettings
+from lbt.config.jobs import CheckJob, pick_settings
 from lbt.data.checking.inspection import Inspection, inspect, summarise, unknown_problems
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes, part_problems, too_few_labelled
 from lbt.data.checking.unseen_classes import class_problems
@@ -32,29 +26,31 @@ from lbt.files import write_json
 from lbt.runtime.progress import Progress
 
 
-def run(
-    *,
-    data: DataSettings,
-    splits: SplitSettings,
-    warmup: WarmupSettings,
-    search: SearchSettings,
-    retrain: RetrainSettings,
-    output: Path,
-    log: Path | None = None,
-) -> None:
-    """Read every file of the data set; write the report as JSON and, beside it, the record of the files.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        report: receives the findings in each part of the data set as JSON.
+    """
+
+    report: Path
+
+
+def run(settings: CheckJob, files: Files, *, log: Path | None = None) -> None:
+    """Read every file of the data set; write the report and, beside it, the record of the files.
 
     Raises:
         LbtError: lists every problem, one per line.
     """
-    report = _check(data, splits, batch_sizes(warmup, search, retrain), log)
-    record_contents(data, splits, output.with_name(RECORD))
-    write_json(output, report)
+    report = _check(settings.data, settings.splits, batch_sizes(settings), log)
+    record_contents(settings.data, settings.splits, files.report.with_name(RECORD))
+    write_json(files.report, report)
 
 
 def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str, Any]:
     """Read every file of the data set and return the report; see `run`. `further` problems are listed too."""
-    sizes = batch_sizes(settings.warmup, settings.search, settings.retrain)
+    sizes = batch_sizes(pick_settings(CheckJob, settings))
     return _check(settings.data, settings.splits, sizes, None, further)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from annotated_types import Ge
 
-from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
+from lbt.config import DataSettings, Settings, SplitSettings
+from lbt.config.jobs import CheckJob
 from lbt.data.folder_layout import count_masks, is_undivided
 from lbt.data.problems import Problem
 from lbt.data.sample import Sample
@@ -42,8 +43,9 @@ class BatchSize:
         return next(bound for bound in bounds if isinstance(bound, int))
 
 
-def batch_sizes(warmup: WarmupSettings, search: SearchSettings, retrain: RetrainSettings) -> list[BatchSize]:
+def batch_sizes(settings: CheckJob) -> list[BatchSize]:
     """The batch sizes of all stages."""
+    warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     return [
         BatchSize("warmup.batch_size", warmup.batch_size, ("teacher_train",)),
         BatchSize("search.batch_size", search.batch_size, ("teacher_train",)),

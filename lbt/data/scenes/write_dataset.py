@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from PIL import Image
 
-from lbt.config import DataSettings, SceneSettings
+from lbt.config import SceneSettings
+from lbt.config.jobs import ScenesJob
 from lbt.data.images import write_png
 from lbt.data.scenes.street import generate_street
 from lbt.data.scenes.style import random_style
@@ -48,8 +50,19 @@ MARKER = ".street-scenes.json"
 _FOLDERS = ("leftImg8bit", "gtFine")
 
 
-def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | None = None) -> None:
-    """Write the scenes below `data.root`, and at the end a short description of them to `output`.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
+
+    Attributes:
+        listing: receives the description as JSON.
+    """
+
+    listing: Path
+
+
+def run(settings: ScenesJob, files: Files, *, log: Path | None = None) -> None:
+    """Write the scenes below `data.root`, and at the end a short description of them.
 
     Scenes of `test` get no label. Older scenes, even an incomplete set, are replaced. Scene i of a part depends only on
     the seed, the part, i and the size.
@@ -57,11 +70,12 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
     Raises:
         LbtError: `data.root` holds a data set that this program did not generate, or cannot be written.
     """
-    root, settings, counts = Path(data.root), scenes.model_dump(mode="json"), _counts(scenes)
+    scenes, root = settings.scenes, Path(settings.data.root)
+    described, counts = scenes.model_dump(mode="json"), _counts(scenes)
     content = hashlib.sha256()
     try:
         _clear(root)
-        write_json(root / MARKER, settings)
+        write_json(root / MARKER, described)
         with Progress("scenes", sum(counts.values()), log) as progress:
             for split, count in counts.items():
                 for number in range(count):
@@ -77,14 +91,14 @@ def run(*, scenes: SceneSettings, data: DataSettings, output: Path, log: Path | 
             f"{root}: the scenes could not be written ({error.strerror or error}). Free space or change data.root."
         ) from error
     write_json(
-        output,
+        files.listing,
         {
             "scenes": counts,
             "cities": {split: list(CITIES[split][: counts[split]]) for split in counts},
             "classes": list(SCENE_CLASSES),
             "height": scenes.height,
             "width": scenes.width,
-            "settings_digest": digest(settings),
+            "settings_digest": digest(described),
             "content_sha256": content.hexdigest(),
         },
     )

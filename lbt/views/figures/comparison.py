@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
+from lbt.config.jobs import CompareJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.images import read_image, read_label, read_mask
 from lbt.data.splits import read_split
@@ -23,25 +25,11 @@ from lbt.views.results import identify, read_results
 from lbt.views.search_metrics import read_steps
 
 
-def run(
-    *,
-    data: DataSettings,
-    split: Path,
-    supernet: Sequence[Path],
-    network: Sequence[Path],
-    profile: Sequence[Path],
-    constant: Path,
-    rounds: Sequence[Path],
-    steps: Sequence[Path],
-    retraining: Sequence[Path],
-    predictions: Sequence[Path],
-    folder: Path,
-    log: Path | None = None,
-) -> None:
-    """Write the figures into `folder` as SVG and PNG.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    Args:
-        data: the data set, for images, ground truth and classes.
+    Attributes:
         split: the split table.
         supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
         network: scores of the retrained networks.
@@ -51,14 +39,32 @@ def run(
         steps: measurements of each step of the searches, in `.../round-<round>/`.
         retraining: measurements of each step of the retrainings.
         predictions: folders of label images, one per network.
-        folder: receives the figures.
-        log: file for plain progress lines.
+        svg: receive the figures.
+        png: receive the same figures as pixels.
     """
-    networks, least = read_results(supernet, network, profile), read_json(constant)
+
+    split: Path
+    supernet: tuple[Path, ...]
+    network: tuple[Path, ...]
+    profile: tuple[Path, ...]
+    constant: Path
+    rounds: tuple[Path, ...]
+    steps: tuple[Path, ...]
+    retraining: tuple[Path, ...]
+    predictions: tuple[Path, ...]
+    svg: tuple[Path, ...]
+    png: tuple[Path, ...]
+
+
+def run(settings: CompareJob, files: Files, *, log: Path | None = None) -> None:
+    """Write the figures into one folder."""
+    networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
     order = list(dict.fromkeys(n.method for n in networks))
-    searches = _sort_by_method(pd.concat([read_steps(steps), _read_rounds(rounds)], ignore_index=True), order)
-    retrained = _sort_by_method(_read_retraining(retraining), order)
-    table = class_table(data)
+    searches = _sort_by_method(
+        pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True), order
+    )
+    retrained = _sort_by_method(_read_retraining(files.retraining), order)
+    table = class_table(settings.data)
 
     def figures() -> Iterator[tuple[str, Figure]]:
         yield "accuracy-latency", draw_tradeoff(networks, least)
@@ -67,14 +73,14 @@ def run(
         yield "gradients", draw_curves(searches, GRADIENTS, 4)
         yield "retraining", draw_curves(retrained, RETRAINING, 3, along="step")
         for seed in dict.fromkeys(n.seed for n in networks):
-            chosen = {method: path for path in predictions for method, s in [identify(path)] if s == seed}
-            rows = list(_read_examples(chosen, data, split, table))
+            chosen = {method: path for path in files.predictions for method, s in [identify(path)] if s == seed}
+            rows = list(_read_examples(chosen, settings.data, files.split, table))
             if rows:
                 yield f"predictions-seed-{seed}", draw_predictions(rows, table, f"Retrained networks, seed {seed}")
 
     with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, use_style():
         for name, figure in figures():
-            save(figure, folder / name)
+            save(figure, files.svg[0].parent / name)
             progress.advance()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from lbt.config import SpaceSettings
+from lbt.config.jobs import DrawJob
 from lbt.files import read_json
 from lbt.network.genotype import read_genotype
 from lbt.runtime.progress import Progress
@@ -18,33 +20,37 @@ from lbt.views.figures.style import save, use_style
 from lbt.views.results import identify
 
 
-def run(
-    *,
-    space: SpaceSettings,
-    architecture: Sequence[Path],
-    genotype: Sequence[Path],
-    network: Sequence[Path],
-    folder: Path,
-    log: Path | None = None,
-) -> None:
-    """Write `folder`/<method>/seed-<seed>/{architecture,network,confusion}.{svg,png} of every network.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    A network without files in `architecture` was not derived from one, and has no such figure.
-
-    Args:
-        space: the search space.
+    Attributes:
         architecture: logits after each round of the searched networks, in `.../<method>/seed-<seed>/round-<round>/`.
         genotype: discrete networks, in `.../<method>/seed-<seed>/`.
         network: scores of the retrained networks, in the same order.
-        folder: receives the figures.
-        log: file for plain progress lines.
+        svg: receive the figures, `<method>/seed-<seed>/{architecture,network,confusion}.svg`.
+        png: receive the same figures as pixels.
     """
-    searched = {identify(path.parent) for path in architecture}
-    with Progress("figures of networks", 2 * len(network) + len(searched), log) as progress, use_style():
-        for discrete, scores in zip(genotype, network, strict=True):
+
+    architecture: tuple[Path, ...]
+    genotype: tuple[Path, ...]
+    network: tuple[Path, ...]
+    svg: tuple[Path, ...]
+    png: tuple[Path, ...]
+
+
+def run(settings: DrawJob, files: Files, *, log: Path | None = None) -> None:
+    """Draw the figures of every network.
+
+    A network without files in `architecture` was not derived from one, and has no such figure.
+    """
+    folder = files.svg[0].parents[2]
+    searched = {identify(path.parent) for path in files.architecture}
+    with Progress("figures of networks", 2 * len(files.network) + len(searched), log) as progress, use_style():
+        for discrete, scores in zip(files.genotype, files.network, strict=True):
             method, seed = identify(scores)
-            rounds = [path for path in architecture if identify(path.parent) == (method, seed)]
-            for name, figure in _draw(f"{method}, seed {seed}", rounds, discrete, scores, space):
+            rounds = [path for path in files.architecture if identify(path.parent) == (method, seed)]
+            for name, figure in _draw(f"{method}, seed {seed}", rounds, discrete, scores, settings.space):
                 save(figure, folder / method / f"seed-{seed}" / name)
                 progress.advance()
 

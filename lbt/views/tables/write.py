@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from lbt.config import RetrainSettings, SearchSettings, SpaceSettings, WarmupSettings
+from lbt.config.jobs import TablesJob
 from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budget
@@ -16,28 +16,38 @@ from lbt.views.tables.latency import make_latency_table
 from lbt.views.tables.miou import make_miou_table, make_summary_table
 
 
-def run(
-    *,
-    space: SpaceSettings,
-    warmup: WarmupSettings,
-    search: SearchSettings,
-    retrain: RetrainSettings,
-    split: Path,
-    supernet: Sequence[Path],
-    network: Sequence[Path],
-    profile: Sequence[Path],
-    constant: Path,
-    architecture: Sequence[Path],
-    folder: Path,
-    log: Path | None = None,
-) -> None:
-    """Write the tables into `folder` from the scores and profiles in `.../<method>/seed-<seed>/`.
+@dataclass(frozen=True)
+class Files:
+    """Files of the stage.
 
-    `architecture` holds the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
+    Attributes:
+        split: the split table.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`.
+        network: scores of the retrained networks, likewise.
+        profile: profiles of the derived networks, likewise.
+        constant: scores of the constant prediction.
+        architecture: the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
+        html: receive the tables as pages.
+        csv: receive them for programs.
+        markdown: receive them as text.
     """
-    budget = describe_budget(split, warmup, search, retrain)
-    networks, least = read_results(supernet, network, profile), read_json(constant)
-    choices = read_choices(architecture, space)
+
+    split: Path
+    supernet: tuple[Path, ...]
+    network: tuple[Path, ...]
+    profile: tuple[Path, ...]
+    constant: Path
+    architecture: tuple[Path, ...]
+    html: tuple[Path, ...]
+    csv: tuple[Path, ...]
+    markdown: tuple[Path, ...]
+
+
+def run(settings: TablesJob, files: Files, *, log: Path | None = None) -> None:
+    """Write the tables into one folder."""
+    budget = describe_budget(files.split, settings)
+    networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
+    choices = read_choices(files.architecture, settings.space)
     tables = (
         make_summary_table(networks, least, choices, budget),
         make_miou_table(networks, least, choices, budget),
@@ -46,5 +56,5 @@ def run(
     )
     with Progress("tables", len(tables), log) as progress:
         for table in tables:
-            table.write(folder)
+            table.write(files.html[0].parent)
             progress.advance()

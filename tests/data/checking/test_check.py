@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stage_calls import call_stage
 
 from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
-from lbt.data.checking.check import check_data, describe, examine, run
+from lbt.config.jobs import CheckJob, pick_settings
+from lbt.data.checking.check import check_data, describe, examine
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes
 from lbt.data.problems import Problem
 from lbt.errors import LbtError
@@ -22,7 +24,7 @@ def report_of(data: DataSettings, output: Path, **changes: object) -> dict:
         "search": SearchSettings(batch_size=2),
         "retrain": RetrainSettings(),
     }
-    run(data=data, **(sections | changes), output=output)
+    call_stage("check", data=data, **(sections | changes), report=output)
     return json.loads(output.read_text())
 
 
@@ -170,7 +172,7 @@ def test_too_few_images_are_told_with_the_number_that_is_enough(cityscapes):
 
 
 def test_the_least_values_are_those_of_the_settings():
-    sizes = batch_sizes(WarmupSettings(), SearchSettings(), RetrainSettings())
+    sizes = batch_sizes(pick_settings(CheckJob, Settings()))
     assert {(size.key, size.least) for size in sizes} == {
         ("warmup.batch_size", 2),
         ("search.batch_size", 2),

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stage_calls import call_stage
 
 from lbt.config import DataSettings, SceneSettings, SplitSettings
 from lbt.data.checking.check import examine
 from lbt.data.classes import class_table
 from lbt.data.layouts import list_samples
 from lbt.data.scenes.verify import require_unchanged_scenes
-from lbt.data.scenes.write_dataset import CITIES, SCENE_CLASSES, SCENES_FILE, run
+from lbt.data.scenes.write_dataset import CITIES, SCENE_CLASSES, SCENES_FILE
 from lbt.data.write_split import split_dataset
 from lbt.errors import LbtError
 
@@ -21,7 +22,7 @@ SMALL = SceneSettings(train=16, val=4, test=3, height=65, width=131)
 
 def draw(root: Path, scenes: SceneSettings = SMALL) -> DataSettings:
     data = DataSettings(root=str(root), classes=SCENE_CLASSES)
-    run(scenes=scenes, data=data, output=root / SCENES_FILE)
+    call_stage("scenes", scenes=scenes, data=data, listing=root / SCENES_FILE)
     return data
 
 
@@ -121,7 +122,9 @@ def test_a_foreign_data_set_is_never_deleted(tmp_path):
 def test_a_root_that_is_a_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LbtError, match="could not be written"):
-        run(scenes=SMALL, data=DataSettings(root=str(tmp_path / "file")), output=tmp_path / "out.json")
+        call_stage(
+            "scenes", scenes=SMALL, data=DataSettings(root=str(tmp_path / "file")), listing=tmp_path / "out.json"
+        )
     assert not (tmp_path / "out.json").exists()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stage_calls import call_stage
 
 from lbt.config.methods import METHODS
 from lbt.data import loader as loading
@@ -21,9 +22,6 @@ from lbt.inference.network_file import KIND
 from lbt.network.random_genotype import random_genotype
 from lbt.pseudo_labels import label as labelling
 from lbt.runtime.checkpoint import load_checkpoint
-from lbt.search import round as rounds
-from lbt.search import warmup
-from lbt.training import retrain as training
 
 PROMISED = 1e-5
 """Largest relative difference of a loss in single precision."""
@@ -48,20 +46,20 @@ def double_precision():
         torch.set_default_dtype(torch.float32)
 
 
-def in_double(run, arguments):
+def in_double(stage, arguments):
     with double_precision():
-        run(**arguments)
+        call_stage(stage, **arguments)
 
 
-def in_single(run, arguments):
-    run(**arguments)
+def in_single(stage, arguments):
+    call_stage(stage, **arguments)
 
 
 @pytest.fixture
 def both(tiny, pair, tmp_path):
-    """`both(run, arguments, *outputs)`: run a stage in one process and in two; the folders of their outputs."""
+    """`both(stage, outputs, **arguments)`: run a stage in one process and in two; the folders of their outputs."""
 
-    def play(run, outputs, how=in_double, **arguments):
+    def play(stage, outputs, how=in_double, **arguments):
         folders = tmp_path / "one", tmp_path / "two"
         common = {"seed": 0, "data": tiny.settings.data, "augmentation": tiny.settings.augmentation}
         common |= {"space": tiny.settings.space, "compute": tiny.settings.compute, "split": tiny.split}
@@ -69,8 +67,8 @@ def both(tiny, pair, tmp_path):
             common | arguments | {key: folder / name for key, name in outputs.items()} | {"log": folder / "log.txt"}
             for folder in folders
         )
-        how(run, one)
-        pair.run(how, run, two)
+        how(stage, one)
+        pair.run(how, stage, two)
         assert [sorted(p.name for p in f.iterdir()) for f in folders] == [sorted([*outputs.values(), "log.txt"])] * 2
         assert len((folders[1] / "log.txt").read_text().splitlines()) >= 2
         return folders
@@ -112,7 +110,7 @@ def content_of(folder: Path, file: str, kind: str) -> dict:
 def test_warm_up(both, tiny):
     settings = tiny.settings.warmup.model_copy(update={"epochs": 2.0})
     one, two = both(
-        warmup.run,
+        "warmup",
         {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv"},
         warmup=settings,
         evaluation=tiny.settings.evaluation,
@@ -126,7 +124,7 @@ def test_warm_up(both, tiny):
 
 def test_the_losses_of_the_first_steps_in_single_precision(both, tiny):
     one, two = both(
-        warmup.run,
+        "warmup",
         {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv"},
         in_single,
         warmup=tiny.settings.warmup.model_copy(update={"epochs": 1.0}),
@@ -150,7 +148,8 @@ def test_retraining(both, tiny, tmp_path, genotypes, distilled):
     genotype, guide = genotypes
     if distilled:
         arguments["guide"] = tmp_path / "guide.pt"
-        training.run(
+        call_stage(
+            "retrain",
             seed=0,
             data=tiny.settings.data,
             augmentation=tiny.settings.augmentation,
@@ -163,7 +162,7 @@ def test_retraining(both, tiny, tmp_path, genotypes, distilled):
             **{key: arguments[key] for key in ("method", "retrain")},
         )
     outputs = {"network": "network.pt", "metrics": "metrics.csv"}
-    one, two = both(training.run, outputs, genotype=genotype, **arguments)
+    one, two = both("retrain", outputs, genotype=genotype, **arguments)
     assert max(apart(one, two)) < DOUBLE
     assert ("distillation_loss" in rows_of(two)[0]) == distilled
     ours, theirs = (content_of(folder, "network.pt", KIND) for folder in (one, two))
@@ -194,7 +193,8 @@ def test_rounds(both, tiny, tmp_path, name):
     shards = [tmp_path / f"shard-{k}.h5" for k in range(search.shards if METHODS[method].needs_pseudo_labels else 0)]
     for k, shard in enumerate(shards):
         with double_precision():
-            labelling.run(
+            call_stage(
+                "label",
                 seed=0,
                 method=method,
                 round=1,
@@ -206,11 +206,11 @@ def test_rounds(both, tiny, tmp_path, name):
                 compute=tiny.settings.compute,
                 split=tiny.split,
                 teacher=before,
-                output=shard,
+                labels=shard,
             )
     outputs = {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv", "architecture": "architecture.json"}
     one, two = both(
-        rounds.run,
+        "round",
         outputs | ({"guide": "guide.json"} if search.cosearch else {}),
         method=method,
         round=1,

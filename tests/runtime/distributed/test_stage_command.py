@@ -9,12 +9,12 @@ import sys
 import time
 
 import pytest
+from stage_calls import stage_words
 
 from lbt.__main__ import main
 from lbt.data.loader import Stream
 from lbt.data.splits import read_split
 from lbt.runtime.seeding import derive_seed
-from lbt.stages.settings import stage_settings, untracked_settings
 
 OUTPUTS = {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv"}
 
@@ -30,13 +30,8 @@ def words(tiny):
             "compute": tiny.settings.compute.model_copy(update={"checkpoint_minutes": 0.0}),
         }
         settings = tiny.settings.model_copy(update=changed)
-        return [
-            *("stage", "warmup", "--settings", stage_settings(settings, "warmup", {"seed": 0}), "--code", "code"),
-            *("--untracked", *(f"{key}={value}" for key, value in untracked_settings(settings, "warmup").items())),
-            *("--log", str(folder / "log.txt"), "--manifest", str(folder / "manifest.json")),
-            *("--inputs", f"split={tiny.split}"),
-            *("--outputs", *(f"{key}={folder / name}" for key, name in OUTPUTS.items())),
-        ]
+        outputs = {key: folder / name for key, name in (OUTPUTS | {"manifest": "manifest.json"}).items()}
+        return stage_words("warmup", settings, folder / "log.txt", inputs={"split": tiny.split}, outputs=outputs)
 
     return build
 

@@ -1,0 +1,176 @@
+"""Settings of a round of the search: those of every method, and those that single methods add."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lbt.config.base import (
+    GPUS_HELP,
+    WITHOUT_EFFECT,
+    Fraction,
+    Gpus,
+    NotNegative,
+    Positive,
+    Section,
+    Size,
+    Window,
+)
+from lbt.config.training import AdamSettings, OptimizerSettings
+
+
+class PseudoLabelSettings(Section):
+    """How the student learns from the teacher's labels (method lbt)."""
+
+    targets: Literal["soft", "hard"] = Field(
+        "soft",
+        description="`soft`: the teacher's probabilities; `hard`: its most probable class. The architecture's gradient "
+        "is that of soft labels in both cases.",
+    )
+    threshold: Fraction = Field(
+        0.0, description="Least probability of the most probable class; pixels below it are not learned from."
+    )
+    weighting: Literal["uniform", "confidence"] = Field(
+        "uniform",
+        description="Weight of a pixel: the same for all, or the probability of its most probable class. The "
+        "architecture's gradient holds the weights fixed, as the student's step does.",
+    )
+    temperature: Positive = Field(
+        1.0,
+        description="The labels are softmax(logits / temperature); above 1 levels them, below 1 sharpens them. Shards "
+        "keep no probability below 3e-8: at 2 that changes a label by less than 0.01, at 4 by up to 0.2.",
+    )
+    ratio: Positive | None = Field(
+        None,
+        description="How many images the teacher labels per image of student_train (D_pl : D_s^tr); absent: all "
+        "unlabelled ones.",
+    )
+
+
+class LptSettings(Section):
+    """Learning by Passing Tests: the tester is `search.student`, the bank of test images is teacher_val."""
+
+    bank_weight: NotNegative = Field(1.0, description="Weight of the selected bank images in the tester's loss.")
+    tester_weight: NotNegative = Field(
+        1.0, description="Weight of the tester's validation loss in what the creator of tests maximises."
+    )
+    creator: AdamSettings = Field(AdamSettings(), description="Optimiser of the creator, which scores bank images.")
+
+
+class StudentSettings(Section):
+    """The student that learns from the teacher's labels."""
+
+    model: Literal["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"] = Field(
+        "deeplabv3_resnet50", description="torchvision segmentation network."
+    )
+    weights: str = Field(
+        "none",
+        min_length=1,
+        description="First weights. `none`: drawn from the seed; `imagenet`: torchvision's of the backbone; `coco`: "
+        "torchvision's of the network, without the layers that depend on the classes (both are downloaded once); other "
+        "text: path of a state dict, relative to where snakemake is started - of the whole network and as many "
+        "classes, or the file that torchvision downloads for `imagenet` or `coco`.",
+    )
+    crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
+    batch_size: int = Field(2, ge=2, description="Labelled images, and as many unlabelled ones, per student step.")
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
+
+    @property
+    def weights_file(self) -> str | None:
+        """The path that `weights` is, if it is one."""
+        return None if self.weights in ("none", "imagenet", "coco") else self.weights
+
+
+class SearchWindow(Section):
+    """The key of `search` that says how fast the network must be."""
+
+    fps: Window | None = Field(
+        None,
+        description="Least and most frames per second wanted of the network that the released rule derives (16+32 with "
+        "`branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below the "
+        "window and halves above it. Absent: it is constant.",
+    )
+
+
+class RandomMatch(SearchWindow):
+    """The keys of `search` with which a random network is drawn."""
+
+    random_match: str
+    random_tolerance: float
+
+
+class RoundSearch(SearchWindow):
+    """The keys of `search` that a round of every method reads.
+
+    The number of rounds is not one of them, because more rounds continue from the last one.
+    """
+
+    epochs: Positive = Field(1.0, description="Passes over teacher_train per round; fractions work.")
+    batch_size: int = Field(4, ge=2, description="Images per teacher step and per architecture step.")
+    decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")
+    teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
+    architecture: AdamSettings = Field(
+        AdamSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
+    )
+    latency_weight: float = Field(
+        0.01, ge=0, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
+    )
+    latency_balance: tuple[NotNegative, NotNegative, NotNegative] = Field(
+        (1.0, 1.0, 1.5),
+        description="Factors on the latency's gradient to alpha, beta and gamma; the default makes the three about "
+        "equally long where a search of two branches begins.",
+    )
+    cosearch: bool = Field(
+        False,
+        description="Search a second architecture on the same weights, at full width and without latency, and distil "
+        "its retrained network into the searched one (FasterSeg's co-search).",
+    )
+    gpus: Gpus = Field(1, description=GPUS_HELP)
+    keep_every: Annotated[int, WITHOUT_EFFECT] = Field(
+        10,
+        ge=1,
+        description="Full weights are kept of the rounds that this number divides and of the last two; the others are "
+        "removed as the search goes on. Architecture, metrics and labels of every round are kept.",
+    )
+
+
+class StudentSearch(RoundSearch):
+    """The keys of `search` for a method that trains a second network."""
+
+    student: StudentSettings = Field(StudentSettings(), description="The student S (lbt), the tester (lpt).")
+
+
+class LbtSearch(StudentSearch):
+    """The keys of `search` for a round of the method lbt."""
+
+    pseudo_weight: NotNegative = Field(1.0, description="Weight of the pseudo-labelled images in the student's loss.")
+    pseudo_labels: PseudoLabelSettings = Field(PseudoLabelSettings(), description="What the student learns of them.")
+    student_weight: NotNegative = Field(1.0, description="Weight of the student's validation loss in stage 3.")
+    student_term: Literal["matched", "raw"] = Field(
+        "matched",
+        description="`matched` rescales the student's term so that its gradient at fixed weights is as long as the "
+        "teacher's before `student_weight`; `raw` leaves it.",
+    )
+    gradient: Literal["one_step", "direct", "published"] = Field(
+        "direct",
+        description="The gradient of stage 3: `one_step` through one step of the teacher's and the student's weights; "
+        "`direct` without the part through the teacher's step; `published` without the direct dependence of the labels "
+        "on the architecture, as in the released code.",
+    )
+    second_derivative: Literal["exact", "difference"] = Field(
+        "exact",
+        description="How `one_step` and `published` take the mixed second derivative: exactly, or by a central "
+        "difference, which takes less time, and less memory where features are larger than weights.",
+    )
+    second_order_limit: Positive = Field(
+        1.0,
+        description="Largest norm of the part through the teacher's step, as a multiple of the part at fixed weights; "
+        "a longer one is scaled down to it.",
+    )
+
+
+class LptSearch(StudentSearch):
+    """The keys of `search` for a round of the method lpt."""
+
+    lpt: LptSettings = Field(LptSettings(), description="Learning by Passing Tests (method lpt).")
