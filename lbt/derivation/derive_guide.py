@@ -32,7 +32,7 @@ class Files:
 
 
 def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> None:
-    """Write the genotype of a method's guide: derived from the logits, or for `random` drawn from the seed."""
+    """Write the genotype of a method's guide: derived from the logits or, for `random`, drawn from the seed."""
     seed, method, space = settings.seed, settings.method, settings.space
     if method == "random":
         genotype = random_guide(space, generator(seed, "guide genotype"))

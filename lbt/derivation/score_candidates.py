@@ -53,8 +53,8 @@ class Files:
     Attributes:
         split: the split table.
         table: the latency table.
-        checkpoint: of the last round; its supernet lends the weights.
-        architecture: the logits after the same round; they tell which candidates there are.
+        checkpoint: of the last round; its supernet gives the weights.
+        architecture: the logits after the same round; they determine the candidates.
         candidates: receives the candidates as CSV.
     """
 
@@ -72,8 +72,8 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: the table was measured differently than the settings say, no candidate is inside the window, or the
-            images have no labelled pixel.
+        LbtError: the table was measured with different settings, no candidate is inside the window, or the images have
+            no labelled pixel.
     """
     data, space, derivation, evaluation = settings.data, settings.space, settings.derivation, settings.evaluation
     device, classes, table = prepare_device(settings.compute), class_table(data), read_table(files.table)
@@ -89,12 +89,12 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
     rows = describe_candidates(candidates, space, table, window)
     chosen = list(range(len(rows)))
     if derivation.rule == "search":
-        chosen = [place for place in chosen if rows[place]["inside_window"] == "true"][: derivation.paths]
-        if not chosen:
-            reached = [row["predicted_fps"] for row in rows]
+        chosen = [index for index in chosen if rows[index]["inside_window"] == "true"][: derivation.paths]
+        if window is not None and not chosen:
+            predicted = [row["predicted_fps"] for row in rows]
             raise LbtError(
                 f"{setting}: none of the {len(rows)} networks that may be derived from {files.architecture} runs at "
-                f"{window[0]:g} to {window[1]:g} FPS; they reach {min(reached):.4g} to {max(reached):.4g} FPS by "
+                f"{window[0]:g} to {window[1]:g} FPS; they reach {min(predicted):.4g} to {max(predicted):.4g} FPS by "
                 f"{files.table}. Change {setting}, or search more rounds with `search.fps` set, which "
                 "leads the search there."
             )
@@ -115,7 +115,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
     samples = read_split(files.split, "teacher_val")
     count = min(derivation.images or len(samples), len(samples))
     confusions = count_confusions(
-        [candidates[place].genotype for place in chosen],
+        [candidates[index].genotype for index in chosen],
         supernet,
         classes,
         [images.to(device) for images, _ in calibration],
@@ -127,10 +127,10 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         resume=resume or Resume(),
         log=log,
     )
-    for place, confusion in zip(chosen, confusions, strict=True):
+    for index, confusion in zip(chosen, confusions, strict=True):
         if not confusion.any():
             raise LbtError(f"derivation.images: the {count} images of {files.split} have no labelled pixel. Take more.")
-        row, miou = rows[place], scores(confusion, classes)["miou"]
+        row, miou = rows[index], scores(confusion, classes)["miou"]
         factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
         row |= {"miou": miou, "objective": miou * factor}
     write_metrics(files.candidates, rows)

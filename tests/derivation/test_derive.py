@@ -130,9 +130,7 @@ def test_the_released_rule_keeps_the_better_ends_in_or_out_of_the_window(job, wi
 
 def test_scores_of_another_architecture_are_refused(job):
     _, path = job.scored([0.5] * 12, architecture=draw(2))
-    with pytest.raises(
-        LbtError, match=r"candidates\.csv.*The file belongs to others\. Delete it and rerun"
-    ) as caught:
+    with pytest.raises(LbtError, match=r"candidates\.csv.*The file belongs to others\. Delete it and rerun") as caught:
         job.derive(rule="search", candidates=path)
     assert "probability is" in str(caught.value) and "line 2" in str(caught.value)
 
