@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from lbt.commands import check, export, predict, ratio, shards, show, stage
 from lbt.errors import LbtError
-from lbt.stages.failure_summary import MARK
 
 COMMANDS = {
     "check": check,
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.action(options)
     except LbtError as error:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
-        _log(options, f"{MARK}{error}\n")
+        _log(options, f"error: {error}\n")
         return error.exit_code
     except BrokenPipeError:  # such as `lbt show RUN | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python complains when it flushes
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lbt {options.command}: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        _log(options, f"{traceback.format_exc()}{MARK}{type(error).__name__}: {error}\n")
+        _log(options, f"{traceback.format_exc()}error: {type(error).__name__}: {error}\n")
         raise
     return 0
 

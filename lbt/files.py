@@ -34,6 +34,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))  # a link of this name must not be followed
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())

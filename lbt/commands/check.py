@@ -1,4 +1,4 @@
-"""`python -m lbt check CONFIG`: check settings and data before a run."""
+"""`python -m lbt check CONFIG`: check settings and data before a run; `check results/RUN`: name outdated results."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from lbt.errors import LbtError
 if TYPE_CHECKING:
     from lbt.config import Settings
     from lbt.data.problems import Problem
-    from lbt.stages.disk_space import Images
 
-HELP = "check a configuration and its data set before a run"
+HELP = "check a configuration and its data set, or whether the results of a run are outdated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the configuration file."""
+    """Add the configuration file or the folder of a run."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads a configuration and every file of its data set, and prints what it found and how much disk the run needs. Writes
-nothing. Lists every problem with what to change; of many files with the same problem it names the first ones."""
+nothing. Lists every problem with what to change; of many files with the same problem it names the first ones.
+
+Given the folder of a run, it compares the results with the settings in the folder's settings.yaml, the present code and
+the present images, and prints the command that makes outdated results again. Snakemake compares them itself if it has
+records of the run; use this after you copied results without the hidden folder .snakemake, or if the clock changed."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the YAML file, such as config/config.yaml")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -32,30 +37,39 @@ def run(options: argparse.Namespace) -> None:
     from lbt.config.read import read_settings
     from lbt.data.checking.check import check_data, describe
     from lbt.data.scenes.write_dataset import SCENES_FILE
-    from lbt.stages.disk_space import counted_images, drawn_images
+    from lbt.stages.disk_space import check_disk
 
+    if options.config.is_dir():
+        print(_outdated(options.config, options.config / "settings.yaml") or f"{options.config}: nothing is outdated.")
+        return
     settings = read_settings(options.config)
+    folder = Path("results") / settings.run
     problems = _weight_problems(settings)
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         if problems:
             raise LbtError("\n".join(map(str, problems)))
         print(f"{options.config}: the settings are good. The first run generates the street scenes and checks them.")
-        _check_disk(settings, drawn_images(settings.scenes))
+        print(check_disk(settings, folder))
         return
     report = check_data(settings, problems)
     if any(METHODS[method].needs_pseudo_labels for method in settings.methods):
         _check_ratio(settings, report["parts"])
     print(describe(report))
-    _check_disk(settings, counted_images(report, settings.methods, settings.search))
+    print(check_disk(settings, folder, report))
+    if outdated := _outdated(folder, options.config):
+        print(outdated)
 
 
-def _check_disk(settings: Settings, images: Images) -> None:
-    """Print how much disk the run needs; raise LbtError if there is less."""
-    from lbt.stages.disk_space import describe_needs, disk_needs, require_space
+def _outdated(folder: Path, config: Path) -> str:
+    """Which results in the folder of a run are outdated, with the command that makes them again."""
+    from lbt.config.read import read_settings
+    from lbt.provenance.outdated import describe_outdated, find_outdated
+    from lbt.stages.up_to_date import find_changes, versions_of_data
 
-    needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
-    print(describe_needs(needs))
-    require_space(needs, Path("results") / settings.run)
+    settings = read_settings(config)
+    versions, _ = versions_of_data(settings, print)
+    outdated = find_outdated(folder, lambda manifest: find_changes(manifest, settings, versions))
+    return describe_outdated(outdated, config)
 
 
 def _check_ratio(settings: Settings, parts: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from lbt.stages.failure_summary import leave_message
 from lbt.stages.run import Job, run_job
 from lbt.stages.table import STAGES
 
@@ -25,4 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the stage and write its manifest."""
-    run_job(options.name, Job(**json.loads(options.job)), options.log)
+    with leave_message(options.log):
+        run_job(options.name, Job(**json.loads(options.job)), options.log)

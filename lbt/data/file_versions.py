@@ -82,16 +82,19 @@ def data_versions(
     *,
     inspect: Callable[[Sequence[Sample]], None],
     note: Callable[[str], None],
-) -> DataVersions:
-    """The versions of the data set as it is now; changes are written to the record, if there is one.
+) -> tuple[DataVersions, Mapping[str, Content]]:
+    """The versions of the data set as it is now; nothing is written.
 
     Args:
         data: the data set.
         splits: its division into roles.
         record: the run's `files.csv`.
         inspect: called with the samples whose content has changed since they were recorded. It raises LbtError if they
-            cannot be used; the record is then not changed.
+            cannot be used.
         note: called with a line for the log if files have to be read.
+
+    Returns:
+        The versions, and the present contents for `write_record`; empty if the record already holds them.
 
     Raises:
         LbtError: the root or the partner of a file is missing, there are too few groups, or the record is damaged.
@@ -108,13 +111,13 @@ def data_versions(
             samples = {sample for members in roles.values() for sample in members}
             inspect(sorted(sample for sample in samples if {sample.image, sample.label} & changed))
         known |= read
-        write_record(record, known)
     versions = {file: known[file].version if file in known else _stamp(*stat) for file, stat in now.items()}
     rows = {role: [(s.id, s.image, s.label, s.group) for s in samples] for role, samples in roles.items()}
-    return DataVersions(
+    found = DataVersions(
         digest(rows),
         {role: digest([versions[file] for file in _files({role: samples})]) for role, samples in roles.items()},
     )
+    return found, known if touched else {}
 
 
 def record_contents(data: DataSettings, splits: SplitSettings, record: Path) -> None:

@@ -1,9 +1,9 @@
-"""Fingerprint of the code a stage runs: its module and every module of the package that it imports.
+"""Fingerprint of the code that a stage runs: its module and every module of the package that it imports.
 
-Snakemake reruns a rule when its parameters change; it does not look into imported packages. Each rule therefore has
-the fingerprint of its stage as a parameter. The fingerprint is taken over syntax trees without docstrings, so a
-change of a comment, a docstring or the formatting reruns nothing. The parts of a page that a module writes, which lie
-beside it under its stem, are part of the module.
+Snakemake reruns a rule if its parameters change, but it does not look into imported packages. Each rule therefore has
+the fingerprint of its stage as a parameter. It covers syntax trees without docstrings and without imports for type
+checkers, so a changed comment, docstring, annotation import or format reruns nothing. The parts of a web page that a
+module writes lie beside it under its stem and count as part of the module.
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-# Values of the settings reach a stage as parameters of their own, and what a progress line or a message looks like
-# changes no artefact. Neither is the command line covered, nor lbt.stages.settings, which hand these values on.
 PARTS = (".css", ".html", ".js")
-WITHOUT_EFFECT = frozenset(
-    {"lbt.config", "lbt.config.read", "lbt.errors", "lbt.runtime.progress", "lbt.provenance.fingerprint"}
-)
+# Values of the settings are parameters of their own, and the wording of a progress line or message changes no artefact.
+WITHOUT_EFFECT = frozenset({"lbt.config", "lbt.errors", "lbt.runtime.progress", "lbt.provenance.fingerprint"})
 
 
 @cache
@@ -36,15 +33,15 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
         ModuleNotFoundError: one of `modules` does not exist.
     """
     hashed = hashlib.sha256()
-    for name, file in sorted(imported(*modules, root=root).items()):
+    for name, file in sorted(find_imports(*modules, root=root).items()):
         hashed.update(f"{name}\0{_read(name, file).digest}\0".encode())
         for part in _parts(file):
             hashed.update(f"{part.name}\0{hashlib.sha256(part.read_bytes()).hexdigest()}\0".encode())
     return hashed.hexdigest()[:16]
 
 
-def imported(*modules: str, root: Path = ROOT) -> dict[str, Path]:
-    """The modules, all modules of their package that they import, also inside functions, and the files of all.
+def find_imports(*modules: str, root: Path = ROOT) -> dict[str, Path]:
+    """The file of each of the modules and of all modules of their package that they import, also inside functions.
 
     Raises:
         ModuleNotFoundError: one of `modules` does not exist.
@@ -68,7 +65,7 @@ def imported(*modules: str, root: Path = ROOT) -> dict[str, Path]:
 
 
 def _parts(file: Path) -> list[Path]:
-    """The files of a web page beside a module that have its stem; not an editor's copy of the module."""
+    """Files of a web page beside a module with its stem, but no editor's copy of the module."""
     return [part for suffix in PARTS if (part := file.with_suffix(suffix)).is_file()]
 
 
@@ -84,15 +81,15 @@ def _read(name: str, file: Path) -> _Module:
 @cache
 def _parsed(source: bytes, name: str, is_package: bool) -> _Module:
     """Each source is parsed once, although most modules are part of many stages."""
-    tree = ast.parse(source)
+    tree = _executed(ast.parse(source))
     imports = tuple(dict.fromkeys(_imports(tree, name, is_package)))
-    return _Module(imports, hashlib.sha256("".join(_dump(_without_docstrings(tree))).encode()).hexdigest())
+    return _Module(imports, hashlib.sha256("".join(_dump(tree)).encode()).hexdigest())
 
 
 def _dump(node: object) -> Iterator[str]:
     """A syntax tree as text.
 
-    `ast.dump` also writes what is empty, and so gives another text for each Python that knows more of syntax.
+    `ast.dump` also writes empty fields, so its text differs between versions of Python that have more of them.
     """
     if isinstance(node, ast.Constant):
         yield f"{node.value!r};"
@@ -134,14 +131,15 @@ def _imports(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _executed(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings and without blocks for type checkers."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
-            first = node.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:]
+            node.body = [part for part in node.body if not _for_type_checkers(part)]
     return tree
+
+
+def _for_type_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"

@@ -14,9 +14,6 @@ from lbt.files import digest, read_json, sha256, software_versions, write_json
 PATTERN = "manifest*.json"
 """Name of a manifest; stages that share a folder have one each."""
 
-EARLIER = ".earlier"
-"""Ending of the folders in which `lbt.provenance.earlier` keeps manifests and outputs of before a rerun."""
-
 _VERSION = 3
 
 
@@ -145,8 +142,6 @@ def manifests(folder: Path) -> dict[Path, dict[str, Any]]:
     """
     found = {}
     for path in sorted(folder.rglob(PATTERN)):
-        if path.parent.name.endswith(EARLIER):
-            continue
         try:
             found[path] = read_manifest(path)
         except LbtError:
@@ -159,29 +154,13 @@ def absolute(manifest: Path, name: str) -> Path:
     return Path(os.path.normpath(manifest.parent.absolute() / name))
 
 
-def written(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
+def written_digests(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
     """From manifests by their path, the digest of each file that one of them says was written, by absolute path."""
     return {
         absolute(path, name): entry["sha256"]
         for path, content in records.items()
         for name, entry in content["outputs"].items()
     }
-
-
-def same_inputs(manifest: Path, content: Mapping[str, Any], there: Mapping[Path, str]) -> bool:
-    """Whether the inputs of a manifest are those of then.
-
-    Args:
-        manifest: its path.
-        content: its content.
-        there: digests of what is or was there, see `written`; a file that is not among them is read.
-    """
-    for name, entry in content["inputs"].items():
-        file = absolute(manifest, name)
-        found = there.get(file) or (sha256(file) if file.is_file() else None)
-        if found != entry["sha256"]:
-            return False
-    return True
 
 
 def _look(path: Path) -> tuple[int, int, int, int]:

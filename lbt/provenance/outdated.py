@@ -1,73 +1,60 @@
-"""Outputs that have to be made again although Snakemake would not notice.
+"""Outputs that are outdated although Snakemake may take them for current.
 
-Snakemake compares times. Where a clock has jumped back between a stage and a stop of the run, a new input can look
-older than what was made of the input before. It misses no file between two stages whose followers are there: a stage
-that is made again and stopped has lost its outputs, but not what was made of those before. And where its own records
-are missing, as of results that were copied, it takes any file for the wanted one. The manifests know better: they hold
-settings, code, and the digests of what was read and written.
+Snakemake compares times and its own records. If a clock jumped back, a new input looks older than the files made from
+the previous one. If results were copied without the hidden folder `.snakemake`, any file counts as the wanted one. The
+manifests hold settings, code and the digests of what was read and written, so they tell the truth in both cases.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lbt.provenance.manifest import absolute, manifests, written
+from lbt.provenance.manifest import absolute, manifests, written_digests
 
 
-def stale(run: Path) -> list[Path]:
-    """Outputs of stages whose inputs have another content now, and whose times do not tell it."""
-    records, found = manifests(run), []
-    now = written(records)
-    for path, content in records.items():
-        changed = [
-            file
-            for name, entry in content["inputs"].items()
-            if now.get(file := absolute(path, name), entry["sha256"]) != entry["sha256"] and file.exists()
-        ]
-        outputs = _outputs(path, content)
-        if changed and outputs:
-            newest = max(file.stat().st_mtime_ns for file in changed)
-            if newest <= min(file.stat().st_mtime_ns for file in outputs):
-                found += outputs
-    return found
-
-
-def lost(run: Path) -> list[Path]:
-    """Files of which others were made, and which a stopped stage has lost together with its manifest.
-
-    Weights that a search has removed still stand in their round's manifest, and a folder that is gone was removed on
-    purpose: both are not listed.
-    """
-    records, here = manifests(run), run.absolute()
-    there = written(records)
-    read = {absolute(path, name) for path, content in records.items() for name in content["inputs"]}
-    return [
-        run / file.relative_to(here)
-        for file in sorted(read - there.keys())
-        if file.is_relative_to(here) and file.parent.is_dir() and not file.exists()
-    ]
-
-
-def unrecorded(run: Path, recorded: Callable[[str], bool], expected: Callable[[Mapping[str, Any]], bool]) -> list[Path]:
-    """Outputs of which Snakemake has no record, and whose manifest is not that of their stage now.
+def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str]]) -> dict[Path, str]:
+    """The outdated stages of a run, without those that rerun anyway because they read from a listed one.
 
     Args:
         run: the folder of the run.
-        recorded: whether Snakemake has a record of a file.
-        expected: see `lbt.stages.up_to_date.Expected.is_met`.
+        changes: names what a manifest records differently from the present: see `lbt.stages.up_to_date`.
+
+    Returns:
+        The reason for each manifest, by its path.
     """
-    found = []
-    for path, content in manifests(run).items():
-        outputs = _outputs(path, content)
-        if outputs and not recorded(str(outputs[0])) and not expected(content):
-            found += outputs
-    return found
+    records = manifests(run)
+    digests = written_digests(records)
+    reasons = {}
+    for path, content in records.items():
+        inputs = {absolute(path, name): entry["sha256"] for name, entry in content["inputs"].items()}
+        replaced = [file.name for file, digest in inputs.items() if digests.get(file, digest) != digest]
+        if replaced:
+            reasons[path] = f"made from another {', '.join(replaced)}"
+        elif changed := changes(content):
+            reasons[path] = f"made with other {', '.join(changed)}"
+    outdated = written_digests({path: records[path] for path in reasons}).keys()
+    return {
+        path: reason
+        for path, reason in reasons.items()
+        if not any(absolute(path, name) in outdated for name in records[path]["inputs"])
+    }
 
 
-def _outputs(manifest: Path, content: Mapping[str, Any]) -> list[Path]:
-    """The files of a manifest that are there; their paths begin as its own does."""
-    files = [Path(os.path.normpath(manifest.parent / name)) for name in content["outputs"]]
-    return [file for file in files if file.exists()]
+def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
+    """What is outdated, and the command that makes it again; empty if nothing is.
+
+    Args:
+        outdated: see `find_outdated`.
+        config: the configuration file for the command.
+    """
+    if not outdated:
+        return ""
+    listed = "\n".join(f"  {path.parent}: {reason}" for path, reason in outdated.items())
+    files = " ".join(map(str, outdated))
+    return (
+        f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
+        "This command runs them again; add --dry-run to see its jobs first:\n"
+        f"  snakemake --cores 8 --configfile {config} --forcerun {files}"
+    )

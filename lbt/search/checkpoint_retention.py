@@ -32,19 +32,3 @@ def drop_weights(checkpoint: Path, round: int, keep_every: int) -> Path | None:
         return None
     path.unlink()
     return path
-
-
-def refusal(folder: Path, method: str, rounds: int) -> str:
-    """Why a finished round is not searched again for weights that are gone, and what to do.
-
-    Args:
-        folder: of the first round that would be searched again.
-        method: its method.
-        rounds: `search.rounds`.
-    """
-    return (
-        f"{folder}: this round of {method} is finished, and its weights were removed (search.keep_every). With "
-        f"search.rounds: {rounds} and the other settings as they are, it and the rounds after it would be searched "
-        "again only to have them back. Ask for no fewer rounds than are there, or for another `run`; to search again "
-        "from here, remove this folder first."
-    )

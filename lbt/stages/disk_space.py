@@ -1,13 +1,14 @@
-"""How much disk a run needs, and whether there is so much, before its first long job.
+"""How much disk a run needs, compared with the free space before its first long job.
 
 Weights are counted on tensors without memory (PyTorch's device `meta`), so the numbers hold for any space, student and
-method. What compresses, drawn images and labels, is taken at what it was measured to be with some room.
+method. Labels and synthetic images are compressed: their bytes per pixel are measured values with a margin.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lbt.config import DataSettings, SceneSettings, SearchSettings, Settings, SpaceSettings
+from lbt.config import Settings, SpaceSettings
 from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
 from lbt.data.images import read_image
@@ -23,6 +24,7 @@ from lbt.data.layouts import list_samples
 from lbt.derivation.derive_guide import guide_genotype
 from lbt.errors import LbtError
 from lbt.files import read_json
+from lbt.network.genotype import Genotype
 from lbt.network.network import Network
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.dataset import count_to_label
@@ -32,150 +34,107 @@ from lbt.space.architecture import OPERATORS, architecture_shapes
 from lbt.space.supernet import Supernet
 
 LABEL_BYTES = 0.8
-"""Of a pixel of a shard: its label, colour and confidence, compressed (measured: 0.3 for a teacher of CamVid's first
-rounds, 0.8 for one whose confidence varies everywhere)."""
-PROBABILITY_BYTES = 1.6
-"""Of a probability at the output stride, compressed from 2 (measured: 1.3 to 1.5)."""
+"""Per pixel of a shard: label, colour and confidence (measured: 0.3 to 0.8, the more the confidence varies)."""
+PROBABILITY_BYTES = 1.6 / 64
+"""Per pixel and class of a shard: a probability for 8 x 8 pixels, compressed from 2 bytes (measured: 1.3 to 1.5)."""
 SCENE_BYTES = 3.0
-"""Of a pixel of a drawn scene and its masks (measured: 2.1)."""
-REST = 0.02
-"""Share of metrics, pictures, tables and logs."""
-OUTPUT_STRIDE = 8
+"""Per pixel of a synthetic scene and its masks (measured: 2.1)."""
 TENSOR_BYTES = 400
 """What a checkpoint holds of a tensor beside its values."""
+REST = 0.02
+"""Share of metrics, pictures, tables and logs."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of a data set.
-
-    Attributes:
-        to_label: images that the teacher labels in a round.
-        pixels: pixels of one image, the mean over all.
-        drawn: images that the run draws first.
-    """
+    """How many images a run labels in a round and generates first, and the pixels of one (mean over all)."""
 
     to_label: int
     pixels: float
-    drawn: int = 0
+    generated: int = 0
 
 
-@dataclass(frozen=True)
-class Need:
-    """Files of one kind: what they are, how many, and the bytes of all."""
+def check_disk(settings: Settings, folder: Path, report: Mapping[str, Any] | None = None) -> str:
+    """What the run whose results are in `folder` needs and what is free: a line, and a line for each kind of file.
 
-    what: str
-    files: int
-    bytes: float
-
-
-def check_disk(settings: Settings, folder: Path) -> str:
-    """One line of what the run whose results are in `folder` needs and has.
+    Args:
+        settings: of the run.
+        folder: of its results, which may hold the report of an earlier check.
+        report: of the check of its images, if it is known.
 
     Raises:
-        LbtError: less is free than it still needs, the data set cannot be found, or its report is damaged.
+        LbtError: less is free than it still needs; the data set cannot be found, or its report is damaged.
     """
-    images = _found_images(settings, folder)
-    needs = disk_needs(settings.methods, settings.seeds, settings.data, settings.space, settings.search, images)
-    free = require_space(needs, folder)
-    return f"disk: at most {readable(total(needs))} for the whole run, {readable(free)} free"
+    path = folder / "data" / "check.json"
+    if report is None and path.exists():
+        verify_inputs([path])
+        report = read_json(path)
+    return require_space(disk_needs(settings, count_images(settings, report)), folder)
 
 
-def _found_images(settings: Settings, folder: Path) -> Images:
-    """The images as the run's check counted them, or before it as they will be drawn or as a look at them tells."""
-    report = folder / "data" / "check.json"
-    if report.exists():
-        verify_inputs([report])
-        return counted_images(read_json(report), settings.methods, settings.search)
-    if settings.scenes is not None:
-        return drawn_images(settings.scenes)
-    samples = list_samples(settings.data, "unlabeled", settings.splits.seed)
-    height, width = read_image(Path(settings.data.root) / samples[0].image).shape[:2]
-    return Images(to_label=len(samples), pixels=height * width)
-
-
-def counted_images(report: Mapping[str, Any], methods: Sequence[str], search: SearchSettings) -> Images:
-    """The images of a data set from the report of `lbt.data.checking.check`.
+def count_images(settings: Settings, report: Mapping[str, Any] | None) -> Images:
+    """The images as the stage `check` reported them; without a report, from the settings or one look at the images.
 
     Raises:
-        LbtError: fewer images than a method's teacher is to label.
+        LbtError: fewer images than the teacher must label; the data set cannot be found.
     """
-    parts, sizes = report["parts"], [split["sizes"] for split in report["splits"].values()]
-    pixels = [(count, size.split(" x ")) for split in sizes for size, count in split.items()]
-    ratio = search.pseudo_labels.ratio if any(METHODS[method].needs_pseudo_labels for method in methods) else None
-    labelled = count_to_label(ratio, parts["student_train"], parts["unlabeled"])
-    return Images(
-        to_label=labelled,
-        pixels=sum(n * int(w) * int(h) for n, (w, h) in pixels) / sum(n for n, _ in pixels),
-    )
+    scenes = settings.scenes
+    if report is None and scenes is not None:
+        return Images(scenes.test, scenes.height * scenes.width, scenes.train + scenes.val + scenes.test)
+    if report is None:
+        samples = list_samples(settings.data, "unlabeled", settings.splits.seed)
+        height, width = read_image(Path(settings.data.root) / samples[0].image).shape[:2]
+        return Images(len(samples), height * width)
+    labelling = any(METHODS[method].needs_pseudo_labels for method in settings.methods)
+    ratio = settings.search.pseudo_labels.ratio if labelling else None
+    sizes = [size for split in report["splits"].values() for size in split["sizes"].items()]
+    pixels = [(math.prod(map(int, size.split(" x "))), count) for size, count in sizes]
+    mean = sum(size * count for size, count in pixels) / sum(count for _, count in pixels)
+    return Images(count_to_label(ratio, report["parts"]["student_train"], report["parts"]["unlabeled"]), mean)
 
 
-def drawn_images(scenes: SceneSettings) -> Images:
-    """The images that a run will draw, none of which is there yet; all without labels are labelled at most."""
-    return Images(scenes.test, scenes.height * scenes.width, scenes.train + scenes.val + scenes.test)
-
-
-def disk_needs(
-    methods: Sequence[str],
-    seeds: Sequence[int],
-    data: DataSettings,
-    space: SpaceSettings,
-    search: SearchSettings,
-    images: Images,
-) -> list[Need]:
-    """What a whole run writes, at the moment when it holds most."""
-    classes = class_table(data).num_classes
-    repeats, networks = len(seeds), len(seeds) * len(methods)
-    teaching = sum(METHODS[method].needs_pseudo_labels for method in methods)
-    genotype = _largest_genotype(space)
+def disk_needs(settings: Settings, images: Images) -> dict[str, float]:
+    """Bytes that a whole run holds at most at one time, by the kind of file."""
+    search, seeds, classes = settings.search, len(settings.seeds), class_table(settings.data).num_classes
+    genotype = _largest_genotype(settings.space)
     with torch.device("meta"):
-        supernet, network = Supernet(space, classes), Network(genotype, space, classes)
-    round_bytes = repeats * sum(_round_bytes(supernet, search, classes, method) for method in methods)
-    # the round before the last two goes once the last one is there
+        supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
+    states = seeds * sum(_round_bytes(supernet, settings, classes, method) for method in settings.methods)
+    # a round's weights are removed once the second round after it has written its own
     held = len(kept_rounds(search.rounds, search.keep_every)) + (search.rounds > 2)
-    label_bytes = images.pixels * (LABEL_BYTES + PROBABILITY_BYTES * classes / OUTPUT_STRIDE**2)
-    files = teaching * repeats * search.rounds
-    # one of the stage and one that is packed for use; a guide is not packed
-    trained = (3 if search.cosearch else 2) * networks
-    needs = [
-        Need("drawn scenes", images.drawn, images.drawn * images.pixels * SCENE_BYTES),
-        Need("weights after the warm-up", repeats, repeats * _bytes(supernet.state_dict())),
-        Need("weights of rounds", networks * held, held * round_bytes),
-        Need("states of rounds at work", networks, round_bytes),
-        Need("labels of rounds", files * search.shards, files * images.to_label * label_bytes),
-        Need("retrained networks", trained, trained * _bytes(network.state_dict())),
-    ]
-    return [*needs, Need("metrics, pictures, logs", 1, REST * total(needs))]
+    label = images.pixels * (LABEL_BYTES + PROBABILITY_BYTES * classes)
+    labelling = seeds * search.rounds * sum(METHODS[method].needs_pseudo_labels for method in settings.methods)
+    # of the stage and packed for use; a guide is not packed
+    networks = seeds * len(settings.methods) * (3 if search.cosearch else 2)
+    needs = {
+        "synthetic scenes": images.generated * images.pixels * SCENE_BYTES,
+        "weights after the warm-up": seeds * _weight_bytes(supernet.state_dict().values()),
+        "weights of rounds": held * states,
+        "saved states of running rounds": states,
+        "labels of rounds": labelling * images.to_label * label,
+        "retrained networks": networks * _weight_bytes(network.state_dict().values()),
+    }
+    return needs | {"metrics, pictures, logs": REST * sum(needs.values())}
 
 
-def total(needs: Iterable[Need]) -> float:
-    """Bytes of all needs."""
-    return sum(need.bytes for need in needs)
-
-
-def describe_needs(needs: Sequence[Need]) -> str:
-    """The needs as a few lines of text."""
-    lines = [f"disk: at most {readable(total(needs))} for the whole run"]
-    shown = [need for need in needs if need.bytes >= 0.005 * total(needs)]
-    return "\n".join(lines + [f"    {need.what:26} {readable(need.bytes):>9}" for need in shown])
-
-
-def require_space(needs: Sequence[Need], folder: Path) -> int:
-    """Bytes that are free where `folder` is or will be.
+def require_space(needs: Mapping[str, float], folder: Path) -> str:
+    """What a run with these needs takes and what is free where `folder` is or will be, in a line and a table.
 
     Raises:
-        LbtError: they are fewer than the needs, less what stands in the folder already.
+        LbtError: less is free than the needs, not counting what the folder already holds.
     """
+    total = sum(needs.values())
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    missing = total(needs) - _present(folder) - free
+    kinds = "".join(f"\n    {kind:31} {readable(n):>9}" for kind, n in needs.items() if n >= 0.005 * total)
+    missing = total - _present_bytes(folder) - free
     if missing > 0:
         raise LbtError(
             f"{folder}: the disk has {readable(free)} free, and the run needs up to {readable(missing)} more. Free "
             "space, link the folder to a larger disk, or lower search.rounds, the number of seeds or of methods; a "
-            f"larger search.keep_every keeps fewer weights.\n{describe_needs(needs)}"
+            f"larger search.keep_every keeps fewer weights. The whole run:{kinds}"
         )
-    return free
+    return f"disk: at most {readable(total)} for the whole run, {readable(free)} free{kinds}"
 
 
 def readable(count: float) -> str:
@@ -187,35 +146,29 @@ def readable(count: float) -> str:
     return f"{count:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[unit]}"
 
 
-def _round_bytes(supernet: Supernet, search: SearchSettings, classes: int, method: str) -> float:
+def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: str) -> float:
     """Bytes of a round's checkpoint: the supernet and its momentum, and what the method's partner keeps."""
-    weights = _bytes(supernet.state_dict()) + _bytes(dict(supernet.named_parameters()))
+    weights = _weight_bytes(supernet.state_dict().values()) + _weight_bytes(supernet.parameters())
     kind = load_method(method).partner
     if kind is None:
         return weights
     with torch.device("meta"):
-        partner = kind(search, classes, 0, torch.device("meta"), pretrained=False)
-    return weights + sum(map(_part_bytes, partner.parts().values()))
+        partner = kind(settings.search, classes, 0, torch.device("meta"), pretrained=False)
+    for part in partner.parts().values():
+        if isinstance(part, torch.nn.Module):
+            weights += _weight_bytes(part.state_dict().values())
+        else:  # an optimiser: a momentum, or the two moments of Adam
+            copies = 2 if isinstance(part, torch.optim.Adam) else 1
+            weights += copies * sum(_weight_bytes(group["params"]) for group in part.param_groups)
+    return weights
 
 
-def _part_bytes(part: torch.nn.Module | torch.optim.Optimizer) -> float:
-    """Of a network's state, or of what an optimiser holds of each weight: a momentum or Adam's two moments."""
-    if isinstance(part, torch.nn.Module):
-        return _bytes(part.state_dict())
-    copies = 2 if isinstance(part, torch.optim.Adam) else 1
-    return copies * sum(_bytes(group["params"]) for group in part.param_groups)
+def _weight_bytes(tensors: Iterable[Tensor]) -> float:
+    return sum(tensor.numel() * tensor.element_size() + TENSOR_BYTES for tensor in tensors)
 
 
-def _bytes(value: Any) -> float:
-    """Bytes of the tensors in a nest of mappings and sequences, as a checkpoint holds them."""
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size() + TENSOR_BYTES
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return sum(map(_bytes, inner))
-
-
-def _largest_genotype(space: SpaceSettings):
-    """The discrete network of the most weights: full width, the largest operator, downs as early as they may be."""
+def _largest_genotype(space: SpaceSettings) -> Genotype:
+    """The network with the most weights: full width, the largest operator, strides as early as they may be."""
     architecture = {key: torch.zeros(shape) for key, shape in architecture_shapes(space).items()}
     for key, logits in architecture.items():
         if key.startswith("alpha"):
@@ -223,7 +176,7 @@ def _largest_genotype(space: SpaceSettings):
     return guide_genotype(architecture, space)
 
 
-def _present(folder: Path) -> int:
-    """Bytes of the files in a folder; one of two names counts once."""
-    looks = [path.stat() for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
-    return sum({(look.st_dev, look.st_ino): look.st_size for look in looks}.values())
+def _present_bytes(folder: Path) -> int:
+    """Bytes of the files in a folder; a file with two names counts once."""
+    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({(seen.st_dev, seen.st_ino): seen.st_size for seen in found}.values())

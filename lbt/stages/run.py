@@ -15,7 +15,6 @@ from lbt.config import Section
 from lbt.config.jobs import ResumingJob, TrainingJob
 from lbt.errors import LbtError
 from lbt.files import canonical_json, digest, remove_leftovers, software_versions, write_text
-from lbt.provenance import earlier
 from lbt.provenance.lock import locked
 from lbt.provenance.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
 from lbt.stages.table import STAGES
@@ -87,7 +86,6 @@ def run_job(stage: str, job: Job, log: Path) -> None:
             inputs=read,
             outputs=outputs,
         )
-        earlier.forget(manifest)
         if resume is not None:
             resume.remove()
 

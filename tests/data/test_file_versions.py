@@ -7,7 +7,7 @@ import pytest
 
 from lbt.config import DataSettings, SplitSettings
 from lbt.data import file_versions as contents
-from lbt.data.file_versions import data_versions, read_record, record_contents
+from lbt.data.file_versions import data_versions, read_record, record_contents, write_record
 from lbt.data.splits import ROLES, TRAINING_ROLES
 from lbt.errors import LbtError
 
@@ -35,7 +35,11 @@ class Start:
     def versions(self):
         self.inspected.clear()
         self.notes.clear()
-        return data_versions(self.data, SplitSettings(), self.record, inspect=self.inspect, note=self.notes.append)
+        found = data_versions(self.data, SplitSettings(), self.record, inspect=self.inspect, note=self.notes.append)
+        versions, record = found
+        if record:
+            write_record(self.record, record)
+        return versions
 
     def check(self):
         record_contents(self.data, SplitSettings(), self.record)

@@ -8,7 +8,7 @@ import pytest
 import lbt.config
 from lbt.config import Section
 from lbt.config.methods import METHODS
-from lbt.provenance.fingerprint import PARTS, ROOT, _dump, fingerprint, imported
+from lbt.provenance.fingerprint import PARTS, ROOT, _dump, find_imports, fingerprint
 from lbt.stages.table import STAGES
 
 FILES = {
@@ -44,6 +44,7 @@ def of_main(root):
         ("pkg/part.py", '"""Other words."""\nimport os\n\n\ndef work():\n    return 1\n', False),
         ("pkg/part.py", "import os\n\ndef work(): return (1)  # now\n", False),
         ("pkg/part.py", FILES["pkg/part.py"].replace("return 1", "return 2"), True),
+        ("pkg/part.py", f"from typing import TYPE_CHECKING\n{FILES['pkg/part.py']}", True),
         ("pkg/deep/inner.py", "x = 2\n", True),
         ("pkg/deep/__init__.py", "z = 0\n", True),
         ("pkg/unrelated.py", "y = 2\n", False),
@@ -66,8 +67,20 @@ def test_only_code_that_runs_changes_it(package, file, text, changes):
     assert (of_main(package) != before) == changes
 
 
-def test_it_stands_for_any_python():
-    """Python 3.12 gave functions a list of type parameters; a source without any is what it was."""
+@pytest.mark.parametrize(("test", "counts"), [("TYPE_CHECKING", False), ("TYPE_CHECKING or work", True)])
+def test_imports_for_type_checkers_do_not_count(package, test, counts):
+    source = f"from typing import TYPE_CHECKING\n{FILES['pkg/part.py']}"
+    (package / "pkg/part.py").write_text(source)
+    before = of_main(package)
+    (package / "pkg/part.py").write_text(
+        source.replace("import os", f"if {test}:\n    import pkg.unrelated\nimport os")
+    )
+    assert ("pkg.unrelated" in find_imports("pkg.main", root=package)) == counts
+    assert (of_main(package) != before) == counts
+
+
+def test_it_is_the_same_for_any_python():
+    """Python 3.12 gave functions a list of type parameters; an empty one changes nothing."""
     source = ast.parse(FILES["pkg/part.py"])
     before = "".join(_dump(source))
     for node in ast.walk(source):
@@ -90,7 +103,7 @@ def test_every_stage_has_one():
 def code_of_stages():
     """Every module that a stage runs, and its syntax tree."""
     methods = [f"lbt.search.methods.{name}" for name in tuple(METHODS)]
-    files = imported(*{stage.module for stage in STAGES.values()}, *methods)
+    files = find_imports(*{stage.module for stage in STAGES.values()}, *methods)
     return {name: ast.walk(ast.parse(path.read_bytes())) for name, path in files.items()}
 
 
@@ -103,7 +116,7 @@ def test_no_code_or_data_of_a_stage_escapes_it():
     }
     # a round's fingerprint is given its method; lbt itself imports what its user asks for
     assert by_name == {"lbt", "lbt.search.methods"}
-    data = [path for path in (ROOT / "lbt").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    data = [path for path in (ROOT / "lbt").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".md")]
     assert all(path.with_suffix(".py").is_file() and path.suffix in PARTS for path in data), data  # a module's own
 
     sections = [value for value in vars(lbt.config).values() if inspect.isclass(value) and issubclass(value, Section)]

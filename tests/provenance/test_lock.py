@@ -4,19 +4,26 @@ import errno
 import fcntl
 import json
 import multiprocessing
+import os
 import socket
 import threading
+import time
 
 import pytest
 
 from lbt.errors import LbtError
 from lbt.provenance import lock
 
+LIMIT = 60  # seconds, so that a broken lock fails instead of hanging
+
 
 def hold(manifest, entered, leave):
     with lock.locked(manifest):
+        if os.fork() == 0:  # as a loader process, which outlives its parent for a moment
+            time.sleep(5)
+            os._exit(0)
         entered.set()
-        leave.wait()
+        leave.wait(LIMIT)
 
 
 @pytest.fixture
@@ -26,10 +33,10 @@ def holder(tmp_path):
     entered, leave = context.Event(), context.Event()
     process = context.Process(target=hold, args=(tmp_path / "manifest.json", entered, leave))
     process.start()
-    entered.wait()
+    assert entered.wait(LIMIT)
     yield process, leave
     process.kill()
-    process.join()
+    process.join(LIMIT)
 
 
 @pytest.fixture
@@ -44,37 +51,43 @@ def enter(folder):
 
 def test_another_process_is_refused_by_its_name_until_it_ends(tmp_path, holder, impatient):
     process, _ = holder
-    assert lock.held(tmp_path / "manifest.json")
     with pytest.raises(LbtError, match=rf"process {process.pid} on {socket.gethostname()} .*`kill {process.pid}`"):
         enter(tmp_path)
     process.kill()
-    process.join()
-    assert not lock.held(tmp_path / "manifest.json")
-    assert enter(tmp_path) == [".manifest.json.lock"]  # what it left is taken over
+    process.join(LIMIT)
+    assert enter(tmp_path) == [".manifest.json.lock"]  # the file that it left is no lock
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_that_is_about_to_end_is_waited_for(tmp_path, holder):
+def test_a_process_that_is_about_to_end_is_waited_for(tmp_path, holder):
     _, leave = holder
     threading.Timer(0.5, leave.set).start()
     assert enter(tmp_path) == [".manifest.json.lock"]
 
 
-def test_a_lock_whose_file_its_last_holder_removed_is_taken_anew(tmp_path, monkeypatch):
-    lock, path, removed = fcntl.lockf, tmp_path / ".manifest.json.lock", []
+def test_a_lock_whose_file_its_last_holder_removed_is_acquired_anew(tmp_path, monkeypatch):
+    flock, path, removed = fcntl.flock, tmp_path / ".manifest.json.lock", []
 
     def removing(file, how):
-        lock(file, how)
+        flock(file, how)
         if not removed:
             removed.append(path.unlink())
 
-    monkeypatch.setattr(fcntl, "lockf", removing)
+    monkeypatch.setattr(fcntl, "flock", removing)
     assert enter(tmp_path) == [".manifest.json.lock"]
 
 
+def test_a_link_in_its_place_is_refused_and_its_target_kept(tmp_path):
+    (tmp_path / "precious").write_text("as it was")
+    (tmp_path / ".manifest.json.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(LbtError, match=r"\.manifest\.json\.lock: could not be locked"):
+        enter(tmp_path)
+    assert (tmp_path / "precious").read_text() == "as it was"
+
+
 def test_a_job_of_a_cluster_is_named(tmp_path, holder, impatient):
-    lock = tmp_path / ".manifest.json.lock"
-    lock.write_text(json.dumps({"host": socket.gethostname(), "pid": 1, "slurm_job": "17"}))
+    path = tmp_path / ".manifest.json.lock"
+    path.write_text(json.dumps({"host": socket.gethostname(), "pid": 1, "slurm_job": "17"}))
     with pytest.raises(LbtError, match=r"Slurm job 17 on .*`scancel 17`"):
         enter(tmp_path)
 
@@ -97,7 +110,7 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     enter(tmp_path)
     assert "this file system has no locks; start no second run" in capsys.readouterr().err
 
@@ -105,7 +118,7 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
 def test_a_folder_that_cannot_be_written_is_a_message(tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(LbtError, match=r"\.manifest\.json\.lock: could not be written"),
+        pytest.raises(LbtError, match=r"\.manifest\.json\.lock: could not be locked"),
         lock.locked(tmp_path / "file" / "manifest.json"),
     ):
         pass

@@ -1,10 +1,12 @@
-"""What has to be made again although Snakemake would not notice."""
+"""Outdated results that Snakemake takes for current."""
 
 import os
 
+import pytest
+
 from lbt.files import write_text
 from lbt.provenance.manifest import verify_inputs, write_manifest
-from lbt.provenance.outdated import lost, stale, unrecorded
+from lbt.provenance.outdated import describe_outdated, find_outdated
 
 
 def run_stage(folder, name, inputs, text, settings=None):
@@ -16,62 +18,41 @@ def run_stage(folder, name, inputs, text, settings=None):
     return output
 
 
-def test_a_clock_that_jumped_back_between_two_stages(tmp_path):
+def no_changes(manifest):
+    return []
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """Three stages, each made from the one before it."""
     first = run_stage(tmp_path, "first", [], "one")
     second = run_stage(tmp_path, "second", [first], "two")
-    third = run_stage(tmp_path, "third", [second], "three")
-    assert stale(tmp_path) == []
+    return first, second, run_stage(tmp_path, "third", [second], "three")
 
+
+def test_an_input_with_other_content_is_found_whatever_the_times_say(tmp_path, chain):
+    first, second, third = chain
+    assert find_outdated(tmp_path, no_changes) == {}
     run_stage(tmp_path, "first", [], "another one")
-    os.utime(first, (1000, 1000))  # made an hour before the second by the clock of now
-    assert stale(tmp_path) == [second]
-
+    os.utime(first, (1000, 1000))  # the clock was an hour back
+    assert find_outdated(tmp_path, no_changes) == {second.with_name("manifest.json"): "made from another out.txt"}
     run_stage(tmp_path, "second", [first], "another two")
-    os.utime(second, (2000, 2000))
-    assert stale(tmp_path) == [third]
+    assert find_outdated(tmp_path, no_changes) == {third.with_name("manifest.json"): "made from another out.txt"}
 
 
-def test_what_times_tell_and_damaged_manifests_are_left_to_snakemake(tmp_path):
-    first = run_stage(tmp_path, "first", [], "one")
-    second = run_stage(tmp_path, "second", [first], "two")
-    os.utime(first, (1000, 1000))
-    os.utime(second, (500, 500))
-    assert stale(tmp_path) == []
-    run_stage(tmp_path, "first", [], "another one")
-    os.utime(second, (500, 500))
-    assert stale(tmp_path) == []
+def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, chain):
+    def changes(manifest):
+        return ["settings", "code"] if manifest["stage"] in ("first", "second") else []
+
+    outdated = find_outdated(tmp_path, changes)
+    assert outdated == {tmp_path / "first" / "manifest.json": "made with other settings, code"}
+    text = describe_outdated(outdated, "config/tiny.yaml")
+    assert f"{tmp_path}/first: made with other settings, code" in text
+    assert text.endswith(f"--configfile config/tiny.yaml --forcerun {tmp_path}/first/manifest.json")
+    assert describe_outdated({}, "config/tiny.yaml") == ""
+
+
+def test_damaged_manifests_are_left_to_the_stages_that_read_them(tmp_path, chain):
     for text in ("{", "[]", '{"inputs": {"../first/out.txt": 3}, "outputs": {}}', '{"inputs": {}}'):
         (tmp_path / "second" / "manifest.json").write_text(text)
-        os.utime(first, (100, 100))
-        assert stale(tmp_path) == []
-
-
-def test_what_a_stopped_stage_has_lost(tmp_path):
-    first = run_stage(tmp_path, "warmup", [], "one")
-    second = run_stage(tmp_path, "round-1", [first], "two")
-    run_stage(tmp_path, "round-2", [second], "three")
-    second.unlink()  # weights that are not kept
-    assert lost(tmp_path) == []
-    (second.parent / "manifest.json").unlink()
-    assert lost(tmp_path) == [second]
-    second.parent.rmdir()  # a folder that was removed by hand
-    assert lost(tmp_path) == []
-    for file in (first, first.with_name("manifest.json")):
-        file.unlink()
-    assert lost(tmp_path) == []  # nothing that is there was made of it
-    run_stage(tmp_path / "run", "other", [run_stage(tmp_path, "outside", [], "data")], "made of data")
-    (tmp_path / "outside" / "out.txt").unlink()
-    assert lost(tmp_path / "run") == []
-
-
-def test_without_a_record_the_manifest_decides(tmp_path):
-    wanted = run_stage(tmp_path, "wanted", [], "one", {"epochs": 2})
-    other = run_stage(tmp_path, "other", [], "two", {"epochs": 3})
-    run_stage(tmp_path, "gone", [], "three", {"epochs": 4}).unlink()
-
-    def expected(manifest):
-        return manifest["settings"] == {"epochs": 2}
-
-    assert unrecorded(tmp_path, lambda file: False, expected) == [other]
-    assert unrecorded(tmp_path, lambda file: file == str(other), expected) == []
-    assert unrecorded(tmp_path, lambda file: False, lambda manifest: False) == [other, wanted]
+        assert find_outdated(tmp_path, no_changes) == {}

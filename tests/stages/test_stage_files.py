@@ -1,4 +1,4 @@
-"""A job around its stage: files by name, inputs that change meanwhile, files of before, the lock."""
+"""A job around its stage: files by name, inputs that change meanwhile, the lock."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,6 @@ from lbt.__main__ import main
 from lbt.config.read import read_settings
 from lbt.errors import LbtError
 from lbt.files import write_text
-from lbt.provenance.earlier import keep
 from lbt.provenance.manifest import read_manifest
 from lbt.stages import run as stage_run
 from lbt.stages.run import build_files
@@ -83,14 +82,6 @@ def test_the_manifest_has_the_digest_of_before_the_work(run, tmp_path):
     assert run(copy) == 0
     manifest = read_manifest(tmp_path / "out" / "manifest.json")
     assert manifest["inputs"]["../in.json"]["sha256"] == manifest["outputs"]["guide.json"]["sha256"]
-
-
-def test_the_files_of_before_go_once_the_new_ones_are_there(run, tmp_path):
-    assert run(copy) == 0
-    keep(tmp_path / "out" / "manifest.json")
-    assert len(list((tmp_path / "out").iterdir())) == 3
-    assert run(copy) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"guide.json", "manifest.json"}
 
 
 def test_the_lock_is_held_during_the_work(run, tmp_path):

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from lbt.config import Settings
 from lbt.config.methods import METHODS
-from lbt.provenance.fingerprint import imported
+from lbt.provenance.fingerprint import find_imports
 from lbt.stages.settings import stage_settings
 from lbt.stages.table import STAGES
 
@@ -43,7 +43,7 @@ def after_setting(jobs: list[Job], settings: Settings, key: str) -> set[str]:
 
 def modules_of(stage: str) -> set[str]:
     """The modules that the fingerprint of a stage covers; of a round, those of every method."""
-    return {module for method in METHODS for module in imported(*STAGES[stage].modules(method))}
+    return {module for method in METHODS for module in find_imports(*STAGES[stage].modules(method))}
 
 
 def _parameter(settings: Settings, job: Job) -> str:

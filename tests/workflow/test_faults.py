@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 from copy import copy
 
@@ -55,28 +56,32 @@ def test_a_folder_that_moved_without_times_is_touched_once(moved):
     assert moved.would_rerun() == set()
 
 
-def test_without_snakemakes_records_the_manifests_decide(finished, tmp_path):
+def check(clone):
+    """What `lbt check` says of the results, given the settings of the clone."""
+    clone.write_settings()
+    command = [sys.executable, "-m", "lbt", "check", "results/tiny"]
+    shutil.copy(clone.folder / "tiny.yaml", clone.folder / "results" / "tiny" / "settings.yaml")
+    result = subprocess.run(command, cwd=clone.folder, env=clone.environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def forced(text):
+    """The options that `lbt check` asks to type."""
+    return text[text.index("--forcerun") :].split()
+
+
+def test_results_without_snakemakes_records_are_checked_by_their_manifests(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     shutil.rmtree(clone.folder / ".snakemake")
-    assert clone.would_rerun() == set()
+    assert check(clone) == "results/tiny: nothing is outdated.\n"
     with clone.changed({"retrain.epochs": 2.0}):
-        assert clone.would_rerun() == {"retrain", "evaluate_network", "pack", "tables", "compare", "draw", "settings"}
+        text = check(clone)
+        assert "results/tiny/retrain/lbt/seed-0: made with other settings" in text and "warmup" not in text
+        again = clone.would_rerun(*forced(text))
+    assert again == {"retrain", "evaluate_network", "pack", "tables", "compare", "draw", "settings"}
     with clone.changed({"methods": ["fasterseg", "lbt"]}):
-        assert "round" not in clone.would_rerun()
-
-
-def test_a_finished_round_is_not_searched_again_for_its_weights(finished, tmp_path):
-    clone = finished[0].copy(tmp_path / "clone")
-    folder = clone.folder / "results" / "tiny" / "search" / "lbt" / "seed-0" / "round-1"
-    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    (folder / "checkpoint.pt").unlink()
-    with clone.changed({"retrain.epochs": 2.0, "retrain.initial": "supernet"}):
-        result = clone.snakemake()
-    assert result.returncode != 0
-    assert "round-1: this round of lbt is finished, and its weights were removed (search.keep_every)" in result.stderr
-    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == {
-        path: content for path, content in before.items() if path.name != "checkpoint.pt"
-    }
+        assert "/search/" not in check(clone)
 
 
 def test_a_scene_that_was_changed_ends_the_start(finished, tmp_path):
@@ -98,7 +103,7 @@ def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
     }
 
 
-def test_a_stage_that_ran_while_the_clock_was_back_reruns_what_follows(finished, tmp_path):
+def test_a_stage_that_ran_while_the_clock_was_back_is_named(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     folder = clone.folder / "results" / "tiny" / "warmup" / "seed-0"
     checkpoint, manifest = folder / "checkpoint.pt", folder / "manifest.json"
@@ -109,5 +114,15 @@ def test_a_stage_that_ran_while_the_clock_was_back_reruns_what_follows(finished,
     manifest.write_text(json.dumps(content | {"digest": digest(content)}))
     for path in (checkpoint, manifest):
         os.utime(path, (1e9, 1e9))
-    again = clone.would_rerun()
+    assert clone.would_rerun() == set()
+    text = check(clone)
+    assert "results/tiny/search/lbt/seed-0/round-1/pseudo_labels: made from another checkpoint.pt" in text
+    again = clone.would_rerun(*forced(text))
     assert {"label", "round", "derive", "retrain", "tables"} <= again and "warmup" not in again
+
+
+def test_a_stage_that_lost_its_outputs_runs_again_with_all_that_follows(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    for path in (clone.folder / "results" / "tiny" / "warmup" / "seed-0").iterdir():
+        path.unlink()
+    assert {"warmup", "label", "round", "derive", "retrain", "tables"} <= clone.would_rerun()

@@ -13,13 +13,14 @@ from clone import HERE, ROOT, QuickClone, with_value
 from PIL import Image
 from predicted import after_setting, modules_of, setting_keys
 
+from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
 from lbt.data.file_versions import record_contents
+from lbt.provenance.fingerprint import find_imports
 from lbt.stages.table import STAGES
 
 TABLE = yaml.safe_load((HERE / "reruns.yaml").read_text())
 SETTINGS = {key: row for row in TABLE["settings"] for key in row["keys"]}
-MODULES = {module: set(row["rerun"]) for row in TABLE["modules"] for module in row["modules"]}
 FOLLOWS = TABLE["follows"]
 
 
@@ -71,10 +72,10 @@ def test_every_setting_has_a_row():
     assert SETTINGS.keys() | played == set(setting_keys())
 
 
-def test_every_module_has_a_row():
-    """Write the row of a new module: the stages that import it, at whatever remove."""
-    found = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "lbt").rglob("*.py")}
-    assert sorted(MODULES) == sorted(name.removesuffix(".__init__") for name in found)
+def test_each_stage_that_reads_images_compares_them():
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").iterdir())
+    compared = set(re.findall(r'images=images_of\("(\w+)"\)', rules))
+    assert compared == {name for name, stage in STAGES.items() if stage.reads} | {"check", "split"}
 
 
 def test_settings_rerun_what_the_table_says(worlds):
@@ -90,14 +91,27 @@ def test_settings_rerun_what_the_table_says(worlds):
     assert not wrong
 
 
-def test_modules_rerun_what_the_table_says():
-    found = {stage: modules_of(stage) for stage in STAGES}
-    wrong = {}
-    for module, wanted in MODULES.items():
-        rules = {stage for stage, modules in found.items() if module in modules}
-        if rules != wanted:
-            wrong[module] = {"reruns, against the table": rules - wanted, "does not rerun": wanted - rules}
-    assert not wrong
+@pytest.mark.parametrize("row", TABLE["edits"], ids=lambda row: row["edit"])
+def test_an_edit_reruns_what_the_table_says(row):
+    for module in row["modules"]:
+        assert {stage for stage in STAGES if module in modules_of(stage)} == set(row["rerun"]), module
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_round_depends_on_few_modules(method):
+    """Not on another method, a stage, a stopwatch, a folder layout or an output for people."""
+    modules = set(find_imports(STAGES["round"].module, f"lbt.search.methods.{method}"))
+    assert len(modules) <= 75
+    assert {module for module in modules if module in {stage.module for stage in STAGES.values()}} == {
+        "lbt.search.round"
+    }
+    methods = {module.split(".")[3] for module in modules if module.startswith("lbt.search.methods.")}
+    assert methods == {method}
+    others = ("views", "derivation", "inference", "evaluation", "stages", "commands", "data.checking", "data.scenes")
+    stopwatch = ("latency.timing", "latency.measuring", "latency.measure_table", "latency.profiler")
+    layouts = ("data.layouts", "data.folder_layout", "data.write_split", "data.file_versions")
+    unwanted = tuple(f"lbt.{name}" for name in (*others, *stopwatch, *layouts))
+    assert not [module for module in modules if module.startswith(unwanted)]
 
 
 def read_by_workflow():
@@ -145,15 +159,15 @@ def test_other_words_and_formatting_rerun_nothing(played):
 
 
 @pytest.mark.parametrize(
-    ("module", "jobs"),
+    ("module", "rerun", "jobs"),
     [
-        ("lbt.training.retrain", {}),
-        ("lbt.search.methods.lbt.gradient", {"method": {"lbt"}}),
-        ("lbt.data.label_images", {}),
-        ("lbt", {}),
+        ("lbt.training.retrain", ["retrain", "retrain_guide"], {}),
+        ("lbt.search.methods.lbt.gradient", ["round"], {"method": {"lbt"}}),
+        ("lbt.pseudo_labels.shard_writer", ["label"], {}),
+        ("lbt", [stage for stage in STAGES if stage != "scenes"], {}),
     ],
 )
-def test_a_changed_module_in_snakemake(played, module, jobs):
+def test_a_changed_module_in_snakemake(played, module, rerun, jobs):
     path = played.folder / module.replace(".", "/")
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     text = path.read_text()
@@ -162,9 +176,9 @@ def test_a_changed_module_in_snakemake(played, module, jobs):
         found = played.would_run()
     finally:
         path.write_text(text)
-    assert {job.rule for job in found} == expected({"rerun": MODULES[module] - {"scenes"}})
+    assert {job.rule for job in found} == expected({"rerun": rerun})
     for name, values in jobs.items():
-        assert {dict(job.wildcards)[name] for job in found if job.rule in MODULES[module]} == values
+        assert {dict(job.wildcards)[name] for job in found if job.rule in rerun} == values
 
 
 @pytest.fixture
@@ -221,10 +235,23 @@ def test_an_image_of_a_training_part_reruns_what_reads_that_part(restored):
     assert len(found) >= 2
 
 
+def listing(folder):
+    """Every file of a clone with size and time, but for Snakemake's own."""
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if not {".snakemake", "__pycache__"} & set(path.relative_to(folder).parts)
+    }
+
+
 def test_new_times_of_images_rerun_nothing_and_a_bad_one_stops_the_start(restored):
     for path in (restored.folder / "data").rglob("*.png"):
         os.utime(path)
+    restored.write_settings()
+    before = listing(restored.folder)
     assert restored.would_run() == []
+    written = {path for path, seen in listing(restored.folder).items() if before.get(path) != seen}
+    assert written <= {restored.folder / "tiny.yaml"}  # by this test
     Image.new("L", (32, 32), 7).save(restored.folder / "data" / "valannot" / "a_1.png")
     result = restored.snakemake("--dry-run")
     assert result.returncode != 0

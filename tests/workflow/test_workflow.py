@@ -121,7 +121,7 @@ def test_a_broken_shard_stops_the_round_with_its_name(finished, tmp_path):
     assert "shard-000.h5: its content differs from the digest" in text
     assert 'Traceback (most recent call last):\n  File "<frozen runpy>"' not in text
     summary = text[text.index("\n1 job failed.\n") :]
-    assert "round (method lbt, seed 0, round 1)\n  results/tiny/search/lbt/seed-0/round-1/pseudo_labels/" in summary
+    assert "search-lbt-seed-0-round-1\n  results/tiny/search/lbt/seed-0/round-1/pseudo_labels/" in summary
     assert "log: results/tiny/logs/search-lbt-seed-0-round-1.log" in summary and "--until round" in summary
 
 

@@ -1,4 +1,4 @@
-# Settings, fingerprints and the command line that all rules share.
+# Settings and helpers that all rules share.
 import os
 import shlex
 import signal
@@ -8,32 +8,34 @@ from pathlib import Path
 
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
-# Jobs run the package from this clone, wherever they are started.
-# Slurm's warning before a time limit goes to every process; only a loop that saves its state on it listens.
-# Snakemake formats the prefix, so braces are doubled.
+# Slurm sends its warning before the time limit to every process of a job. Only a loop that saves its state handles
+# it; the Snakemake and the shell that the stage runs in ignore it.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+# Jobs import the package from this clone. Snakemake formats the prefix, so braces are doubled.
 PACKAGE = shlex.quote(str(ROOT)).replace("{", "{{").replace("}", "}}")
 shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH={PACKAGE}; ")
 
-# Slurm's warning before the time limit goes to all processes of a job. Only a stage answers it: what it does not
-# handle would end the Snakemake and the shell that the stage runs in. Ignored signals stay ignored in children.
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
 from snakemake.exceptions import WorkflowError
 
+from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
 from lbt.errors import LbtError
 from lbt.stages.run import Job
-from lbt.stages.up_to_date import code_of_job
-from lbt.config.methods import METHODS
 from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
+from lbt.stages.up_to_date import code_of_job, compares_images
 from lbt.views.report_page import collect_facts
 
-try:
-    SETTINGS = parse_settings(
-        config,
-        ", ".join(map(str, workflow.configfiles or workflow.overwrite_configfiles)),
+
+include: "private.smk"
+
+
+if not config:
+    raise WorkflowError(
+        "There are no settings: name a file with --configfile, or keep workflow/profiles/default, which names one."
     )
+try:
+    SETTINGS = parse_settings(config, name_of_settings())
 except LbtError as error:
     raise WorkflowError(str(error))
 
@@ -41,19 +43,16 @@ except LbtError as error:
 config["facts"] = collect_facts(SETTINGS)
 
 RUN = f"results/{SETTINGS.run}"
+LOGS = Path(RUN, "logs")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
-# Threads of a job that measures time. On a cluster the profile reserves a node for it instead; `workflow.cores` would
-# demand a number of them where only a report is made.
-ON_CLUSTER = workflow.non_local_exec or workflow.remote_exec
-CORES = workflow.global_resources["_cores"].value
-WHOLE_MACHINE = THREADS if ON_CLUSTER else CORES or THREADS
 SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
 WINDOWS = [w for w in (SETTINGS.search.fps, SETTINGS.derivation.fps) if w is not None]
 COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
+LABELLED = [m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels]
 
-# Where a round is there already, Snakemake would not miss its input and keep what came of other weights.
+# If the round exists already, Snakemake would not notice that its input is missing.
 if (
     STUDENT_WEIGHTS
     and any(METHODS[method].has_student for method in SETTINGS.methods)
@@ -96,7 +95,7 @@ def params_of(stage):
         return Job(
             settings=job_settings(SETTINGS, stage, numbers(wildcards)),
             code=code(wildcards),
-            images=versions_read(stage, wildcards.get("method", "")),
+            images=images_read(VERSIONS, stage, wildcards.get("method", "")),
             inputs=dict(input.items()),
             outputs=dict(output.items()),
         ).to_json()
@@ -120,9 +119,12 @@ def gpus_of(stage):
     return 0 if SETTINGS.compute.device == "cpu" else processes_of(stage)
 
 
-def compares_images(stage):
-    """Whether jobs of a stage rerun if the user's images change: their names, or their content too."""
-    return STAGES[stage].lists_images or bool(STAGES[stage].reads)
+def whole_machine(wildcards):
+    """Threads of a job that measures time: all cores, so that no other job disturbs the clock."""
+    try:
+        return workflow.cores
+    except WorkflowError:  # without --cores, as for a report
+        return THREADS
 
 
 def previous_checkpoint(wildcards):

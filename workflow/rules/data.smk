@@ -36,7 +36,7 @@ rule check:
 
 rule split:
     input:
-        made_again_with(rules.check.output.report),
+        rules.check.output.report,
     output:
         split=f"{RUN}/data/split.csv",
         manifest=f"{RUN}/data/manifest.json",

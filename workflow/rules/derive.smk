@@ -56,7 +56,7 @@ rule profile:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
-    threads: WHOLE_MACHINE
+    threads: whole_machine
     resources:
         gpu=gpus_of("profile"),
     params:

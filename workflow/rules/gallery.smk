@@ -1,7 +1,7 @@
 # A page of each round's pseudo labels, for people; no later stage waits for it.
 GALLERIES = expand(
     f"{SEARCH}/gallery.html",
-    method=[m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels],
+    method=LABELLED,
     seed=SETTINGS.seeds,
     round=range(1, SETTINGS.search.rounds + 1),
 )

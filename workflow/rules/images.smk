@@ -4,59 +4,33 @@ from dataclasses import asdict
 
 from snakemake.logging import logger
 
+from lbt.data.file_versions import DataVersions, write_record
 from lbt.files import canonical_json
-from lbt.data.file_versions import RECORD, DataVersions, data_versions
+from lbt.stages.up_to_date import images_read, record_of, versions_of_data
 
-# From the run to its jobs, which need not look at the data set again.
+# The run hands the versions on to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
 
 
-def inspect_again(samples):
-    from lbt.data.checking.inspection import inspect_samples
-
-    inspect_samples(SETTINGS.data, samples)
-
-
-def versions_of_data():
-    """What is compared of the user's data set; drawn scenes are compared by their description."""
-    if not workflow.is_main_process:
-        handed_on = json.loads(os.environ.get(HANDED_ON, "null"))
-        return handed_on and DataVersions(**handed_on)
-    record = Path(RUN, "data", RECORD)
+if HANDED_ON in os.environ:
+    handed_on = json.loads(os.environ[HANDED_ON])
+    VERSIONS, NEW_RECORD = handed_on and DataVersions(**handed_on), {}
+else:
     try:
-        if SETTINGS.scenes is not None:
-            from lbt.data.scenes.verify import require_unchanged_scenes
-
-            require_unchanged_scenes(SETTINGS.scenes, Path(SETTINGS.data.root))
-            return None
-        return data_versions(
-            SETTINGS.data,
-            SETTINGS.splits,
-            record,
-            inspect=inspect_again,
-            note=logger.info,
-        )
+        VERSIONS, NEW_RECORD = versions_of_data(SETTINGS, logger.info)
     except LbtError as error:
-        if SETTINGS.scenes is not None or record.exists():
-            raise WorkflowError(str(error))
-        return None  # the check lists this and everything else that is wrong
-
-
-VERSIONS = versions_of_data()
-os.environ[HANDED_ON] = json.dumps(VERSIONS and asdict(VERSIONS))
-
-
-def versions_read(stage, method=""):
-    """What a job compares of the images and masks that it reads; None if it reads none of the user's."""
-    if VERSIONS is None or not compares_images(stage):
-        return None
-    if STAGES[stage].lists_images:
-        return VERSIONS.split
-    return VERSIONS.of(STAGES[stage].roles_read(method))
+        raise WorkflowError(str(error))
+    os.environ[HANDED_ON] = json.dumps(VERSIONS and asdict(VERSIONS))
 
 
 def images_of(stage):
     """The versions of the images and masks that a job reads, as text."""
     return lambda wildcards: canonical_json(
-        versions_read(stage, wildcards.get("method", ""))
+        images_read(VERSIONS, stage, wildcards.get("method", ""))
     )
+
+
+def update_record():
+    """Record the present contents of the images, so that the next start need not read them again."""
+    if NEW_RECORD:
+        write_record(record_of(SETTINGS), NEW_RECORD)

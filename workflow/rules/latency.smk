@@ -8,7 +8,7 @@ rule latency:
     priority: 1
     conda:
         "../../environment.yml"
-    threads: WHOLE_MACHINE
+    threads: whole_machine
     resources:
         gpu=gpus_of("latency"),
     params:

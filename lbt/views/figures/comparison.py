@@ -31,12 +31,12 @@ class Files:
 
     Attributes:
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
-        network: scores of the retrained networks.
-        profile: profiles of the derived networks.
-        constant: score of the constant prediction.
-        rounds: scores of the supernets after each round.
-        steps: measurements of each step of the searches, in `.../round-<round>/`.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`.
+        network: scores of the retrained networks, likewise.
+        profile: profiles of the derived networks, likewise.
+        constant: scores of the constant prediction.
+        rounds: mIoU of the supernets after each round, likewise.
+        steps: measurements of each step of the searches, in `.../<method>/seed-<seed>/round-<round>/`.
         retraining: measurements of each step of the retrainings.
         predictions: folders of label images, one per network.
         svg: receive the figures.
@@ -60,9 +60,8 @@ def run(settings: CompareJob, files: Files, *, log: Path | None = None) -> None:
     """Write the figures into one folder."""
     networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
     order = list(dict.fromkeys(n.method for n in networks))
-    searches = _sort_by_method(
-        pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True), order
-    )
+    measured = pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True)
+    searches = _sort_by_method(measured, order)
     retrained = _sort_by_method(_read_retraining(files.retraining), order)
     table = class_table(settings.data)
 
