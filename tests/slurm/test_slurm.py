@@ -157,7 +157,7 @@ class TestWithoutAccounting:
             assert gpu_cluster.jobs()[number]["JobState"] == "RUNNING", Path(job["StdOut"]).read_text()[-4000:]
 
             subprocess.run(["scontrol", "requeue", number], check=True)
-            wait_for(lambda: says("goes on after step"))
+            wait_for(lambda: says("resumes after step"))
             assert gpu_cluster.jobs()[number]["Restarts"] == "1"
             subprocess.run(["scancel", number], check=True)
 

@@ -134,9 +134,9 @@ def test_a_killed_stage_resumes_and_ends_with_the_same_bytes(case, number):
         last = kills[-1].by
         assert stage.run(folder, minutes, kills) == (-last if last == KILL else 128 + last)
         if last in (TERM, INT):
-            assert f"then stopped by {last.name}. The same command goes on from there" in stage.log(folder)
+            assert f"then stopped by {last.name}. The same command resumes from there" in stage.log(folder)
     assert stage.run(folder, minutes) == 0
-    assert "goes on after step" in stage.log(folder)
+    assert "resumes after step" in stage.log(folder)
     assert stage.found(folder) == stage.expected
 
 
@@ -165,7 +165,7 @@ def test_a_state_saved_by_other_code_is_refused_with_a_message(case):
     assert (stage.folder / "code" / "checkpoint.pt.resume").exists()
     assert stage.run("code", NEVER) == 0
     assert "checkpoint.pt.resume was made with other code" in stage.log("code")
-    assert "goes on" not in stage.log("code")
+    assert "resumes" not in stage.log("code")
     assert stage.found("code") == stage.expected
 
 

@@ -23,7 +23,6 @@ from lbt.data.splits import ROLES, read_split
 from lbt.errors import LbtError
 from lbt.files import read_json, sha256
 from lbt.inference.network_file import load_network
-from lbt.latency.partial_rows import PartialRows
 from lbt.latency.table import read_table
 from lbt.network.genotype import read_genotype
 from lbt.provenance.manifest import verify_inputs
@@ -84,18 +83,7 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
         return read_genotype(path, space)
 
     table = run / "latency" / "table.csv"
-    with PartialRows(table, {}) as rows:  # the file of an interrupted measurement
-        for part, milliseconds in read_table(table).milliseconds.items():
-            rows.add(part, milliseconds)
-
-    def timed(_: Path) -> Any:
-        found = PartialRows(table, {})
-        if found.blocks.items() < rows.blocks.items():
-            raise LbtError(f"{found.note}: the others are measured again")
-        return found.blocks
-
     alone = [
-        ("rows of a stopped table", rows.path, timed),
         ("checkpoint, alone", warm, checkpoint),
         ("network, alone", run / "networks" / "lbt-seed-0.pt", network),
         ("shard, alone", round_ / "pseudo_labels" / "shard-000.h5", shard),

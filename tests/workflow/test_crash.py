@@ -98,7 +98,7 @@ def test_a_killed_job_and_a_stopped_machine_lose_no_result(longer):
     assert clone.snakemake("--unlock").returncode == 0
     result = clone.snakemake("--until", "warmup")
     assert result.returncode == 0, result.stderr[-4000:]
-    assert "warmup seed-0: goes on after step" in (clone.folder / "results/tiny/logs/warmup-seed-0.log").read_text()
+    assert "warmup seed-0: resumes after step" in (clone.folder / "results/tiny/logs/warmup-seed-0.log").read_text()
     assert rows_and_bytes(clone) == expected
     assert sorted(path.name for path in (clone.folder / FOLDER).iterdir()) == [
         "checkpoint.pt",

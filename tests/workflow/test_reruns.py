@@ -72,10 +72,10 @@ def test_every_setting_has_a_row():
     assert SETTINGS.keys() | played == set(setting_keys())
 
 
-def test_each_stage_that_reads_images_compares_them():
+def test_each_rule_has_the_parameters_of_its_stage():
     rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").iterdir())
-    compared = set(re.findall(r'images=images_of\("(\w+)"\)', rules))
-    assert compared == {name for name, stage in STAGES.items() if stage.reads} | {"check", "split"}
+    found = re.findall(r'rule (\w+):.*?params_of\("(\w+)"\)', rules, re.DOTALL)
+    assert found and all(rule == stage for rule, stage in found) and {rule for rule, _ in found} == set(STAGES)
 
 
 def test_settings_rerun_what_the_table_says(worlds):

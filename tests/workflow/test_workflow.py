@@ -75,7 +75,7 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     manifest = json.loads((clone.folder / round_ / "manifest.json").read_text())
     names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
     settings = manifest["settings"]
-    settings["compute"]["workers"] = 2
+    settings["compute"]["workers"] = 1
     inputs = {"split": f"{run}/data/split.csv", "table": f"{run}/latency/table.csv"}
     inputs |= {"previous": f"{run}/warmup/seed-0/checkpoint.pt"}
     inputs |= {"shards": [f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2)]}
