@@ -77,7 +77,7 @@ def test_labels_are_those_of_the_normalised_image(path):
     found = network(pixels)
     assert found.shape == (45, 71) and found.dtype == torch.int64
     assert (found == logits[0].argmax(dim=0)).float().mean() > 0.999
-    assert len(found.unique()) > 2  # a constant would say nothing
+    assert len(found.unique()) > 2  # a constant prediction would prove nothing
 
 
 def test_every_kind_of_image_gives_the_same_labels(path, tmp_path):
@@ -229,6 +229,6 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     before = unfinished.network.state_dict()
     assert before.keys() == finished.network.state_dict().keys()
     assert all(torch.equal(before[name], value) for name, value in finished.network.state_dict().items())
-    # all that leads to a network, and nothing that only shows it
+    # all sections that lead to a network, and none that only shows it
     packed = set(STAGES["pack"].settings.model_fields)
     assert set(Settings.model_fields) - packed == {"run", "seeds", "methods", "scenes"}

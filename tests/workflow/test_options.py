@@ -19,7 +19,7 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     assert scored == {"fasterseg", "lbt", "lpt"}  # a random network is not chosen by its score
 
     clone.settings["derivation"]["fps"] = [1.0, 1.0e6]
-    assert clone.would_rerun() == {"reach", "candidates", *DERIVED}
+    assert clone.would_rerun() == {"reach_derivation", "candidates", *DERIVED}
     clone.settings["derivation"]["fps"] = [1.0e6, 2.0e6]
     result = clone.snakemake("--until", "candidates")
     assert result.returncode != 0 and "rule candidates" not in result.stdout + result.stderr
@@ -50,8 +50,8 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     assert "rule warmup" not in result.stdout + result.stderr
 
     run = clone.folder / "results" / "tiny"
-    reach = json.loads((run / "latency" / "reach.json").read_text())
-    assert reach["windows"] == {"search.fps": [1.0, 1.0e6]} and 0 < reach["least_ms"] < reach["greatest_ms"]
+    reach = json.loads((run / "latency" / "reach-search.json").read_text())
+    assert reach["window"] == [1.0, 1.0e6] and 0 < reach["least_ms"] < reach["greatest_ms"]
     names = re.findall(r"^\| `([^`]+)` \| `search\.cosearch`", SOMETIMES, re.MULTILINE)
     assert names and all(len(artefacts(run, name)) == len(clone.settings["methods"]) for name in names)
     for method in clone.settings["methods"]:
@@ -72,7 +72,11 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
 
     clone.settings = clone.settings | {"derivation": {"rule": "search", "fps": [2.0, 1.0e6]}}
     again = clone.would_rerun()
-    assert {"reach", "candidates", "derive"} <= again and "round" not in again  # another window, the same search
+    assert {
+        "reach_derivation",
+        "candidates",
+        "derive",
+    } <= again and "round" not in again
 
 
 def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_path):

@@ -1,4 +1,4 @@
-"""Photographs of one's own, from config/own-data.yaml to a prediction, in folders with spaces in their names."""
+"""A user's own photographs: from config/own-data.yaml to a prediction, in folders with spaces in their names."""
 
 import subprocess
 
@@ -40,7 +40,7 @@ def draw(folder, number):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The finished run of a user who has edited `data` and nothing else; budgets come from a second file."""
+    """The finished run of a user who edited only `data`; the budgets come from a second file."""
     clone = Clone(tmp_path_factory.mktemp("own") / "clone", ROOT / "config" / "own-data.yaml", PYTHON)
     root = clone.folder.parent / "my camera"
     for number in range(10):
@@ -49,7 +49,7 @@ def run(tmp_path_factory):
     data["root"] = str(root)
     data["folder"] |= {"images": "my photos/*", "masks": "my masks/*"}
     (clone.folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    # without galleries and figures, which look no more at how images came to the run
+    # galleries and figures are left out, because they do not depend on the layout of the images
     result = clone.snakemake("small.yaml", "--", *(f"results/own-data/{name}" for name in (TABLE, NETWORK)))
     assert result.returncode == 0, result.stderr[-4000:]
     return clone

@@ -72,6 +72,12 @@ def test_every_setting_has_a_row():
     assert SETTINGS.keys() | played == set(setting_keys())
 
 
+def test_each_rule_has_the_parameters_of_its_stage():
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").iterdir())
+    found = re.findall(r'rule (\w+):.*?params_of\("(\w+)"\)', rules, re.DOTALL)
+    assert found and all(rule == stage for rule, stage in found) and {rule for rule, _ in found} == set(STAGES)
+
+
 def test_settings_rerun_what_the_table_says(worlds):
     wrong = {}
     for key, row in SETTINGS.items():

@@ -31,7 +31,7 @@ class Files:
     """Files of the stage.
 
     Attributes:
-        report: receives the findings in each part of the data set as JSON.
+        report: JSON: what was found in each part of the data set.
     """
 
     report: Path

@@ -55,7 +55,7 @@ class Files:
     """Files of the stage.
 
     Attributes:
-        listing: receives the description as JSON.
+        listing: receives a short description of the scenes when all are there, as JSON.
     """
 
     listing: Path
