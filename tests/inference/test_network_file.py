@@ -35,7 +35,7 @@ def picture(height, width, seed=0):
 
 
 def test_a_folder_is_not_a_network_and_not_to_be_deleted(path):
-    with pytest.raises(LbtError, match=r": is a folder\. Name a file that one of lbt's stages made, a network\.$"):
+    with pytest.raises(LbtError, match=r": is a folder\. Name a network file that a stage of lbt made\.$"):
         lbt.load_network(path.parent)
 
 
