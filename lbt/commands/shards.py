@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from lbt.errors import LbtError
 
 if TYPE_CHECKING:
-    from lbt.data.sample import Sample
     from lbt.pseudo_labels.survey import Survey
     from lbt.pseudo_labels.true_labels import TrueLabels
 
@@ -25,7 +24,7 @@ Reads the shards of pseudo labels (HDF5) of a run and, where needed, the images 
 shard, and prints a table of the files and for each round a table of the classes. Writes files only with --csv, --png or
 --gallery."""
     parser.epilog = """\
-Exit code 0 if all shards are intact, 1 if not: damaged shards are named after the summary of the others."""
+Exit code 0 if all shards are intact; 1 if not: damaged shards are named after the summary of the others."""
     parser.add_argument(
         "place",
         type=Path,
@@ -123,8 +122,8 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
     from lbt.views.label_overlays import write_overlays
 
     for survey in good:
-        samples, root = _find_images(survey)
-        print(f"overlays: {write_overlays(folder, survey.heads, samples, root)}")
+        samples = survey.samples()
+        print(f"overlays: {write_overlays(folder, survey.heads, samples, Path(survey.require_origin().data.root))}")
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
@@ -140,16 +139,10 @@ def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Pa
         method, seed, number = _identify(survey)
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
-        samples, root = _find_images(survey)
-        write_gallery(pages[_identify(survey)], survey.heads, previous_heads(survey, surveys), samples, root, links)
+        samples, before = survey.samples(), previous_heads(survey, surveys)
+        root = Path(survey.require_origin().data.root)
+        write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
         print(f"gallery: {pages[_identify(survey)]}")
-
-
-def _find_images(survey: Survey) -> tuple[dict[str, Sample], Path]:
-    """The images of a round by identifier, and the folder of the data set."""
-    samples = survey.samples()
-    assert survey.origin is not None  # `samples` raises without it
-    return samples, Path(survey.origin.data.root)
 
 
 def _identify(survey: Survey) -> tuple[str, int, int]:

@@ -1,4 +1,4 @@
-"""One round of the search, from the last checkpoint to the next: budget and artefacts are common to all methods."""
+"""One round of the search, from one checkpoint to the next; budget and artefacts are the same for all methods."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lbt.errors import LbtError
 from lbt.files import sha256, write_json
 from lbt.latency.steering import steer
 from lbt.latency.table import read_table, settings_key
-from lbt.latency.window import check_window
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device
 from lbt.runtime.distributed import group
@@ -68,8 +67,8 @@ def run(
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: a co-search without the output `guide`, or that output without a co-search; a window of frames per
-            second that no network reaches; inputs that do not fit these settings.
+        LbtError: a co-search without the output `guide`, or that output without a co-search; inputs that do not fit
+            these settings.
     """
     seed, method, round = settings.seed, settings.method, settings.round
     data, space, search = settings.data, settings.space, settings.search
@@ -81,11 +80,9 @@ def run(
         )
     device = prepare_device(settings.compute)
     classes = class_table(data)
-    chosen = load_method(method)
+    processes, chosen = group(), load_method(method)
     latency_table = read_table(files.table)
     latency_table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
-    if search.fps is not None:
-        check_window(search.fps, space, latency_table, "search.fps")
     state = start_round(
         files.previous,
         classes=classes.names,
@@ -95,24 +92,31 @@ def run(
         method=chosen,
         round=round,
         device=device,
+        processes=processes,
     )
     steps = steps_for(search.epochs, len(read_split(files.split, "teacher_train")), search.batch_size)
     streams = RoundStreams(
         seed, round, files.split, classes, data, settings.augmentation, device, settings.compute.workers
     )
-    left = replace(streams, taken=resume.step)
-    train = left.labelled("teacher_train", "teacher_train", steps, search.batch_size)
-    validation = left.labelled("teacher_val", "teacher_val", steps, search.batch_size)
-    batches = None
-    if state.partner is not None:
+    remaining = replace(streams, taken=resume.step)
+    labels = None
+    if METHODS[method].needs_pseudo_labels:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.previous), code="")
-        labels = PseudoLabels(files.shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
-        batches = state.partner.batches(left, steps, labels)
-
+        labels = PseudoLabels(files.shards, classes.names, identity)
     plan = RoundPlan(
-        chosen, seed, round, steps, train, validation, batches, space, search, latency_table, last_good=files.previous
+        method=chosen,
+        seed=seed,
+        round=round,
+        train=remaining.labelled("teacher_train", "teacher_train", steps, search.batch_size),
+        validation=remaining.labelled("teacher_val", "teacher_val", steps, search.batch_size),
+        batches=state.partner.batches(remaining, steps, labels),
+        space=space,
+        search=search,
+        table=latency_table,
+        last_good=files.previous,
+        processes=processes,
     )
-    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
+    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=processes.first) as progress:
         rows = take_steps(state, plan, progress, resume)
         if search.fps is not None and chosen.architecture_gradient is not None:
             fps, before = rows[-1]["fps"], state.latency_weight
@@ -126,11 +130,11 @@ def run(
         "calibration", "teacher_train", settings.evaluation.calibration_batches, search.batch_size
     )
     calibrate_supernet(state.supernet, state.architecture, space, (images for images, _ in calibration))
-    if not group().first:
+    if not processes.first:
         return
     write_metrics(files.metrics, rows)
     write_json(files.architecture, architecture_to_json(state.architecture))
     if state.guide is not None and files.guide is not None:
-        write_json(files.guide, architecture_to_json(state.guide))
+        write_json(files.guide, architecture_to_json(state.guide.architecture))
     save_round(files.checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
     drop_weights(files.checkpoint, round, search.keep_every)
