@@ -93,14 +93,15 @@ def _weight_problems(settings: Settings) -> list[Problem]:
     """
     from lbt.data.classes import class_table
     from lbt.data.problems import Problem
-    from lbt.search.torchvision_network import build_student
+    from lbt.runtime.distributed import ALONE
+    from lbt.search.torchvision_network import build_network
 
     student = settings.search.student
     if student.weights_file is None or not any(METHODS[method].has_student for method in settings.methods):
         return []
     classes = class_table(settings.data).num_classes
     try:
-        build_student(student, classes, seed=0)
+        build_network(student, classes, 0, ALONE)
     except LbtError as error:
         return [Problem("search.student.weights", str(error))]
     return []

@@ -51,13 +51,18 @@ class NetworkJob(Section):
     method: str
 
 
-class TrainingJob(Section):
-    """A long job on training images. It saves its state and resumes from it."""
+class ResumingJob(Section):
+    """A long job. It saves its state and resumes from it."""
+
+    compute: ComputeSettings
+
+
+class TrainingJob(ResumingJob):
+    """A long job on training images."""
 
     data: DataSettings
     augmentation: AugmentationSettings
     space: SpaceSettings
-    compute: ComputeSettings
 
 
 class ScenesJob(Section):
@@ -89,11 +94,10 @@ class SplitJob(Section):
     splits: SplitSettings
 
 
-class LatencyJob(Section):
+class LatencyJob(ResumingJob):
     data: DataClasses
     space: SpaceSettings
     latency: TableTiming
-    compute: ComputeDevice
 
 
 class Threads(Section):

@@ -9,13 +9,13 @@ import torch
 from lbt.config import ComputeDevice
 from lbt.errors import LbtError
 
-# oneDNN compiles a kernel for each shape of a convolution and keeps 1024 of them. A supernet's pass at other widths
-# needs up to that many others, so that each pass would compile them all again (a quarter of its time at L = 16).
+# oneDNN compiles a kernel for each shape of a convolution and keeps 1024 of them. A supernet's pass at new widths needs
+# up to that many new ones. With the default, each pass would compile all of them again (a quarter of its time at L=16).
 KERNELS = "8192"
 
 
 def prepare_device(compute: ComputeDevice) -> torch.device:
-    """Set threads, deterministic kernels and the cache of compiled ones, and return the device to run on.
+    """Set threads, deterministic kernels and the size of oneDNN's cache, and return the device to run on.
 
     Raises:
         LbtError: `device: cuda` where PyTorch finds no GPU.

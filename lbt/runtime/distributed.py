@@ -1,8 +1,9 @@
 """Several processes that work on one job, each on its own rows of every batch.
 
-In every process a loss has the value of the whole batch (`Group.reduce_loss`), but its gradient is the part that this
-process's rows give; `Group.all_reduce_many` adds the parts up before a gradient is used. All processes so take the same
-steps from the same weights, and what is computed of weights and architecture alone is the same everywhere.
+In every process a loss has the value of the whole batch (`Group.reduce_loss`), but its gradient comes from this
+process's rows only. `Group.all_reduce_many` sums these partial gradients before a step uses them. Therefore all
+processes take the same steps from the same weights, and any function of weights and architecture alone is the same in
+all of them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from lbt.errors import LbtError
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a job; a group of one sends nothing and returns its arguments.
+    """The processes of a job; in a group of one, each method returns its argument.
 
     Attributes:
-        rank: place of this process, from 0.
+        rank: index of this process, from 0.
         size: number of processes.
     """
 
@@ -32,7 +33,7 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes files and shows progress."""
+        """Whether this is the process that writes files and shows progress."""
         return self.rank == 0
 
     def rows(self, count: int) -> slice:
@@ -50,21 +51,21 @@ class Group:
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def reduce_loss(self, part: Tensor) -> Tensor:
-        """Sum over the processes of what each computed of its own rows; its gradient is that of the own part.
+        """Sum over the processes; the gradient is that of this process's part only.
 
-        For what all processes go on with in the same way, such as a loss.
+        For a value that all processes use in the same way, such as a loss.
         """
         return part if self.size == 1 else _ReduceLoss.apply(part)
 
     def all_reduce(self, part: Tensor) -> Tensor:
-        """Sum over the processes whose gradient is summed as well.
+        """Sum over the processes; its gradient is summed as well.
 
-        For what each process goes on with for its own rows, such as a mean that is subtracted from them.
+        For a value that each process applies to its own rows, such as a mean that is subtracted from them.
         """
         return part if self.size == 1 else _AllReduce.apply(part)
 
     def all_gather(self, rows: Tensor) -> Tensor:
-        """The rows (b, ...) of all processes in order, (size * b, ...), with a gradient as that of `all_reduce`."""
+        """The rows (b, ...) of all processes in order, (size * b, ...); the gradient is as in `all_reduce`."""
         if self.size == 1:
             return rows
         before, after = (rows.new_zeros(n * len(rows), *rows.shape[1:]) for n in (self.rank, self.size - self.rank - 1))
@@ -72,22 +73,23 @@ class Group:
 
     @torch.no_grad()
     def all_reduce_many(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Sums over the processes of tensors of one type, such as the parts of a gradient, in one message."""
+        """Sum several tensors of one type over the processes, such as a gradient's tensors, in one message."""
         if self.size == 1 or not parts:
             return parts
         flat = torch.cat([part.flatten() for part in parts])
         dist.all_reduce(flat)
-        found = flat.split([part.numel() for part in parts])
-        return [total.view(part.shape) for total, part in zip(found, parts, strict=True)]
+        totals = flat.split([part.numel() for part in parts])
+        return [total.view(part.shape) for total, part in zip(totals, parts, strict=True)]
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace the gradients that parameters hold by their sums over the processes."""
-        moved = [parameter for parameter in parameters if parameter.grad is not None]
-        for parameter, total in zip(moved, self.all_reduce_many([parameter.grad for parameter in moved]), strict=True):
+        """Replace the parameters' gradients by their sums over the processes."""
+        found = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
+        totals = self.all_reduce_many([gradient for _, gradient in found])
+        for (parameter, _), total in zip(found, totals, strict=True):
             parameter.grad = total
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process: what one of them decides, all do."""
+        """Whether the flag is set in any process, so that all of them take the same decision."""
         if self.size == 1:
             return flag
         flags = torch.tensor(int(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
@@ -96,11 +98,14 @@ class Group:
 
 
 ALONE = Group()
-"""For what a process computes by itself, such as the losses of single images."""
+"""For a value that a process computes by itself, such as the losses of single images."""
 
 
 def group() -> Group:
-    """The processes of this job: those that `lbt.runtime.processes` started, or this one alone."""
+    """The processes of this job, which `lbt.runtime.processes` started, or this one alone.
+
+    A stage asks once and hands the group on. Only BatchNorm, the loader and `Resume` ask for themselves.
+    """
     if dist.is_available() and dist.is_initialized():
         return Group(dist.get_rank(), dist.get_world_size())
     return ALONE

@@ -12,7 +12,7 @@ from lbt.files import write_text
 
 
 def write_metrics(path: Path, rows: Sequence[Mapping[str, float | int | str]]) -> None:
-    """Write rows with equal keys as CSV; a value that is NaN or infinite is left blank.
+    """Write rows with equal keys as CSV; a value that is NaN or infinite becomes a blank cell.
 
     Raises:
         ValueError: no row, or rows with different keys.

@@ -8,7 +8,7 @@ import torch
 
 
 def derive_seed(*parts: int | str) -> int:
-    """A seed in [0, 2**63) that depends on every part; other parts give an unrelated seed."""
+    """A seed in [0, 2**63) that depends on every part; different parts give unrelated seeds."""
     text = "\0".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

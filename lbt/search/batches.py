@@ -1,4 +1,4 @@
-"""The batches of a round: every stream goes on where it stood after the last round."""
+"""The batches of a round: every stream resumes where the previous round ended."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from lbt.pseudo_labels.dataset import PseudoLabeledDataset, images_to_label
 from lbt.pseudo_labels.shard_format import PseudoLabels
 from lbt.runtime.seeding import derive_seed
 
-Batches = Iterator[tuple[Tensor, ...]]
+Batch = tuple[Tensor, Tensor]
+"""Images (B, 3, h, w), and their labels (B, h, w) or soft labels (B, C, h, w)."""
 
 
 @dataclass(frozen=True)
 class RoundStreams:
-    """What all streams of a round have in common.
+    """The settings that all streams of a round share.
 
     Attributes:
-        seed: seed of the search; each stream has one of its own derived from it and from the stream's name.
+        seed: seed of the search; each stream derives its own from it and from the stream's name.
         round: the round, from 1.
         split: table of the images' roles.
         classes, data, augmentation: as in `lbt.data.loader.training_loader`.
-        device: where the batches are put.
+        device: device of the batches.
         workers: loader processes per stream.
-        taken: steps of the round that an earlier run took; the streams of the others begin after them.
+        taken: steps of the round that an earlier run took; the streams start after them.
     """
 
     seed: int
@@ -48,21 +49,21 @@ class RoundStreams:
 
     def labelled(
         self, name: str, role: str, steps: int, batch_size: int, crop: tuple[int, int] | None = None
-    ) -> Batches:
-        """`steps` batches, less those taken: images (B, 3, h, w) and labels (B, h, w) of a role, cropped."""
+    ) -> Iterator[Batch]:
+        """Images and labels of a role: `steps` batches minus those already taken."""
         dataset = SegmentationDataset(read_split(self.split, role), self.data.root, self.classes)
         return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
 
     def pseudo_labelled(
         self, name: str, steps: int, student: StudentSettings, labels: PseudoLabels, settings: PseudoLabelSettings
-    ) -> Batches:
-        """As `labelled`, with the teacher's soft labels (B, C, h, w), at the student's crop."""
+    ) -> Iterator[Batch]:
+        """Unlabelled images with the teacher's soft labels, at the student's crop, as many as in `labelled`."""
         samples = images_to_label(self.split, settings.ratio)
         dataset = PseudoLabeledDataset(samples, self.data.root, labels, settings.temperature)
         return self._stream(name, dataset, steps, student.batch_size, student.crop)
 
-    def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Batches:
-        # The loader says so too, but when its first batch is drawn: other networks have taken a step by then.
+    def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Iterator[Batch]:
+        # The loader checks this too, but at its first batch, when other networks have already taken a step.
         if batch_size > len(dataset):
             raise LbtError(
                 f"{self.split}: {name} has {len(dataset)} images, a batch has {batch_size}. Lower the batch size of "
@@ -79,4 +80,4 @@ class RoundStreams:
             start=(self.round - 1) * steps + self.taken,
             workers=self.workers,
         )
-        return (tuple(tensor.to(self.device) for tensor in batch) for batch in loader)
+        return ((images.to(self.device), targets.to(self.device)) for images, targets in loader)

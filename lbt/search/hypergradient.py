@@ -2,45 +2,48 @@
 
 Two products are enough for every search method.
 
-* The derivative of a function of weights along a direction. A step on a loss that is linear in some data p (soft labels
-  in a cross-entropy, weights of images in a mean) is w' = w - lr * sum_i p_i grad l_i(w). The derivative of F(w') in
-  p_i is then -lr times that of l_i along grad F(w'): one forward-mode product gives it for all i at once.
-* The mixed second derivative d2 L(w, A) / dA dw times a vector v, the gradient in A of <grad_w L(w, A), v>: for steps
-  on a loss in which A itself stands.
+* `jvp`: the derivative of a function of weights along a direction. A step on a loss that is linear in some data p (soft
+  labels in a cross-entropy, weights of images in a mean) is w' = w - lr * sum_i p_i grad l_i(w). The derivative of
+  F(w') in p_i is then -lr times the derivative of l_i along grad F(w'). One forward-mode product gives it for all i.
+* `mixed_second_derivative`: d2 L(w, A) / dA dw times a vector v, which is the gradient in A of <grad_w L(w, A), v>. It
+  serves steps on a loss that depends on A directly.
 
-The first is exact and takes the time of about three forward passes; the second that of about three gradients in A.
+The first takes the time of about three forward passes, the second the time of about three gradients in A.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
-from lbt.runtime.distributed import group
+from lbt.runtime.distributed import Group
 
 Parameters = Mapping[str, Tensor]
 Loss = Callable[[Parameters, Parameters], Tensor]
 """Scalar function of weights and architecture."""
 
 RELATIVE_DIFFERENCE = 1e-2
-"""Length of the central difference's displacement, as in DARTS (Liu et al., ICLR 2019, equation 8)."""
+"""Norm of the central difference's displacement, as in DARTS (Liu et al., ICLR 2019, equation 8)."""
 
 
-def call_without_side_effects(module: nn.Module, parameters: Parameters, *arguments: object) -> object:
-    """`module(*arguments)` with other parameters, on copies of its buffers: BatchNorm statistics stay untouched."""
+def call_without_side_effects(module: nn.Module, parameters: Parameters, *arguments: object) -> Any:
+    """`module(*arguments)` with other parameters and on copies of its buffers, so BatchNorm's do not change."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     return functional_call(module, (dict(parameters), buffers), arguments)
 
 
-def loss_gradient(loss: Callable[[Parameters], Tensor], parameters: Parameters) -> tuple[Tensor, dict[str, Tensor]]:
-    """Value and gradient of a scalar function of named parameters; the parameters' own `.grad` stays untouched."""
+def loss_gradient(
+    loss: Callable[[Parameters], Tensor], parameters: Parameters, processes: Group
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Value and gradient of a scalar function of named parameters; the parameters' own `.grad` does not change."""
     leaves = as_leaves(parameters)
     value = loss(leaves)
-    return value.detach(), gradient_of(value, leaves)
+    return value.detach(), gradient_of(value, leaves, processes)
 
 
 def as_leaves(parameters: Parameters) -> dict[str, Tensor]:
@@ -48,15 +51,12 @@ def as_leaves(parameters: Parameters) -> dict[str, Tensor]:
     return {name: value.detach().requires_grad_() for name, value in parameters.items()}
 
 
-def gradient_of(value: Tensor, leaves: Parameters) -> dict[str, Tensor]:
-    """Gradient of a scalar in named leaves; zeros where it does not depend on one.
-
-    In a job of several processes it is the sum of their gradients: see `lbt.runtime.distributed`.
-    """
+def gradient_of(value: Tensor, leaves: Parameters, processes: Group) -> dict[str, Tensor]:
+    """Gradient of a scalar in named leaves, summed over the processes; zeros in a leaf that has no effect."""
     gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     pairs = zip(leaves.values(), gradients, strict=True)
     parts = [torch.zeros_like(leaf) if g is None else g for leaf, g in pairs]
-    return dict(zip(leaves, group().all_reduce_many(parts), strict=True))
+    return dict(zip(leaves, processes.all_reduce_many(parts), strict=True))
 
 
 def jvp(function: Callable[[Parameters], Tensor], parameters: Parameters, direction: Parameters) -> Tensor:
@@ -65,7 +65,7 @@ def jvp(function: Callable[[Parameters], Tensor], parameters: Parameters, direct
     Args:
         function: of the weights; returns a tensor of any shape.
         parameters: the point, by name.
-        direction: by name; the derivative along a name that it lacks is 0.
+        direction: by name; a missing name counts as 0.
 
     Returns:
         d function(parameters + t * direction) / dt at t = 0, of the function's shape, without gradient.
@@ -75,8 +75,8 @@ def jvp(function: Callable[[Parameters], Tensor], parameters: Parameters, direct
 
 
 def _derivative(function: Callable[[Parameters], Tensor], parameters: Parameters, direction: Parameters) -> Tensor:
-    """`jvp` that is itself a function of what `function` depends on."""
-    # Dual numbers as such: `torch.func.jvp` would build a class anew for each call of an autograd function.
+    """`jvp` as part of the graph, so that it can be differentiated again."""
+    # `torch.func.jvp` would build a new class for each call of an autograd function; plain dual numbers do not.
     with forward_ad.dual_level():
         moved = {name: value.detach() for name, value in parameters.items()}
         for name, tangent in direction.items():
@@ -87,33 +87,34 @@ def _derivative(function: Callable[[Parameters], Tensor], parameters: Parameters
 
 
 def mixed_second_derivative(
-    loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters
+    loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters, processes: Group
 ) -> dict[str, Tensor]:
     """d2 L / dA dw times a vector, exactly: the gradient in A of the derivative of L along the vector.
 
-    Reverse mode runs over a forward derivative. Of PyTorch's own, that of `batch_norm` in training gives wrong results
-    then and that of `log_softmax` an error: `lbt.space.batch_norm` and `lbt.training.cross_entropy` have others.
+    Reverse mode runs over a forward derivative. PyTorch's `batch_norm` in training gives wrong results there, and its
+    `log_softmax` raises an error; `lbt.space.batch_norm` and `lbt.training.cross_entropy` replace them.
 
     Args:
         loss: L(w, A).
         weights: w by name.
         architecture: A by name.
-        vector: by name of w; names that it lacks count as 0.
+        vector: by name of w; a missing name counts as 0.
+        processes: the processes that share the batch of `loss`.
 
     Returns:
         By name of A.
     """
     leaves = as_leaves(architecture)
-    return gradient_of(_derivative(lambda moved: loss(moved, leaves), weights, vector), leaves)
+    return gradient_of(_derivative(lambda moved: loss(moved, leaves), weights, vector), leaves, processes)
 
 
 def mixed_second_derivative_by_difference(
-    loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters
+    loss: Loss, weights: Parameters, architecture: Parameters, vector: Parameters, processes: Group
 ) -> dict[str, Tensor]:
-    """`mixed_second_derivative` by a central difference of the gradient in A, on displaced copies of the weights.
+    """`mixed_second_derivative` by a central difference of the gradient in A, at displaced copies of the weights.
 
-    It keeps half the features and one more copy of the weights; its error is of second order in the displacement, whose
-    length is `RELATIVE_DIFFERENCE`.
+    It keeps half the features and one more copy of the weights. Its error is of second order in the displacement, whose
+    norm is `RELATIVE_DIFFERENCE`.
     """
     length = sum(float(value.square().sum(dtype=torch.float64)) for value in vector.values()) ** 0.5
     if length == 0:
@@ -123,7 +124,7 @@ def mixed_second_derivative_by_difference(
     def gradient(sign: int) -> dict[str, Tensor]:
         moved = {name: weights[name].detach() + sign * step * value.detach() for name, value in vector.items()}
         fixed = {name: value.detach() for name, value in weights.items()}
-        return loss_gradient(lambda leaves: loss({**fixed, **moved}, leaves), architecture)[1]
+        return loss_gradient(lambda leaves: loss({**fixed, **moved}, leaves), architecture, processes)[1]
 
     above, below = gradient(1), gradient(-1)
     return {name: (above[name] - below[name]) / (2 * step) for name in above}

@@ -1,93 +1,142 @@
-"""What a search method is: the gradient of its architecture step, and the network that learns beside the supernet."""
+"""A search method: the gradient of its architecture step, and its partner, which it trains beside the supernet."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from lbt.config import SearchSettings
+from lbt.config.round import RoundSearch, StudentSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.distributed import Group
 from lbt.search.batches import RoundStreams
 from lbt.search.step_context import ArchitectureGradient, StepContext
-from lbt.search.torchvision_network import build_student
+from lbt.search.torchvision_network import build_network
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
 
-class Partner(ABC):
-    """A segmentation network with its optimiser, and what it does in each step of a round.
+class Partner:
+    """What a method trains beside the supernet. This base class trains nothing; it is for methods without a partner.
 
     Args:
-        search: settings of the search; `student` among them describes the network.
+        search: settings of the search.
         num_classes: number of classes.
         seed: seed of the first weights.
-        device: where it runs.
-        pretrained: whether its first weights are those of the settings; a round that continues brings its own.
+        device: device of the weights.
+        processes: the processes of the job, which share every batch.
+        pretrained: whether to read the first weights that the settings name; a later round overwrites them anyway.
+
+    Attributes:
+        guards: its guarded updates, by what they update.
+        optimizers: its optimisers, by what they update.
     """
 
-    NAME: ClassVar[str]
-    """What the network is called in checkpoints, columns and messages."""
-    COLUMNS: ClassVar[tuple[str, ...]]
-    """Columns of `metrics.csv` that `learn` fills."""
+    NAME: ClassVar[str] = "student"
+    """Its name in checkpoints, columns and messages. Methods without a partner leave the student's columns blank."""
+    COLUMNS: ClassVar[tuple[str, ...]] = ()
+    """Columns of `metrics.csv` that `train_step` fills."""
     AFTER_COLUMNS: ClassVar[tuple[str, ...]] = ()
-    """Columns that `after_architecture` fills."""
+    """Columns that `after_architecture_step` fills."""
 
     def __init__(
-        self, search: SearchSettings, num_classes: int, seed: int, device: torch.device, *, pretrained: bool = True
+        self,
+        search: RoundSearch,
+        num_classes: int,
+        seed: int,
+        device: torch.device,
+        processes: Group,
+        *,
+        pretrained: bool = True,
     ) -> None:
-        self.search = search
-        self.network = self._build(num_classes, seed, pretrained).to(device)
-        self.optimizer = sgd(self.network.parameters(), search.student.optimizer)
+        self.search, self.processes = search, processes
         self.guards: dict[str, GuardedStep] = {}
-
-    def _build(self, num_classes: int, seed: int, pretrained: bool) -> nn.Module:
-        return build_student(self.search.student, num_classes, seed, pretrained=pretrained)
-
-    @property
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """All of its optimisers, by what they move."""
-        return {self.NAME: self.optimizer}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
 
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
-        """Set the learning rate of a round and new guards.
+        """Set the learning rate of a round and create its guards.
 
         Args:
             name: method and round, for messages.
             decay: factor on the learning rate.
-            last_good: the checkpoint that the round started from.
+            last_good: the checkpoint from which the round started.
         """
+
+    def batches(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[Any]:
+        """The batches of a round, one item per step.
+
+        Args:
+            streams: creates them.
+            steps: number of items.
+            labels: the teacher's labels; None for methods that do not need them.
+        """
+        return repeat(None)
+
+    def train_step(self, batch: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
+        """One step of its weights.
+
+        Args:
+            batch: an item of `batches`.
+            noise_seed: seed of the dropout.
+
+        Returns:
+            Values of `COLUMNS`, and a record of the step for `StepContext.partner_step`; None if it was skipped.
+        """
+        return {}, ()
+
+    def after_architecture_step(self, context: StepContext[Any]) -> dict[str, float]:
+        """Update what depends on the architecture step; returns values of `AFTER_COLUMNS`."""
+        return {}
+
+    def parts(self) -> dict[str, Any]:
+        """Everything that a checkpoint keeps, by name; see `lbt.runtime.checkpoint`."""
+        return {}
+
+
+class PartnerNetwork(Partner, ABC):
+    """A partner with a segmentation network, as `search.student` describes it, and its optimiser."""
+
+    search: StudentSearch
+
+    def __init__(
+        self,
+        search: StudentSearch,
+        num_classes: int,
+        seed: int,
+        device: torch.device,
+        processes: Group,
+        *,
+        pretrained: bool = True,
+    ) -> None:
+        super().__init__(search, num_classes, seed, device, processes, pretrained=pretrained)
+        self.network = self.build(num_classes, seed, pretrained=pretrained).to(device)
+        self.optimizer = sgd(self.network.parameters(), search.student.optimizer)
+        self.optimizers[self.NAME] = self.optimizer
+
+    def build(self, num_classes: int, seed: int, *, pretrained: bool) -> nn.Module:
+        """The network with its first weights."""
+        return build_network(self.search.student, num_classes, seed, self.processes, pretrained=pretrained)
+
+    def begin_round(self, name: str, decay: float, last_good: Path) -> None:
+        """See `Partner.begin_round`."""
         set_learning_rate(self.optimizer, self.search.student.optimizer.lr * decay)
         self.guards = {self.NAME: GuardedStep(f"{self.NAME} ({name})", self.network, last_good)}
 
     @abstractmethod
     def batches(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[Any]:
-        """The batches of a round, one item per step.
-
-        Args:
-            streams: makes them.
-            steps: how many.
-            labels: the teacher's labels; None for methods that label nothing.
-        """
+        """See `Partner.batches`."""
 
     @abstractmethod
-    def train_step(self, lesson: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
-        """One step of the network's weights.
-
-        Returns:
-            Values of `COLUMNS`, and what the step was made of; None if it was skipped.
-        """
-
-    def after_architecture(self, context: StepContext) -> dict[str, float]:
-        """What follows on a step of the architecture; values of `AFTER_COLUMNS`."""
-        return {}
+    def train_step(self, batch: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
+        """See `Partner.train_step`."""
 
     def parts(self) -> dict[str, Any]:
-        """All that learns, by its name in a checkpoint; see `lbt.runtime.checkpoint`."""
+        """See `Partner.parts`."""
         return {self.NAME: self.network, f"{self.NAME}_optimizer": self.optimizer}
 
 
@@ -98,9 +147,9 @@ class Method:
     Attributes:
         name: its name in settings and tables.
         architecture_gradient: the gradient of an architecture step, or None if the architecture does not move.
-        partner: the network that learns beside the supernet, or None.
+        partner: what it trains beside the supernet; by default nothing.
     """
 
     name: str
-    architecture_gradient: Callable[[StepContext], ArchitectureGradient] | None
-    partner: type[Partner] | None = None
+    architecture_gradient: Callable[[StepContext[Any]], ArchitectureGradient] | None
+    partner: type[Partner] = Partner

@@ -1,11 +1,11 @@
-"""First weights of the student: torchvision's own, or those of a file.
+"""First weights of the student (LPT's tester): torchvision's own, or those of a file.
 
-What a file holds is told by its keys. Every key must fit the student in name, shape and type, and every key of the
-student must be there, except
+The keys of a file tell which kind it is. Every key must match the student in name, shape and type, and no key of the
+student may be missing, with these exceptions:
 
-* the layers that depend on the classes (`fc` or `classifier` of a classifier, the last layers of a segmentation network
-  of other classes) and the auxiliary classifier, which the student does not have: the student keeps its drawn values;
-* the counters `num_batches_tracked`, which old files lack and nothing reads: they stay 0.
+* The layers that depend on the classes (`fc` or `classifier` of a classifier, the last layers of a segmentation network
+  with other classes) keep the student's random values. The auxiliary classifier, which the student lacks, is ignored.
+* The counters `num_batches_tracked`, which old files lack and nothing reads, stay 0.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ _COUNTER = ".num_batches_tracked"
 
 @dataclass(frozen=True)
 class _Original:
-    """torchvision's weights for one student.
+    """torchvision's weights for one kind of student.
 
     Attributes:
         imagenet: a classifier.
-        trunk, head: its keys begin with `trunk` where the student's begin with `backbone.`; those with `head` are left.
-        coco: a segmentation network of the student's kind, of the 21 classes of Pascal VOC.
-        class_layers: the student's layers whose shape depends on the classes.
+        trunk: prefix of its keys that corresponds to the student's prefix `backbone.`.
+        head: prefix of its keys that are ignored.
+        coco: a segmentation network of the student's kind with the 21 classes of Pascal VOC.
+        class_layers: prefixes of the student's layers whose shape depends on the classes.
     """
 
     imagenet: WeightsEnum
@@ -64,18 +65,18 @@ _ORIGINALS = {
 }
 
 
-def load_student_weights(student: nn.Module, settings: StudentSettings, num_classes: int) -> None:
-    """Overwrite the drawn weights of a student, in place, with those that `settings.weights` names.
+def load_pretrained_weights(student: nn.Module, settings: StudentSettings, num_classes: int) -> None:
+    """Overwrite the random weights of a student, in place, with those that `settings.weights` names.
 
-    * `none`: nothing is read.
-    * `imagenet`: the backbone, from the classifier that torchvision's `weights_backbone` means by default.
-    * `coco`: everything but the class layers, from torchvision's `COCO_WITH_VOC_LABELS_V1`.
-    * a file, which `torch.save` wrote of a state dict: of the whole network and as many classes, all of which is taken;
-      torchvision's file of `coco` (21 classes), taken like `coco` unless the student has 21 classes too; or a
-      classifier like torchvision's file of `imagenet`, taken like it.
+    * `none`: reads nothing.
+    * `imagenet`: the backbone, from the classifier that torchvision's `weights_backbone` loads by default.
+    * `coco`: everything except the class layers, from torchvision's `COCO_WITH_VOC_LABELS_V1`.
+    * a file with a state dict from `torch.save`. If it holds the whole network with as many classes, everything is
+      loaded. torchvision's file of `coco` (21 classes) is loaded like `coco`, unless the student has 21 classes too. A
+      classifier such as torchvision's file of `imagenet` is loaded like `imagenet`.
 
-    torchvision's files are downloaded once into torch.hub's folder of checkpoints, and compared with the digest in
-    their name then. The student is changed by all of a file or not at all.
+    torchvision's files are downloaded once into torch.hub's folder of checkpoints and checked against the digest in
+    their name. If anything does not fit, the student does not change.
 
     Args:
         student: torchvision's network `settings.model` without an auxiliary classifier.
@@ -83,13 +84,13 @@ def load_student_weights(student: nn.Module, settings: StudentSettings, num_clas
         num_classes: the student's number of classes C.
 
     Raises:
-        LbtError: missing, unreadable or damaged file, no network, or weights that are not this student's.
+        LbtError: missing, unreadable or damaged file, no network connection, or weights of another student.
     """
     if settings.weights == "none":
         return
     original, own = _ORIGINALS[settings.model], student.state_dict()
     auxiliary = (_AUXILIARY,) if hasattr(student, "aux_classifier") else ()
-    # the student's tensors under the keys that a file of each kind has for them, and what else may stand in the file
+    # For each kind of file: the student's tensors by the file's keys, and prefixes of keys that the file may also have.
     backbone = {original.trunk + key.removeprefix(_TRUNK): own[key] for key in own if key.startswith(_TRUNK)}
     classless = {key: own[key] for key in own if not key.startswith(original.class_layers)}
     as_classifier, as_whole = (backbone, (original.head,)), (own, auxiliary)
@@ -105,20 +106,20 @@ def load_student_weights(student: nn.Module, settings: StudentSettings, num_clas
         if any(key.startswith(_TRUNK) for key in state):
             _check_keys(state, *as_whole, source, settings.model)
             kind = as_whole if _has_classes(state, num_classes, original, auxiliary, source) else as_other_classes
-    wanted, skipped = kind
-    _check_keys(state, wanted, skipped, source, settings.model)
-    taken = {key: tensor for key, tensor in wanted.items() if key in state}
-    for key, tensor in taken.items():
+    needed, ignored = kind
+    _check_keys(state, needed, ignored, source, settings.model)
+    loaded = {key: tensor for key, tensor in needed.items() if key in state}
+    for key, tensor in loaded.items():
         _check_value(key, state[key], tensor, source)
     with torch.no_grad():
-        for key, tensor in taken.items():
+        for key, tensor in loaded.items():
             tensor.copy_(state[key])
 
 
 def _has_classes(
     state: Mapping[str, Tensor], num_classes: int, original: _Original, auxiliary: tuple[str, ...], source: Path
 ) -> bool:
-    """Whether a network has the student's number of classes; if not, it is torchvision's or refused."""
+    """Whether a network has the student's number of classes; if not, only torchvision's own network is accepted."""
     found = state[f"{original.class_layers[0]}bias"].numel()
     if found == num_classes:
         return True
@@ -127,20 +128,20 @@ def _has_classes(
         return False
     raise LbtError(
         f"{source}: was trained on {found} classes, the data set has {num_classes}. Name weights of {num_classes} "
-        f"classes in {SETTING}, or torchvision's own file {_file_name(original.coco)}, which is taken without its last "
-        "layers."
+        f"classes in {SETTING}, or torchvision's own file {_file_name(original.coco)}, which is loaded without its "
+        "last layers."
     )
 
 
 def _downloaded(weights: WeightsEnum, setting: str) -> tuple[dict[str, Tensor], Path]:
-    """torchvision's weights, from torch.hub's folder or the network, and the file that holds them."""
+    """torchvision's weights, from torch.hub's folder or a download, and the file that holds them."""
     file = Path(torch.hub.get_dir()) / "checkpoints" / _file_name(weights)
     try:
-        # torch.hub writes under another name first, and removes that file when the download breaks off
+        # torch.hub first writes to a temporary file, which it removes if the download fails
         state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken connection and a damaged file can raise nearly anything
         if file.exists():
-            raise LbtError(f"{file}: cannot be read ({_reason(error)}). Delete it; it is fetched anew.") from error
+            raise LbtError(f"{file}: cannot be read ({_reason(error)}). Delete it and rerun to download it.") from error
         raise LbtError(
             f"{SETTING}: `{setting}` needs torchvision's {weights}, which cannot be downloaded ({_reason(error)}). Put "
             f"the file {file.name} into {file.parent} by hand, name a file of weights in {SETTING}, or write `none`."
@@ -160,20 +161,20 @@ def _read(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged file can raise nearly anything
         raise LbtError(
             f"{path}: cannot be read as weights ({_reason(error)}). Name a file in {SETTING} that "
-            "`torch.save(network.state_dict(), file)` wrote, or fetch it anew."
+            "`torch.save(network.state_dict(), file)` wrote, or download it again."
         ) from error
     return _checked_state(state, path)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, pickle.UnpicklingError):  # PyTorch's own text advises to load the file unchecked
+    if isinstance(error, pickle.UnpicklingError):  # PyTorch's own message advises to load the file without this check
         return "it holds something other than tensors"
     return " ".join([type(error).__name__, *str(error).splitlines()[:1]])
 
 
 def _checked_state(state: Any, source: Path) -> dict[str, Tensor]:
     """The content of a file, if it is a state dict."""
-    hint = "Save a network's `state_dict()` alone."
+    hint = "Save only a network's `state_dict()`."
     if not isinstance(state, dict) or not state:
         raise LbtError(f"{source}: holds a {type(state).__name__}, tensors by name are needed. {hint}")
     for key, value in state.items():
@@ -183,10 +184,10 @@ def _checked_state(state: Any, source: Path) -> dict[str, Tensor]:
 
 
 def _check_keys(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], skipped: tuple[str, ...], source: Path, model: str
+    state: Mapping[str, Tensor], needed: Mapping[str, Tensor], ignored: tuple[str, ...], source: Path, model: str
 ) -> None:
-    missing = [key for key in wanted if key not in state and not key.endswith(_COUNTER)]
-    unknown = [key for key in state if key not in wanted and not key.startswith(skipped)]
+    missing = [key for key in needed if key not in state and not key.endswith(_COUNTER)]
+    unknown = [key for key in state if key not in needed and not key.startswith(ignored)]
     parts = [
         f"{what} {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
         for what, keys in (("lacks", missing), ("has the unknown", unknown))
@@ -194,8 +195,8 @@ def _check_keys(
     ]
     if parts:
         raise LbtError(
-            f"{source}: is not the student's ({model}): it {'; it '.join(parts)}. Name weights of {model} or of its "
-            f"backbone in {SETTING}, or change search.student.model."
+            f"{source}: does not fit the student ({model}): it {'; it '.join(parts)}. Name weights of {model} or of "
+            f"its backbone in {SETTING}, or change search.student.model."
         )
 
 

@@ -1,4 +1,4 @@
-"""One round of the search, from the last checkpoint to the next: budget and artefacts are common to all methods."""
+"""One round of the search, from one checkpoint to the next; budget and artefacts are the same for all methods."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def run(
         )
     device = prepare_device(settings.compute)
     classes = class_table(data)
-    chosen = load_method(method)
+    processes, chosen = group(), load_method(method)
     latency_table = read_table(files.table)
     latency_table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
     state = start_round(
@@ -92,24 +92,31 @@ def run(
         method=chosen,
         round=round,
         device=device,
+        processes=processes,
     )
     steps = steps_for(search.epochs, len(read_split(files.split, "teacher_train")), search.batch_size)
     streams = RoundStreams(
         seed, round, files.split, classes, data, settings.augmentation, device, settings.compute.workers
     )
-    left = replace(streams, taken=resume.step)
-    train = left.labelled("teacher_train", "teacher_train", steps, search.batch_size)
-    validation = left.labelled("teacher_val", "teacher_val", steps, search.batch_size)
-    batches = None
-    if state.partner is not None:
+    remaining = replace(streams, taken=resume.step)
+    labels = None
+    if METHODS[method].needs_pseudo_labels:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.previous), code="")
-        labels = PseudoLabels(files.shards, classes.names, identity) if METHODS[method].needs_pseudo_labels else None
-        batches = state.partner.batches(left, steps, labels)
-
+        labels = PseudoLabels(files.shards, classes.names, identity)
     plan = RoundPlan(
-        chosen, seed, round, steps, train, validation, batches, space, search, latency_table, last_good=files.previous
+        method=chosen,
+        seed=seed,
+        round=round,
+        train=remaining.labelled("teacher_train", "teacher_train", steps, search.batch_size),
+        validation=remaining.labelled("teacher_val", "teacher_val", steps, search.batch_size),
+        batches=state.partner.batches(remaining, steps, labels),
+        space=space,
+        search=search,
+        table=latency_table,
+        last_good=files.previous,
+        processes=processes,
     )
-    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=group().first) as progress:
+    with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=processes.first) as progress:
         rows = take_steps(state, plan, progress, resume)
         if search.fps is not None and chosen.architecture_gradient is not None:
             fps, before = rows[-1]["fps"], state.latency_weight
@@ -123,11 +130,11 @@ def run(
         "calibration", "teacher_train", settings.evaluation.calibration_batches, search.batch_size
     )
     calibrate_supernet(state.supernet, state.architecture, space, (images for images, _ in calibration))
-    if not group().first:
+    if not processes.first:
         return
     write_metrics(files.metrics, rows)
     write_json(files.architecture, architecture_to_json(state.architecture))
     if state.guide is not None and files.guide is not None:
-        write_json(files.guide, architecture_to_json(state.guide))
+        write_json(files.guide, architecture_to_json(state.guide.architecture))
     save_round(files.checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
     drop_weights(files.checkpoint, round, search.keep_every)

@@ -1,4 +1,4 @@
-"""What a round starts from and leaves: teacher, architecture, guide, partner and their optimisers."""
+"""The state of a search between two rounds: teacher, architecture, guide, partner and their optimisers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.round import RoundSearch
 from lbt.errors import LbtError
 from lbt.runtime.checkpoint import load_state, save_checkpoint, to_state
+from lbt.runtime.distributed import Group
 from lbt.runtime.seeding import derive_seed, generator
+from lbt.search.cosearch import Guide, new_guide
 from lbt.search.method import Method, Partner
-from lbt.space.architecture import initial_architecture
+from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, load_supernet
 from lbt.training.optimizers import adam, sgd
@@ -28,35 +30,32 @@ class SearchState:
         supernet, teacher_optimizer: the teacher's weights T and their optimiser.
         architecture, architecture_optimizer: the logits A as leaves and their optimiser.
         latency_weight: weight of the expected latency in milliseconds in stage 3.
-        partner: the network that learns beside the supernet; None for methods without one.
-        guide, guide_optimizer: the second architecture of a co-search (see `lbt.search.cosearch`), or None.
-        skips: the skipped updates in a row with which the last round ended, by guard (see `lbt.training.optimizers`): a
-        short
-            round must not hide weights that are lost.
+        partner: what the method trains beside the supernet.
+        guide: the second architecture of a co-search, or None.
+        skips: by guard, the streak of skipped updates with which the previous round ended (see `GuardedStep`). Without
+            it, rounds that are too short to reach the limit would hide lost weights.
     """
 
     supernet: Supernet
-    architecture: dict[str, Tensor]
-    teacher_optimizer: torch.optim.Optimizer
+    architecture: Architecture
+    teacher_optimizer: torch.optim.SGD
     architecture_optimizer: torch.optim.Optimizer
     latency_weight: float
-    partner: Partner | None = None
-    guide: dict[str, Tensor] | None = None
-    guide_optimizer: torch.optim.Optimizer | None = None
+    partner: Partner
+    guide: Guide | None = None
     skips: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Any]:
-        """All that learns, by its name in a checkpoint; see `lbt.runtime.checkpoint`."""
-        parts = {
+        """Everything that a checkpoint keeps, by name; see `lbt.runtime.checkpoint`."""
+        parts: dict[str, Any] = {
             "supernet": self.supernet,
             "architecture": self.architecture,
             "teacher_optimizer": self.teacher_optimizer,
             "architecture_optimizer": self.architecture_optimizer,
         }
-        if self.partner is not None:
-            parts |= self.partner.parts()
+        parts |= self.partner.parts()
         if self.guide is not None:
-            parts |= {"guide": self.guide, "guide_optimizer": self.guide_optimizer}
+            parts |= {"guide": self.guide.architecture, "guide_optimizer": self.guide.optimizer}
         return parts
 
 
@@ -65,24 +64,25 @@ def start_round(
     *,
     classes: tuple[str, ...],
     space: SpaceSettings,
-    search: SearchSettings,
+    search: RoundSearch,
     seed: int,
     method: Method,
     round: int,
     device: torch.device,
+    processes: Group,
 ) -> SearchState:
-    """The state after the checkpoint at `path`: of the warm-up (all but the supernet is new) or of the last round.
+    """The state from the checkpoint at `path`: of the warm-up (everything but the supernet is new) or the last round.
 
     Raises:
-        LbtError: see `load_supernet`; a checkpoint of another method, seed or round; a round's checkpoint without what
-            these settings continue from, such as a guide; first weights of the partner that cannot be had.
+        LbtError: see `load_supernet`; a checkpoint of another method, seed or round; a checkpoint without a part that
+            these settings need, such as a guide; first weights of the partner that are not available.
     """
     supernet, architecture, content = load_supernet(path, classes, space, device)
     found = {key: content["identity"][key] for key in ("method", "seed", "round")}
-    wanted = {"method": "warmup" if round == 1 else method.name, "seed": seed, "round": round - 1}
-    if found != wanted:
+    expected = {"method": "warmup" if round == 1 else method.name, "seed": seed, "round": round - 1}
+    if found != expected:
         raise LbtError(
-            f"{path}: is of {_origin(found)}; round {round} of {method.name} starts from {_origin(wanted)}. Name the "
+            f"{path}: is of {_origin(found)}; round {round} of {method.name} starts from {_origin(expected)}. Name the "
             "right file."
         )
     supernet.train()
@@ -94,29 +94,22 @@ def start_round(
         sgd(supernet.parameters(), search.teacher),
         adam(architecture.values(), search.architecture),
         search.latency_weight,
+        method.partner(search, len(classes), derive_seed(seed, "student"), device, processes, pretrained=round == 1),
     )
-    if method.partner is not None:
-        state.partner = method.partner(
-            search, len(classes), derive_seed(seed, "student"), device, pretrained=round == 1
-        )
     if search.cosearch:
-        state.guide = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "guide")).items()}
-        # gamma is there for the shape only: the guide has the full width everywhere
-        moving = [leaf.requires_grad_() for name, leaf in state.guide.items() if not name.startswith("gamma")]
-        state.guide_optimizer = adam(moving, search.architecture)
+        state.guide = new_guide(space, search.architecture, generator(seed, "guide"), device)
     if round > 1:
-        _continue(state, content, path, steered=search.fps is not None)
+        _load_previous(state, content, path, steered=search.fps is not None)
     return state
 
 
-def _continue(state: SearchState, content: dict[str, Any], path: Path, *, steered: bool) -> None:
-    """Bring a fresh state to where the last round left it; `content` is that round's checkpoint."""
-    settings = {"guide": "search.cosearch", "latency_weight": "search.fps"}
-    for key in settings:
-        wanted = steered if key == "latency_weight" else state.guide is not None
-        if wanted and key not in content:
+def _load_previous(state: SearchState, content: dict[str, Any], path: Path, *, steered: bool) -> None:
+    """Load `content`, the checkpoint of the previous round, into a fresh state."""
+    required = {"guide": ("search.cosearch", state.guide is not None), "latency_weight": ("search.fps", steered)}
+    for key, (setting, is_set) in required.items():
+        if is_set and key not in content:
             raise LbtError(
-                f"{path}: holds no {key}, from which a round with {settings[key]} continues. Delete the round's folder "
+                f"{path}: holds no {key}, from which a round with {setting} continues. Delete the round's folder "
                 f"{path.parent} and those of the rounds before it, and search again."
             )
     load_state(state.parts(), content)
@@ -129,7 +122,7 @@ def _origin(identity: dict[str, Any]) -> str:
     return f"{identity['method']} (seed {identity['seed']}, round {identity['round']})"
 
 
-def save_round(path: Path, state: SearchState, identity: dict) -> None:
+def save_round(path: Path, state: SearchState, identity: dict[str, Any]) -> None:
     """Write the state of a finished round."""
     content = to_state(state.parts()) | {"latency_weight": state.latency_weight, "skips": state.skips}
     save_checkpoint(path, kind=KIND, identity=identity, state=content)

@@ -1,16 +1,18 @@
-"""What an architecture step may look at, and what it is made of."""
+"""Inputs and results of one architecture step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
-from lbt.config import SearchSettings, SpaceSettings
+from lbt.config import SpaceSettings
+from lbt.config.round import RoundSearch
 from lbt.latency.table import LatencyTable
+from lbt.runtime.distributed import Group
+from lbt.search.batches import Batch
 from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
@@ -18,7 +20,7 @@ from lbt.space.supernet import Supernet
 
 @dataclass(frozen=True)
 class TeacherStep:
-    """What the teacher's last weight step T -> T' was made of.
+    """The teacher's last weight step T -> T'.
 
     Attributes:
         step: the step; the supernet's weights are T' now.
@@ -27,35 +29,41 @@ class TeacherStep:
     """
 
     step: WeightStep
-    batch: tuple[Tensor, Tensor]
+    batch: Batch
     noise: Mapping[str, Tensor]
 
 
+Search = TypeVar("Search", bound=RoundSearch, covariant=True)
+"""The keys of `search` that the method sees."""
+
+
 @dataclass(frozen=True)
-class StepContext:
-    """All that one architecture step may look at.
+class StepContext(Generic[Search]):
+    """Everything that one architecture step may read.
 
     Attributes:
         supernet: the teacher, in train mode; an architecture step changes neither weights nor buffers.
         architecture: the logits A as leaves that require gradients.
-        noise: Gumbel noise of this step; the same noise is used in every pass, so widths are fixed within the step.
+        noise: Gumbel noise of this step; every pass uses the same noise, so the widths are fixed within the step.
         validation: images (B, 3, H, W) and labels (B, H, W) of D_t^val.
         space, search, table: settings and latency table.
         latency_weight: weight of the expected latency, which may differ from the one in the settings.
+        processes: the processes of the job, which share every batch.
         teacher_step: the teacher's last step.
-        partner_step: the last step of the method's partner, such as its student; None for methods without one.
+        partner_step: the last step of the method's partner, such as its student; see `lbt.search.method.Partner`.
     """
 
     supernet: Supernet
     architecture: Architecture
     noise: Mapping[str, Tensor]
-    validation: tuple[Tensor, Tensor]
+    validation: Batch
     space: SpaceSettings
-    search: SearchSettings
+    search: Search
     table: LatencyTable
     latency_weight: float
-    teacher_step: TeacherStep | None = None
-    partner_step: Any = None
+    processes: Group
+    teacher_step: TeacherStep
+    partner_step: Any = ()
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,8 @@ class Term:
 
     Attributes:
         value: the term, before its weight.
-        gradient: in A, the weights held fixed.
-        weights_gradient: in the supernet's weights T', by name; empty where it was not asked for.
+        gradient: in A, at fixed weights.
+        weights_gradient: in the supernet's weights T', by name; empty unless it was requested.
     """
 
     value: float
@@ -75,39 +83,7 @@ class Term:
 
 @dataclass(frozen=True)
 class ArchitectureGradient:
-    """The gradient of an architecture step, and what is recorded of it: names and numbers for `metrics.csv`."""
+    """The gradient of an architecture step, and its record: values for `metrics.csv` by column."""
 
     gradient: Architecture
     record: dict[str, float]
-
-
-def add(a: Mapping[str, Tensor], b: Mapping[str, Tensor], weight: float = 1.0) -> dict[str, Tensor]:
-    """a + weight * b, name by name."""
-    return dict(zip(a, torch._foreach_add(list(a.values()), [b[name] for name in a], alpha=weight), strict=True))
-
-
-def add_(a: Mapping[str, Tensor], b: Mapping[str, Tensor], weight: float = 1.0) -> Mapping[str, Tensor]:
-    """`add` into the tensors of a, which must share no memory."""
-    torch._foreach_add_(list(a.values()), [b[name] for name in a], alpha=weight)
-    return a
-
-
-def scale(a: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:
-    """factor * a, name by name."""
-    return dict(zip(a, torch._foreach_mul(list(a.values()), factor), strict=True))
-
-
-def dot(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """Inner product of two gradients."""
-    return float(sum((a[name].double() * b[name].double()).sum() for name in a))
-
-
-def norm(a: Mapping[str, Tensor]) -> float:
-    """Euclidean norm of a gradient."""
-    return dot(a, a) ** 0.5
-
-
-def cosine(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> float:
-    """Cosine of the angle between two gradients; NaN where one of them is 0."""
-    lengths = norm(a) * norm(b)
-    return dot(a, b) / lengths if lengths > 0 else float("nan")

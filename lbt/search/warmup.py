@@ -1,4 +1,4 @@
-"""Warm-up: the supernet's weights learn at all widths while the architecture stays frozen.
+"""Warm-up: trains the supernet's weights at all widths while the architecture is frozen.
 
 Each step trains the widest, the narrowest and two random sub-networks on one batch (sandwich rule; Yu and Huang,
 Universally Slimmable Networks, ICCV 2019), as FasterSeg's pretraining does.
@@ -57,7 +57,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     """
     seed, data, space, warmup = settings.seed, settings.data, settings.space, settings.warmup
     resume = resume or Resume()
-    device = prepare_device(settings.compute)
+    device, processes = prepare_device(settings.compute), group()
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
     supernet = Supernet(space, table.num_classes).to(device).train()
@@ -82,9 +82,10 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
         return ((images.to(device), labels.to(device)) for images, labels in loader)
 
     optimizer = sgd(supernet.parameters(), warmup.optimizer)
-    guard, draws, rows = GuardedStep("warm-up weights", supernet), generator(seed, "warmup widths"), []
+    guard, draws = GuardedStep("warm-up weights", supernet), generator(seed, "warmup widths")
+    rows: list[dict[str, float | int]] = []
     parts = {"supernet": supernet, "optimizer": optimizer, "guard": guard, "draws": draws, "rows": rows}
-    with Progress(f"warmup seed-{seed}", steps, log, shown=group().first) as progress:
+    with Progress(f"warmup seed-{seed}", steps, log, shown=processes.first) as progress:
         for step, (images, labels) in resume.steps(batches("warmup", steps, resume.step), parts, progress):
             epoch = step * warmup.batch_size // len(samples)
             set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)
@@ -95,10 +96,10 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
                 random_widths(space, draws),
                 random_widths(space, draws),
             ):
-                loss = supernet_loss(supernet(images, architecture, widths), labels)
+                loss = supernet_loss(supernet(images, architecture, widths), labels, processes)
                 loss.backward()
                 total += float(loss.detach())
-            group().sum_gradients(supernet.parameters())
+            processes.sum_gradients(supernet.parameters())
             norm = guard.apply(optimizer, {"loss": total}, warmup.optimizer.clip_norm)
             lr = optimizer.param_groups[0]["lr"]
             rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
@@ -106,7 +107,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
 
     calibration = batches("calibration", settings.evaluation.calibration_batches)
     calibrate_supernet(supernet, architecture, space, (images for images, _ in calibration))
-    if group().first:
+    if processes.first:
         write_metrics(files.metrics, rows)
         save_checkpoint(
             files.checkpoint,

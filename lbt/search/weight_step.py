@@ -1,4 +1,4 @@
-"""A step of weights that was taken, kept as a function of its gradient, so that what moved the gradient can be told."""
+"""A recorded SGD step as a function of its gradient, so that we can differentiate through it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lbt.runtime.distributed import group
+from lbt.runtime.distributed import Group
 from lbt.training.optimizers import GuardedStep
 
 
@@ -17,13 +17,13 @@ from lbt.training.optimizers import GuardedStep
 class WeightStep:
     """A step of SGD as a function of its gradient g: w' = w - lr * (momentum * buffer + clip(g) + weight_decay * w).
 
-    Momentum and weight decay move w', but not how w' depends on g.
+    Momentum and weight decay move w', but they do not change how w' depends on g.
 
     Attributes:
         before: the weights w by name.
-        gradient: clip(g) by name, for those weights that have a gradient.
+        gradient: clip(g) by name, for the weights that have a gradient.
         norm: Euclidean norm of g.
-        clip_norm: the norm to which a longer g is scaled down.
+        clip_norm: largest norm; a longer g is scaled down to it.
         lr: the learning rate.
     """
 
@@ -34,13 +34,13 @@ class WeightStep:
     lr: float
 
     def vjp_(self, vector: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The transposed derivative of w' in g, applied to a vector in place: copies of all weights are large.
+        """The transposed derivative of w' in g times a vector, in place because copies of all weights are large.
 
-        If `vector` is the gradient of a function in w', the result is its gradient in g. Where g was clipped, the part
-        along g, which does not change w', is taken out.
+        If `vector` is the gradient of a function in w', the result is its gradient in g. If g was clipped, its length
+        does not change w', so the part along g is removed.
 
         Args:
-            vector: by name, tensors that share no memory; they are overwritten. Further names are left out.
+            vector: by name, tensors that share no memory; they are overwritten. Further names are ignored.
         """
         names, factor = list(self.gradient), self.clip_norm / (self.norm + 1e-6)  # as in `clip_grad_norm_` of PyTorch
         pulled = [vector[name] for name in names]
@@ -58,19 +58,21 @@ def take_step(
     guard: GuardedStep,
     values: Mapping[str, Tensor | float],
     clip_norm: float,
+    processes: Group,
 ) -> tuple[float, WeightStep | None]:
-    """Step with the gradients that the module's parameters hold, summed over the processes of the job.
+    """Step with the gradients of the module's parameters, summed over the processes of the job.
 
     Args:
-        module: the stepped module.
+        module: the module to step.
         optimizer: over all of its parameters, as `lbt.training.optimizers.sgd` makes it.
         guard, values, clip_norm: see `GuardedStep.apply`.
+        processes: the processes that share the batch.
 
     Returns:
         The norm of the gradient, and the step; NaN and None if it was skipped.
     """
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
-    group().sum_gradients(module.parameters())
+    processes.sum_gradients(module.parameters())
     gradient = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     norm = guard.apply(optimizer, values, clip_norm)
     if not math.isfinite(norm):

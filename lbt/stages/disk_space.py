@@ -28,6 +28,7 @@ from lbt.network.genotype import Genotype
 from lbt.network.network import Network
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.dataset import count_to_label
+from lbt.runtime.distributed import ALONE
 from lbt.search.checkpoint_retention import kept_rounds
 from lbt.search.methods import load_method
 from lbt.space.architecture import OPERATORS, architecture_shapes
@@ -146,11 +147,10 @@ def readable(count: float) -> str:
 def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: str) -> float:
     """Bytes of a round's checkpoint: the supernet and its momentum, and what the method's partner keeps."""
     weights = _weight_bytes(supernet.state_dict().values()) + _weight_bytes(supernet.parameters())
-    kind = load_method(method).partner
-    if kind is None:
-        return weights
     with torch.device("meta"):
-        partner = kind(settings.search, classes, 0, torch.device("meta"), pretrained=False)
+        partner = load_method(method).partner(
+            settings.search, classes, 0, torch.device("meta"), ALONE, pretrained=False
+        )
     for part in partner.parts().values():
         if isinstance(part, torch.nn.Module):
             weights += _weight_bytes(part.state_dict().values())

@@ -1,8 +1,9 @@
 """Cross-entropy pixel by pixel, with a forward derivative that reverse mode can differentiate.
 
-The forward derivative of PyTorch's `log_softmax` works in place, and a reverse pass over it is refused. Here that of
-the loss l = -log q_y, for the probabilities q and the true class y, along a tangent t of the logits is m - t_y with
-m = sum_c q_c t_c. Its gradients, for a cotangent c, are c (q - e_y) in t and c q (t - m) in the logits.
+The forward derivative of PyTorch's `log_softmax` works in place, so PyTorch refuses a reverse pass over it. Here the
+forward derivative is written out. The loss is l = -log q_y, for the probabilities q and the true class y. Along a
+tangent t of the logits its derivative is m - t_y with m = sum_c q_c t_c. The gradients of that, for a cotangent c, are
+c (q - e_y) in t and c q (t - m) in the logits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
         if gradient is None:
             return None, None
-        # In place where no graph keeps them: new memory costs more than the arithmetic.
+        # In place if no graph keeps the probabilities: new memory costs more than the arithmetic.
         probabilities = _probabilities(*ctx.saved_tensors)
         product = probabilities * gradient if torch.is_grad_enabled() else probabilities.mul_(gradient)
         return product.scatter_add_(1, ctx.saved_tensors[1], -gradient), None
@@ -51,7 +52,7 @@ class _Derivative(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         tangent, logits, classes, losses, output = ctx.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated once more: `losses` and `output` are functions, too
+        if torch.is_grad_enabled():  # a further derivative needs `losses` and `output` as functions of the logits
             probabilities = logits.softmax(dim=1)
             product, mean = probabilities * cotangent, (probabilities * tangent).sum(dim=1, keepdim=True)
             return product.scatter_add(1, classes, -cotangent), product * (tangent - mean), None, None
@@ -65,7 +66,7 @@ def _probabilities(logits: Tensor, classes: Tensor, losses: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """-log softmax(logits)_y of each pixel; can be differentiated once in forward and any number of times in reverse.
+    """-log softmax(logits)_y of each pixel, differentiable once in forward mode and any number of times in reverse.
 
     Args:
         logits: (B, C, H, W).

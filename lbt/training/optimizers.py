@@ -1,4 +1,4 @@
-"""One guarded optimiser step: clipped, and skipped without a trace when a value is not finite."""
+"""Optimisers, and a guarded step: clipped, and skipped without a trace if a value is not finite."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lbt.errors import LbtError
 
 
 def sgd(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> torch.optim.SGD:
-    """Stochastic gradient descent as the settings say."""
+    """Stochastic gradient descent with these settings."""
     return torch.optim.SGD(parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
 def adam(parameters: Iterable[Tensor], settings: AdamSettings) -> torch.optim.Adam:
-    """Adam as the settings say."""
+    """Adam with these settings."""
     betas = (settings.beta1, settings.beta2)
     return torch.optim.Adam(list(parameters), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
 
@@ -32,19 +32,21 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 class GuardedStep:
-    """Applies optimiser steps, undoes those with a value that is not finite, and stops after too many in a row.
+    """Applies optimiser steps, skips those with a value that is not finite, and stops after too many in a row.
 
-    A skipped step leaves weights, momentum and running statistics as they were before it, so what is in memory is
-    always the last good state.
+    A skipped step restores weights, momentum and running statistics, so the memory always holds the last good state.
 
     Args:
-        what: name of what is stepped in messages, such as `teacher (lbt, round 2)`.
-        module: its running statistics are put back after a skipped step; None where there are none.
-        last_good: file from which a rerun goes on, for the message that ends a run.
-        limit: skipped updates in a row that end the run.
+        what: what the steps update, for messages, such as `teacher (lbt, round 2)`.
+        module: its running statistics are restored after a skipped step; None if there are none.
+        last_good: file from which a rerun starts, for the message that ends a run.
+        limit: number of skipped updates in a row that ends the run.
 
     Attributes:
         steps: number of the next step in messages, from 0; a caller that does not apply every step sets it.
+        skipped: number of skipped steps.
+        consecutive: number of skipped steps in a row, up to now.
+        first: the first value that was not finite in this streak, and its step.
     """
 
     _COUNTS = ("steps", "skipped", "consecutive", "first")
@@ -62,8 +64,8 @@ class GuardedStep:
         """Step with gradients scaled to a norm of at most `clip_norm`.
 
         Args:
-            optimizer: its parameters hold the gradients, which are dropped afterwards.
-            values: what must be finite, by name, in the order in which it was computed; the gradient comes last.
+            optimizer: its parameters hold the gradients, which are removed afterwards.
+            values: values that must be finite, by name, in the order of their computation; the gradient comes last.
             clip_norm: largest norm of the gradient.
 
         Returns:
@@ -88,33 +90,33 @@ class GuardedStep:
         self.steps += 1
         if self.consecutive >= self.limit:
             raise LbtError(
-                f"{self.what}: {self.limit} updates in a row had a value that is not finite. First went wrong at "
+                f"{self.what}: {self.limit} updates in a row had a value that is not finite. The first was at "
                 f"{self.first}; the last was {bad}. Lower the learning rate or `clip_norm` of this step and "
-                f"rerun.{self._start_of_a_rerun()}"
+                f"rerun.{self._describe_rerun()}"
             )
         return norm if bad is None else math.nan
 
     def skip_streak(self) -> dict[str, Any]:
-        """The skipped updates in a row up to now; the guard of the next round counts on from them."""
+        """The current streak of skipped updates, with which the guard of the next round continues."""
         return {"consecutive": self.consecutive, "first": self.first}
 
-    def resume_streak(self, run: Mapping[str, Any]) -> None:
-        """Count on from what `skip_streak` of the last round's guard returned."""
-        self.consecutive, self.first = run["consecutive"], run["first"]
+    def resume_streak(self, streak: Mapping[str, Any]) -> None:
+        """Continue the streak that `skip_streak` of the previous round's guard returned."""
+        self.consecutive, self.first = streak["consecutive"], streak["first"]
 
-    def _start_of_a_rerun(self) -> str:
+    def _describe_rerun(self) -> str:
         if self.last_good is None:
             return ""
         if f" of {self.what}: " in self.first:
             return f" The last good state is {self.last_good}; a rerun starts there."
-        return f" {self.last_good} was not good any more: delete it and the checkpoints back to that step."
+        return f" {self.last_good} is already bad: delete it and all checkpoints back to that step."
 
     def state_dict(self) -> dict[str, Any]:
-        """What a stopped run goes on from: counts, the first value that went wrong, the last good statistics."""
+        """The state from which an interrupted run resumes: counts, first bad value, last good statistics."""
         return {name: getattr(self, name) for name in self._COUNTS} | {"kept": self._kept}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         for name in self._COUNTS:
             setattr(self, name, saved[name])
         for kept, value in zip(self._kept, saved["kept"], strict=True):

@@ -1,4 +1,4 @@
-"""Retraining: the derived network learns on the whole official training part."""
+"""Retraining: trains the derived network on the whole official training part."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Files:
     Attributes:
         split: the split table.
         genotype: the discrete architecture.
-        guide: a retrained network whose predictions are distilled into this one; None trains on the labels alone.
-        supernet: a round's checkpoint whose weights the network starts from; None starts from random weights.
+        guide: a retrained network whose predictions are distilled into this one; None trains on the labels only.
+        supernet: a round's checkpoint whose weights initialise the network; None starts from random weights.
         network: receives the weights.
         metrics: receives the losses of each step as CSV.
     """
@@ -52,14 +52,14 @@ class Files:
 
 
 def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
-    """Train a network and write its weights and its losses. The same seed serves every method.
+    """Train a network and write its weights and its losses. Every method uses the same seed.
 
     Args:
         settings: the settings; those of a `RetrainJob` weight the distillation too.
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: the input `supernet` does not fit `retrain.initial`; files of other classes or another space.
+        LbtError: the input `supernet` does not fit `retrain.initial`; files with other classes or another space.
     """
     seed, method, data, space = settings.seed, settings.method, settings.data, settings.space
     retrain, guide, supernet = settings.retrain, files.guide, files.supernet
@@ -67,9 +67,9 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     if (retrain.initial == "supernet") != (supernet is not None):
         raise LbtError(
             f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
-            "Give the input with `initial: supernet` only."
+            "Give this input only with `initial: supernet`."
         )
-    device = prepare_device(settings.compute)
+    device, processes = prepare_device(settings.compute), group()
     table = class_table(data)
     shape = read_genotype(files.genotype, space)
     torch.manual_seed(derive_seed(seed, "network"))
@@ -93,27 +93,29 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
         workers=settings.compute.workers,
     )
     optimizer = sgd(model.parameters(), retrain.optimizer)
-    guard, rows = GuardedStep(f"network weights ({method})", model), []
+    guard = GuardedStep(f"network weights ({method})", model)
+    rows: list[dict[str, float | int]] = []
     parts = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
-    with Progress(f"retrain {method} seed-{seed}", steps, log, shown=group().first) as progress:
+    with Progress(f"retrain {method} seed-{seed}", steps, log, shown=processes.first) as progress:
         for step, (images, labels) in resume.steps(loader, parts, progress):
             set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
             images, labels = images.to(device), labels.to(device)
             outputs = model.heads(images)
-            loss = segmentation_loss(outputs, labels, retrain.auxiliary_weight)
-            row = {"step": step, "loss": float(loss.detach())}
+            loss = segmentation_loss(outputs, labels, processes, retrain.auxiliary_weight)
+            row: dict[str, float | int] = {"step": step, "loss": float(loss.detach())}
             if guiding is not None:
                 with torch.no_grad():
-                    wanted = guiding(images)
-                divergence = distillation_loss(upsample(outputs[0], tuple(labels.shape[-2:])), wanted)
+                    target = guiding(images)
+                logits = upsample(outputs[0], (labels.shape[-2], labels.shape[-1]))
+                divergence = distillation_loss(logits, target, processes)
                 row["distillation_loss"] = float(divergence.detach())
                 loss = loss + distillation_weight * divergence
             loss.backward()
-            group().sum_gradients(model.parameters())
+            processes.sum_gradients(model.parameters())
             row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
             rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
             progress.advance(loss=row["loss"])
-    if group().first:
+    if processes.first:
         write_metrics(files.metrics, rows)
         save_network(
             files.network,

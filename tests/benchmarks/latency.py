@@ -18,9 +18,10 @@ from stage_calls import call_stage
 
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.data.classes import class_table
+from lbt.latency.current_key import current_key
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import genotype_parts
-from lbt.latency.table import LatencyTable, current_key, read_table
+from lbt.latency.table import LatencyTable, read_table
 from lbt.latency.timing import time_passes
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network

@@ -1,11 +1,11 @@
 """One architecture step of each search method: time and peak memory, as ratios to the first-order step (fasterseg).
 
-LBT's step is split in two. The student's side is the student's validation gradient and the directional derivative; the
-teacher's side is all that runs the supernet, timed as the whole step with the student's side looked up. Widths are the
-same in the teacher's step and in the architecture's, so that every pass of the supernet is of one size. Each ratio is
-the median over passes in which all steps are timed in turn. Reverse mode through both unrolled steps comes last, where
-memory suffices. At the default size gradients in the weights are about half as large as the features, which matters
-for memory; in a search on larger crops they are smaller.
+LBT's step has two sides. The student's side is the student's validation gradient and the directional derivative. The
+teacher's side is everything that runs the supernet, timed as the whole step with a stored result of the student's side.
+Widths are the same in the teacher's step and in the architecture's, so every pass of the supernet has one size. All
+steps are timed in turn, several times; each ratio is the median over these passes. Reverse mode through both unrolled
+steps comes last, if memory suffices. At the default size the gradients in the weights are about half as large as the
+features, which affects memory; in a search on larger crops they are smaller.
 
     python tests/benchmarks/methods.py [--layers 8 --base-width 6 --height 192 --width 384 --batch 2]
 """
@@ -27,12 +27,14 @@ from torch import Tensor
 
 from lbt.config import ComputeSettings, SearchSettings, SpaceSettings, StudentSettings
 from lbt.runtime.device import prepare_device
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import jvp, loss_gradient
 from lbt.search.methods import load_method
 from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
 from lbt.search.methods.lbt.student import label_derivative
 from lbt.search.methods.lpt.tester import creator_gradient
-from lbt.search.step_context import StepContext, add, norm
+from lbt.search.step_context import StepContext
+from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import labelled_loss
 
 FIRST_ORDER, STUDENT_SIDE = "fasterseg", "lbt, student's side"
@@ -44,14 +46,14 @@ REVERSE_TIMES = 9
 def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str, Callable[[], object]]:
     """The architecture steps and their sides, by the name of their row."""
     found: dict[str, Callable[[], object]] = {
-        FIRST_ORDER: lambda: load_method("fasterseg").architecture_gradient(steps.teaching),
-        STUDENT_SIDE: lambda: label_derivative(steps.teaching),
+        FIRST_ORDER: lambda: load_method("fasterseg").architecture_gradient(steps.lbt),
+        STUDENT_SIDE: lambda: label_derivative(steps.lbt),
     }
-    derivative = label_derivative(steps.teaching)
+    derivative = label_derivative(steps.lbt)
     kinds = [("direct", None), *(("one_step", second) for second in second_derivatives), ("published", "exact")]
     for gradient, second in kinds:
         changes = {"gradient": gradient} | ({} if second is None else {"second_derivative": second})
-        context = replace(steps.teaching, search=steps.teaching.search.model_copy(update=changes))
+        context = replace(steps.lbt, search=steps.lbt.search.model_copy(update=changes))
 
         def whole(context: StepContext = context) -> object:
             return load_method("lbt").architecture_gradient(context)
@@ -62,38 +64,38 @@ def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str,
 
         name = f"lbt {gradient}" if second is None else f"lbt {gradient}, {second}"
         found |= {name: whole, f"{name}, teacher's side": teachers}
-    found["lpt"] = lambda: load_method("lpt").architecture_gradient(steps.testing)
-    found["lpt, creator's gradient"] = lambda: creator_gradient(steps.testing)
+    found["lpt"] = lambda: load_method("lpt").architecture_gradient(steps.lpt)
+    found["lpt, creator's gradient"] = lambda: creator_gradient(steps.lpt)
     return found
 
 
 def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
-    """The student's side in parts, and the passes of the student's weight step that it is compared with."""
-    taken = steps.teaching.partner_step
-    parameters = {name: p.detach() for name, p in taken.student.named_parameters()}
+    """The student's side in parts, and the passes of the student's weight step, for comparison."""
+    taken = steps.lbt.partner_step
+    parameters = {name: p.detach() for name, p in taken.network.named_parameters()}
 
     def logits(weights: Weights, images: Tensor) -> Tensor:
-        return student_logits(steps.teaching, weights, images, taken.noise_seed)
+        return student_logits(steps.lbt, weights, images, taken.noise_seed)
 
     def held_out(weights: Weights) -> Tensor:
-        return labelled_loss(logits(weights, taken.validation[0]), taken.validation[1])
+        return labelled_loss(logits(weights, taken.validation[0]), taken.validation[1], ALONE)
 
-    direction = taken.step.vjp_(loss_gradient(held_out, parameters)[1])
+    direction = taken.step.vjp_(loss_gradient(held_out, parameters, ALONE)[1])
 
     def unlabelled() -> object:
         def loss(weights: Weights) -> Tensor:
-            return weighted_cross_entropy(logits(weights, taken.unlabeled), steps.probability, taken.weight)
+            return weighted_cross_entropy(logits(weights, taken.unlabeled), steps.probability, taken.weight, ALONE)
 
-        return loss_gradient(loss, parameters)
+        return loss_gradient(loss, parameters, ALONE)
 
     def labelled() -> object:
         images, labels = steps.labelled
-        return loss_gradient(lambda weights: labelled_loss(logits(weights, images), labels), parameters)
+        return loss_gradient(lambda weights: labelled_loss(logits(weights, images), labels, ALONE), parameters, ALONE)
 
     return {
         ONE_PASS: unlabelled,
         BOTH_PASSES: lambda: (unlabelled(), labelled()),
-        "validation gradient": lambda: loss_gradient(held_out, parameters),
+        "validation gradient": lambda: loss_gradient(held_out, parameters, ALONE),
         "directional derivative": lambda: jvp(
             lambda weights: logits(weights, taken.unlabeled).log_softmax(dim=1), taken.step.before, direction
         ),
@@ -103,7 +105,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
 def compare_with_reverse_mode(steps: Steps, title: str, seconds: list[float], peak: int, device: torch.device) -> None:
     """Print its time and memory, and how far `one_step` is from it."""
     changes = {"gradient": "one_step", "second_derivative": "exact"}
-    exact = replace(steps.teaching, search=steps.teaching.search.model_copy(update=changes))
+    exact = replace(steps.lbt, search=steps.lbt.search.model_copy(update=changes))
     found = load_method("lbt").architecture_gradient(exact).gradient
     try:
         expected = reverse_mode(steps)

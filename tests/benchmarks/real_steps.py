@@ -1,4 +1,4 @@
-"""The state that an architecture step starts from: a supernet and its partners after a real step of weights each."""
+"""The state before an architecture step: a supernet, a student and a tester after a real step of weights each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from torch import Tensor
 from lbt.config import SearchSettings, SpaceSettings
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import call_without_side_effects
+from lbt.search.method import Partner
 from lbt.search.methods import load_method
 from lbt.search.state import SearchState
 from lbt.search.step_context import StepContext
@@ -28,16 +30,16 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Steps:
-    """A supernet and its partners after a real step of weights each.
+    """A supernet, a student and a tester after a real step of weights each.
 
     Attributes:
-        teaching, testing: the architecture step with LBT's student and with LPT's tester.
+        lbt, lpt: the architecture step with LBT's student and with LPT's tester.
         labelled: the student's labelled batch.
         probability: the labels of its unlabelled images.
     """
 
-    teaching: StepContext
-    testing: StepContext
+    lbt: StepContext
+    lpt: StepContext
     labelled: Batch
     probability: Tensor
 
@@ -55,9 +57,10 @@ def take_steps(
 
     supernet = Supernet(space, options.classes).to(device).train()
     logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
-    state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01)
+    partner = Partner(search, options.classes, 0, device, ALONE)
+    state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01, partner)
     noise = {name: value.to(device) for name, value in gumbel_noise(space, source).items()}
-    _, taught = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet))
+    _, teacher = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet), ALONE)
     key = TableKey("invented", "eager", "float32", options.height, options.width, 1, options.classes, "none")
     context = StepContext(
         supernet=supernet,
@@ -68,17 +71,18 @@ def take_steps(
         search=search,
         table=LatencyTable(Path("invented"), key, dict.fromkeys(space_parts(space, options.classes), 1.0)),
         latency_weight=0.01,
-        teacher_step=taught,
+        processes=ALONE,
+        teacher_step=teacher,
     )
     student = search.student.batch_size, search.student.crop
     labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
-    with torch.no_grad():  # the labels that the teacher gives after its step, those of reverse mode
+    with torch.no_grad():  # the teacher's labels after its step, as in reverse mode
         widths, weights = sample_widths(logits, space, noise), dict(supernet.named_parameters())
-        answer = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
-        probability = upsample(answer.softmax(dim=1), student[1])
+        outputs = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
+        probability = upsample(outputs.softmax(dim=1), student[1])
     contexts = []
-    for method, lesson in (("lbt", (unlabeled, probability)), ("lpt", bank)):
-        partner = load_method(method).partner(search, options.classes, 0, device)
+    for method, middle in (("lbt", (unlabeled, probability)), ("lpt", bank)):
+        partner = load_method(method).partner(search, options.classes, 0, device, ALONE)
         partner.begin_round(method, 1.0, Path("none"))
-        contexts.append(replace(context, partner_step=partner.train_step((labelled, lesson, held_out), 1)[1]))
+        contexts.append(replace(context, partner_step=partner.train_step((labelled, middle, held_out), 1)[1]))
     return Steps(*contexts, labelled, probability)

@@ -177,7 +177,7 @@ def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, 
     assert predict(network, image, "--output", tmp_path / "set") == 1
     assert "would be replaced" in capsys.readouterr().err and image.read_bytes() == before
     assert not (tmp_path / "set" / "legend.png").exists()
-    for _ in range(2):  # the second run finds the first one's results below its input
+    for _ in range(2):  # the results of the first run lie below the input of the second
         assert predict(network, tmp_path / "set", "--output", tmp_path / "set" / "out") == 0
     assert len(list((tmp_path / "set" / "out").rglob("*.png"))) == 3
 

@@ -201,7 +201,7 @@ def test_counts_and_statistics_of_a_guard_travel(tmp_path):
     again, other_optimizer, other = guarded()
     load_state({"norm": again, "guard": other}, saved)
     assert torch.equal(again.running_mean, norm.running_mean) and other.skipped == 2
-    with pytest.raises(LbtError, match=r"3 updates in a row .* First went wrong at step 1 of weights: loss = nan"):
+    with pytest.raises(LbtError, match=r"3 updates in a row .* The first was at step 1 of weights: loss = nan"):
         step(again, other_optimizer, other, math.nan)  # the third in a row, counted over the stop
     assert torch.equal(again.running_mean, norm.running_mean)
 

@@ -1,4 +1,4 @@
-"""Weights in the form of torchvision's files, and what a student becomes of them."""
+"""Weights in the form of torchvision's files, and a student that loads them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,8 @@ from torchvision import models
 from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
-from lbt.search.torchvision_network import build_student
+from lbt.runtime.distributed import ALONE
+from lbt.search.torchvision_network import build_network
 
 LRASPP, MOBILE, RESNET = "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"
 MODELS = (LRASPP, MOBILE, RESNET)
@@ -43,7 +44,7 @@ def network(model: str, classes: int, **arguments: object) -> dict[str, Tensor]:
 
 
 def coco(model: str) -> dict[str, Tensor]:
-    """What torchvision's file holds: 21 classes, and for DeepLabV3 an auxiliary classifier."""
+    """The content of torchvision's file: 21 classes, and for DeepLabV3 an auxiliary classifier."""
     return network(model, 21, **({} if model == LRASPP else {"aux_loss": True}))
 
 
@@ -54,11 +55,11 @@ def in_backbone(model: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def student(model: str, weights: str | Path, seed: int = 0, classes: int = C) -> dict[str, Tensor]:
-    return build_student(StudentSettings(model=model, weights=str(weights)), classes, seed).state_dict()
+    return build_network(StudentSettings(model=model, weights=str(weights)), classes, seed, ALONE).state_dict()
 
 
 def check(found: dict[str, Tensor], drawn: dict[str, Tensor], given: dict[str, Tensor], left: set[str]) -> None:
-    """`found` is `given` but for the keys in `left`, which are as drawn."""
+    """Check that `found` equals `drawn` in the keys of `left` and `given` in all others."""
     assert found.keys() == drawn.keys()
     for key, value in found.items():
         assert torch.equal(value, drawn[key] if key in left else given[key]), key

@@ -1,4 +1,4 @@
-"""Steps of the guide and with the guide: against autograd, and what they may not touch."""
+"""Steps of the guide and of the weights with a guide, against autograd; everything else must not change."""
 
 import math
 from types import SimpleNamespace
@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lbt.config import AdamSettings, OptimizerSettings, SearchSettings, SpaceSettings
-from lbt.search.cosearch import guide_entropies, guide_step
+from lbt.runtime.distributed import ALONE
+from lbt.search.cosearch import Guide, guide_entropies, guide_step
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
@@ -34,9 +35,8 @@ def state():
     return SimpleNamespace(
         supernet=supernet,
         architecture={key: leaf.requires_grad_() for key, leaf in architecture.items()},
-        guide=guide,
+        guide=Guide(guide, torch.optim.Adam(moving, lr=0.01, weight_decay=SEARCH.architecture.weight_decay)),
         teacher_optimizer=sgd(supernet.parameters(), SEARCH.teacher),
-        guide_optimizer=torch.optim.Adam(moving, lr=0.01, weight_decay=SEARCH.architecture.weight_decay),
     )
 
 
@@ -54,29 +54,36 @@ def same(tensors, before):
     return {name for name, value in tensors.items() if torch.equal(value, before[name])}
 
 
-def context_of(state, batch):
-    return SimpleNamespace(supernet=state.supernet, validation=batch, space=SPACE, search=SEARCH)
+def step_guide(state, batch, guard=None, guide=None):
+    clip_norm = SEARCH.architecture.clip_norm
+    return guide_step(
+        guide or state.guide, state.supernet, batch, SPACE, clip_norm, guard or GuardedStep("guide"), ALONE
+    )
 
 
-def test_a_guide_step_moves_alpha_and_beta_of_the_guide_and_nothing_else(state, batch):
-    guide, architecture, module = copy(state.guide), copy(state.architecture), copy(state.supernet.state_dict())
-    record = guide_step(state.guide, state.guide_optimizer, context_of(state, batch), GuardedStep("guide"))
-    assert same(state.guide, guide) == {"gamma.8", "gamma.16", "gamma.32"}
+def test_a_guide_step_moves_only_alpha_and_beta_of_the_guide(state, batch):
+    guide, architecture, module = (
+        copy(state.guide.architecture),
+        copy(state.architecture),
+        copy(state.supernet.state_dict()),
+    )
+    record = step_guide(state, batch)
+    assert same(state.guide.architecture, guide) == {"gamma.8", "gamma.16", "gamma.32"}
     assert same(state.architecture, architecture) == set(architecture)
     assert same(state.supernet.state_dict(), module) == set(module)
-    leaves = (*state.supernet.parameters(), *state.architecture.values(), *state.guide.values())
+    leaves = (*state.supernet.parameters(), *state.architecture.values(), *state.guide.architecture.values())
     assert all(leaf.grad is None for leaf in leaves)
     assert math.isfinite(record["guide_val_loss"])
 
 
 def test_a_guide_step_takes_the_gradient_of_the_validation_loss_at_the_full_width(state, batch):
     images, labels = batch
-    loss = supernet_loss(state.supernet(images, state.guide, max_widths(SPACE)), labels)
-    moving = {key: leaf for key, leaf in state.guide.items() if leaf.requires_grad}
+    loss = supernet_loss(state.supernet(images, state.guide.architecture, max_widths(SPACE)), labels, ALONE)
+    moving = {key: leaf for key, leaf in state.guide.architecture.items() if leaf.requires_grad}
     expected = dict(zip(moving, torch.autograd.grad(loss, list(moving.values())), strict=True))
-    optimizer = torch.optim.SGD(list(moving.values()), lr=1.0)
+    guide = Guide(state.guide.architecture, torch.optim.SGD(list(moving.values()), lr=1.0))
     before = copy(moving)
-    record = guide_step(state.guide, optimizer, context_of(state, batch), GuardedStep("guide"))
+    record = step_guide(state, batch, guide=guide)
     for key, leaf in moving.items():
         torch.testing.assert_close(before[key] - leaf.detach(), expected[key])
     assert record["guide_val_loss"] == pytest.approx(float(loss.detach()))
@@ -84,19 +91,18 @@ def test_a_guide_step_takes_the_gradient_of_the_validation_loss_at_the_full_widt
     assert record["guide_gradient_norm"] == pytest.approx(length)
 
 
-def test_guide_steps_lower_the_loss_that_they_descend(state, batch):
+def test_guide_steps_lower_their_loss(state, batch):
     guard = GuardedStep("guide")
-    context = context_of(state, batch)
-    values = [guide_step(state.guide, state.guide_optimizer, context, guard)["guide_val_loss"] for _ in range(8)]
+    values = [step_guide(state, batch, guard)["guide_val_loss"] for _ in range(8)]
     assert values[-1] < values[0]
 
 
 def test_a_guide_step_that_is_not_finite_is_skipped(state, batch):
     images, labels = batch
     images[0, 0, 0, 0] = math.nan
-    guide, guard = copy(state.guide), GuardedStep("guide")
-    guide_step(state.guide, state.guide_optimizer, context_of(state, (images, labels)), guard)
-    assert same(state.guide, guide) == set(guide) and guard.skipped == 1
+    guide, guard = copy(state.guide.architecture), GuardedStep("guide")
+    step_guide(state, (images, labels), guard)
+    assert same(state.guide.architecture, guide) == set(guide) and guard.skipped == 1
 
 
 def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
@@ -104,13 +110,13 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
     noise = gumbel_noise(SPACE, torch.Generator().manual_seed(5))
     widths = sample_widths(copy(state.architecture), SPACE, noise)
     losses = [
-        supernet_loss(state.supernet(images, architecture, w), labels)
-        for architecture, w in ((copy(state.architecture), widths), (copy(state.guide), max_widths(SPACE)))
+        supernet_loss(state.supernet(images, architecture, w), labels, ALONE)
+        for architecture, w in ((copy(state.architecture), widths), (copy(state.guide.architecture), max_widths(SPACE)))
     ]
     parameters = dict(state.supernet.named_parameters())
     expected = torch.autograd.grad(sum(losses), list(parameters.values()), allow_unused=True)
     before = copy(parameters)
-    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"))
+    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
     assert record["teacher_loss"] == pytest.approx(float(losses[0].detach()))
     assert record["guide_loss"] == pytest.approx(float(losses[1].detach()))
     for (name, parameter), gradient in zip(parameters.items(), expected, strict=True):
@@ -121,9 +127,9 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
 def test_without_a_guide_the_weights_descend_one_loss(state, batch):
     state.guide = None
     noise = gumbel_noise(SPACE, torch.Generator().manual_seed(5))
-    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"))
+    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
     assert set(record) == {"teacher_loss", "teacher_weight_gradient_norm"}
 
 
-def test_entropies_of_the_guide_leave_out_the_width(state):
+def test_entropies_of_the_guide_exclude_the_width(state):
     assert set(guide_entropies(state.guide)) == {"guide_entropy_alpha", "guide_entropy_beta"}

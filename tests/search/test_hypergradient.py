@@ -6,6 +6,7 @@ from torch import nn
 from torch.func import functional_call
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
 
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import (
     call_without_side_effects,
     jvp,
@@ -57,18 +58,18 @@ def test_the_mixed_product_equals_double_backward(seed):
     loss, weights, architecture, vector = setting(seed)
     for chosen in (vector, {name: vector[name] for name in list(vector)[::2]}):  # a part of the weights, too
         expected = double_backward(loss, weights, architecture, chosen)
-        found = mixed_second_derivative(loss, weights, architecture, chosen)
+        found = mixed_second_derivative(loss, weights, architecture, chosen, ALONE)
         for name, value in expected.items():
             assert (found[name] - value).norm() / value.norm() < 1e-10
 
 
 def test_the_central_difference_approaches_the_mixed_product(monkeypatch):
     loss, weights, architecture, vector = setting(0, smooth=True)  # a kink within the displacement would count
-    expected = mixed_second_derivative(loss, weights, architecture, vector)
+    expected = mixed_second_derivative(loss, weights, architecture, vector, ALONE)
     errors = []
     for displacement in (1e-2, 1e-3, 1e-5):
         monkeypatch.setattr("lbt.search.hypergradient.RELATIVE_DIFFERENCE", displacement)
-        found = mixed_second_derivative_by_difference(loss, weights, architecture, vector)
+        found = mixed_second_derivative_by_difference(loss, weights, architecture, vector, ALONE)
         errors.append(max(float((found[n] - v).norm() / v.norm()) for n, v in expected.items()))
     assert errors[0] < 0.1 and errors[2] < 1e-6 and errors == sorted(errors, reverse=True)
 
@@ -76,7 +77,7 @@ def test_the_central_difference_approaches_the_mixed_product(monkeypatch):
 def test_the_central_difference_along_nothing_is_nothing():
     loss, weights, architecture, vector = setting(0)
     nothing = {name: torch.zeros_like(value) for name, value in vector.items()}
-    found = mixed_second_derivative_by_difference(loss, weights, architecture, nothing)
+    found = mixed_second_derivative_by_difference(loss, weights, architecture, nothing, ALONE)
     assert all((value == 0).all() for value in found.values())
 
 
@@ -104,16 +105,18 @@ def test_directional_derivative_through_deeplabv3_in_train_mode_equals_central_d
     assert (found - expected).norm() / expected.norm() < 1e-5
 
 
-def test_calls_leave_weights_buffers_and_gradients_untouched():
+def test_calls_do_not_change_weights_buffers_or_gradients():
     torch.manual_seed(0)
     student = TinySegmenter(3)
     state = {name: value.clone() for name, value in student.state_dict().items()}
     parameters = {name: p.detach() for name, p in student.named_parameters()}
     images = torch.randn(2, 3, 6, 6).double()
-    _, direction = loss_gradient(lambda p: call_without_side_effects(student, p, images).square().mean(), parameters)
+    _, direction = loss_gradient(
+        lambda p: call_without_side_effects(student, p, images).square().mean(), parameters, ALONE
+    )
     jvp(lambda p: call_without_side_effects(student, p, images), parameters, direction)
     assert all(torch.equal(state[name], value) for name, value in student.state_dict().items())
     assert all(p.grad is None for p in student.parameters())
-    # the plain call would have moved the statistics: the test can fail
+    # the plain call changes the statistics, so the test can fail
     functional_call(student, parameters, (images,))
     assert not torch.equal(state["1.running_mean"], student.state_dict()["1.running_mean"])

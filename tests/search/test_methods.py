@@ -1,26 +1,23 @@
-"""Every method's round through the same loop: what it leaves, that it repeats, that a new method is one file."""
+"""Every method's round through the same loop: its outputs, their repetition, and what it refuses."""
 
 import csv
 import math
 
 import pytest
 import torch
+from quick import quick_first
 
 from lbt.config import PseudoLabelSettings, StudentSettings
 from lbt.config.methods import METHODS
 from lbt.errors import LbtError
 from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search.method import Partner
 from lbt.search.methods import load_method
 from lbt.space.supernet_file import KIND
 
-COMMON = {"round", "step", "latency_weight", "teacher_loss", "teacher_weight_gradient_norm", "fps", "seconds"}
-COMMON |= {"teacher_val_loss", "student_val_loss", "latency_ms", "teacher_gradient_norm", "student_gradient_norm"}
-COMMON |= {"second_order_gradient_norm", "latency_gradient_norm", "teacher_student_cosine", "second_order_cosine"}
-COMMON |= {"entropy_alpha", "entropy_beta", "entropy_gamma", "skipped_teacher", "skipped_architecture"}
-COMMON |= {"lr_teacher", "lr_architecture"}
 FILLED = {
     "lbt": {"student_loss", "pseudo_loss", "student_val_loss", "student_gradient_norm", "teacher_student_cosine"},
-    "lpt": {"student_loss", "bank_loss", "student_val_loss", "creator_objective", "creator_gradient_norm"},
+    "lpt": {"tester_loss", "bank_loss", "tester_val_loss", "creator_objective", "creator_gradient_norm"},
     "fasterseg": {"teacher_val_loss", "latency_ms", "fps"},
     "random": set(),
 }
@@ -32,11 +29,10 @@ def rows_of(place):
 
 
 @pytest.mark.parametrize("method", tuple(METHODS))
-def test_a_round_leaves_what_every_round_leaves(play, method):
+def test_a_round_writes_its_files_and_fills_its_columns(play, method):
     place = play("round", method=method)
     rows = rows_of(place)
     assert {"checkpoint.pt", "architecture.json", "metrics.csv"} <= {file.name for file in place.iterdir()}
-    assert set(rows[0]) >= COMMON
     for row in rows:
         assert all(math.isfinite(float(row[name])) for name in FILLED[method] | {"teacher_loss", "entropy_beta"})
         assert all(row[name] == "0" for name in row if name.startswith("skipped_"))
@@ -54,7 +50,7 @@ def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(play, method):
 
 
 @pytest.mark.parametrize(("method", "keys"), [("lbt", {"student"}), ("lpt", {"tester", "creator"})])
-def test_the_next_round_goes_on_with_the_partner(play, method, keys):
+def test_the_next_round_resumes_the_partner(play, method, keys):
     def content_of(place):
         return load_checkpoint(place / "checkpoint.pt", kind=KIND)
 
@@ -70,14 +66,17 @@ def test_the_next_round_goes_on_with_the_partner(play, method, keys):
 
 @pytest.mark.parametrize(
     "search",
-    [
-        {"gradient": "one_step"},
-        {"gradient": "one_step", "second_derivative": "difference"},
-        {"gradient": "published"},
-        {"student_term": "raw"},
-        {"pseudo_labels": PseudoLabelSettings(targets="hard", threshold=0.2, temperature=0.5)},
-        {"pseudo_labels": PseudoLabelSettings(weighting="confidence", ratio=0.5)},
-    ],
+    quick_first(
+        2,
+        [
+            {"gradient": "one_step", "second_derivative": "difference"},
+            {"pseudo_labels": PseudoLabelSettings(targets="hard", threshold=0.2, temperature=0.5)},
+            {"gradient": "one_step"},
+            {"gradient": "published"},
+            {"student_term": "raw"},
+            {"pseudo_labels": PseudoLabelSettings(weighting="confidence", ratio=0.5)},
+        ],
+    ),
     ids=str,
 )
 def test_every_setting_of_lbt_runs_and_moves_the_architecture(play, search):
@@ -128,15 +127,10 @@ def test_a_batch_that_is_larger_than_its_part_is_refused_before_any_step(play, m
         play("round", method=method, **search)
 
 
-def test_what_can_be_read_without_running_a_method_is_what_it_is():
-    assert {"fasterseg", "lbt", "lpt", "random"} <= set(METHODS)
+def test_the_table_agrees_with_the_methods():
     for name in tuple(METHODS):
         method = load_method(name)
         assert method.name == name
-        assert METHODS[name].has_student == (method.partner is not None)
-        assert not METHODS[name].needs_pseudo_labels or method.partner is not None
-    assert (
-        METHODS["lbt"].needs_pseudo_labels
-        and not METHODS["lpt"].needs_pseudo_labels
-        and "lpt" in METHODS["lpt"].settings
-    )
+        assert METHODS[name].has_student == (method.partner is not Partner)
+    assert METHODS["lbt"].needs_pseudo_labels and not METHODS["lpt"].needs_pseudo_labels
+    assert "lpt" in METHODS["lpt"].search.model_fields and "lpt" not in METHODS["lbt"].search.model_fields

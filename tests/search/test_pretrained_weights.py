@@ -1,4 +1,4 @@
-"""The student's first weights: what is taken of each kind of file, and what stays as drawn."""
+"""The student's first weights: which ones each kind of file gives, and which ones stay random."""
 
 from inspect import signature
 
@@ -20,13 +20,15 @@ from foreign_weights import (
     network,
     student,
 )
+from quick import quick_first
 from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
 from lbt.errors import LbtError
+from lbt.runtime.distributed import ALONE
 from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
-from lbt.search.torchvision_network import build_student
+from lbt.search.torchvision_network import build_network
 from lbt.space.supernet_file import supernet_identity
 
 
@@ -36,9 +38,9 @@ def test_imagenet_is_what_torchvision_gives_a_backbone_by_default(model):
     assert default.url.rpartition("/")[2] == IMAGENET[model]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", quick_first(1, MODELS))
 @pytest.mark.parametrize("setting", ["imagenet", "file"])
-def test_a_classifier_gives_the_backbone_and_the_rest_stays_drawn(model, setting, hub):
+def test_a_classifier_gives_the_backbone_and_the_rest_stays_random(model, setting, hub):
     torch.save(classifier(model), hub / IMAGENET[model])
     found = student(model, setting if setting == "imagenet" else hub / IMAGENET[model], seed=3)
     drawn, given = student(model, "none", seed=3), in_backbone(model, classifier(model))
@@ -46,35 +48,35 @@ def test_a_classifier_gives_the_backbone_and_the_rest_stays_drawn(model, setting
     check(found, drawn, given, drawn.keys() - given.keys())
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", quick_first(1, MODELS))
 @pytest.mark.parametrize("setting", ["coco", "file"])
-def test_the_network_of_coco_gives_all_but_its_class_layers(model, setting, hub):
+def test_the_network_of_coco_gives_everything_but_its_class_layers(model, setting, hub):
     torch.save(coco(model), hub / COCO[model])
     found = student(model, setting if setting == "coco" else hub / COCO[model], seed=3)
     check(found, student(model, "none", seed=3), coco(model), LAST[model])
 
 
-def test_coco_keeps_drawn_class_layers_where_the_classes_are_as_many(hub):
+def test_coco_keeps_random_class_layers_even_for_21_classes(hub):
     torch.save(coco(MOBILE), hub / COCO[MOBILE])
     check(student(MOBILE, "coco", classes=21), student(MOBILE, "none", classes=21), coco(MOBILE), LAST[MOBILE])
-    # a file of as many classes is taken whole, whoever wrote it
+    # a file with as many classes is loaded completely, whoever wrote it
     found = student(MOBILE, hub / COCO[MOBILE], classes=21)
     check(found, student(MOBILE, "none", classes=21), coco(MOBILE), set())
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_network_of_as_many_classes_is_taken_whole(model, weights_file):
+@pytest.mark.parametrize("model", quick_first(1, MODELS))
+def test_a_network_with_as_many_classes_is_loaded_completely(model, weights_file):
     check(student(model, weights_file(network(model, C))), student(model, "none"), network(model, C), set())
 
 
-def test_an_auxiliary_classifier_of_as_many_classes_is_left(weights_file):
+def test_an_auxiliary_classifier_is_ignored(weights_file):
     state = network(MOBILE, C, aux_loss=True)
     check(student(MOBILE, weights_file(state)), student(MOBILE, "none"), state, set())
 
 
-def test_a_student_that_was_saved_comes_back(weights_file):
+def test_a_saved_student_comes_back(weights_file):
     saved = student(LRASPP, "none", seed=1)
-    found = build_student(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, seed=2)
+    found = build_network(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, 2, ALONE)
     assert all(torch.equal(value, saved[key]) for key, value in found.state_dict().items())
     assert found.training and all(parameter.requires_grad for parameter in found.parameters())
     convolution = next(m for m in found.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3))
@@ -106,7 +108,7 @@ def test_weights_repeat_and_random_ones_are_those_of_the_seed(weights, hub):
     assert torch.equal(first[last], plain[last])
 
 
-def test_a_first_round_takes_the_weights_and_a_later_one_needs_no_file(tiny, weights_file, tmp_path):
+def test_only_the_first_round_reads_the_file(tiny, weights_file, tmp_path):
     classes, path = tiny.classes.names, weights_file(network(LRASPP, tiny.classes.num_classes))
     chosen = tiny.settings.search.student.model_copy(update={"weights": str(path)})
     common = {
@@ -116,6 +118,7 @@ def test_a_first_round_takes_the_weights_and_a_later_one_needs_no_file(tiny, wei
         "seed": 0,
         "method": load_method("lbt"),
         "device": torch.device("cpu"),
+        "processes": ALONE,
     }
     state = start_round(tiny.warmup, round=1, **common)
     first = state.partner.network

@@ -1,4 +1,4 @@
-"""The student's first weights: what is refused, with which words, and that nothing half-done is left."""
+"""The student's first weights: refused files, their messages, and that nothing half-done remains."""
 
 import io
 import pickle
@@ -18,8 +18,8 @@ REFUSED = {
     ),
     "other model": (
         lambda: coco(MOBILE),
-        r"not the student's \(lraspp_mobilenet_v3_large\): it lacks classifier\.cbr\.0\.weight and \d+ more; it has "
-        r"the unknown classifier\.0\.convs\.0\.0\.weight and \d+ more.*change search\.student\.model",
+        r"does not fit the student \(lraspp_mobilenet_v3_large\): it lacks classifier\.cbr\.0\.weight and \d+ more; it "
+        r"has the unknown classifier\.0\.convs\.0\.0\.weight and \d+ more.*change search\.student\.model",
     ),
     "other classifier": (
         lambda: filled(models.mobilenet_v3_small),
@@ -127,8 +127,8 @@ def test_without_a_network_the_message_says_what_to_put_where(setting, enum, nam
     assert not list(hub.iterdir())
 
 
-class Answer(io.BytesIO):
-    """A server's answer, which may break off."""
+class Response(io.BytesIO):
+    """A server's response, which may break off."""
 
     breaks = False
 
@@ -142,15 +142,17 @@ class Answer(io.BytesIO):
         return data
 
 
-class Broken(Answer):
+class Broken(Response):
     breaks = True
 
 
-@pytest.mark.parametrize(("answer", "reason"), [(Broken, "Connection reset by peer"), (Answer, "invalid hash value")])
-def test_a_download_that_breaks_off_or_is_something_else_leaves_no_file(answer, reason, hub, monkeypatch):
+@pytest.mark.parametrize(
+    ("response", "reason"), [(Broken, "Connection reset by peer"), (Response, "invalid hash value")]
+)
+def test_a_download_that_breaks_off_or_is_something_else_leaves_no_file(response, reason, hub, monkeypatch):
     buffer = io.BytesIO()
     torch.save(classifier(LRASPP), buffer)
-    monkeypatch.setattr(torch.hub, "urlopen", lambda request: answer(buffer.getvalue()))
+    monkeypatch.setattr(torch.hub, "urlopen", lambda request: response(buffer.getvalue()))
     with pytest.raises(LbtError, match=rf"cannot be downloaded \(\w+ {reason}"):
         student(LRASPP, "imagenet")
     assert not list(hub.iterdir())
@@ -165,12 +167,12 @@ def test_a_damaged_file_in_the_hubs_folder_is_named(hub):
     with pytest.raises(LbtError, match=rf"^{path}: cannot be read \(it holds something other than tensors\)"):
         student(LRASPP, "imagenet")
     torch.save(coco(LRASPP), path)  # another file under this name
-    with pytest.raises(LbtError, match=rf"^{path}: is not the student's .* lacks features"):
+    with pytest.raises(LbtError, match=rf"^{path}: does not fit the student .* lacks features"):
         student(LRASPP, "imagenet")
 
 
 def test_the_student_is_changed_by_all_of_a_file_or_not_at_all(weights_file, monkeypatch):
-    """The last tensor is wrong; the ones before it must not have been taken."""
+    """The last tensor is wrong; those before it must not have been loaded."""
     state = network(LRASPP, C)
     last = list(state)[-1]
     built = []

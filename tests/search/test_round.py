@@ -1,4 +1,4 @@
-"""A whole round: what it writes with and without a guide, how it goes on, how it steers the latency's weight."""
+"""A whole round: its outputs with and without a guide, how it resumes, how it steers the latency's weight."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ def guide_of(place, tiny):
     return architecture_from_json(json.loads((place / "guide.json").read_text()), tiny.settings.space)
 
 
-def test_without_a_co_search_nothing_of_a_guide_is_written(play):
+def test_without_a_co_search_no_guide_is_written(play):
     place = play("plain")
     assert set(content_of(place)) == KEPT
     assert not GUIDE_COLUMNS & set(rows_of(place)[0])
@@ -56,7 +56,7 @@ def test_a_co_search_repeats_bit_by_bit(play):
     assert first == second
 
 
-def test_a_co_search_records_its_guide_and_goes_on_with_it(play, tiny):
+def test_a_co_search_records_its_guide_and_resumes_it(play, tiny):
     first = play("round-1", cosearch=True)
     content, rows = content_of(first), rows_of(first)
     assert set(content) == KEPT | {"guide", "guide_optimizer"}
@@ -73,7 +73,7 @@ def test_a_co_search_records_its_guide_and_goes_on_with_it(play, tiny):
     assert {int(step) for step in steps} == {2 * len(rows)}
 
 
-def test_a_round_that_finds_no_guide_to_go_on_with_is_refused(play):
+def test_a_round_without_the_previous_guide_is_refused(play):
     first = play("round-1")
     with pytest.raises(LbtError, match=r"round-1/checkpoint\.pt: holds no guide, .* search\.cosearch .* search again"):
         play("round-2", round=2, previous=first / "checkpoint.pt", cosearch=True)

@@ -1,4 +1,4 @@
-"""The same units are dropped in every pass from one seed, so that a step and its derivative are of one network."""
+"""Every pass from one seed drops the same units, so a step and its derivative belong to one network."""
 
 import pytest
 import torch
@@ -6,15 +6,16 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from lbt.config import StudentSettings
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import call_without_side_effects, jvp, loss_gradient
 from lbt.search.seeded_dropout import SeededDropout
-from lbt.search.torchvision_network import build_student, fixed_noise
+from lbt.search.torchvision_network import build_network, fixed_noise
 
 CPU = torch.device("cpu")
 
 
 def test_the_mask_does_not_depend_on_memory_format_or_derivatives():
-    dropout, x = SeededDropout(0.4), torch.rand(2, 3, 8, 9) + 1
+    dropout, x = SeededDropout(0.4, ALONE), torch.rand(2, 3, 8, 9) + 1
 
     def dropped(images):
         with fixed_noise(1, CPU):
@@ -34,7 +35,7 @@ def test_the_mask_does_not_depend_on_memory_format_or_derivatives():
 @pytest.mark.parametrize("model", ["deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"])
 def test_forward_and_reverse_mode_see_one_network(model):
     """<w, derivative of log q along v> by forward mode, <gradient of <w, log q>, v> by reverse mode: equal numbers."""
-    student = build_student(StudentSettings(model=model), 3, seed=0).double()
+    student = build_network(StudentSettings(model=model), 3, 0, ALONE).double()
     assert any(isinstance(part, SeededDropout) for part in student.modules())
     assert not any(type(part) is nn.Dropout for part in student.modules())
     torch.manual_seed(0)
@@ -48,6 +49,6 @@ def test_forward_and_reverse_mode_see_one_network(model):
 
     derivative = jvp(log_probabilities, weights, vector)
     factor = torch.randn_like(derivative)
-    _, gradient = loss_gradient(lambda p: (factor * log_probabilities(p)).sum(), weights)
+    _, gradient = loss_gradient(lambda p: (factor * log_probabilities(p)).sum(), weights, ALONE)
     along = sum(float((gradient[name] * vector[name]).sum()) for name in vector)
     assert float((factor * derivative).sum()) == pytest.approx(along, rel=1e-8)

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from lbt.config import OptimizerSettings
+from lbt.runtime.distributed import ALONE
 from lbt.search.weight_step import take_step
 from lbt.training.optimizers import GuardedStep, sgd
 
 
 def steps(clip_norm, count=3):
-    """A module after some steps of SGD on noise, and what the last was made of."""
+    """A module after some steps of SGD on noise, and the inputs of the last step."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
     settings = OptimizerSettings(lr=0.1, momentum=0.9, weight_decay=0.05, clip_norm=clip_norm)
@@ -25,7 +26,7 @@ def steps(clip_norm, count=3):
         x = torch.randn(5, 3).double()
         module(x).square().mean().backward()
         gradient = {name: p.grad.clone() for name, p in module.named_parameters()}
-        norm, step = take_step(module, optimizer, guard, {"loss": 1.0}, clip_norm)
+        norm, step = take_step(module, optimizer, guard, {"loss": 1.0}, clip_norm, ALONE)
     return module, momentum, gradient, norm, step
 
 
@@ -39,7 +40,7 @@ def after(step, momentum, gradient):
 
 
 @pytest.mark.parametrize("clip_norm", [1e9, 0.05])
-def test_the_weights_after_are_those_of_sgd(clip_norm):
+def test_the_new_weights_are_those_of_sgd(clip_norm):
     module, momentum, gradient, norm, step = steps(clip_norm)
     assert norm == step.norm and (norm > clip_norm) == (clip_norm == 0.05)
     for name, value in after(step, momentum, gradient).items():
@@ -61,13 +62,17 @@ def test_pulling_back_equals_autograd_through_the_step(clip_norm):
 def test_a_skipped_step_has_no_record():
     module = nn.Linear(2, 1)
     module(torch.tensor([[math.nan, 1.0]])).sum().backward()
-    norm, step = take_step(module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0)
+    norm, step = take_step(
+        module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0, ALONE
+    )
     assert math.isnan(norm) and step is None
 
 
-def test_weights_without_a_gradient_are_no_part_of_the_step():
+def test_weights_without_a_gradient_are_not_part_of_the_step():
     module = nn.ModuleDict({"used": nn.Linear(2, 1), "unused": nn.Linear(2, 1)})
     module["used"](torch.ones(1, 2)).sum().backward()
-    _, step = take_step(module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0)
+    _, step = take_step(
+        module, sgd(module.parameters(), OptimizerSettings()), GuardedStep("w"), {"loss": 1.0}, 5.0, ALONE
+    )
     vector = {name: torch.ones_like(p) for name, p in module.named_parameters()}
     assert set(step.gradient) == {"used.weight", "used.bias"} == set(step.vjp_(vector))

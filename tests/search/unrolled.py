@@ -1,7 +1,7 @@
-"""The oracle of the search's gradients: one step of each network built as a graph and differentiated by autograd.
+"""The reference for the search's gradients: one step of each network as a graph, differentiated by autograd.
 
-Everything is double precision: a real supernet of the smallest space, and small partners with BatchNorm in train mode,
-ReLU and dropout. Both networks have taken a step before, so that momentum counts.
+Everything is in double precision: a real supernet of the smallest space, and small networks with BatchNorm in train
+mode, ReLU and dropout. Both networks have taken a step before, so that momentum counts.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from lbt.config import OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.pseudo_labels.dataset import temper
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import call_without_side_effects
+from lbt.search.method import Partner
 from lbt.search.methods.lbt.student import Student
 from lbt.search.state import SearchState
-from lbt.search.step_context import StepContext, norm
+from lbt.search.step_context import StepContext
 from lbt.search.teacher_step import teacher_step
+from lbt.search.tensor_dicts import norm
 from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
@@ -34,7 +37,7 @@ CLASSES, SIZE = 3, 64
 
 
 class SmallStudent(nn.Module):
-    """A student that answers as torchvision's networks do."""
+    """A student with the outputs of torchvision's networks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class SmallStudent(nn.Module):
 class SmallStudentPartner(Student):
     """LBT's student with the small network."""
 
-    def _build(self, num_classes, seed, pretrained):
+    def build(self, num_classes, seed, *, pretrained):
         return SmallStudent().double().train()
 
 
@@ -79,9 +82,10 @@ def warm_state(seed: int, search: SearchSettings) -> SearchState:
         sgd(supernet.parameters(), search.teacher),
         None,
         search.latency_weight,
+        Partner(search, CLASSES, seed, torch.device("cpu"), ALONE),
     )
     guard = GuardedStep("teacher", supernet)
-    teacher_step(state, batch(), noise(source), SPACE, search, guard)
+    teacher_step(state, batch(), noise(source), SPACE, search, guard, ALONE)
     return state
 
 
@@ -92,7 +96,8 @@ def noise(source: torch.Generator) -> dict[str, Tensor]:
 def context_of(seed: int, search: SearchSettings, table: LatencyTable) -> StepContext:
     """An architecture step after a real step of a warm supernet; it has no partner's step yet."""
     state, source = warm_state(seed, search), torch.Generator().manual_seed(1000 + seed)
-    _, taken = teacher_step(state, batch(), noise(source), SPACE, search, GuardedStep("teacher", state.supernet))
+    guard = GuardedStep("teacher", state.supernet)
+    _, teacher = teacher_step(state, batch(), noise(source), SPACE, search, guard, ALONE)
     return StepContext(
         supernet=state.supernet,
         architecture=state.architecture,
@@ -102,16 +107,17 @@ def context_of(seed: int, search: SearchSettings, table: LatencyTable) -> StepCo
         search=search,
         table=table,
         latency_weight=0.0,
-        teacher_step=taken,
+        processes=ALONE,
+        teacher_step=teacher,
     )
 
 
-def teaching_context(
+def student_context(
     seed: int, search: SearchSettings, table: LatencyTable
 ) -> tuple[StepContext, tuple[Tensor, Tensor]]:
-    """`context_of` after the student's second step, on the labels that the teacher gives now; its labelled batch."""
+    """`context_of` after the student's second step, on the teacher's current labels; its labelled batch."""
     context = context_of(seed, search, table)
-    student = SmallStudentPartner(search, CLASSES, seed, torch.device("cpu"))
+    student = SmallStudentPartner(search, CLASSES, seed, torch.device("cpu"), ALONE)
     student.begin_round("test", 1.0, None)
     for noise_seed in (10, 20):
         labelled, (unlabeled,) = batch(), batch(labels=False)
@@ -119,9 +125,9 @@ def teaching_context(
             logits = supernet_logits(context, context.architecture, unlabeled)[0]
             low = torch.stack([temper(p, search.pseudo_labels.temperature) for p in logits.softmax(1)])
             inside = torch.rand(2, 1, SIZE, SIZE) > 0.1
-        lesson = labelled, (unlabeled, upsample(low, (SIZE, SIZE)) * inside), batch()
-        _, learned = student.train_step(lesson, noise_seed)
-    return replace(context, partner_step=learned), labelled
+        pseudo_labelled = unlabeled, upsample(low, (SIZE, SIZE)) * inside
+        _, step = student.train_step((labelled, pseudo_labelled, batch()), noise_seed)
+    return replace(context, partner_step=step), labelled
 
 
 def invented_table(path) -> LatencyTable:
@@ -165,13 +171,13 @@ def teacher_after(context: StepContext, architecture: Mapping[str, Tensor]) -> d
         context.supernet,
         context.teacher_step.step,
         lambda weights: supernet_loss(
-            call_without_side_effects(context.supernet, weights, images, architecture, widths), labels
+            call_without_side_effects(context.supernet, weights, images, architecture, widths), labels, ALONE
         ),
     )
 
 
 def relative(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
-    """Norm of the difference over the norm of what is expected."""
+    """Norm of the difference over the norm of `expected`."""
     return norm({name: found[name] - expected[name] for name in expected}) / norm(expected)
 
 

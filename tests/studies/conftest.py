@@ -1,4 +1,4 @@
-"""The oracle of the search's gradients serves the studies too."""
+"""The studies use the reference for the search's gradients too."""
 
 import sys
 from pathlib import Path

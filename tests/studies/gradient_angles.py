@@ -1,18 +1,18 @@
 """Angles between LBT's one-step gradients of the architecture and the gradient through many steps, on CamVid.
 
 For each seed a small supernet is warmed up, a student learns from its labels, and a short search follows. At several
-points of it, K steps of both networks are taken with the architecture held fixed (see `unrolled_steps`). Where they end
-stand `one_step`, `direct` and `published`, the gradients of `lbt.search.methods.lbt.gradient`, which look at the last
-of the steps; against them stands the exact gradient of the same objective, on the same validation batches, noise and
-dropout, through the last 1, 2, ..., K steps. Angles are given for four objectives:
+points of the search, both networks take K steps with the architecture fixed (see `unrolled_steps`). At their end,
+`one_step`, `direct` and `published`, the gradients of `lbt.search.methods.lbt.gradient`, take only the last step into
+account. They are compared with the exact gradient of the same objective through the last 1, 2, ..., K steps, on the
+same validation batches, noise and dropout. There are angles for four objectives:
 
     teacher        L(T_K, A, D_t^val)
     student        L(S_K, D_s^val)
     whole raw      teacher + student
     whole matched  teacher + f * student, f as with `student_term: matched`
 
-`second_order_limit` and latency play no part. Only the training images and, without labels, the unlabelled ones are
-read; the division is that of the settings.
+`second_order_limit` and latency are not used. The study reads only the training images and, without labels, the
+unlabelled ones; the split is that of the settings.
 
     python tests/studies/gradient_angles.py --root CAMVID --csv angles.csv --points-csv points.csv --figure angles
 """
@@ -34,7 +34,9 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.search.gradient_terms import teacher_term
 from lbt.search.methods.lbt.gradient import COMPOSITIONS, student_factor
 from lbt.search.methods.lbt.student import student_term
-from lbt.search.step_context import Architecture, StepContext, Term, add, cosine, norm, scale
+from lbt.search.step_context import StepContext, Term
+from lbt.search.tensor_dicts import add, cosine, norm, scale
+from lbt.space.architecture import Architecture
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRADIENTS = tuple(COMPOSITIONS)
@@ -63,7 +65,7 @@ def lbt_gradients(context: StepContext) -> tuple[dict[str, dict[str, Architectur
     parts: dict[str, dict[str, Architecture]] = {name: {} for name in GRADIENTS}
     for name, compose in COMPOSITIONS.items():
         for part, (of_teacher, of_student) in shares.items():
-            # copies: a composition uses the gradients in the weights up
+            # copies: a composition overwrites the gradients in the weights
             first, second = compose(context, scaled(teacher, of_teacher), scaled(student, of_student), 1.0)
             parts[name][part] = first if second is None else add(first, second)
     return parts, record
@@ -93,7 +95,7 @@ def compare(context: StepContext, moments: list[Moment]) -> tuple[list[Row], Row
     rows: list[Row] = []
     for steps, through in enumerate(through_steps(context, moments, objectives), start=1):
         exact = wholes(dict(zip(OBJECTIVES, through, strict=True)), record["matched_factor"])
-        if steps == 1:  # the two were computed in different ways; what is left is rounding
+        if steps == 1:  # computed in two different ways, so the difference is rounding
             difference = add(found["one_step"]["whole matched"], exact["whole matched"], -1)
             record["one_step_error"] = norm(difference) / norm(exact["whole matched"])
         if steps not in SHOWN and steps < len(moments):
@@ -126,7 +128,7 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
             folder = Path(place) / f"seed-{seed}"
             folder.mkdir()
             study = StudySeed(settings, seed, options, split, folder)
-            study.teach()
+            study.train_student()
             for point in range(options.points):
                 if point:
                     study.seek(point)

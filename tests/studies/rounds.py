@@ -1,14 +1,15 @@
-"""What the rounds of a finished run looked like: a table of methods, curves over the steps, times of a step.
+"""The rounds of a finished run: a table of methods, curves over the steps, seconds per step.
 
     python tests/studies/rounds.py RUN FOLDER
 
-RUN is a folder below `results/`. FOLDER receives `methods.csv` (a row per method and seed), `steps.csv` (medians over
+RUN is a folder below `results/`. FOLDER will hold `methods.csv` (a row per method and seed), `steps.csv` (medians over
 the seeds of each round), `curves.svg` and `curves.png`. Needs matplotlib.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import matplotlib
@@ -24,6 +25,8 @@ PANELS = {
     "teacher_val_loss": "loss of T on its validation images",
     "student_loss": "loss of S on its training images",
     "student_val_loss": "loss of S on its validation images",
+    "tester_loss": "loss of the tester on its training images",
+    "tester_val_loss": "loss of the tester on its validation images",
     "latency_ms": "expected latency (ms)",
     "entropy_alpha": "entropy of alpha (relative)",
     "entropy_beta": "entropy of beta (relative)",
@@ -33,7 +36,7 @@ PANELS = {
 MUST_BE_FINITE = {
     "fasterseg": ("teacher_loss", "teacher_val_loss", "latency_ms"),
     "lbt": ("teacher_loss", "teacher_val_loss", "student_loss", "pseudo_loss", "student_val_loss", "latency_ms"),
-    "lpt": ("teacher_loss", "teacher_val_loss", "student_loss", "bank_loss", "student_val_loss", "latency_ms"),
+    "lpt": ("teacher_loss", "teacher_val_loss", "tester_loss", "bank_loss", "tester_val_loss", "latency_ms"),
     "random": ("teacher_loss",),
 }
 
@@ -74,8 +77,12 @@ def summary(run: Path, steps: pd.DataFrame) -> pd.DataFrame:
 
 def draw(steps: pd.DataFrame, path: Path) -> None:
     """Curves of `PANELS`: a thin line per seed, the median over the seeds of each round's median as a thick one."""
-    fig, axes = plt.subplots(3, 3, figsize=(13, 9), layout="constrained")
-    for ax, (column, title) in zip(axes.flat, PANELS.items(), strict=True):
+    panels = [(column, title) for column, title in PANELS.items() if column in steps]
+    rows = math.ceil(len(panels) / 3)
+    fig, axes = plt.subplots(rows, 3, figsize=(13, 3 * rows), layout="constrained", squeeze=False)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (column, title) in zip(axes.flat, panels, strict=False):
         for method, part in steps.groupby("method"):
             if part[column].notna().sum() == 0:
                 continue

@@ -1,4 +1,4 @@
-"""One seed of the angle study: a warmed-up supernet, a student that learned from it, and steps from point to point."""
+"""One seed of the angle study: a warmed-up supernet, a student trained on its labels, and steps from point to point."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lbt.latency.parts import space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device
+from lbt.runtime.distributed import ALONE
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed, generator
@@ -66,9 +67,9 @@ class StudySeed:
 
     Args:
         settings: of the study.
-        seed: of everything but the division of the data.
+        seed: seed of everything except the split of the data.
         options: numbers of steps.
-        split: the division.
+        split: the split of the data.
         folder: for the warm-up's checkpoint and the labels.
     """
 
@@ -95,9 +96,9 @@ class StudySeed:
         supernet, architecture, _ = load_supernet(self.checkpoint, classes.names, self.space, device)
         leaves = {name: leaf.requires_grad_() for name, leaf in architecture.items()}
         teacher = sgd(supernet.train().parameters(), self.search.teacher)
-        self.state = SearchState(supernet, leaves, teacher, adam(leaves.values(), self.search.architecture), 0.0)
-        student_seed = derive_seed(seed, "student")
-        partner = self.state.partner = METHOD.partner(self.search, len(classes.names), student_seed, device)
+        partner = METHOD.partner(self.search, len(classes.names), derive_seed(seed, "student"), device, ALONE)
+        optimizer = adam(leaves.values(), self.search.architecture)
+        self.state = SearchState(supernet, leaves, teacher, optimizer, 0.0, partner)
         make_twice_differentiable(partner.network)
 
         key = TableKey("none", "eager", "float32", *self.settings.latency.input_size, 1, len(classes.names), "none")
@@ -111,23 +112,31 @@ class StudySeed:
         self.validation = streams.labelled("teacher_val", "teacher_val", steps, size)
         self.batches = partner.batches(streams, options.student_steps + steps, labels)
 
-    def teach(self) -> None:
+    def train_student(self) -> None:
         """The student's first steps, on the labels of the warmed-up supernet."""
         partner, steps = self.state.partner, self.options.student_steps
         partner.begin_round("first steps", 1.0, self.checkpoint)
         with Progress(f"student seed-{self.seed}", steps) as progress:
-            for step, lesson in enumerate(islice(self.batches, steps)):
-                record, _ = partner.train_step(lesson, derive_seed(self.seed, "first dropout", step))
-                progress.advance(loss=record["student_loss"])
+            for step, batch in enumerate(islice(self.batches, steps)):
+                values, _ = partner.train_step(batch, derive_seed(self.seed, "first dropout", step))
+                progress.advance(loss=values["student_loss"])
 
     def seek(self, point: int) -> None:
         """Ordinary steps of the search, in which the architecture moves."""
         steps = self.options.between
-        batches, lessons = islice(self.train, steps), islice(self.batches, steps)
         plan = RoundPlan(
-            METHOD, self.seed, point, steps, batches, self.validation, lessons, self.space, self.search, self.table,
-            self.checkpoint,
-        )  # fmt: skip
+            method=METHOD,
+            seed=self.seed,
+            round=point,
+            train=islice(self.train, steps),
+            validation=self.validation,
+            batches=islice(self.batches, steps),
+            space=self.space,
+            search=self.search,
+            table=self.table,
+            last_good=self.checkpoint,
+            processes=ALONE,
+        )
         with Progress(f"search seed-{self.seed} point-{point}", steps) as progress:
             take_steps(self.state, plan, progress, Resume())
 
@@ -156,6 +165,7 @@ class StudySeed:
             search=self.search,
             table=self.table,
             latency_weight=0.0,
+            processes=ALONE,
             teacher_step=moments[-1].teacher,
             partner_step=moments[-1].student,
         )
@@ -163,7 +173,7 @@ class StudySeed:
 
 
 class TwiceHardsigmoid(nn.Module):
-    """PyTorch's Hardsigmoid, whose derivative has no derivative there."""
+    """Hardsigmoid that can be differentiated twice; PyTorch's can be differentiated once only."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(...) -> (...), x / 6 + 1 / 2 within [0, 1]."""
@@ -171,7 +181,7 @@ class TwiceHardsigmoid(nn.Module):
 
 
 def make_twice_differentiable(network: nn.Module) -> None:
-    """Put `TwiceHardsigmoid` in the place of each Hardsigmoid; values, parameters and their names stay."""
+    """Replace each Hardsigmoid by `TwiceHardsigmoid`; values, parameters and their names do not change."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Hardsigmoid):

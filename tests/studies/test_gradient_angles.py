@@ -1,4 +1,4 @@
-"""The angle study at the smallest size, on drawn street scenes."""
+"""The angle study at the smallest size, on synthetic street scenes."""
 
 import argparse
 from itertools import product

@@ -5,7 +5,7 @@ step of SGD on L(T_k, A, D_t^tr batch), and the student one on
 
     L(S_k, D_s^tr batch) + pseudo_weight * CE(p(x; T_{k+1}, A), S_k),
 
-whose labels are the teacher's of this very moment. A step is w' = w - lr * m', m' = momentum * m + clip(g) +
+whose labels are the teacher's current ones. A step is w' = w - lr * m', m' = momentum * m + clip(g) +
 weight_decay * w, where g is the gradient of its loss. From the adjoints a of w' and m of m' follow, with
 b = m - lr * a and c = clip'(g)^T b,
 
@@ -27,14 +27,17 @@ import torch
 from torch import Tensor
 
 from lbt.config import OptimizerSettings, SearchSettings, SpaceSettings
+from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import Parameters, as_leaves, call_without_side_effects, gradient_of, loss_gradient
 from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
-from lbt.search.methods.lbt.student import StudentStep
+from lbt.search.methods.lbt.student import StudentBatch, StudentStep
 from lbt.search.state import SearchState
-from lbt.search.step_context import Architecture, StepContext, TeacherStep, add
+from lbt.search.step_context import StepContext, TeacherStep
 from lbt.search.teacher_step import teacher_step
+from lbt.search.tensor_dicts import add
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.search.weight_step import WeightStep
+from lbt.space.architecture import Architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.widths import sample_widths
@@ -64,21 +67,20 @@ class Moment:
 def live_step(
     state: SearchState,
     batch: Batch,
-    lesson: tuple[Batch, ...],
+    student_batch: StudentBatch,
     noises: Sequence[Noise],
     noise_seed: int,
     space: SpaceSettings,
     search: SearchSettings,
     guard: GuardedStep,
 ) -> Moment:
-    """One step of the teacher, then one of the student on the labels that the teacher gives now.
+    """One step of the teacher, then one of the student on the teacher's current labels.
 
     Args:
         state: supernet, architecture, student and their optimisers; weights and buffers move.
         batch: of D_t^tr.
-        lesson: as `lbt.search.methods.lbt.student.Student.batches` gives it; of the stored labels (B, C, H, W) only
-        their being 0
-            in all classes outside the image is used.
+        student_batch: the student's three batches; the stored labels (B, C, H, W) only tell where the image ends,
+            because they are 0 in all classes outside it.
         noises: Gumbel noise of the teacher's step, and of the labelling.
         noise_seed: of the student's dropout.
         space, search, guard: see `lbt.search.teacher_step`.
@@ -86,16 +88,16 @@ def live_step(
     Raises:
         ArithmeticError: a loss or gradient was not finite.
     """
-    _, taught = teacher_step(state, batch, dict(noises[0]), space, search, guard)
-    labelled, (unlabeled, stored), validation = lesson
+    _, teacher = teacher_step(state, batch, dict(noises[0]), space, search, guard, ALONE)
+    labelled, (unlabeled, stored), validation = student_batch
     with torch.no_grad():
         weights = dict(state.supernet.named_parameters())
         probability = live_labels(state.supernet, weights, state.architecture, unlabeled, noises[1], space, search)
     inside = stored.amax(dim=1, keepdim=True) > 0
-    _, learned = state.partner.train_step((labelled, (unlabeled, probability * inside), validation), noise_seed)
-    if taught is None or learned is None:
+    _, student = state.partner.train_step((labelled, (unlabeled, probability * inside), validation), noise_seed)
+    if teacher is None or student is None:
         raise ArithmeticError("a weight step was skipped because a value was not finite; lower the learning rate")
-    return Moment(taught, learned, labelled, noises[1])
+    return Moment(teacher, student, labelled, noises[1])
 
 
 def live_labels(
@@ -132,25 +134,25 @@ def teacher_objective(context: StepContext) -> Adjoint:
     def loss(leaves: Parameters) -> Tensor:
         widths = sample_widths(context.architecture, context.space, context.noise)
         return supernet_loss(
-            call_without_side_effects(context.supernet, leaves, images, context.architecture, widths), labels
+            call_without_side_effects(context.supernet, leaves, images, context.architecture, widths), labels, ALONE
         )
 
     leaves = as_leaves(dict(context.supernet.named_parameters()))
-    gradient = gradient_of(loss(leaves), {**context.architecture, **leaves})
+    gradient = gradient_of(loss(leaves), {**context.architecture, **leaves}, ALONE)
     architecture = {name: gradient.pop(name) for name in context.architecture}
     return Adjoint(architecture, gradient, _zeros(gradient), {}, {})
 
 
 def student_objective(context: StepContext) -> Adjoint:
-    """Of L(S_K, D_s^val) at the end of the trajectory; neither A nor T_K stands in it."""
+    """Of L(S_K, D_s^val) at the end of the trajectory; it depends neither on A nor on T_K directly."""
     taken = context.partner_step
     images, labels = taken.validation
 
     def loss(leaves: Parameters) -> Tensor:
         with fixed_noise(taken.noise_seed, images.device):
-            return labelled_loss(call_without_side_effects(taken.student, leaves, images)["out"], labels)
+            return labelled_loss(call_without_side_effects(taken.network, leaves, images)["out"], labels, ALONE)
 
-    _, gradient = loss_gradient(loss, dict(taken.student.named_parameters()))
+    _, gradient = loss_gradient(loss, dict(taken.network.named_parameters()), ALONE)
     nothing = _zeros(dict(context.supernet.named_parameters()))
     return Adjoint(_zeros(context.architecture), nothing, dict(nothing), gradient, _zeros(gradient))
 
@@ -182,14 +184,15 @@ def _before_student(context: StepContext, moment: Moment, after: Parameters, adj
 
     def logits(images: Tensor, seed: int) -> Tensor:
         with fixed_noise(seed, images.device):
-            return call_without_side_effects(taken.student, leaves, images)["out"]
+            return call_without_side_effects(taken.network, leaves, images)["out"]
 
     images, labels = moment.labelled
-    supervised = labelled_loss(logits(images, taken.noise_seed + 1), labels)
-    taught = weighted_cross_entropy(logits(taken.unlabeled, taken.noise_seed), probability, taken.weight)
+    supervised = labelled_loss(logits(images, taken.noise_seed + 1), labels, ALONE)
+    unlabelled = logits(taken.unlabeled, taken.noise_seed)
+    pseudo_loss = weighted_cross_entropy(unlabelled, probability, taken.weight, ALONE)
     pulled, weights, buffer = _pulled(taken.step, adjoint.student, adjoint.student_buffer, search.student.optimizer)
     wanted = {"architecture": context.architecture, "teacher": teacher, "student": leaves}
-    (found,) = _product_gradients(supervised + search.pseudo_weight * taught, leaves, [pulled], wanted)
+    (found,) = _product_gradients(supervised + search.pseudo_weight * pseudo_loss, leaves, [pulled], wanted)
     return replace(
         adjoint,
         architecture=add(adjoint.architecture, found["architecture"]),
@@ -206,7 +209,9 @@ def _before_teacher(context: StepContext, moment: Moment, adjoints: Sequence[Adj
     outputs = call_without_side_effects(context.supernet, leaves, images, context.architecture, widths)
     steps = [_pulled(taken.step, a.teacher, a.teacher_buffer, context.search.teacher) for a in adjoints]
     wanted = {"architecture": context.architecture, "teacher": leaves}
-    products = _product_gradients(supernet_loss(outputs, labels), leaves, [pulled for pulled, _, _ in steps], wanted)
+    products = _product_gradients(
+        supernet_loss(outputs, labels, ALONE), leaves, [pulled for pulled, _, _ in steps], wanted
+    )
     return [
         replace(
             adjoint,
@@ -221,9 +226,9 @@ def _before_teacher(context: StepContext, moment: Moment, adjoints: Sequence[Adj
 def _pulled(
     step: WeightStep, weights: Parameters, buffer: Parameters, settings: OptimizerSettings
 ) -> tuple[Parameters, Parameters, Parameters]:
-    """c, and the adjoints of weights and buffer before the step, but for d<g, c>/dw.
+    """c, and the adjoints of weights and buffer before the step, without d<g, c>/dw.
 
-    A weight whose gradient is None is left alone by SGD, momentum and decay included.
+    SGD does not touch a weight whose gradient is None: neither momentum nor decay applies.
     """
     moved = list(step.gradient)
     both = {name: buffer[name] - step.lr * weights[name] for name in moved}

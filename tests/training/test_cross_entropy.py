@@ -1,4 +1,4 @@
-"""Cross-entropy pixel by pixel: PyTorch's values, and derivatives in every mode that says it can."""
+"""Cross-entropy pixel by pixel: PyTorch's values, and derivatives in every supported mode."""
 
 import pytest
 import torch

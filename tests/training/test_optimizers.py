@@ -41,7 +41,7 @@ def try_step(module, optimizer, guard, images):
 
 
 def test_a_skipped_step_leaves_no_trace():
-    """A NaN image spoils the loss, the gradient and the running statistics; what follows is as if it had not been."""
+    """A NaN image spoils loss, gradient and running statistics; the next steps are as if it had never been there."""
     torch.manual_seed(0)
     images = [torch.randn(2, 2, 3, 3) for _ in range(3)]
     bad = images[0].clone()
@@ -63,7 +63,7 @@ def test_a_skipped_step_leaves_no_trace():
 
 
 @pytest.mark.parametrize(("gradient", "loss"), [([math.nan, 1.0], 1.0), ([math.inf, 1.0], 1.0), ([1.0, 1.0], math.nan)])
-def test_what_is_not_finite_moves_nothing_and_is_counted(gradient, loss):
+def test_a_value_that_is_not_finite_moves_nothing_and_is_counted(gradient, loss):
     parameter = parameter_with(gradient)
     optimizer = sgd([parameter], OptimizerSettings())
     guard = GuardedStep("weights")
@@ -72,13 +72,13 @@ def test_what_is_not_finite_moves_nothing_and_is_counted(gradient, loss):
     assert torch.equal(parameter.detach(), torch.zeros(2)) and not optimizer.state
 
 
-def test_many_skips_in_a_row_stop_with_what_went_wrong_first_and_where():
+def test_many_skips_in_a_row_stop_and_name_the_first_one():
     guard = GuardedStep("teacher (lbt, round 3)", last_good=Path("round-2/checkpoint.pt"), limit=3)
 
     def attempt(gradient, **values):
         guard.apply(sgd([parameter_with([gradient, 0.0])], OptimizerSettings()), values, 5.0)
 
-    attempt(math.nan, loss=1.0)  # a good step follows: these two are not the first of the end
+    attempt(math.nan, loss=1.0)  # a good step follows, so this is not the first of the final streak
     attempt(1.0, loss=1.0)
     attempt(1.0, loss=1.0, other=math.inf)
     attempt(math.nan, loss=1.0)
@@ -86,11 +86,11 @@ def test_many_skips_in_a_row_stop_with_what_went_wrong_first_and_where():
         attempt(1.0, loss=math.nan)
     message = str(error.value)
     assert message.startswith("teacher (lbt, round 3): 3 updates in a row")
-    assert "First went wrong at step 2 of teacher (lbt, round 3): other = inf; the last was loss = nan." in message
+    assert "The first was at step 2 of teacher (lbt, round 3): other = inf; the last was loss = nan." in message
     assert "The last good state is round-2/checkpoint.pt" in message
 
 
-def test_the_norm_of_the_gradient_is_named_where_all_values_are_finite():
+def test_the_norm_of_the_gradient_is_named_if_all_values_are_finite():
     guard = GuardedStep("student", limit=1)
     with pytest.raises(LbtError, match="norm of the gradient = inf"):
         guard.apply(sgd([parameter_with([math.inf, 0.0])], OptimizerSettings()), {"loss": 1.0}, 5.0)

@@ -1,4 +1,4 @@
-"""Retraining: where the first weights come from, and what distillation changes."""
+"""Retraining: the source of the first weights, and the effect of distillation."""
 
 import csv
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_training_starts_from_the_supernets_weights(retrain, tiny):
         torch.testing.assert_close(inherited[name], supernet[name])
         assert not torch.allclose(drawn[name], supernet[name])
     auxiliary = [name for name in inherited if name.startswith("auxiliary") and inherited[name].ndim == 4]
-    assert auxiliary  # the heads that only training has are drawn, as they are without a supernet
+    assert auxiliary  # the heads that only training uses are random, as without a supernet
     for name in auxiliary:
         torch.testing.assert_close(inherited[name], drawn[name])
 
@@ -97,11 +97,11 @@ def test_a_supernet_that_does_not_fit_the_setting_is_refused(retrain, tiny, init
         retrain("refused", inputs={"supernet": tiny.warmup} if given else {}, initial=initial)
 
 
-def test_the_guide_stays_as_it_is(retrain, monkeypatch):
+def test_the_guide_does_not_change(retrain, monkeypatch):
     guide = retrain("guide", of="guide") / "network.pt"
     loaded, load = [], training.load_trained
     monkeypatch.setattr(training, "load_trained", lambda *arguments: loaded.append(load(*arguments)) or loaded[-1])
-    retrain("taught", inputs={"guide": guide})
+    retrain("distilled", inputs={"guide": guide})
     network = loaded[0].network
     saved = torch.load(guide, weights_only=True)["network"]
     assert not network.training and all(torch.equal(saved[name], v) for name, v in network.state_dict().items())

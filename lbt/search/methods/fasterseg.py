@@ -5,15 +5,16 @@ Source: Chen et al., FasterSeg: Searching for Faster Real-time Semantic Segmenta
 
 from __future__ import annotations
 
-from lbt.search.gradient_terms import put_together, teacher_term
+from lbt.config.round import RoundSearch
+from lbt.search.gradient_terms import add_latency, teacher_term
 from lbt.search.method import Method
 from lbt.search.step_context import ArchitectureGradient, StepContext
 
 
-def architecture_gradient(context: StepContext) -> ArchitectureGradient:
+def architecture_gradient(context: StepContext[RoundSearch]) -> ArchitectureGradient:
     """dA [L(T, A, D_t^val) + latency_weight * Lat(A)]."""
     teacher = teacher_term(context)
-    return put_together(context, teacher, teacher.gradient)
+    return add_latency(context, teacher, teacher.gradient)
 
 
 METHOD = Method("fasterseg", architecture_gradient)

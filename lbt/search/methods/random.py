@@ -1,4 +1,4 @@
-"""The control: the supernet trains as for the other methods, the architecture never moves.
+"""The control: the supernet trains as in the other methods, but the architecture never moves.
 
 Its genotypes are drawn at random at the latency of a searched one (see `lbt.derivation.derive`).
 """

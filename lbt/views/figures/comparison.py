@@ -31,12 +31,12 @@ class Files:
 
     Attributes:
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`.
-        network: scores of the retrained networks, likewise.
-        profile: profiles of the derived networks, likewise.
-        constant: scores of the constant prediction.
-        rounds: mIoU of the supernets after each round, likewise.
-        steps: measurements of each step of the searches, in `.../<method>/seed-<seed>/round-<round>/`.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
+        network: scores of the retrained networks.
+        profile: profiles of the derived networks.
+        constant: score of the constant prediction.
+        rounds: scores of the supernets after each round.
+        steps: measurements of each step of the searches, in `.../round-<round>/`.
         retraining: measurements of each step of the retrainings.
         predictions: folders of label images, one per network.
         svg: receive the figures.

@@ -45,7 +45,9 @@ LOSSES = (
     Panel("student_loss", "loss of S on its training images"),
     Panel("student_val_loss", "loss of S on its validation images"),
     Panel("pseudo_loss", "loss of S on the teacher's labels"),
-    Panel("bank_loss", "loss of S on the bank's images (lpt)"),
+    Panel("tester_loss", "loss of the tester on its training images"),
+    Panel("tester_val_loss", "loss of the tester on its validation images"),
+    Panel("bank_loss", "loss of the tester on the bank's images"),
 )
 ARCHITECTURE = (
     Panel("latency_ms", "expected latency (ms)", share=0.01),
@@ -58,6 +60,7 @@ ARCHITECTURE = (
 GRADIENTS = (
     Panel("teacher_weight_gradient_norm", "gradient norm of the weights of T", positive=True),
     Panel("student_weight_gradient_norm", "gradient norm of the weights of S", positive=True),
+    Panel("tester_weight_gradient_norm", "gradient norm of the weights of the tester", positive=True),
     Panel("architecture_gradient_norm", "gradient norm of A", positive=True),
     Panel("skipped", "skipped updates so far", counts=True),
     Panel("teacher_gradient_norm", "of A's: norm of T's part", positive=True),

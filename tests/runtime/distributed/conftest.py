@@ -1,4 +1,4 @@
-"""Two processes that share every batch; they serve all tests of a session, because to start them takes seconds."""
+"""Two processes that share every batch; all tests of a session use them, because starting them takes seconds."""
 
 import pytest
 from pair import Pair

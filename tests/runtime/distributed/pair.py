@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 SIZE = 2
 PATIENCE = 600
-"""Seconds to wait for an answer: a pair that sends messages in different orders would wait for ever."""
+"""Seconds to wait for a result: a pair that sends messages in different orders would wait forever."""
 
 
 class Pair:
@@ -38,7 +38,7 @@ class Pair:
             pipe.send((function, arguments))
         found = []
         for pipe in self.pipes:
-            assert pipe.poll(PATIENCE), f"{function.__name__}: no answer in {PATIENCE} s"
+            assert pipe.poll(PATIENCE), f"{function.__name__}: no result in {PATIENCE} s"
             good, result = pipe.recv()
             assert good, result
             found.append(result)

@@ -37,7 +37,7 @@ def fail(how):
         ("killed", LbtError, r"^Process 1 of 2 ended without a message \(SIGKILL\)"),
     ],
 )
-def test_what_one_raises_ends_all(how, kind, message):
+def test_an_error_in_one_process_ends_all(how, kind, message):
     started = time.monotonic()
     with pytest.raises(kind, match=message):
         run_together(2, "cpu", fail, how)

@@ -1,7 +1,7 @@
-"""What is computed of a batch's parts in two processes is what one process computes of the whole, in double precision.
+"""Two processes with a part of the batch each compute the same as one process with all of it, in double precision.
 
-A function here is run by one process and by two; it draws the whole batch and takes its own rows. Of its results, those
-in `rows` are of the process's own rows, those in `parts` add up to one process's, and those in `common` equal it.
+One process runs a function, then two processes run it; each draws the whole batch and takes its own rows. Results in
+`rows` belong to the process's own rows, results in `parts` sum to those of one process, those in `common` equal it.
 """
 
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from lbt.config import PseudoLabelSettings
 from lbt.data.classes import IGNORE
 from lbt.runtime.distributed import ALONE, group
 from lbt.search.hypergradient import gradient_of
-from lbt.search.methods.lbt.pseudo_label_loss import targets, weighted_cross_entropy
+from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weighted_cross_entropy
 from lbt.search.methods.lpt.networks import losses_by_image, shares
 from lbt.search.seeded_dropout import SeededDropout
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
@@ -28,7 +28,7 @@ BATCH = 4
 
 @pytest.fixture
 def same(pair):
-    """Check the results of a function that one process and that two run."""
+    """Compare the results of a function in one process and in two."""
 
     def check(function, *arguments):
         whole, found = function(*arguments), pair.run(function, *arguments)
@@ -75,13 +75,13 @@ def batch_norm(seed):
     directions = [tangent.requires_grad_(), *(c.requires_grad_() for c in channels(seed + 5, seed + 6))]
     y, mean, variance = normalise_batch(*leaves, EPS)
     first = torch.autograd.grad((y.sin() * cotangent).sum(), leaves, create_graph=True)
-    # what is the same in all processes must count once in a sum over them
+    # a value that is the same in all processes must count once in a sum over them
     products = [(g * d).sum() for g, d in zip(first, directions, strict=True)]
     double = torch.autograd.grad(sum(products), [x, weight], retain_graph=True)
     with forward_ad.dual_level():
         duals = [forward_ad.make_dual(leaf, d) for leaf, d in zip(leaves, directions, strict=True)]
         derivative = forward_ad.unpack_dual(normalise_batch(*duals, EPS)[0]).tangent
-    inputs = [x, weight, *directions[:2]]  # of the bias only its direction counts, and that is added
+    inputs = [x, weight, *directions[:2]]  # of the bias only the direction has an effect, and it is added
     mixed = torch.autograd.grad((derivative.sin() * cotangent).sum(), inputs, create_graph=True)
     third = torch.autograd.grad((mixed[0] * cotangent).sum() + (mixed[1] * weight).sum(), inputs)
     rows = {"y": y, "first": first[0], "double": double[0], "derivative": derivative}
@@ -96,7 +96,7 @@ def test_batch_norm_and_its_derivatives(same):
 
 
 def norms_of_pytorch():
-    """A module that PyTorch's BatchNorms normalise, two batches seen."""
+    """A module with PyTorch's BatchNorms after two batches."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.Sequential(nn.BatchNorm2d(3)))
     module = module.double().train()
@@ -118,7 +118,7 @@ def test_a_network_of_pytorchs_batch_norms(same):
 
 
 def logits_and_labels(seed):
-    """Images of which one has hardly a label, so that the processes' shares of the labels differ."""
+    """Images of which one has few labels, so the processes hold different numbers of labels."""
     labels = torch.randint(5, (BATCH, 6, 7), generator=torch.Generator().manual_seed(seed))
     labels[drawn(seed + 1, *labels.shape) > 1] = IGNORE
     labels[0, 1:] = IGNORE
@@ -126,18 +126,19 @@ def logits_and_labels(seed):
 
 
 LOSSES = {
-    "ohem": ohem_cross_entropy,
-    "ohem, few hard": lambda *batch: ohem_cross_entropy(*batch, 0.01, 0.4),
-    "ohem, none valid": lambda logits, labels: ohem_cross_entropy(logits, torch.full_like(labels, IGNORE)),
-    "labelled": labelled_loss,
-    "distillation": lambda logits, _: distillation_loss(logits, logits.detach().sin()),
+    "ohem": lambda *batch: ohem_cross_entropy(*batch, group()),
+    "ohem, few hard": lambda *batch: ohem_cross_entropy(*batch, group(), 0.01, 0.4),
+    "ohem, none valid": lambda logits, labels: ohem_cross_entropy(logits, torch.full_like(labels, IGNORE), group()),
+    "labelled": lambda *batch: labelled_loss(*batch, group()),
+    "distillation": lambda logits, _: distillation_loss(logits, logits.detach().sin(), group()),
     "pseudo": lambda logits, _: pseudo_loss(logits, PseudoLabelSettings(threshold=0.4)),
     "pseudo, confidence": lambda logits, _: pseudo_loss(logits, PseudoLabelSettings(weighting="confidence")),
 }
 
 
 def pseudo_loss(logits, settings):
-    return weighted_cross_entropy(logits, *targets(logits.detach().cos().softmax(1), settings))
+    target, weight = targets_and_weights(logits.detach().cos().softmax(1), settings, group())
+    return weighted_cross_entropy(logits, target, weight, group())
 
 
 def loss(name, seed):
@@ -164,7 +165,7 @@ def test_losses(same, name, seed):
 def image_losses():
     logits, labels = logits_and_labels(0)
     scores = mine(drawn(5, BATCH, 1)).requires_grad_()
-    share = shares(scores)
+    share = shares(scores, group())
     value = group().reduce_loss((share * losses_by_image(logits, labels)).sum())
     in_logits, in_scores = torch.autograd.grad(value, [logits, scores])
     return results(rows={"share": share, "logits": in_logits, "scores": in_scores}, common={"value": value})
@@ -178,7 +179,7 @@ def test_losses_by_image_and_their_shares(same):
 def dropout():
     torch.manual_seed(0)
     with fixed_noise(1, torch.device("cpu")):
-        dropped = SeededDropout(0.4)(mine(drawn(0, BATCH, 3, 4, 5)))
+        dropped = SeededDropout(0.4, group())(mine(drawn(0, BATCH, 3, 4, 5)))
     return results(rows={"dropped": dropped}, common={"next": torch.rand(3)})
 
 
@@ -189,11 +190,11 @@ def test_dropout_draws_the_mask_of_the_whole_batch(same):
 def gradients():
     weight = drawn(0, 3).requires_grad_()
     value = group().reduce_loss((mine(drawn(1, BATCH, 3)) @ weight).sin().sum())
-    found = gradient_of(value, {"weight": weight, "unused": drawn(2, 2).requires_grad_()})
+    found = gradient_of(value, {"weight": weight, "unused": drawn(2, 2).requires_grad_()}, group())
     return results(common=found)
 
 
-def test_gradients_of_leaves_are_of_the_whole(same):
+def test_gradients_of_leaves_are_those_of_the_whole_batch(same):
     found = same(gradients)
     assert found.common["weight"].abs().min() > 0 and not found.common["unused"].any()
 
@@ -205,7 +206,7 @@ def decisions():
     return first, order.tolist(), here.first
 
 
-def test_what_one_decides_all_do(pair):
+def test_all_processes_take_the_same_decision(pair):
     assert decisions() == ((True, False), [0.0], True)
     assert pair.run(decisions) == [((True, False), [0.0, 1.0], True), ((True, False), [0.0, 1.0], False)]
 

@@ -1,11 +1,12 @@
-"""What the student learns: temperatures, hard targets, thresholds and weights, against plain loops."""
+"""Targets and weights of pseudo-labels, and their loss, against plain loops."""
 
 import pytest
 import torch
 
 from lbt.config import PseudoLabelSettings
 from lbt.pseudo_labels.dataset import temper
-from lbt.search.methods.lbt.pseudo_label_loss import targets, weighted_cross_entropy
+from lbt.runtime.distributed import ALONE
+from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weighted_cross_entropy
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def probability():
 
 
 @pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
-def test_a_temperature_is_that_of_the_softmax(temperature):
+def test_the_temperature_is_that_of_the_softmax(temperature):
     logits = 5 * torch.randn(4, 3, 3).double()
     torch.testing.assert_close(temper(logits.softmax(0), temperature), (logits / temperature).softmax(0))
 
@@ -32,7 +33,7 @@ def test_a_small_temperature_leaves_the_most_probable_class():
 @pytest.mark.parametrize("threshold", [0.0, 0.6])
 def test_targets_and_weights_equal_a_loop_over_pixels(probability, weighting, kind, threshold):
     settings = PseudoLabelSettings(targets=kind, threshold=threshold, weighting=weighting)
-    target, weight = targets(probability, settings)
+    target, weight = targets_and_weights(probability, settings, ALONE)
     expected, total = torch.zeros(2, 5, 6).double(), 0.0
     for b in range(2):
         for i in range(5):
@@ -48,16 +49,16 @@ def test_targets_and_weights_equal_a_loop_over_pixels(probability, weighting, ki
     assert 0 < int((weight > 0).sum()) < weight.numel()
 
 
-def test_where_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
-    target, weight = targets(probability, PseudoLabelSettings(threshold=1.0))
+def test_if_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
+    target, weight = targets_and_weights(probability, PseudoLabelSettings(threshold=1.0), ALONE)
     logits = torch.randn_like(probability).requires_grad_()
-    loss = weighted_cross_entropy(logits, target, weight)
+    loss = weighted_cross_entropy(logits, target, weight, ALONE)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert float(loss.detach()) == 0 and (gradient == 0).all()
 
 
-def test_with_equal_weights_it_is_pytorchs_cross_entropy(probability):
+def test_with_equal_weights_the_loss_is_pytorchs_cross_entropy(probability):
     logits = torch.randn_like(probability)
-    target, weight = targets(probability[1:], PseudoLabelSettings())
+    target, weight = targets_and_weights(probability[1:], PseudoLabelSettings(), ALONE)
     expected = torch.nn.functional.cross_entropy(logits[1:], probability[1:])
-    torch.testing.assert_close(weighted_cross_entropy(logits[1:], target, weight), expected)
+    torch.testing.assert_close(weighted_cross_entropy(logits[1:], target, weight, ALONE), expected)

@@ -1,4 +1,4 @@
-"""The student's step, and that one which cannot be taken teaches nothing."""
+"""The student's step, and a step that is skipped."""
 
 import math
 
@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 from lbt.config import OptimizerSettings, PseudoLabelSettings, SearchSettings, StudentSettings
+from lbt.runtime.distributed import ALONE
 from lbt.search.methods.lbt.student import Student
 
 PLAIN = OptimizerSettings(lr=0.1, momentum=0.0, weight_decay=0.0, clip_norm=0.5)
 
 
 class Network(nn.Module):
-    """One convolution that answers as torchvision's networks do."""
+    """One convolution with the outputs of torchvision's networks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +27,7 @@ class Network(nn.Module):
 class PlainStudent(Student):
     """The student with one convolution."""
 
-    def _build(self, num_classes, seed, pretrained):
+    def build(self, num_classes, seed, *, pretrained):
         torch.manual_seed(seed)
         return Network()
 
@@ -35,7 +36,7 @@ def student(**labels):
     search = SearchSettings(
         pseudo_weight=0.7, student=StudentSettings(optimizer=PLAIN), pseudo_labels=PseudoLabelSettings(**labels)
     )
-    partner = PlainStudent(search, 4, 0, torch.device("cpu"))
+    partner = PlainStudent(search, 4, 0, torch.device("cpu"), ALONE)
     partner.begin_round("lbt, round 1", 1.0, None)
     return partner
 
@@ -58,13 +59,13 @@ def test_the_step_descends_both_losses(batches, kind):
         return nn.functional.conv2d(x, weight, bias)
 
     target = probability if kind == "soft" else probability.argmax(1)
-    taught = nn.functional.cross_entropy(logits(unlabeled), target)
-    loss = nn.functional.cross_entropy(logits(images), labels) + 0.7 * taught
+    pseudo_loss = nn.functional.cross_entropy(logits(unlabeled), target)
+    loss = nn.functional.cross_entropy(logits(images), labels) + 0.7 * pseudo_loss
     gradients = torch.autograd.grad(loss, (weight, bias))
     length = float(sum(g.square().sum() for g in gradients)) ** 0.5
     assert length > PLAIN.clip_norm  # the step is clipped
     record, taken = partner.train_step(batches, noise_seed=0)
-    assert record["pseudo_loss"] == pytest.approx(float(taught.detach())) and record["pseudo_share"] == 1
+    assert record["pseudo_loss"] == pytest.approx(float(pseudo_loss.detach())) and record["pseudo_share"] == 1
     for before, p, gradient in zip((weight, bias), partner.network.parameters(), gradients, strict=True):
         torch.testing.assert_close(p.detach(), before.detach() - 0.1 * 0.5 / length * gradient, rtol=1e-4, atol=1e-6)
     assert taken.step.before.keys() == dict(partner.network.named_parameters()).keys()
@@ -81,7 +82,7 @@ def test_a_step_that_is_not_finite_is_skipped(batches):
     assert all(torch.equal(before[name], value) for name, value in partner.network.state_dict().items())
 
 
-def test_a_threshold_leaves_out_pixels(batches):
+def test_a_threshold_excludes_pixels(batches):
     record, taken = student(threshold=0.7).train_step(batches, noise_seed=0)
     confident = batches[1][1].amax(1) >= 0.7
     assert record["pseudo_share"] == pytest.approx(float(confident.float().mean())) and 0 < record["pseudo_share"] < 1

@@ -1,4 +1,4 @@
-"""Learning by Teaching: the architecture also lowers the validation loss of a student that its labels teach.
+"""Learning by Teaching: the architecture also lowers the validation loss of a student that learns from its labels.
 
 Source: Sheth, Jiang and Xie, Learning by Teaching, with Application to Neural Architecture Search, 2021. With
 F(T', A) = L(T', A, D_t^val) + student_weight * L(S', D_s^val), the gradient of stage 3 through one step of T and one of
@@ -6,64 +6,113 @@ S is
 
     dA F(T', A)  -  xi_t * d2L(T, A, D_t^tr)/dA dT * grad_{T'} F(T', A).
 
-The student's loss depends on A directly, because the labels p(x; T', A) do, and through T'. `one_step` is all of it,
-`direct` drops the product, and `published` keeps of the student's loss only the part through T', as the released code
-does; it can point the wrong way.
+The student's loss depends on A through T' and directly, because the labels p(x; T', A) do. `one_step` is the whole
+gradient and `direct` drops the second part. `published` drops the direct dependence of the student's loss on A, as the
+released code does; it can point in the wrong direction.
 """
 
 from __future__ import annotations
 
-from lbt.config import SearchSettings
-from lbt.search.gradient_terms import put_together, teacher_term, through_teacher_step
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from lbt.config.round import LbtSearch
+from lbt.search.gradient_terms import add_latency, teacher_term
+from lbt.search.hypergradient import (
+    Parameters,
+    call_without_side_effects,
+    mixed_second_derivative,
+    mixed_second_derivative_by_difference,
+)
 from lbt.search.methods.lbt.student import student_term
-from lbt.search.step_context import ArchitectureGradient, StepContext, Term, add, add_, norm
+from lbt.search.step_context import ArchitectureGradient, StepContext, Term
+from lbt.search.tensor_dicts import add, add_, cosine, norm, scale
 from lbt.space.architecture import Architecture
+from lbt.space.widths import sample_widths
+from lbt.training.losses import supernet_loss
 
 
-def architecture_gradient(context: StepContext) -> ArchitectureGradient:
-    """The gradient of stage 3 as `search.gradient` says, plus that of the latency."""
+def architecture_gradient(context: StepContext[LbtSearch]) -> ArchitectureGradient:
+    """The gradient of stage 3 as `search.gradient` says, plus that of the latency.
+
+    The part through the teacher's step is scaled down to at most `search.second_order_limit` times the norm of the part
+    at fixed weights.
+    """
     in_weights = context.search.gradient != "direct"
     student, teacher = student_term(context, in_weights=in_weights), teacher_term(context, in_weights=in_weights)
     factor = student_factor(context.search, teacher, student)
-    first, second = COMPOSITIONS[context.search.gradient](context, teacher, student, factor)
-    return put_together(context, teacher, first, second=second, student=student, factor=factor)
+    total, second = COMPOSITIONS[context.search.gradient](context, teacher, student, factor)
+    record = {
+        "student_val_loss": student.value,
+        "student_gradient_norm": norm(student.gradient),
+        "student_factor": factor,
+        "teacher_student_cosine": cosine(teacher.gradient, student.gradient),
+    }
+    if second is not None:
+        length, limit = norm(second), context.search.second_order_limit * norm(total)
+        record |= {"second_order_gradient_norm": length, "second_order_cosine": cosine(total, second)}
+        total = add(total, scale(second, limit / length) if length > limit else second)
+    found = add_latency(context, teacher, total)
+    return replace(found, record=found.record | record)
 
 
-NOTHING = 1e-30
-"""A student's term that is shorter than this times the teacher's is rounding error, and float32 could not hold a factor
-that makes up for it."""
+NEGLIGIBLE = 1e-30
+"""A student's term is rounding error if its norm is below this multiple of the teacher's. The factor that would match
+the two norms does not fit into float32."""
 
 
-def student_factor(search: SearchSettings, teacher: Term, student: Term) -> float:
-    """What the student's term is multiplied by; `matched` gives it the norm of the teacher's, at fixed weights."""
-    length, wanted = norm(student.gradient), norm(teacher.gradient)
-    matched = search.student_term == "matched" and length > NOTHING * wanted
-    return search.student_weight * (wanted / length if matched else 1.0)
+def student_factor(search: LbtSearch, teacher: Term, student: Term) -> float:
+    """The factor on the student's term; `matched` gives it the norm of the teacher's term, at fixed weights."""
+    length, target = norm(student.gradient), norm(teacher.gradient)
+    matched = search.student_term == "matched" and length > NEGLIGIBLE * target
+    return search.student_weight * (target / length if matched else 1.0)
 
 
 Parts = tuple[Architecture, Architecture | None]
 """The gradient at fixed weights, and that through the teacher's step."""
 
 
-def one_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
-    """All of teacher + factor * student. Uses up the terms' gradients in the weights."""
+def one_step(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Parts:
+    """The whole gradient of teacher + factor * student. Overwrites the terms' gradients in the weights."""
     return add(teacher.gradient, student.gradient, factor), _through_step(context, teacher, student, factor)
 
 
-def direct(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
-    """The part at fixed weights of teacher + factor * student."""
+def direct(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Parts:
+    """The gradient at fixed weights of teacher + factor * student."""
     return add(teacher.gradient, student.gradient, factor), None
 
 
-def published(context: StepContext, teacher: Term, student: Term, factor: float) -> Parts:
-    """`one_step` without the direct dependence of the labels on A. Uses up the terms' gradients in the weights."""
+def published(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Parts:
+    """`one_step` without the direct dependence of the labels on A. Overwrites the terms' gradients in the weights."""
     return teacher.gradient, _through_step(context, teacher, student, factor)
 
 
-def _through_step(context: StepContext, teacher: Term, student: Term, factor: float) -> Architecture:
+COMPOSITIONS = {"one_step": one_step, "direct": direct, "published": published}
+"""The gradients of the setting `search.gradient`."""
+
+
+def _through_step(context: StepContext[LbtSearch], teacher: Term, student: Term, factor: float) -> Architecture:
     vector = add_(teacher.weights_gradient, student.weights_gradient, factor)
-    student.weights_gradient.clear()  # as large as the supernet, and the next pass is the largest
+    student.weights_gradient.clear()  # as large as the supernet, and the next pass needs the most memory
     return through_teacher_step(context, context.teacher_step.step.vjp_(vector))
 
 
-COMPOSITIONS = {"one_step": one_step, "direct": direct, "published": published}
+def through_teacher_step(context: StepContext[LbtSearch], vector: Mapping[str, Tensor]) -> Architecture:
+    """d2L(T, A, D_t^tr)/dA dT * vector, the gradient in A through the teacher's step only.
+
+    T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ... Therefore, for a function of T', the vector is its gradient pulled
+    back through that step (`WeightStep.vjp_`). `search.second_derivative` selects how to compute the product.
+    """
+    teacher = context.teacher_step
+    images, labels = teacher.batch
+
+    def loss(weights: Parameters, architecture: Parameters) -> Tensor:
+        widths = sample_widths(architecture, context.space, teacher.noise)
+        outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)
+        return supernet_loss(outputs, labels, context.processes)
+
+    exact = context.search.second_derivative == "exact"
+    product = mixed_second_derivative if exact else mixed_second_derivative_by_difference
+    return product(loss, teacher.step.before, context.architecture, vector, context.processes)
