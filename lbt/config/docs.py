@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -132,14 +133,17 @@ def _name(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_name(a) for a in arguments if a is not type(None))
     if origin is tuple:
-        if arguments[-1] is Ellipsis:
-            return f"list of {_name(arguments[0])}"
-        return f"list of {len(arguments)} {_name(arguments[0])}"
+        count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
+        return f"list of {count}{_plural(_name(arguments[0]))}"
     if origin is dict:
         return f"{_name(arguments[0])}: {_name(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "sections"
     return {"int": "integer", "float": "number", "str": "text", "bool": "true or false"}[annotation.__name__]
+
+
+def _plural(name: str) -> str:
+    return re.sub(r"^(integer|number|text|list)\b", r"\1s", name)
 
 
 def _choices(metadata: Any) -> str | None:
@@ -165,7 +169,7 @@ def _bounds(metadata: Any) -> str:
         elif isinstance(item, Lt):
             words.append(f"< {item.lt}")
         elif isinstance(item, MinLen):
-            words.append(f"at least {item.min_length} long")
+            words.append("not empty" if item.min_length == 1 else f"at least {item.min_length} long")
     return ", ".join(word for word in words if word)
 
 

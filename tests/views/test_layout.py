@@ -18,7 +18,7 @@ from lbt.views.figures.derived import draw_network
 from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
 from lbt.views.figures.tradeoff import draw_tradeoff
 
-FIGURES = {"losses": (LOSSES, 4), "architecture": (ARCHITECTURE, 3), "gradients": (GRADIENTS, 4)}
+FIGURES = {"losses": (LOSSES, 3), "architecture": (ARCHITECTURE, 3), "gradients": (GRADIENTS, 3)}
 METHODS = ("fasterseg", "lbt", "lpt", "random")
 VALUES = {
     "flat": lambda panel, i: np.full(len(i), min(16.024, panel.bounds[1])),

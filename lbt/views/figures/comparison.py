@@ -67,9 +67,9 @@ def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
 
     def figures() -> Iterator[tuple[str, Figure]]:
         yield "accuracy-latency", draw_tradeoff(networks, least)
-        yield "losses", draw_curves(searches, LOSSES, 4)
+        yield "losses", draw_curves(searches, LOSSES, 3)
         yield "architecture", draw_curves(searches, ARCHITECTURE, 3)
-        yield "gradients", draw_curves(searches, GRADIENTS, 4)
+        yield "gradients", draw_curves(searches, GRADIENTS, 3)
         yield "retraining", draw_curves(retrained, RETRAINING, 3, along="step")
         for seed in dict.fromkeys(n.seed for n in networks):
             chosen = {method: path for path in files.predictions for method, s in [identify(path)] if s == seed}

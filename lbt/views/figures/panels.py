@@ -40,14 +40,14 @@ def _entropy(name: str) -> Panel:
 
 LOSSES = (
     Panel("supernet_miou", "supernet: held-out mIoU (%)", span=5.0, bounds=(0.0, 100.0), scored=True),
-    Panel("teacher_loss", "loss of T on its training images"),
-    Panel("teacher_val_loss", "loss of T on its validation images"),
-    Panel("student_loss", "loss of S on its training images"),
-    Panel("student_val_loss", "loss of S on its validation images"),
-    Panel("pseudo_loss", "loss of S on the teacher's labels"),
-    Panel("tester_loss", "loss of the tester on its training images"),
-    Panel("tester_val_loss", "loss of the tester on its validation images"),
-    Panel("bank_loss", "loss of the tester on the bank's images"),
+    Panel("teacher_loss", "teacher: loss, training images"),
+    Panel("teacher_val_loss", "teacher: loss, validation images"),
+    Panel("student_loss", "student: loss, training images"),
+    Panel("student_val_loss", "student: loss, validation images"),
+    Panel("pseudo_loss", "student: loss, teacher's labels"),
+    Panel("tester_loss", "tester: loss, training images"),
+    Panel("tester_val_loss", "tester: loss, validation images"),
+    Panel("bank_loss", "tester: loss, test bank"),
 )
 ARCHITECTURE = (
     Panel("latency_ms", "expected latency (ms)", share=0.01),
@@ -58,15 +58,15 @@ ARCHITECTURE = (
     _entropy("gamma"),
 )
 GRADIENTS = (
-    Panel("teacher_weight_gradient_norm", "gradient norm of the weights of T", positive=True),
-    Panel("student_weight_gradient_norm", "gradient norm of the weights of S", positive=True),
-    Panel("tester_weight_gradient_norm", "gradient norm of the weights of the tester", positive=True),
-    Panel("architecture_gradient_norm", "gradient norm of A", positive=True),
+    Panel("teacher_weight_gradient_norm", "teacher: gradient norm of the weights", positive=True),
+    Panel("student_weight_gradient_norm", "student: gradient norm of the weights", positive=True),
+    Panel("tester_weight_gradient_norm", "tester: gradient norm of the weights", positive=True),
+    Panel("architecture_gradient_norm", "architecture: gradient norm", positive=True),
     Panel("skipped", "skipped updates so far", counts=True),
-    Panel("teacher_gradient_norm", "of A's: norm of T's part", positive=True),
-    Panel("student_gradient_norm", "of A's: norm of S's part, raw", positive=True),
-    Panel("latency_gradient_norm", "of A's: norm of the latency's part", positive=True),
-    Panel("teacher_student_cosine", "of A's: cosine of T's and S's parts", span=0.2, bounds=(-1.0, 1.0)),
+    Panel("teacher_gradient_norm", "architecture: norm of the teacher's part", positive=True),
+    Panel("student_gradient_norm", "architecture: raw norm of the student's part", positive=True),
+    Panel("latency_gradient_norm", "architecture: norm of the latency's part", positive=True),
+    Panel("teacher_student_cosine", "architecture: cosine, teacher and student", span=0.2, bounds=(-1.0, 1.0)),
 )
 RETRAINING = (
     Panel("loss", "retraining: loss"),
