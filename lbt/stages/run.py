@@ -130,9 +130,10 @@ def _run_module(stage: str, job: Job, resume: Resume | None, log: Path) -> None:
     module = import_module(STAGES[stage].module)
     outputs = {name: value for name, value in job.outputs.items() if name != "manifest"}
     files = build_files(module.Files, {**job.inputs, **outputs})
-    options = {"resume": resume, "code": job.code, "log": log}
+    settings = job.parse_settings(stage)
+    options = {"resume": resume, "code": job.code, "settings_digest": digest(settings.tracked()), "log": log}
     taken = inspect.signature(module.run).parameters
-    module.run(job.parse_settings(stage), files, **{name: value for name, value in options.items() if name in taken})
+    module.run(settings, files, **{name: value for name, value in options.items() if name in taken})
 
 
 def _resume(stage: str, job: Job, settings: ResumingJob, read: Mapping[Path, InputFile], first: Path) -> Resume:

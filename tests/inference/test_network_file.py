@@ -35,7 +35,7 @@ def picture(height, width, seed=0):
 
 
 def test_a_folder_is_not_a_network_and_not_to_be_deleted(path):
-    with pytest.raises(LbtError, match=r": is a folder\. Name a file that one of lbt's stages made, a network\.$"):
+    with pytest.raises(LbtError, match=r": is a folder\. Name a network file that a stage of lbt made\.$"):
         lbt.load_network(path.parent)
 
 
@@ -215,13 +215,14 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
         settings,
         seed=3,
         method="lpt",
+        settings_digest=digest(json.loads(text)),
         network=tmp_path / "network.pt",
         scores=tmp_path / "network.json",
         profile=tmp_path / "profile.json",
         packed=tmp_path / "finished.pt",
     )
     finished = lbt.load_network(tmp_path / "finished.pt")
-    assert finished.settings_digest == digest(json.loads(text))  # as `write_manifest` computes it
+    assert finished.settings_digest == digest(json.loads(text))
     assert finished.scores == USE["scores"] and finished.profile == USE["profile"]
     assert finished.input_size == settings.latency.input_size
     assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)

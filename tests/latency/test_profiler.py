@@ -60,14 +60,8 @@ def test_profile_holds_measurement_and_prediction(folder):
     assert profile["key"]["input_width"] == 96
 
 
-def test_prediction_and_measurement_are_of_one_size(folder):
-    profile = run(folder)
-    assert 0.2 < profile["predicted_ms"] / profile["median_ms"] < 5
-    assert 0.2 < profile["parts_ms"] / profile["median_ms"] < 5
-
-
 def test_passes_are_counted_by_the_settings(folder, monkeypatch):
-    """Seven passes in five turns; the parts take turns with the network, each time about as long as it."""
+    """Seven passes in five turns; in each turn the parts are timed about as long as the network."""
     calls = []
 
     def passes(module, inputs, *, runs):

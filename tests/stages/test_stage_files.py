@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from stage_calls import stage_words
@@ -90,6 +91,28 @@ def test_the_lock_is_held_during_the_work(run, tmp_path):
     held = []
     assert run(lambda architecture, genotype: held.extend(path.name for path in genotype.parent.iterdir())) == 0
     assert held == [".manifest.json.lock"]
+
+
+def test_a_stage_is_told_the_digest_of_settings_that_its_manifest_has(tmp_path, monkeypatch):
+    told = {}
+
+    @dataclass(frozen=True)
+    class Genotypes:
+        architecture: Path
+        genotype: Path
+
+    def run(settings, files, *, settings_digest, code):
+        told.update(seed=settings.seed, digest=settings_digest, code=code)
+        copy(files.architecture, files.genotype)
+
+    monkeypatch.setattr(stage_run, "import_module", lambda name: SimpleNamespace(Files=Genotypes, run=run))
+    write_text(tmp_path / "in.json", "content")
+    outputs = {"genotype": tmp_path / "guide.json", "manifest": tmp_path / "manifest.json"}
+    inputs = {"architecture": tmp_path / "in.json"}
+    assert main(stage_words("derive_guide", TINY, tmp_path / "log", inputs=inputs, outputs=outputs, seed=5)) == 0
+    manifest = read_manifest(tmp_path / "manifest.json")
+    assert told == {"seed": 5, "digest": manifest["settings_digest"], "code": manifest["code"]}
+    assert manifest["settings"]["seed"] == 5
 
 
 @pytest.fixture

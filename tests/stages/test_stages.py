@@ -39,7 +39,8 @@ def assert_part(found: Section, whole: Section) -> None:
 def test_run_takes_settings_and_files_and_at_most_ten_arguments(name):
     parameters = inspect.signature(import_module(STAGES[name].module).run).parameters
     assert list(parameters)[:2] == ["settings", "files"]
-    assert set(parameters) - {"settings", "files"} <= {"resume", "code", "log"} and len(parameters) <= 10
+    assert set(parameters) - {"settings", "files"} <= {"resume", "code", "settings_digest", "log"}
+    assert len(parameters) <= 10
     assert "log" in parameters
     assert ("resume" in parameters) == issubclass(STAGES[name].settings, ResumingJob)
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 import torch
 from clone import SOMETIMES, artefacts, read_csv
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
@@ -10,6 +11,7 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw"}
 
 
+@pytest.mark.exhaustive
 def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     clone.settings = clone.settings | {"derivation": {"rule": "search", "images": 2}}
@@ -40,6 +42,7 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     assert "candidates.csv" in json.loads((folder / "manifest-candidates.json").read_text())["outputs"]
 
 
+@pytest.mark.exhaustive
 def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"] | {"cosearch": True, "fps": [1.0, 1.0e6], "random_match": "window"}
@@ -79,6 +82,7 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     } <= again and "round" not in again
 
 
+@pytest.mark.exhaustive
 def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"]
