@@ -24,7 +24,7 @@ Reads the shards of pseudo labels (HDF5) of a run and, where needed, the images 
 shard, and prints a table of the files and for each round a table of the classes. Writes files only with --csv, --png or
 --gallery."""
     parser.epilog = """\
-Exit code 0 if all shards are intact, 1 if not: damaged shards are named after the summary of the others."""
+Exit code 0 if all shards are intact; 1 if not: damaged shards are named after the summary of the others."""
     parser.add_argument(
         "place",
         type=Path,

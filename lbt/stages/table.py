@@ -135,7 +135,7 @@ STAGES: dict[str, Stage] = {
     ),
     "evaluate_constant": Stage(
         "lbt.evaluation.constant",
-        jobs.EvaluateConstantJob,
+        jobs.DataJob,
         "score the most frequent class",
         reads=(*TRAINING_ROLES, "evaluation"),
     ),
@@ -144,7 +144,7 @@ STAGES: dict[str, Stage] = {
     "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),
     "compare": Stage(
         "lbt.views.figures.comparison",
-        jobs.CompareJob,
+        jobs.DataJob,
         "draw the figures that compare the methods",
         reads=("evaluation",),
     ),

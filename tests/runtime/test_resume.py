@@ -135,9 +135,24 @@ def test_saves_follow_the_minutes_and_no_clock_of_the_day(path, monkeypatch):
     assert saves == [2, 4, 6]
 
 
+@pytest.fixture
+def default_handler():
+    """Set a signal's default handler during the test, because the tests may run under nohup; returns the handler."""
+    before = {}
+
+    def install(number):
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        before[number] = signal.signal(number, default)
+        return default
+
+    yield install
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_signal_to_stop_saves_at_the_end_of_the_step(path, number, code):
-    before = signal.getsignal(number)
+def test_a_signal_to_stop_saves_at_the_end_of_the_step(path, number, code, default_handler):
+    before = default_handler(number)
     with pytest.raises(Stopped) as caught:
         walk(Resume(path, IDENTITY), act=lambda step: step == 2 and os.kill(os.getpid(), number))
     assert caught.value.exit_code == code

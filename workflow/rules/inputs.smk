@@ -90,7 +90,7 @@ def of_all_networks(*patterns):
 
 
 def reach_of(window):
-    """A file that tells a job that its window can be met. Only its existence counts, so a new one reruns nothing."""
+    """The file that says that the window of the search or of the derivation can be met, if there is a window."""
     if getattr(SETTINGS, window).fps is None:
         return []
-    return ancient(f"{RUN}/latency/reach-{window}.json")
+    return f"{RUN}/latency/reach-{window}.json"

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
-from lbt.config.jobs import CompareJob
+from lbt.config.jobs import DataJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.images import read_image, read_label, read_mask
 from lbt.data.splits import read_split
@@ -56,7 +56,7 @@ class Files:
     png: tuple[Path, ...]
 
 
-def run(settings: CompareJob, files: Files, *, log: Path | None = None) -> None:
+def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     """Write the figures into one folder."""
     networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
     order = list(dict.fromkeys(n.method for n in networks))
