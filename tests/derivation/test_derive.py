@@ -150,7 +150,7 @@ def test_scores_by_another_rule_or_space_are_refused(job):
         job.derive(space=BEST, candidates=path)
 
 
-def test_a_processor_that_rounds_otherwise_does_no_harm(job):
+def test_a_processor_that_rounds_differently_does_no_harm(job):
     found, path = job.scored([0.1, 0.6])
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

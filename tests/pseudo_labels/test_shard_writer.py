@@ -153,7 +153,7 @@ def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path
         return run_stage(stage_words("label", tiny.settings, place / "log.txt", inputs=inputs, outputs=outputs), kills)
 
     assert run("killed", Kill("step", 2)) == -signal.SIGKILL
-    left = {path.name for path in (tmp_path / "killed").iterdir()} - {"log.txt", ".manifest.json.lock"}
+    left = {path.name for path in (tmp_path / "killed").iterdir()} - {"log.txt", "log.error", ".manifest.json.lock"}
     assert len(left) == 1 and left.pop().endswith(".partial")
     assert run("killed") == run("whole") == 0
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {"log.txt", "manifest.json", "shard.h5"}

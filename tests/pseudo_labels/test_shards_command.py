@@ -12,6 +12,7 @@ from PIL import Image
 
 from lbt.__main__ import main
 from lbt.files import digest, sha256, write_json
+from lbt.pseudo_labels.origin import read_origin
 
 
 @pytest.fixture
@@ -52,6 +53,28 @@ def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):
 def test_any_folder_of_a_run_can_be_summarised(run, capsys, below):
     assert main(["shards", str(run / below)]) == 0
     assert "against round 1" in capsys.readouterr().out  # the previous round is found beside it
+
+
+def test_a_previous_round_of_another_search_is_not_compared(run, capsys):
+    for index in range(2):
+        edit(shard(run, 1, index), lambda file: file.attrs.modify("seed", 5))
+    assert main(["shards", str(run / "search/lbt/seed-0/round-2")]) == 0
+    out = capsys.readouterr().out
+    assert "round 2: 5 images" in out and "against round 1" not in out
+
+
+def test_a_relative_root_is_found_from_any_folder(run, tmp_path, monkeypatch):
+    """The root of the settings is relative to the folder that holds `results/`."""
+    manifest = shard(run).with_name("manifest-000.json")
+    content = json.loads(manifest.read_text())
+    content["settings"]["data"]["root"] = "images"
+    del content["digest"]
+    write_json(manifest, content | {"digest": digest(content)})
+    (tmp_path / "images").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    origin = read_origin(shard(run))
+    assert origin is not None and Path(origin.data.root).resolve() == tmp_path / "images"
 
 
 def test_a_single_shard_can_be_summarised(run, capsys):

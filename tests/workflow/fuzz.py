@@ -67,7 +67,7 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
 
     def shard(path: Path) -> Any:
         labels = PseudoLabels([path], classes, identity)
-        return {name: labels.probability(name) for name in labels._places}
+        return {name: labels.probability(name) for name in labels._locations}
 
     def checkpoint(path: Path) -> Any:
         return load_checkpoint(path, kind="supernet", expect={"classes": list(classes)})
