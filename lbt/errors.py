@@ -6,9 +6,9 @@ import signal
 
 
 class LbtError(Exception):
-    """Something the user can mend: the message names the file or key, what was found and what to do.
+    """A problem that the user can fix: the message names the file or key, what was found and what to do.
 
-    The command line prints it without a traceback and exits with `exit_code`. Every other exception is a defect of the
+    The command line prints it without a traceback and exits with `exit_code`. Any other exception is a defect of the
     project and keeps its traceback.
     """
 
@@ -16,7 +16,7 @@ class LbtError(Exception):
 
 
 class Stopped(LbtError):
-    """A signal ended the run at a place from which it can go on; the exit code is a shell's, 128 and the signal.
+    """A signal stopped the run after its state was saved; the exit code is that of a shell, 128 plus the signal.
 
     Args:
         where: what was saved.
@@ -24,5 +24,5 @@ class Stopped(LbtError):
     """
 
     def __init__(self, where: str, by: signal.Signals) -> None:
-        super().__init__(f"{where}, then stopped by {by.name}. The same command goes on from there.")
+        super().__init__(f"{where}, then stopped by {by.name}. The same command resumes from there.")
         self.exit_code = 128 + by

@@ -123,7 +123,7 @@ def refused_by_key(request, tmp_path) -> Callable[[Path, Callable[[Path], object
         here = rows[0][field] if isinstance(value, str) else int(rows[0][field])
         with pytest.raises(LbtError) as caught:
             start(other)
-        assert f"{other}: was measured otherwise" in str(caught.value)
+        assert f"{other}: was measured with different settings" in str(caught.value)
         assert f"({field}: {value!r} in the table, {here!r} here)" in str(caught.value)
 
     return check

@@ -1,6 +1,6 @@
-"""Stages in processes of their own that a test kills at a chosen moment; no part of `lbt` knows of it.
+"""Runs stages in separate processes and kills them at a chosen moment; `lbt` itself has no code for this.
 
-The processes are forked from a server that has imported PyTorch already, so that each costs no start.
+The processes are forks of a server that has already imported PyTorch, so that they start quickly.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Kill:
             of the side file, or `output` (before an output takes its name).
         count: at which of these events, from 1.
         by: the signal.
-        delay: how long after the event the process goes on, as a fraction of the time that its last step took.
-        group: whether its helper processes get the signal too.
+        delay: time between the event and the signal, as a fraction of the time that the last step took.
+        group: whether the signal also goes to the helper processes.
     """
 
     at: str

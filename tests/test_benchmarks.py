@@ -1,4 +1,4 @@
-"""The benchmarks still run, at the smallest size; what they measure is no matter of tests."""
+"""The benchmarks run at the smallest size; no test checks their measurements."""
 
 import os
 import runpy
@@ -33,7 +33,7 @@ RUNS = [
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("script", "arguments", "expected"), RUNS, ids=[run[0] for run in RUNS])
-def test_it_prints_its_table(script, arguments, expected, tmp_path):
+def test_a_benchmark_prints_its_table(script, arguments, expected, tmp_path):
     command = [sys.executable, ROOT / "tests" / "benchmarks" / script, *arguments.split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)

@@ -39,14 +39,13 @@ def test_a_full_disk_is_a_message_and_leaves_nothing(tmp_path, monkeypatch, faul
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
-def test_a_checkpoint_on_a_really_full_device_is_a_message(tmp_path, monkeypatch):
-    path = tmp_path / "checkpoint.pt"
-    temporary = tmp_path / f".checkpoint.pt.{os.getpid()}.partial"
-    temporary.symlink_to("/dev/full")
-    with pytest.raises(LbtError, match=r"checkpoint\.pt: could not be written"):
-        save_checkpoint(path, kind="supernet", identity={}, state={"x": torch.zeros(100_000)})
-    assert os.listdir(tmp_path) == []
+def test_a_link_of_the_temporary_name_is_not_followed(tmp_path):
+    path, victim = tmp_path / "file.txt", tmp_path / "victim"
+    victim.write_text("as it was")
+    (tmp_path / f".file.txt.{os.getpid()}.partial").symlink_to(victim)
+    write_text(path, "text")
+    assert (path.read_text(), victim.read_text()) == ("text", "as it was")
+    assert not path.is_symlink() and len(os.listdir(tmp_path)) == 2
 
 
 def test_json_refuses_nan():
@@ -107,6 +106,17 @@ def test_a_damaged_manifest_is_named(stage_folder, change):
     path = stage_folder / "out" / "manifest.json"
     write_json(path, json.loads(path.read_text()) | change)
     with pytest.raises(LbtError, match=r"manifest\.json: is damaged"):
+        verify_inputs([stage_folder / "out" / "table.csv"])
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/victim", "a/../../victim"])
+def test_a_manifest_that_lists_outputs_outside_of_its_folder_is_refused(stage_folder, name):
+    path = stage_folder / "out" / "manifest.json"
+    content = json.loads(path.read_text())
+    content["outputs"][name] = content["outputs"]["table.csv"]
+    del content["digest"]
+    write_json(path, content | {"digest": digest(content)})
+    with pytest.raises(LbtError, match=r"manifest\.json: lists outputs outside of its folder"):
         verify_inputs([stage_folder / "out" / "table.csv"])
 
 

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, file and size."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a network and writes it as an ONNX file that takes photographs. Runs both on the CPU first, in ONNX Runtime and in
-PyTorch, and compares the results."""
+Reads a network, and runs it on the CPU in PyTorch and as ONNX. Writes the ONNX file, which takes photographs, only if
+the results agree."""
     parser.epilog = """\
 The graph normalises photographs itself:
   input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
@@ -23,7 +23,7 @@ The graph normalises photographs itself:
           labels  (B, H, W) uint8, index into the classes
 Its metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The file is
 written only if no logit differs by more than 1e-4 of the largest logit.
-Exit code 0 if the file was written, 1 if not."""
+Exit code 0 if the file was written; 1 if not."""
     parser.add_argument(
         "network",
         type=Path,

@@ -22,7 +22,7 @@ writes into DIR, at the size of each image:
   overlays/NAME.png  the image with the colours of the classes over it
   legend.png         what the colours mean; classes.csv: the same for programs
 
-Exit code 0 if all images were segmented, 1 if not: images that cannot be read are named and skipped. A photograph whose
+Exit code 0 if all images were segmented; 1 if not: images that cannot be read are named and skipped. A photograph whose
 camera marked it as rotated is turned upright. For a video, extract the frames first:
   mkdir frames && ffmpeg -i clip.mp4 frames/%06d.png"""
     parser.add_argument(

@@ -24,7 +24,7 @@ Reads the shards of pseudo labels (HDF5) of a run and, where needed, the images 
 shard, and prints a table of the files and for each round a table of the classes. Writes files only with --csv, --png or
 --gallery."""
     parser.epilog = """\
-Exit code 0 if all shards are intact, 1 if not: damaged shards are named after the summary of the others."""
+Exit code 0 if all shards are intact; 1 if not: damaged shards are named after the summary of the others."""
     parser.add_argument(
         "place",
         type=Path,
@@ -123,7 +123,7 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
 
     for survey in good:
         samples = survey.samples()
-        print(f"overlays: {write_overlays(folder, survey.heads, samples, Path(survey.origin.data.root))}")
+        print(f"overlays: {write_overlays(folder, survey.heads, samples, Path(survey.require_origin().data.root))}")
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
@@ -140,7 +140,7 @@ def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Pa
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
         samples, before = survey.samples(), previous_heads(survey, surveys)
-        root = Path(survey.origin.data.root)
+        root = Path(survey.require_origin().data.root)
         write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
         print(f"gallery: {pages[_identify(survey)]}")
 

@@ -1,4 +1,4 @@
-"""The settings that each stage sees: one model per stage, whose fields are sections or the keys of one that it reads.
+"""The settings that each stage sees: one model per stage. Its fields are sections, or parts of sections.
 
 Only what is in its model can change a stage's result, so a change of any other setting does not rerun it. Beside
 sections a model holds the names and numbers of a job: `seed`, `method`, `round`, `shard`.
@@ -9,33 +9,28 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Generic, TypeVar
 
-from lbt.config import (
-    AugmentationSettings,
+from lbt.config import Section, Settings
+from lbt.config.base import WITHOUT_EFFECT, select_keys
+from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, SceneSettings, SplitSettings
+from lbt.config.round import RoundSearch, SearchWindow
+from lbt.config.search import DerivationSettings, DerivationWindow, SearchSettings
+from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
+from lbt.config.training import (
+    Calibration,
+    CandidateScoring,
     ComputeDevice,
     ComputeSettings,
-    DataClasses,
-    DataSettings,
-    DerivationSettings,
     EvaluationSettings,
-    LatencyKey,
-    LatencySettings,
+    GuideTraining,
+    NetworkScoring,
     RetrainSettings,
-    RoundSearch,
-    SceneSettings,
-    SearchSettings,
-    Section,
-    Settings,
-    SpaceSettings,
-    SplitSettings,
+    ScoreBatches,
     WarmupSettings,
 )
-from lbt.config.base import WITHOUT_EFFECT, select_keys
-from lbt.config.round import SearchWindow
-from lbt.config.search import DerivationWindow
-from lbt.config.space import NetworkTiming, TableTiming
-from lbt.config.training import Calibration, CandidateScoring, GuideTraining, NetworkScoring, ScoreBatches
 
 Job = TypeVar("Job", bound=Section)
+Search = TypeVar("Search", bound=RoundSearch)
+Wanted = TypeVar("Wanted", bound=SearchWindow)
 
 
 def pick_settings(model: type[Job], settings: Settings, **scalars: Any) -> Job:
@@ -51,18 +46,32 @@ class NetworkJob(Section):
     method: str
 
 
-class TrainingJob(Section):
-    """A long job on training images. It saves its state and resumes from it."""
+class ResumingJob(Section):
+    """A long job. It saves its state and resumes from it."""
+
+    compute: ComputeSettings
+
+
+class TrainingJob(ResumingJob):
+    """A long job on training images."""
 
     data: DataSettings
     augmentation: AugmentationSettings
     space: SpaceSettings
-    compute: ComputeSettings
 
 
-class ScenesJob(Section):
-    scenes: SceneSettings
+class DataJob(Section):
+    """A job on the data set."""
+
     data: DataSettings
+
+
+class ScenesJob(DataJob):
+    scenes: SceneSettings
+
+
+class SplitJob(DataJob):
+    splits: SplitSettings
 
 
 class BatchSize(Section):
@@ -74,45 +83,52 @@ class SearchBatches(BatchSize):
     student: BatchSize
 
 
-class CheckJob(Section):
+class CheckJob(SplitJob):
     """A batch that is larger than its part is refused here first, and later by the stage that loads it."""
 
-    data: DataSettings
-    splits: SplitSettings
     warmup: Annotated[BatchSize, WITHOUT_EFFECT]
     search: Annotated[SearchBatches, WITHOUT_EFFECT]
     retrain: Annotated[BatchSize, WITHOUT_EFFECT]
 
 
-class SplitJob(Section):
-    data: DataSettings
-    splits: SplitSettings
-
-
-class LatencyJob(Section):
+class LatencyJob(ResumingJob):
     data: DataClasses
     space: SpaceSettings
     latency: TableTiming
-    compute: ComputeDevice
 
 
 class Threads(Section):
     threads: int
 
 
-class ReachJob(Section):
+class PredictionJob(Section):
+    """A job that predicts latencies with the table."""
+
     data: DataClasses
     space: SpaceSettings
     latency: LatencyKey
-    search: SearchWindow
-    derivation: DerivationWindow
     compute: Threads
+
+
+class SearchReachJob(PredictionJob):
+    search: SearchWindow
+
+
+class DerivationReachJob(PredictionJob):
+    derivation: DerivationWindow
 
 
 class WarmupJob(TrainingJob):
     seed: int
     warmup: WarmupSettings
     evaluation: Calibration
+
+
+class InferenceJob(NetworkJob, DataJob):
+    """A job that runs a trained network on images."""
+
+    space: SpaceSettings
+    compute: ComputeDevice
 
 
 class LabelRatio(Section):
@@ -124,13 +140,10 @@ class LabelSearch(Section):
     pseudo_labels: LabelRatio
 
 
-class LabelJob(NetworkJob):
+class LabelJob(InferenceJob):
     round: int
     shard: int
-    data: DataSettings
-    space: SpaceSettings
     search: LabelSearch
-    compute: ComputeDevice
 
 
 class DataRoot(Section):
@@ -146,9 +159,6 @@ class GalleryJob(Section):
 
     data: DataRoot
     search: Rounds
-
-
-Search = TypeVar("Search", bound=RoundSearch)
 
 
 class RoundJob(NetworkJob, TrainingJob, Generic[Search]):
@@ -167,18 +177,11 @@ class CandidatesJob(NetworkJob, TrainingJob):
     evaluation: CandidateScoring
 
 
-Wanted = TypeVar("Wanted", bound=SearchWindow)
-
-
-class DeriveJob(NetworkJob, Generic[Wanted]):
+class DeriveJob(NetworkJob, PredictionJob, Generic[Wanted]):
     """`search` holds the keys of the job's method; see `lbt.config.methods`."""
 
-    data: DataClasses
-    space: SpaceSettings
-    latency: LatencyKey
     search: Wanted
     derivation: DerivationWindow
-    compute: Threads
 
 
 class DeriveGuideJob(NetworkJob):
@@ -200,29 +203,17 @@ class RetrainJob(RetrainGuideJob):
     retrain: RetrainSettings
 
 
-class EvaluateSupernetJob(NetworkJob):
-    data: DataSettings
-    space: SpaceSettings
+class EvaluateSupernetJob(InferenceJob):
     evaluation: ScoreBatches
-    compute: ComputeDevice
 
 
-class EvaluateNetworkJob(NetworkJob):
-    data: DataSettings
-    space: SpaceSettings
+class EvaluateNetworkJob(InferenceJob):
     evaluation: NetworkScoring
-    compute: ComputeDevice
 
 
-class EvaluateConstantJob(Section):
-    data: DataSettings
-
-
-class PackJob(NetworkJob):
+class PackJob(NetworkJob, SplitJob):
     """Everything that leads to a network, because the packed file carries the digest of it."""
 
-    data: DataSettings
-    splits: SplitSettings
     augmentation: AugmentationSettings
     space: SpaceSettings
     latency: LatencySettings
@@ -253,10 +244,6 @@ class TablesJob(Section):
     warmup: Budget
     search: SearchBudget
     retrain: RetrainBudget
-
-
-class CompareJob(Section):
-    data: DataSettings
 
 
 class DrawJob(Section):

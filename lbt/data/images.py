@@ -37,7 +37,7 @@ def glob_images(root: Path, pattern: str) -> list[str]:
         found = list(root.glob(pattern))
     except (NotImplementedError, ValueError) as error:  # pathlib: an absolute and an empty pattern
         raise LbtError(
-            f"data.folder: {pattern} is no pattern below {root} ({error}). Write it relative to data.root, such as "
+            f"data.folder: {pattern} is not a pattern below {root} ({error}). Write it relative to data.root, such as "
             "`{split}/*`."
         ) from error
     return sorted(

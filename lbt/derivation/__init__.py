@@ -1,1 +1,1 @@
-"""From a searched architecture to a discrete network."""
+"""From a searched architecture to a discrete network: derive, score candidates, or draw at random."""

@@ -1,4 +1,4 @@
-"""The table of candidates: each network that may be derived, its predicted speed and, once scored, its mIoU."""
+"""The table of candidates (CSV): each network that may be derived, its predicted speed and, once scored, its mIoU."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _RERUN = "Delete it and rerun the stage `candidates`."
 def describe_candidates(
     candidates: Sequence[Candidate], space: SpaceSettings, table: LatencyTable, window: Window | None
 ) -> list[dict[str, Any]]:
-    """A row of `COLUMNS` per candidate, in their order and without scores.
+    """One row with `COLUMNS` per candidate, in the candidates' order and without scores.
 
     Args:
         candidates: from `lbt.network.candidates.list_candidates`.
         space: the search space.
         table: predicts milliseconds.
-        window: least and most frames per second, ends included; without one every candidate is inside.
+        window: least and most frames per second, inclusive; if it is None, every candidate is inside.
 
     Raises:
         LbtError: the table lacks a part.
@@ -47,8 +47,9 @@ def describe_candidates(
         milliseconds = genotype_latency(candidate.genotype, space, table)
         fps = 1000 / milliseconds
         inside = window is None or window[0] <= fps <= window[1]
-        found = (index, candidate.branch_scales, candidate.paths, candidate.probability, milliseconds, fps)
-        rows.append(dict(zip(COLUMNS, (*found, "true" if inside else "false", "", ""), strict=True)))
+        network = (candidate.branch_scales, candidate.paths, candidate.probability)
+        values = (index, *network, milliseconds, fps, "true" if inside else "false", "", "")
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
 
 
@@ -59,13 +60,13 @@ def choose_candidate(
 
     Args:
         path: the CSV file.
-        candidates: those of the architecture at hand, which must be the ones in the file.
+        candidates: the candidates of this architecture, which must be those in the file.
         space: the search space.
-        table: the latency table that the file was made with.
-        inside_only: look at those inside the window only.
+        table: the latency table from which the file was computed.
+        inside_only: consider only candidates inside the window.
 
     Raises:
-        LbtError: the file cannot be read, was made from another architecture or latency table, or scores none.
+        LbtError: the file cannot be read, belongs to another architecture or latency table, or holds no score.
     """
     expected = describe_candidates(candidates, space, table, None)
     indices = {(row["branches"], row["downs"]): index for index, row in enumerate(expected)}
@@ -95,8 +96,8 @@ def _compare(row: Mapping[str, str], expected: Mapping[str, Any]) -> None:
         # Another processor may round a softmax differently.
         if not isclose(_number(row, key), expected[key], rel_tol=1e-6):
             raise ValueError(
-                f"{key} is {row[key]}, this architecture and latency table give {expected[key]}. The file was made "
-                "from others"
+                f"{key} is {row[key]}, but this architecture and latency table give {expected[key]}. The file "
+                "belongs to others"
             )
 
 
@@ -104,4 +105,4 @@ def _number(row: Mapping[str, str], key: str) -> float:
     try:
         return float(row[key])
     except ValueError as error:
-        raise ValueError(f"{key} is {row[key]!r}, no number") from error
+        raise ValueError(f"{key} is {row[key]!r}, which is no number") from error

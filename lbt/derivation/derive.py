@@ -1,4 +1,4 @@
-"""From a searched architecture to a discrete network: derive, or draw at random at the same latency."""
+"""The stage that derives a discrete network from a searched architecture, or draws a random one for the control."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lbt.errors import LbtError
 from lbt.files import read_json, write_json
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable, read_table, settings_key
-from lbt.network.candidates import list_candidates, needs_candidates
+from lbt.network.candidates import Rule, list_candidates, needs_candidates
 from lbt.network.derivation_rule import derive_genotype
 from lbt.network.genotype import Genotype, read_genotype
 from lbt.space.architecture import architecture_from_json
@@ -28,8 +28,8 @@ class Files:
     Attributes:
         architecture: the logits after the last round.
         table: the latency table.
-        match: genotype whose predicted latency a random one must have; without it, `search.random_match` tells.
-        candidates: scores of the networks that may be derived, needed where the settings compare them.
+        match: genotype whose predicted latency a random network must have; if absent, `search.random_match` decides.
+        candidates: scores of the networks that may be derived, if the settings compare scores.
         genotype: receives the discrete architecture as JSON.
     """
 
@@ -41,11 +41,11 @@ class Files:
 
 
 def run(settings: DeriveJob[SearchWindow], files: Files, *, log: Path | None = None) -> None:
-    """Write the genotype of a method: derived from the logits, or for a method without a search drawn at random.
+    """Write the genotype of a method: derived from the logits or, for a method without a search, drawn at random.
 
     Raises:
-        LbtError: a file does not fit, the table was measured differently than the settings say, or no random network
-            meets the latency.
+        LbtError: a file does not fit, the table was measured with different settings, or no random network meets the
+            latency.
     """
     space, search, derivation = settings.space, settings.search, settings.derivation
     table = read_table(files.table)
@@ -53,7 +53,7 @@ def run(settings: DeriveJob[SearchWindow], files: Files, *, log: Path | None = N
     if isinstance(search, RandomMatch):
         genotype = draw_genotype(space, table, _window_ms(space, search, table, files.match), settings.seed)
     else:
-        genotype = _derived(files.architecture, space, derivation.rule, table, files.candidates)
+        genotype = _derive(files.architecture, space, derivation.rule, table, files.candidates)
     write_json(files.genotype, genotype.to_json())
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,8 @@ def run(settings: DeriveJob[SearchWindow], files: Files, *, log: Path | None = N
         )
 
 
-def _derived(
-    architecture: Path, space: SpaceSettings, rule: str, table: LatencyTable, candidates: Path | None
+def _derive(
+    architecture: Path, space: SpaceSettings, rule: Rule, table: LatencyTable, candidates: Path | None
 ) -> Genotype:
     logits = architecture_from_json(read_json(architecture), space, str(architecture))
     if not needs_candidates(rule, space.branches):
@@ -75,27 +75,27 @@ def _derived(
     if candidates is None:
         raise LbtError(
             "`derivation.rule: search` and `space.branches: best` compare scores. Give the stage the input "
-            "`candidates`, which the stage of that name makes."
+            "`candidates`, which the stage of that name writes."
         )
-    found = list_candidates(logits, space, rule)
-    return choose_candidate(candidates, found, space, table, inside_only=rule == "search").genotype
+    listed = list_candidates(logits, space, rule)
+    return choose_candidate(candidates, listed, space, table, inside_only=rule == "search").genotype
 
 
 def _window_ms(
     space: SpaceSettings, search: RandomMatch, table: LatencyTable, match: Path | None
 ) -> tuple[float, float] | None:
-    """Least and most milliseconds of a random network; None where all are allowed."""
+    """Least and most milliseconds of a random network; None if any latency is allowed."""
     if match is not None:
         target = genotype_latency(read_genotype(match, space), space, table)
         return target * (1 - search.random_tolerance), target * (1 + search.random_tolerance)
-    if search.random_match == "window":
+    if search.random_match == "window" and search.fps is not None:  # the settings demand fps with `window`
         return 1000 / search.fps[1], 1000 / search.fps[0]
     return None
 
 
 def _summary(genotype: Genotype, milliseconds: float, fps: tuple[float, float] | None) -> str:
-    ends, reached = "+".join(str(branch.scale) for branch in reversed(genotype.branches)), 1000 / milliseconds
-    text = f"branches {ends}, {milliseconds:.3f} ms and {reached:.1f} FPS predicted"
+    scales, predicted = "+".join(str(branch.scale) for branch in reversed(genotype.branches)), 1000 / milliseconds
+    text = f"branches {scales}, {milliseconds:.3f} ms and {predicted:.1f} FPS predicted"
     if fps is None:
         return text
-    return f"{text}, {'inside' if fps[0] <= reached <= fps[1] else 'outside'} the window {fps[0]:g} to {fps[1]:g} FPS"
+    return f"{text}, {'inside' if fps[0] <= predicted <= fps[1] else 'outside'} the window {fps[0]:g} to {fps[1]:g} FPS"

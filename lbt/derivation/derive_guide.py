@@ -1,4 +1,4 @@
-"""From the guide's logits to the network that is distilled from: full width, and no cell pruned away."""
+"""From the guide's logits to its network, the teacher in distillation: full width, and no cell is pruned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Files:
 
 
 def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> None:
-    """Write the genotype of a method's guide: derived from the logits, or for `random` drawn from the seed."""
+    """Write the genotype of a method's guide: derived from the logits or, for `random`, drawn from the seed."""
     seed, method, space = settings.seed, settings.method, settings.space
     if method == "random":
         genotype = random_guide(space, generator(seed, "guide genotype"))
@@ -48,7 +48,7 @@ def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> N
 def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Genotype:
     """The genotype of a guide by the released rule for unpruned networks.
 
-    Paths are those of `lbt.network.derivation_rule.most_probable_path`, ends are the first choice of `BRANCH_SCALES`.
+    Each branch follows its most probable path. The branches end at the first choice of `BRANCH_SCALES`.
 
     Args:
         architecture: alpha and beta are read.
@@ -64,29 +64,29 @@ def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> 
 
 
 def random_guide(space: SpaceSettings, source: torch.Generator) -> Genotype:
-    """A genotype at full width without skips whose paths and operators are drawn uniformly, from a CPU generator.
+    """Draw a genotype at full width, without skips and with uniform paths and operators, from a CPU generator.
 
-    The branches share the draws of operators at the cells that both pass, as derived branches do.
+    Branches share the draws of operators at the cells that both pass, as derived branches do.
     """
-    # The largest of independent equal draws is each choice with equal probability.
+    # Each of several independent, equally distributed logits is the largest with equal probability.
     logits = {key: torch.randn(shape, generator=source) for key, shape in architecture_shapes(space).items()}
     branches = []
     for scale in BRANCH_SCALES[space.branches][0]:
         candidates = candidate_paths(space.layers, scale)
-        drawn = int(torch.randint(len(candidates), (), generator=source))
-        branches.append(guide_branch(logits, space, candidates[drawn]))
+        index = int(torch.randint(len(candidates), (), generator=source))
+        branches.append(guide_branch(logits, space, candidates[index]))
     return Genotype(tuple(branches))
 
 
-def guide_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs: Sequence[int]) -> Branch:
-    """The branch along one path with a cell at each layer: the most probable operator but a skip, at the full width.
+def guide_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downsample_layers: Sequence[int]) -> Branch:
+    """The branch along one path with a cell at each layer: its most probable operator except the skip, at full width.
 
-    The last cell has the width that the decoder takes, `space.head_twelfths`.
+    The last cell has the width that the decoder reads, `space.head_twelfths`.
     """
-    scales, last = path_scales(downs, space.layers), space.layers - 1
+    scales, last = path_scales(downsample_layers, space.layers), space.layers - 1
     cells = []
     for layer, scale in enumerate(scales):
         operator = best_convolution(architecture[f"alpha.{scale}"][alpha_row(layer, scale)])
         width = space.head_twelfths if layer == last else space.width_twelfths[-1]
-        cells.append(Cell(layer, scale, operator, 2 if layer in downs else 1, width))
+        cells.append(Cell(layer, scale, operator, 2 if layer in downsample_layers else 1, width))
     return Branch(scales[-1], tuple(cells))

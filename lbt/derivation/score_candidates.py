@@ -1,6 +1,6 @@
-"""Scores of the networks that may be derived, on images that moved the architecture and never on held-out ones.
+"""Scores of the networks that may be derived, on images that trained the architecture and never on held-out ones.
 
-The supernet lends each network its weights, so a score costs a pass over teacher_val instead of a training.
+Each network inherits the supernet's weights, so a score costs a pass over teacher_val instead of a training.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ HELD_IMAGES = 128
 """Decoded images in memory at once: 1.1 GB of bytes at 1024 x 2048 pixels."""
 
 LATENCY_EXPONENT = -0.07
-"""Of the milliseconds in the release's objective of two choices of branches (search/darts_utils.py)."""
+"""Exponent of the milliseconds in the release's objective for two choices of branches (search/darts_utils.py)."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Files:
     Attributes:
         split: the split table.
         table: the latency table.
-        checkpoint: of the last round; its supernet lends the weights.
-        architecture: the logits after the same round; they tell which candidates there are.
+        checkpoint: of the last round; its supernet gives the weights.
+        architecture: the logits after the same round; they determine the candidates.
         candidates: receives the candidates as CSV.
     """
 
@@ -72,8 +72,8 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: the table was measured differently than the settings say, no candidate is inside the window, or the
-            images have no labelled pixel.
+        LbtError: the table was measured with different settings, no candidate is inside the window, or the images have
+            no labelled pixel.
     """
     data, space, derivation, evaluation = settings.data, settings.space, settings.derivation, settings.evaluation
     device, classes, table = prepare_device(settings.compute), class_table(data), read_table(files.table)
@@ -89,12 +89,12 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
     rows = describe_candidates(candidates, space, table, window)
     chosen = list(range(len(rows)))
     if derivation.rule == "search":
-        chosen = [place for place in chosen if rows[place]["inside_window"] == "true"][: derivation.paths]
-        if not chosen:
-            reached = [row["predicted_fps"] for row in rows]
+        chosen = [index for index in chosen if rows[index]["inside_window"] == "true"][: derivation.paths]
+        if window is not None and not chosen:
+            predicted = [row["predicted_fps"] for row in rows]
             raise LbtError(
                 f"{setting}: none of the {len(rows)} networks that may be derived from {files.architecture} runs at "
-                f"{window[0]:g} to {window[1]:g} FPS; they reach {min(reached):.4g} to {max(reached):.4g} FPS by "
+                f"{window[0]:g} to {window[1]:g} FPS; they reach {min(predicted):.4g} to {max(predicted):.4g} FPS by "
                 f"{files.table}. Change {setting}, or search more rounds with `search.fps` set, which "
                 "leads the search there."
             )
@@ -115,7 +115,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
     samples = read_split(files.split, "teacher_val")
     count = min(derivation.images or len(samples), len(samples))
     confusions = count_confusions(
-        [candidates[place].genotype for place in chosen],
+        [candidates[index].genotype for index in chosen],
         supernet,
         classes,
         [images.to(device) for images, _ in calibration],
@@ -127,10 +127,10 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         resume=resume or Resume(),
         log=log,
     )
-    for place, confusion in zip(chosen, confusions, strict=True):
+    for index, confusion in zip(chosen, confusions, strict=True):
         if not confusion.any():
             raise LbtError(f"derivation.images: the {count} images of {files.split} have no labelled pixel. Take more.")
-        row, miou = rows[place], scores(confusion, classes)["miou"]
+        row, miou = rows[index], scores(confusion, classes)["miou"]
         factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
         row |= {"miou": miou, "objective": miou * factor}
     write_metrics(files.candidates, rows)
@@ -150,45 +150,45 @@ def count_confusions(
     resume: Resume,
     log: Path | None = None,
 ) -> Tensor:
-    """The confusion of each network with the supernet's weights, over all images.
+    """The confusion matrix of each network with the supernet's weights, over all images.
 
     Images are decoded once and kept, `HELD_IMAGES` at a time, because decoding costs as much as a fast network. The
-    networks are made again for each such part instead: hundreds of them do not fit into memory either.
+    networks are built again for each of these parts, because hundreds of them do not fit into memory either.
 
     Args:
         genotypes: the networks.
-        supernet: lends its weights; unchanged.
-        classes: C of them.
+        supernet: its weights are copied; it does not change.
+        classes: the C classes.
         calibration: batches (B, 3, h, w) on `device` for the BatchNorm statistics.
         dataset: images with labels.
         batch_size: images per forward pass.
         data: mean and standard deviation of the images.
         device: of `supernet`.
         name: shown by the progress line, which counts networks.
-        resume: where a stopped run goes on.
+        resume: saved counts from which an interrupted run resumes.
         log: file for plain progress lines.
 
     Returns:
-        Counts (networks, C, C) int64, as of `lbt.evaluation.scores.count_confusion`.
+        Counts (networks, C, C) int64, each as from `lbt.evaluation.scores.count_confusion`.
     """
     turns = list(product(range(0, len(dataset), HELD_IMAGES), range(len(genotypes))))
     totals = torch.zeros(len(genotypes), len(classes.names), len(classes.names), dtype=torch.int64)
     held_from, held = None, []
     with Progress(name, len(turns), log) as progress:
-        for _, (start, place) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
+        for _, (start, index) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
             if start != held_from:
                 held_from, held = start, [dataset[i] for i in range(start, min(start + HELD_IMAGES, len(dataset)))]
-            network = build_calibrated_network(genotypes[place], supernet, classes, calibration, device)
+            network = build_calibrated_network(genotypes[index], supernet, classes, calibration, device)
             batches = evaluation_batches(held, batch_size, data)
-            totals[place] += count_confusion(network, batches, len(classes.names), device)
-            progress.advance(miou=scores(totals[place], classes)["miou"])
+            totals[index] += count_confusion(network, batches, len(classes.names), device)
+            progress.advance(miou=scores(totals[index], classes)["miou"])
     return totals
 
 
 def build_calibrated_network(
     genotype: Genotype, supernet: Supernet, classes: ClassTable, calibration: Sequence[Tensor], device: torch.device
 ) -> Network:
-    """The network with the supernet's weights and BatchNorm statistics of its own, in evaluation mode on `device`."""
+    """Build a network with the supernet's weights and its own BatchNorm statistics, in evaluation mode on `device`."""
     network = Network(genotype, supernet.space, len(classes.names)).to(device).eval()
     inherit_weights(network, supernet)
     recalibrate(network, calibration, network)

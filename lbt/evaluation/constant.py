@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.config.jobs import EvaluateConstantJob
+from lbt.config.jobs import DataJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.splits import read_split, training_samples
@@ -30,7 +30,7 @@ class Files:
     scores: Path
 
 
-def run(settings: EvaluateConstantJob, files: Files, *, log: Path | None = None) -> None:
+def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     """Predict the most frequent class of the training images everywhere, and score it on the held-out images."""
     table = class_table(settings.data)
     train = SegmentationDataset(training_samples(files.split), settings.data.root, table)

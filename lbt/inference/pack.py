@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lbt.config.jobs import PackJob
 from lbt.data.classes import class_table
-from lbt.files import digest, read_json
+from lbt.files import read_json
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.progress import Progress
 
@@ -29,8 +29,11 @@ class Files:
     packed: Path
 
 
-def run(settings: PackJob, files: Files, *, log: Path | None = None) -> None:
+def run(settings: PackJob, files: Files, *, settings_digest: str, log: Path | None = None) -> None:
     """Write the network that people use: see `lbt.inference.network_file`.
+
+    Args:
+        settings_digest: digest of all settings that lead to the network, as in the manifest.
 
     Raises:
         LbtError: a file cannot be read, or the network is of other classes or another space.
@@ -50,7 +53,7 @@ def run(settings: PackJob, files: Files, *, log: Path | None = None) -> None:
             method=method,
             seed=seed,
             input_size=list(settings.latency.input_size),
-            settings_digest=digest(settings.tracked()),
+            settings_digest=settings_digest,
             scores={key: found[key] for key in ("miou", "pixel_accuracy", "iou")},
             profile=read_json(files.profile),
         )

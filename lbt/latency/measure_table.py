@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,13 +9,12 @@ import numpy as np
 
 from lbt.config.jobs import LatencyJob
 from lbt.data.classes import class_table
+from lbt.latency.current_key import current_key
 from lbt.latency.measuring import measure_parts
-from lbt.latency.partial_rows import PartialRows
 from lbt.latency.parts import space_parts
-from lbt.latency.table import current_key
-from lbt.provenance.fingerprint import fingerprint
 from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
+from lbt.runtime.resume import Resume
 
 
 @dataclass(frozen=True)
@@ -30,32 +28,32 @@ class Files:
     table: Path
 
 
-def run(settings: LatencyJob, files: Files, *, log: Path | None = None) -> None:
+def run(settings: LatencyJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
     """Measure every part that a derived network of the space can have, and write the table.
 
-    A part's time is the median of its blocks (`measure_parts`), which are kept in a side file (`PartialRows`) until the
-    table is written: a run after one that was stopped resumes from there.
+    The time of a part is the median of its blocks (`measure_parts`).
+
+    Args:
+        resume: saved blocks from which an interrupted run resumes on the same device; None saves none.
     """
     device = prepare_device(settings.compute)
     classes = class_table(settings.data).num_classes
     key = asdict(current_key(settings.latency, settings.compute.threads, device, classes))
+    resume = resume or Resume()
     parts = space_parts(settings.space, classes)
-    how = {"min_run_seconds": settings.latency.min_run_seconds, "code": fingerprint("lbt.latency.table")}
-    rows = PartialRows(files.table, key | how)
-    measure_parts(
+    blocks = measure_parts(
         parts,
-        rows,
         space=settings.space,
         size=settings.latency.input_size,
         device=device,
         threads=settings.compute.threads,
         seconds=settings.latency.min_run_seconds,
+        resume=Resume(resume.path, {**resume.identity, "latency key": key}, resume.minutes),
         log=log,
     )
-    write_metrics(files.table, [{**key, **asdict(part), **_summary(rows.blocks[part])} for part in parts])
-    rows.remove()
-
-
-def _summary(blocks: Sequence[float]) -> dict[str, float]:
-    low, middle, high = np.percentile(blocks, (25, 50, 75)).tolist()
-    return {"median_ms": round(middle, 6), "iqr_ms": round(high - low, 6)}
+    low, medians, high = np.percentile(blocks.numpy(), (25, 50, 75), axis=0)
+    rows = [
+        {**key, **asdict(part), "median_ms": round(median, 6), "iqr_ms": round(spread, 6)}
+        for part, median, spread in zip(parts, medians.tolist(), (high - low).tolist(), strict=True)
+    ]
+    write_metrics(files.table, rows)

@@ -1,18 +1,20 @@
-"""Timing of the parts of a space, in groups and in turns, resumable."""
+"""Timing of the parts of a space, in random groups and in turns; an interrupted measurement resumes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import torch
+from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.latency.partial_rows import PartialRows
 from lbt.latency.parts import Part, build_part
 from lbt.latency.timing import time_together
 from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
 
 TURNS = 5
 GROUP = 16
@@ -21,58 +23,54 @@ WARMUP_SECONDS = 0.5
 
 def measure_parts(
     parts: Sequence[Part],
-    rows: PartialRows,
     *,
     space: SpaceSettings,
     size: tuple[int, int],
     device: torch.device,
     threads: int,
     seconds: float,
+    resume: Resume,
     log: Path | None = None,
-) -> None:
-    """Add blocks of passes to `rows` until it holds `TURNS` of each part.
+) -> Tensor:
+    """Time `TURNS` blocks of forward passes of each part.
 
-    The parts are timed in random groups (`time_together`). All have one block before any has two, so that a slow moment
-    of the machine or a change of its clock rate meets one block of many parts instead of all blocks of a few.
+    The parts are timed in random groups (`time_together`). Every part has one block before any part has two, so a slow
+    moment of the machine or a change of its clock rate affects one block of many parts instead of all blocks of a few.
 
     Args:
         parts: the parts, from `space_parts`.
-        rows: keeps each block as soon as its group is timed.
         space: the search space.
         size: height and width of the image in pixels.
         device: where the parts run.
         threads: CPU threads.
-        seconds: about how long all blocks of a part take together.
+        seconds: approximate time of all blocks of a part together.
+        resume: saved blocks from which an interrupted measurement resumes.
         log: file for plain progress lines.
+
+    Returns:
+        (`TURNS`, parts) milliseconds, float64.
     """
 
-    def timed(group: Sequence[Part], duration: float) -> list[float]:
-        calls = [build_part(part, space, size, device) for part in group]
+    def time_parts(group: Sequence[int], duration: float) -> list[float]:
+        calls = [build_part(parts[index], space, size, device) for index in group]
         return time_together(calls, threads=threads, seconds=duration)
 
-    missing = [[part for part in parts if len(rows.blocks[part]) <= turn] for turn in range(TURNS)]
-    with Progress("latency table", sum(map(len, missing)), log) as progress, rows:
-        if rows.note is not None:
-            progress.note(rows.note)
-        if missing[-1]:
-            # The first passes of a process are slow, whatever they compute; they are timed and thrown away.
-            timed(parts[:1], WARMUP_SECONDS)
-        for turn, left in enumerate(missing):
-            for group in _groups(left, parts, turn):
-                for part, milliseconds in zip(group, timed(group, seconds / TURNS), strict=True):
-                    if len(rows.blocks[part]) <= turn:
-                        rows.add(part, milliseconds)
-                        progress.advance(ms=milliseconds)
+    blocks = torch.full((TURNS, len(parts)), torch.nan, dtype=torch.float64)
+    groups = [(turn, group) for turn in range(TURNS) for group in _draw_groups(len(parts), turn)]
+    with Progress("latency table", len(groups), log) as progress:
+        remaining = groups[resume.step :]
+        if remaining:
+            # The first passes of a process are slow, whatever they compute. Their times are not used.
+            time_parts([0], WARMUP_SECONDS)
+        for _, (turn, group) in resume.steps(remaining, {"blocks": blocks}, progress):
+            milliseconds = time_parts(group, seconds / TURNS)
+            blocks[turn, group] = torch.tensor(milliseconds, dtype=torch.float64)
+            progress.advance(ms=median(milliseconds))
+    return blocks
 
 
-def _groups(left: Sequence[Part], parts: Sequence[Part], turn: int) -> list[list[Part]]:
-    """Random groups of `GROUP` to twice as many parts that hold `left`; a few left ones get company."""
-    if not left:
-        return []
-    random = Random(turn)
-    chosen = random.sample(left, len(left))
-    if len(chosen) < GROUP:
-        others = [part for part in parts if part not in set(left)]
-        chosen += random.sample(others, min(len(others), GROUP - len(chosen)))
-    count = max(1, len(chosen) // GROUP)
-    return [chosen[start::count] for start in range(count)]
+def _draw_groups(parts: int, turn: int) -> list[list[int]]:
+    """Divide the indices of the parts at random into groups of `GROUP` to twice as many."""
+    order = Random(turn).sample(range(parts), parts)
+    count = max(1, parts // GROUP)
+    return [order[start::count] for start in range(count)]

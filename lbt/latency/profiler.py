@@ -14,10 +14,11 @@ from torch import Tensor
 from lbt.config.jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
+from lbt.latency.current_key import current_key
 from lbt.latency.expected import genotype_latency
 from lbt.latency.measuring import TURNS
 from lbt.latency.parts import build_part, genotype_parts
-from lbt.latency.table import current_key, read_table
+from lbt.latency.table import read_table
 from lbt.latency.timing import Call, time_passes, time_together
 from lbt.network.genotype import read_genotype
 from lbt.network.network import Network
@@ -42,14 +43,20 @@ class Files:
 
 
 def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
-    """Time a derived network with random weights on single images, and write its profile.
+    """Time a derived network with random weights on single images, and write its profile as JSON.
 
-    The profile has the keys `median_ms` and `p95_ms` (of single forward passes), `fps` (1000 / median), `predicted_ms`
-    (the table's sum), `parts_ms` (the same sum, of the parts timed now, between passes of the network: where it differs
-    from `predicted_ms`, the device has another speed than when the table was measured; where it differs from
-    `median_ms`, the parts do not add up to the network), `parameters`, `macs` (of one image), `peak_memory_bytes` (on
-    the GPU, weights included; null on a CPU, where PyTorch keeps no such count) and `key`, which says where it was
-    measured.
+    | key | value |
+    |---|---|
+    | `median_ms`, `p95_ms` | of single forward passes |
+    | `fps` | 1000 / `median_ms` |
+    | `predicted_ms` | sum of the table's times of the network's parts |
+    | `parts_ms` | the same sum of times that are measured now, between the passes of the network |
+    | `parameters`, `macs` | of inference; `macs` on one image |
+    | `peak_memory_bytes` | on the GPU, including weights; null on a CPU, for which PyTorch does not count |
+    | `key` | device, software and settings of the measurement |
+
+    If `parts_ms` differs from `predicted_ms`, the speed of the device has changed since the table was measured. If it
+    differs from `median_ms`, the parts do not add up to the network.
 
     Raises:
         LbtError: the table was measured on another device or with other settings, or a file cannot be read.
@@ -66,11 +73,12 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     peak = _peak_memory(network, images)
     parts = [build_part(part, space, latency.input_size, device) for part in genotype_parts(discrete, space, classes)]
     times, parts_ms = time_in_turn(network, images, parts, runs=latency.profile_runs, threads=threads)
+    median_ms, predicted_ms = median(times), genotype_latency(discrete, space, lookup)
     profile = {
-        "median_ms": median(times),
+        "median_ms": median_ms,
         "p95_ms": float(np.percentile(times, 95)),
-        "fps": 1e3 / median(times),
-        "predicted_ms": genotype_latency(discrete, space, lookup),
+        "fps": 1e3 / median_ms,
+        "predicted_ms": predicted_ms,
         "parts_ms": parts_ms,
         "parameters": count_parameters(network),
         "macs": count_macs(network, latency.input_size),
@@ -79,7 +87,7 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     }
     write_json(files.profile, profile)
     with Progress("profile", 1, log) as progress:
-        progress.advance(median_ms=profile["median_ms"], predicted_ms=profile["predicted_ms"])
+        progress.advance(median_ms=median_ms, predicted_ms=predicted_ms)
 
 
 def time_in_turn(
@@ -87,13 +95,13 @@ def time_in_turn(
 ) -> tuple[list[float], float]:
     """Milliseconds of each of `runs` passes of a network, and of all its parts together.
 
-    Both are timed in `TURNS` turns and about equally long, so that a change of the clock rate meets both.
+    Network and parts take `TURNS` turns of about equal length, so that a change of the clock rate affects both.
 
     Args:
         network: in evaluation mode.
         images: (1, 3, H, W), its input.
         parts: the modules of `genotype_parts` with their inputs.
-        runs: passes of the network, `TURNS` or more.
+        runs: number of passes of the network, at least `TURNS`.
         threads: CPU threads.
     """
     times: list[float] = []
@@ -106,7 +114,7 @@ def time_in_turn(
 
 
 def _peak_memory(network: torch.nn.Module, images: Tensor) -> int | None:
-    """Bytes on the GPU at most during a pass, alone there."""
+    """Most bytes on the GPU during a pass without other work; None on a CPU."""
     if not images.is_cuda:
         return None
     torch.cuda.reset_peak_memory_stats(images.device)

@@ -1,4 +1,4 @@
-"""The lookup table: measured milliseconds of every operator shape, keyed by where and how they were measured."""
+"""The latency lookup table (CSV): measured milliseconds of each part, with the device and settings as its key."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, TypedDict
 
 from lbt.config import LatencyKey
 from lbt.errors import LbtError
@@ -18,16 +16,16 @@ from lbt.latency.parts import Part
 
 @dataclass(frozen=True)
 class TableKey:
-    """What a latency depends on besides the operator: tables with other keys cannot be compared.
+    """Everything on which latencies depend besides the part. Tables with different keys cannot be compared.
 
     Attributes:
         device: name of the processor or GPU.
-        backend: how the module was run, such as `eager`.
+        backend: how the modules were run, such as `eager`.
         precision: number format, such as `float32`.
         input_height: height of the image in pixels.
         input_width: width of the image in pixels.
         threads: CPU threads.
-        classes: number of classes, which the last convolution puts out.
+        classes: number of classes, the output channels of the last convolution.
         software: versions of PyTorch and, on a GPU, of CUDA and cuDNN.
     """
 
@@ -41,13 +39,24 @@ class TableKey:
     software: str
 
 
+class SettingsKey(TypedDict):
+    """The fields of a `TableKey` that depend on settings and data, but not on the device."""
+
+    backend: str
+    precision: str
+    input_height: int
+    input_width: int
+    threads: int
+    classes: int
+
+
 @dataclass(frozen=True)
 class LatencyTable:
-    """Milliseconds of every part, at one key.
+    """Milliseconds of every part, for one key.
 
     Attributes:
-        path: the file that it came from, for messages.
-        key: where and how the parts were measured.
+        path: the table's file, for messages.
+        key: device, software and settings of the measurement.
         milliseconds: median of each part.
     """
 
@@ -65,32 +74,33 @@ class LatencyTable:
             return self.milliseconds[part]
         except KeyError:
             raise LbtError(
-                f"{self.path}: has no row for {part}. The table belongs to another search space: delete it and rerun "
-                "the latency table."
+                f"{self.path}: has no row for {part}, because it belongs to another search space. Delete it and rerun "
+                "the stage `latency`."
             ) from None
 
-    def check_key(self, expected: Mapping[str, str | int]) -> None:
-        """Compare the table's key with what is needed.
+    def check_key(self, expected: Mapping[str, object]) -> None:
+        """Refuse the table if its key differs from the expected one.
 
-        A stage that only predicts compares `settings_key`: it may run on another device and with other versions than
-        those whose latency it predicts. The profile measures beside the table and compares the whole `current_key`.
+        A stage that only predicts compares `settings_key`, because it may run on another device and with other versions
+        than those whose latency it predicts. The profile compares the whole key, because it measures the same parts
+        again.
 
         Args:
-            expected: fields of `TableKey` and their values here; the table may have any value in the other fields.
+            expected: fields of `TableKey` and their values here; the other fields of the table may have any value.
 
         Raises:
-            LbtError: they differ; the message shows each field that does, from both sides.
+            LbtError: the keys differ; the message shows both values of each field that differs.
         """
-        mine = asdict(self.key)
+        actual = asdict(self.key)
         different = [
-            f"{name}: {mine[name]!r} in the table, {value!r} here"
+            f"{name}: {actual[name]!r} in the table, {value!r} here"
             for name, value in expected.items()
-            if mine[name] != value
+            if actual[name] != value
         ]
         if different:
             raise LbtError(
-                f"{self.path}: was measured otherwise than this stage needs ({'; '.join(different)}). Measure the "
-                "table again as this stage needs it, or run this stage as the table was measured."
+                f"{self.path}: was measured with different settings than this stage needs ({'; '.join(different)}). "
+                "Measure the table again with the settings of this stage, or run this stage with those of the table."
             )
 
 
@@ -99,8 +109,8 @@ PART_COLUMNS = tuple(field.name for field in fields(Part))
 COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms")
 
 
-def settings_key(latency: LatencyKey, threads: int, classes: int) -> dict[str, str | int]:
-    """The fields of a key that settings and data determine, whatever the device."""
+def settings_key(latency: LatencyKey, threads: int, classes: int) -> SettingsKey:
+    """The fields of a key that settings and data determine, on any device."""
     return {
         "backend": latency.backend,
         "precision": latency.precision,
@@ -111,34 +121,12 @@ def settings_key(latency: LatencyKey, threads: int, classes: int) -> dict[str, s
     }
 
 
-def current_key(latency: LatencyKey, threads: int, device: torch.device, classes: int) -> TableKey:
-    """The key of a measurement made now, on `device`, with these settings."""
-    fixed = settings_key(latency, threads, classes)
-    return TableKey(device=device_name(device), software=_software(device), **fixed)
-
-
-def device_name(device: torch.device) -> str:
-    """Name of the GPU, or of the processor and the vector instructions that PyTorch uses on it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else 'CPU'} ({torch.backends.cpu.get_cpu_capability()})"
-
-
-def _software(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"torch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
-    return f"torch {torch.__version__}"
-
-
 def read_table(path: Path) -> LatencyTable:
     """Read a table.
 
     Raises:
-        LbtError: missing file, other columns, a value that cannot be read or is negative or not finite (with its
-            line), a part that is listed twice, rows of different keys, or no row.
+        LbtError: the file is missing or has other columns; a value cannot be read, is negative or is not finite (with
+            its line); a part is listed twice; the rows have different keys; or there is no row.
     """
     keys: set[TableKey] = set()
     milliseconds: dict[Part, float] = {}
@@ -151,7 +139,7 @@ def read_table(path: Path) -> LatencyTable:
             raise ValueError(f"{part} is listed twice")
         if keys and key not in keys:
             raise ValueError(
-                f"measured elsewhere than the previous lines ({key}), but a table has one device, size and software"
+                f"has another key than the previous lines ({key}), but a table has one device, size and software"
             )
         keys.add(key)
         milliseconds[part] = median

@@ -1,4 +1,4 @@
-"""Time of a module's forward pass, measured so that the parts of a network add up to the network."""
+"""Stopwatch for forward passes, which times the parts of a network so that they add up to the network."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def time_together(calls: Sequence[Call], *, threads: int, seconds: float) -> list[float]:
-    """Milliseconds of a forward pass of each module, as it takes between the passes of the others.
+    """Milliseconds of a forward pass of each module, timed between the passes of the others.
 
-    In a network the weights of a layer were last used one image ago and its code several layers ago. A loop over one
-    layer finds both in the caches: its parts add up to a tenth less than the network. Therefore the modules take turns
-    on a CPU, each pass is timed by itself, and the median counts. On a GPU, where waiting for each pass would cost more
-    than the caches give, a block of passes of one module is timed with `torch.utils.benchmark`.
+    In a network, the weights of a layer were last used one image ago, and its code several layers ago. A loop over one
+    layer finds both in the caches, so the parts would add up to a tenth less than the network. Therefore the modules
+    take turns on a CPU, each pass is timed by itself, and the result is the median. On a GPU, waiting for each pass
+    would cost more than the caches save, so `torch.utils.benchmark` times a block of passes of one module.
 
     Args:
-        calls: a dozen or more modules of different weights.
+        calls: a dozen or more modules with different weights.
         threads: CPU threads.
-        seconds: about how long a module is timed, on average; one pass of each at least.
+        seconds: approximate time per module, on average; each module runs at least once.
     """
     with torch.inference_mode():
         if calls[0][1][0].is_cuda:
-            return [_block(call, threads, seconds) for call in calls]
+            return [_time_block(call, threads, seconds) for call in calls]
         torch.set_num_threads(threads)
         _keep_freed_memory()
         for _ in range(WARMUP_ROUNDS):
@@ -45,23 +45,23 @@ def time_together(calls: Sequence[Call], *, threads: int, seconds: float) -> lis
         rounds = max(1, round(seconds * len(calls) / (perf_counter() - started)))
         times: list[list[float]] = [[] for _ in calls]
         for _ in range(rounds):
-            for (module, inputs), found in zip(calls, times, strict=True):
+            for (module, inputs), passes in zip(calls, times, strict=True):
                 started = perf_counter()
                 module(*inputs)
-                found.append((perf_counter() - started) * 1e3)
-    return [median(found) for found in times]
+                passes.append((perf_counter() - started) * 1e3)
+    return [median(passes) for passes in times]
 
 
-def _block(call: Call, threads: int, seconds: float) -> float:
+def _time_block(call: Call, threads: int, seconds: float) -> float:
     clock = Timer("module(*inputs)", globals={"module": call[0], "inputs": tuple(call[1])}, num_threads=threads)
     passes = max(1, round(seconds / clock.timeit(1).median))
     return clock.timeit(passes).median * 1e3
 
 
 def time_passes(module: nn.Module, inputs: Sequence[Tensor], *, runs: int) -> list[float]:
-    """Milliseconds of each of `runs` forward passes, after `WARMUP_PASSES` that are not counted.
+    """Milliseconds of each of `runs` forward passes, after `WARMUP_PASSES` passes that do not count.
 
-    Every pass is timed by itself, as a camera's frames are: tails such as the 95th percentile stay visible.
+    Every pass is timed by itself, like the frames of a camera, so tails such as the 95th percentile stay visible.
     """
     times = []
     _keep_freed_memory()
@@ -76,12 +76,13 @@ def time_passes(module: nn.Module, inputs: Sequence[Tensor], *, runs: int) -> li
 
 
 def _keep_freed_memory() -> None:
-    """Tell the C library not to give freed memory back to the system.
+    """Tell the C library not to return freed memory to the system.
 
-    By default it does so after some passes and not after others, and each large feature costs hundreds of page faults
-    then: milliseconds that come and go with what else the process has allocated. Only glibc knows these settings.
+    By default it returns memory after some passes and not after others, and then each large feature costs hundreds of
+    page faults. These milliseconds depend on everything else that the process has allocated. Only glibc has these
+    settings.
     """
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
         library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-        library.mallopt(_MMAP_THRESHOLD, 2**25)  # the most that is allowed
+        library.mallopt(_MMAP_THRESHOLD, 2**25)  # the largest allowed value

@@ -33,7 +33,7 @@ def inherit_weights(network: Network, supernet: Supernet) -> None:
     space, genotype, prefix = supernet.space, network.genotype, len(network.shared.operators)
     _copy(network.stem, supernet.stem)
     for index, branch in enumerate(genotype.branches):
-        tail = network.branches[str(branch.scale)].operators
+        tail = network.branch(branch.scale).operators
         cells = branch.cells if index == 0 else branch.cells[prefix:]
         for cell, operator in zip(cells, [*network.shared.operators, *tail][-len(cells) :], strict=True):
             edge = supernet.cell(cell.layer, cell.scale).edge("down" if cell.stride == 2 else "keep")

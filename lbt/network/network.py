@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,10 @@ class Network(nn.Module):
                 auxiliary[scale] += {**details, branch.scale: last}.get(scale, 0)
         self.prediction = FusionHead(fused, num_classes)
         self.auxiliary = nn.ModuleDict({str(s): Head(count, num_classes) for s, count in auxiliary.items() if count})
+
+    def branch(self, scale: int) -> Trunk:
+        """The cells of the branch that ends at 1/`scale`, without the shared cells."""
+        return cast(Trunk, self.branches[str(scale)])  # `branches` holds no other type
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, H, W)."""

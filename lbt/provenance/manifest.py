@@ -12,7 +12,7 @@ from lbt.errors import LbtError
 from lbt.files import digest, read_json, sha256, software_versions, write_json
 
 PATTERN = "manifest*.json"
-"""Name of a manifest; stages that share a folder have one each."""
+"""Names of manifests; stages that share a folder have one each."""
 
 _VERSION = 3
 
@@ -23,17 +23,17 @@ class InputFile:
 
     Attributes:
         sha256: digest of its content.
-        seen: device, inode, size and time of its last change.
+        stat: device, inode, size and time of its last change.
     """
 
     sha256: str
-    seen: tuple[int, int, int, int]
+    stat: tuple[int, int, int, int]
 
 
 def verify_inputs(paths: Iterable[Path]) -> dict[Path, InputFile]:
-    """Digest files that a stage is about to read, and check them against the manifests that stand beside them.
+    """Digest the files that a stage is about to read, and compare them with the manifests in their folders.
 
-    A file that no manifest in its folder lists (such as one of the user's) is digested only.
+    A file that no manifest lists, such as one of the user's, is digested only.
 
     Raises:
         LbtError: a file is missing or differs from its digest; its manifest is damaged or has another schema version.
@@ -44,7 +44,7 @@ def verify_inputs(paths: Iterable[Path]) -> dict[Path, InputFile]:
             raise LbtError(f"{path}: is missing. Run the stage that makes it.")
         if not path.is_file():
             continue
-        found[path] = InputFile(sha256(path), _look(path))
+        found[path] = InputFile(sha256(path), _stat(path))
         for manifest_path in sorted(path.parent.glob(PATTERN)):
             manifest = read_manifest(manifest_path)
             entry = manifest["outputs"].get(path.name)
@@ -57,20 +57,20 @@ def verify_inputs(paths: Iterable[Path]) -> dict[Path, InputFile]:
 
 
 def require_unchanged(inputs: Mapping[Path, InputFile]) -> None:
-    """Check that files are still those that the stage began with.
+    """Check that files did not change while the stage ran.
 
     Raises:
-        LbtError: one was replaced or removed, so that nobody knows which content the stage has read.
+        LbtError: a file was replaced or removed, so nobody knows which content the stage has read.
     """
     for path, before in inputs.items():
         try:
-            same = _look(path) == before.seen or sha256(path) == before.sha256
+            same = _stat(path) == before.stat or sha256(path) == before.sha256
         except FileNotFoundError:
             same = False
         if not same:
             raise LbtError(
-                f"{path}: was changed or removed while this stage was at work with it. Let no other run use the "
-                "folder, and rerun the stage."
+                f"{path}: was changed or removed while this stage read it. Let no other run use the folder, and rerun "
+                "the stage."
             )
 
 
@@ -84,19 +84,19 @@ def write_manifest(
     inputs: Mapping[Path, InputFile],
     outputs: Sequence[Path],
 ) -> None:
-    """Write the record of a stage's run: what made which files from which settings, code, images and inputs.
+    """Write the record of a stage's run: the settings, code, images and inputs that its outputs were made from.
 
-    File names are relative to the manifest's folder, so a results folder can move. Folders among the outputs are left
-    out.
+    File names are relative to the manifest's folder, so a results folder can move. Folders among the outputs are not
+    listed.
 
     Args:
         path: the manifest.
         stage: name of the stage.
-        settings: all that reached it.
+        settings: all settings that it read.
         code: fingerprint of its code.
-        images: digests of the user's images and masks by their role; None where it reads none, or drawn ones.
+        images: digests of the user's images and masks by their role; None if it reads none or synthetic ones.
         inputs: see `verify_inputs`.
-        outputs: files that it wrote.
+        outputs: the files that it wrote, in the manifest's folder or below.
     """
     folder = Path(path).parent
     content = {
@@ -108,7 +108,7 @@ def write_manifest(
         "images": images,
         "versions": software_versions(),
         "inputs": {
-            os.path.relpath(file, folder): {"sha256": read.sha256, "bytes": read.seen[2]}
+            os.path.relpath(file, folder): {"sha256": read.sha256, "bytes": read.stat[2]}
             for file, read in sorted(inputs.items())
         },
         "outputs": {
@@ -121,10 +121,10 @@ def write_manifest(
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The content of a manifest, which holds the digest of all the rest of itself.
+    """The content of a manifest, which holds the digest of its other content.
 
     Raises:
-        LbtError: it cannot be read, is damaged or has another schema version.
+        LbtError: it cannot be read, is damaged, has another schema version, or lists outputs outside of its folder.
     """
     content = read_json(path)
     found = content.get("schema_version") if isinstance(content, dict) else None
@@ -132,13 +132,16 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise LbtError(f"{path}: schema version {found}, this program reads {_VERSION}. Rerun its stage.")
     if content.get("digest") != digest({key: value for key, value in content.items() if key != "digest"}):
         raise LbtError(f"{path}: is damaged, or was edited (its digest is not that of its content). Rerun its stage.")
+    named = [content.get(kind) for kind in ("settings", "inputs", "outputs")]
+    if not all(isinstance(value, dict) for value in named) or any(map(_leaves_folder, content["outputs"])):
+        raise LbtError(f"{path}: lists outputs outside of its folder, or none. Delete it and rerun its stage.")
     return content
 
 
-def manifests(folder: Path) -> dict[Path, dict[str, Any]]:
+def read_manifests(folder: Path) -> dict[Path, dict[str, Any]]:
     """All manifests below a folder that can be read, in the order of their paths.
 
-    Others are left to the stages that verify them.
+    Stages that verify their inputs report the others.
     """
     found = {}
     for path in sorted(folder.rglob(PATTERN)):
@@ -150,12 +153,12 @@ def manifests(folder: Path) -> dict[Path, dict[str, Any]]:
 
 
 def absolute(manifest: Path, name: str) -> Path:
-    """The absolute path of a file from its name in a manifest."""
+    """The absolute path of a file, given its name in a manifest."""
     return Path(os.path.normpath(manifest.parent.absolute() / name))
 
 
 def written_digests(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
-    """From manifests by their path, the digest of each file that one of them says was written, by absolute path."""
+    """The digest of each file that manifests (by their paths) list as an output, by absolute path."""
     return {
         absolute(path, name): entry["sha256"]
         for path, content in records.items()
@@ -163,6 +166,10 @@ def written_digests(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str
     }
 
 
-def _look(path: Path) -> tuple[int, int, int, int]:
+def _leaves_folder(name: str) -> bool:
+    return os.path.isabs(name) or ".." in name.split("/")
+
+
+def _stat(path: Path) -> tuple[int, int, int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lbt.provenance.manifest import absolute, manifests, written_digests
+from lbt.provenance.manifest import absolute, read_manifests, written_digests
 
 
 def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str]]) -> dict[Path, str]:
@@ -24,7 +24,7 @@ def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str
     Returns:
         The reason for each manifest, by its path.
     """
-    records = manifests(run)
+    records = read_manifests(run)
     digests = written_digests(records)
     reasons = {}
     for path, content in records.items():

@@ -29,7 +29,10 @@ def check_file(path: Path) -> list[str]:
     try:
         verify_inputs([path])
         with reading(path, "its content"), h5py.File(path, "r") as file:
-            found = _problems(file)
+            found = _format_problems(file) or list(_shape_problems(file))
+            if not found:
+                _compare_checksums(path, file)
+                found = list(_value_problems(file))
     except LbtError as error:
         return [str(error)]
     except (TypeError, ValueError, AttributeError) as error:
@@ -37,21 +40,14 @@ def check_file(path: Path) -> list[str]:
     return [f"{path}: {problem}. Delete it and label again." for problem in found]
 
 
-def _problems(file: h5py.File) -> list[str]:
+def _format_problems(file: h5py.File) -> list[str]:
     version = file.id.get_create_plist().get_version()[0]
     if version < _V110:
         return [f"has the HDF5 format {version}, which does not notice damage; {_V110} is needed"]
     schema = file.attrs.get("schema_version")
     if schema != SCHEMA_VERSION:
         return [f"has schema version {schema}, this program reads {SCHEMA_VERSION}"]
-    missing = [name for name in (*DATASETS, "palette") if name not in file]
-    if missing:
-        return [f"lacks the dataset {missing[0]}"]
-    return (
-        list(_shape_problems(file))
-        or [problem for name in ("palette", *DATASETS) for problem in _read_through(file, name)]
-        or list(_value_problems(file))
-    )
+    return [f"lacks the dataset {name}" for name in (*DATASETS, "palette") if name not in file]
 
 
 def _shape_problems(file: h5py.File) -> Iterator[str]:
@@ -71,14 +67,12 @@ def _shape_problems(file: h5py.File) -> Iterator[str]:
             yield f"{name} is {file[name].dtype} {file[name].shape}, {np.dtype(kind)} {shape} is needed"
 
 
-def _read_through(file: h5py.File, name: str) -> list[str]:
-    """Read a dataset image by image, so that HDF5 compares every checksum."""
-    for index in range(len(file[name])):
-        try:
-            file[name][index]
-        except (OSError, RuntimeError) as error:
-            return [f"{name}[{index}] cannot be read, the file is damaged ({str(error).splitlines()[0]})"]
-    return []
+def _compare_checksums(path: Path, file: h5py.File) -> None:
+    """Read every chunk, so that HDF5 compares its checksum."""
+    for name in ("palette", *DATASETS):
+        for index in range(len(file[name])):
+            with reading(path, f"{name}[{index}]"):
+                file[name][index]
 
 
 def _value_problems(file: h5py.File) -> Iterator[str]:
@@ -132,15 +126,15 @@ def check_round(folder: Path, heads: Mapping[Path, ShardHead], expected: Sequenc
     counts = Counter(image_id for head in heads.values() for image_id in head.image_ids)
     double = sorted(image_id for image_id, count in counts.items() if count > 1)
     if double:
-        problems.append(f"{folder}: image {double[0]} {_more(double)}is labelled twice.")
+        problems.append(f"{folder}: image {double[0]}{_more(double)} is labelled twice.")
     if expected is not None:
         missing, surplus = sorted(set(expected) - set(counts)), sorted(set(counts) - set(expected))
         if missing:
             problems.append(f"{folder}: lacks {len(missing)} of {len(expected)} images, such as {missing[0]}.")
         if surplus:
-            problems.append(f"{folder}: image {surplus[0]} {_more(surplus)}is not one of the images to label.")
+            problems.append(f"{folder}: image {surplus[0]}{_more(surplus)} is not one of the images to label.")
     return problems
 
 
 def _more(names: Sequence[str]) -> str:
-    return f"and {len(names) - 1} more " if len(names) > 1 else ""
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

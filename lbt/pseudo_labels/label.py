@@ -47,7 +47,7 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
     Memory does not grow with their number: each prediction is written before the next one is made.
 
     Args:
-        code: fingerprint of the stage's code, which the shard holds.
+        code: fingerprint of the stage's code, which the shard records.
 
     Raises:
         LbtError: the shard would be empty, an image cannot be read, or the shard cannot be written.
@@ -60,8 +60,8 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
     samples = images[shard :: search.shards]
     if not samples:
         raise LbtError(
-            f"{files.split}: {len(images)} unlabelled images are to be labelled in search.shards = "
-            f"{search.shards} files; lower it."
+            f"{files.split}: {len(images)} unlabelled images cannot fill search.shards = {search.shards} files; lower "
+            "search.shards."
         )
     supernet, architecture, _ = load_supernet(files.teacher, table.names, settings.space, device)
     supernet.eval()

@@ -42,18 +42,26 @@ class Survey:
         """The header of the first good shard, of which there must be one."""
         return next(iter(self.heads.values()))
 
-    def samples(self) -> dict[str, Sample]:
-        """The unlabelled images of the split by identifier.
+    def require_origin(self) -> Origin:
+        """The split and the data set of the shards.
 
         Raises:
-            LbtError: no manifest names the data set, or the split is missing.
+            LbtError: no manifest names them.
         """
         if self.origin is None:
             raise LbtError(
                 f"{self.folder}: has no manifest of its shards, so that the place of their images is unknown. Name the "
                 "folder in which the run wrote them."
             )
-        return {sample.id: sample for sample in read_split(self.origin.split, "unlabeled")}
+        return self.origin
+
+    def samples(self) -> dict[str, Sample]:
+        """The unlabelled images of the split by identifier.
+
+        Raises:
+            LbtError: no manifest names the data set, or the split is missing.
+        """
+        return {sample.id: sample for sample in read_split(self.require_origin().split, "unlabeled")}
 
 
 def survey_round(folder: Path, files: Iterable[Path], root: Path | None = None) -> Survey:

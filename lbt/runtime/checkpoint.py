@@ -21,8 +21,8 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
 
     Args:
         path: the file.
-        kind: what it holds, such as `supernet` or `network`; checked when it is read.
-        identity: plain values that must agree between writer and reader, such as `classes` (list of names).
+        kind: what it holds, such as `supernet` or `network`; the reader checks it.
+        identity: plain values on which writer and reader must agree, such as `classes` (list of names).
         state: nested dicts and lists of tensors and plain values (state dicts of modules and optimisers).
     """
     with atomic_path(path) as temporary:
@@ -30,22 +30,22 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
         try:
             with open(temporary, "wb") as file:  # given a path, PyTorch would name the archive after it
                 torch.save(content, file)
-        except RuntimeError as error:  # PyTorch's writer reports a full disk so
+        except RuntimeError as error:  # raised by PyTorch's writer if the disk is full
             raise OSError(f"PyTorch could not write: {str(error).splitlines()[0]}") from error
 
 
 def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
-    Every byte is checked against the archive's checksums, which PyTorch's own reader does not look at.
+    Every byte is compared with the archive's checksums, which PyTorch's own reader ignores.
 
     Args:
         path: the file.
-        kind: the kind that the caller needs.
-        expect: items of the identity that the caller needs, such as its own list of classes.
+        kind: the required kind.
+        expect: required items of the identity, such as the caller's list of classes.
 
     Raises:
-        LbtError: missing, truncated or damaged file; another schema version, kind or identity (both sides are shown).
+        LbtError: the file is missing, truncated or damaged, or has another schema version, kind or identity.
     """
     try:
         _verify_checksums(path)
@@ -53,14 +53,14 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
     except IsADirectoryError as error:
-        raise LbtError(f"{path}: is a folder. Name a file that one of lbt's stages made, a {kind}.") from error
-    except Exception as error:  # what the readers of archives and pickles raise for other bytes is not documented
+        raise LbtError(f"{path}: is a folder. Name a {kind} file that a stage of lbt made.") from error
+    except Exception as error:  # readers of archives and pickles may raise anything for other bytes
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LbtError(
             f"{path}: is damaged or no PyTorch file ({first}). If a stage made it, delete it and rerun that stage."
         ) from error
     if not isinstance(content, dict) or not {"schema_version", "kind", "identity"} <= content.keys():
-        raise LbtError(f"{path}: was not written by lbt. Name a file that one of its stages made, a {kind}.")
+        raise LbtError(f"{path}: was not written by lbt. Name a {kind} file that a stage of lbt made.")
     found = content["schema_version"]
     if found != SCHEMA_VERSION:
         raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
 
 def _verify_checksums(path: Path | str) -> None:
     with zipfile.ZipFile(path) as archive:
-        # PyTorch's reader takes an entry with attributes for a folder, and its tensor would hold anything
+        # PyTorch's reader takes an entry with attributes for a folder, so its tensor could hold anything
         odd = (e.filename for e in archive.infolist() if e.compress_type != zipfile.ZIP_STORED or e.external_attr)
         bad = next(odd, None) or archive.testzip()
     if bad is not None:
@@ -85,10 +85,10 @@ def _verify_checksums(path: Path | str) -> None:
 
 
 def _share_strings(value: Any) -> Any:
-    """The value with equal strings as one object, as in a run that read none of them from a file.
+    """The value with equal strings as one object, as in a run that read no string from a file.
 
-    Pickle writes an object that it meets again as a reference, so the bytes of a checkpoint would tell whether its
-    optimisers were read from another one.
+    Pickle writes a repeated object as a reference. Otherwise the bytes of a checkpoint would show whether its
+    optimisers came from another checkpoint.
     """
     if type(value) is dict:
         return {_share_strings(key): _share_strings(item) for key, item in value.items()}
@@ -98,13 +98,13 @@ def _share_strings(value: Any) -> Any:
 
 
 Parts = Mapping[str, Any]
-"""By name: tensors, generators, lists of plain rows, dicts of these, and all that has a `state_dict`."""
+"""By name: tensors, generators, lists of plain rows, dicts of these, and objects with a `state_dict`."""
 
 
 def to_state(part: Any) -> Any:
-    """The part's present values, for a checkpoint; tensors are not copied.
+    """The present values of a part, for a checkpoint; tensors are not copied.
 
-    Rows travel as JSON text, which keeps every float and NaN, because a checkpoint of single numbers is slow.
+    Rows are saved as JSON text, which keeps every float and NaN, because a checkpoint of single numbers is slow.
     """
     if isinstance(part, Tensor):
         return part.detach()
@@ -118,7 +118,7 @@ def to_state(part: Any) -> Any:
 
 
 def load_state(part: Any, saved: Any) -> None:
-    """Bring a part, in place, to the values that `to_state` returned."""
+    """Set a part, in place, to the values that `to_state` returned."""
     if isinstance(part, Tensor):
         with torch.no_grad():
             part.copy_(saved)

@@ -1,4 +1,4 @@
-"""The processes of a stage that runs on several GPUs of one machine: how they start, fail and stop together."""
+"""The processes of a stage on several GPUs of one machine: they start, fail and stop together."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from lbt.runtime.signals import STOP, handled_signals
 
 TIMEOUT = timedelta(minutes=30)
 """Longest wait of a process for the others in one message. A process that fails ends the others at once."""
-_LONGEST = 30_000  # characters of a report, which must fit into a pipe that nobody reads yet
+_LONGEST = 30_000  # characters of a report, which must fit into the buffer of a pipe
 _PAUSE = 3.0
-"""Seconds before an unexpected error counts: it may be that of a process that lost another, which is then the cause."""
+"""Seconds before an unexpected error is reported: the process may have failed only because it lost another one."""
 
 
 def check_gpus(key: str, count: int, device: str) -> str:
     """The kind of device, `cuda` or `cpu`, on which `count` processes run.
 
     Args:
-        key: the setting that asks for them.
-        count: how many.
-        device: `compute.device`; with `cpu` any number of processes shares the CPU.
+        key: the setting that holds `count`, for the message.
+        count: number of processes.
+        device: `compute.device`; any number of processes can share the CPU.
 
     Raises:
         LbtError: this machine has fewer GPUs.
@@ -46,28 +46,27 @@ def check_gpus(key: str, count: int, device: str) -> str:
     if present < count:
         raise LbtError(
             f"{key}: {count} GPUs are wanted, this machine (or the part of it that the job may use) has {present}. "
-            "Lower it, ask the cluster for more, or write `compute.device: cpu`, with which the processes share the "
-            "CPU."
+            "Lower it, ask the cluster for more, or write `compute.device: cpu`: the processes then share the CPU."
         )
     return "cuda"
 
 
 def run_together(count: int, device: str, work: Callable[..., None], *arguments: Any) -> None:
-    """Run `work(*arguments)` in `count` processes that find each other as `lbt.runtime.distributed.group()`.
+    """Run `work(*arguments)` in `count` processes that form the group of `lbt.runtime.distributed`.
 
-    The signals of `lbt.runtime.signals` are passed on to all of them.
+    All of them receive the signals of `lbt.runtime.signals` that this process receives.
 
     Args:
-        count: number of processes; on GPUs each has one of its own.
+        count: number of processes; each has its own GPU, if `device` is `cuda`.
         device: `cuda` or `cpu`.
         work: a function of a module's top level.
-        arguments: its arguments; they travel by pickle.
+        arguments: its arguments, which are pickled.
 
     Raises:
-        LbtError: what the process that failed first raised, or how it ended; the others are ended then.
-        RuntimeError: another exception of the process that failed first, with its traceback.
+        LbtError: the error of the process that failed first, or how it was killed; the other processes are ended.
+        RuntimeError: any other exception of the process that failed first, with its traceback.
     """
-    # The server of the addresses by which the processes find each other; it takes a free port.
+    # The server through which the processes find each other, on a free port.
     store = dist.TCPStore("127.0.0.1", 0, count, is_master=True, wait_for_workers=False)
     reports = multiprocessing.get_context("spawn").SimpleQueue()
     context = multiprocessing.start_processes(
@@ -75,36 +74,36 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
     )
     ended: dict[int, int] = {}
     try:
-        with _passing_on(context) as passed:
+        with _forward_signals(context) as forwarded:
             while True:
                 ready = wait(context.sentinels)
                 for rank, process in enumerate(context.processes):
                     if process.sentinel in ready:
                         process.join()
                         ended[rank] = process.exitcode
-                if context.join():  # which ends the others if one failed
+                if context.join():  # ends the others if one failed
                     return
     except ProcessExitedException:
-        _raise_failure(reports, ended, count, passed)
+        _raise_failure(reports, ended, count, forwarded)
 
 
-def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, passed: Sequence[int]) -> None:
-    """Raise what went wrong first: a process that is cut off makes others fail that waited for it.
+def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, forwarded: Sequence[int]) -> None:
+    """Raise the first failure, because a failed process makes the processes fail that wait for it.
 
     Args:
         reports: of the processes, in the order in which they failed.
         ended: exit codes of the processes that had ended when the first failure was seen.
         count: number of processes.
-        passed: signals that were passed on.
+        forwarded: signals that were forwarded.
     """
     expected, exit_code, text = (False, 1, "") if reports.empty() else reports.get()
     if expected:
         failure = LbtError(text)
         failure.exit_code = exit_code
         raise failure from None
-    for number in passed:
+    for number in forwarded:
         if number in STOP:
-            signal.raise_signal(number)  # end as a process does that does not handle the signal
+            signal.raise_signal(number)  # the processes did not handle it, so neither does this one
     killed = [(rank, signal.Signals(-code).name) for rank, code in ended.items() if code < 0]
     if text and not killed:
         raise RuntimeError(text) from None
@@ -118,7 +117,7 @@ def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, p
 def _work(
     rank: int, count: int, device: str, port: int, reports: SimpleQueue, work: Callable[..., None], arguments: tuple
 ) -> None:
-    """What a process does. One that fails reports why, before the others fail for want of it, and ends at once."""
+    """Run one of the processes. If it fails, it reports why before the others fail too, and ends at once."""
     try:
         if device == "cuda":
             torch.cuda.set_device(rank)
@@ -132,7 +131,7 @@ def _work(
         try:
             _report(error, rank, count, reports)
         finally:  # also after a second Ctrl-C
-            os._exit(1)  # a process that waits for others in its exit handlers would keep them all
+            os._exit(1)  # exit handlers would wait for the other processes
 
 
 def _report(error: BaseException, rank: int, count: int, reports: SimpleQueue) -> None:
@@ -146,19 +145,19 @@ def _report(error: BaseException, rank: int, count: int, reports: SimpleQueue) -
 
 
 @contextmanager
-def _passing_on(context: ProcessContext) -> Iterator[list[int]]:
-    """Pass signals on to the processes; yields those that came."""
-    passed: list[int] = []
+def _forward_signals(context: ProcessContext) -> Iterator[list[int]]:
+    """Forward signals to the processes; yields the list of those that came."""
+    forwarded: list[int] = []
 
-    def pass_on(number: int, _: object) -> None:
-        passed.append(number)
+    def forward(number: int, _: object) -> None:
+        forwarded.append(number)
         for process in context.processes:
             if process.is_alive():
                 os.kill(process.pid, number)
 
-    before = {number: signal.signal(number, pass_on) for number in handled_signals()}
+    previous = {number: signal.signal(number, forward) for number in handled_signals()}
     try:
-        yield passed
+        yield forwarded
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -23,7 +23,7 @@ class Progress:
         total: number of steps.
         log: a file to append plain lines to, or None.
         interval: least time between plain lines in seconds.
-        shown: False shows and writes nothing: of the processes of a job only the first does.
+        shown: whether anything is shown and written; only the first process of a job does so.
     """
 
     def __init__(
@@ -34,10 +34,11 @@ class Progress:
         self.shown = shown
         self.terminal = sys.stderr.isatty() and shown
         self.bar = tqdm(total=total, desc=stage, leave=False, dynamic_ncols=True) if self.terminal else None
+        self.path = log
         self.log: TextIO | None = None
         if log is not None and shown:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
+            self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - __exit__ closes it
 
     def __enter__(self) -> Progress:
         return self
@@ -53,14 +54,14 @@ class Progress:
                     raise self._unwritable(error) from error
 
     def skip(self, steps: int) -> None:
-        """Count steps that an earlier run took; they say nothing about the time that is left."""
+        """Count steps that an earlier run took; the estimate of the time left ignores them."""
         self.step, self.skipped = self.step + steps, self.skipped + steps
         if self.bar is not None:
             self.bar.initial = self.bar.n = self.step
             self.bar.refresh()
 
     def advance(self, **values: float) -> None:
-        """Count one step; `values` such as `loss=0.71` are shown beside it."""
+        """Count one step and show `values` such as `loss=0.71` beside it."""
         self.step += 1
         if self.bar is not None:
             self.bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
@@ -71,7 +72,7 @@ class Progress:
             self._line(self._text(now, values))
 
     def note(self, text: str) -> None:
-        """Write one line of its own, such as a warning that an update was skipped."""
+        """Write a separate line, such as a warning that an update was skipped."""
         if self.bar is not None:
             tqdm.write(f"{self.stage}: {text}", file=sys.stderr)
         self._line(f"{self.stage}: {text}")
@@ -92,4 +93,4 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def _unwritable(self, error: OSError) -> LbtError:
-        return LbtError(f"{self.log.name}: could not be written ({error.strerror}). Free space and rerun.")
+        return LbtError(f"{self.path}: could not be written ({error.strerror}). Free space and rerun.")

@@ -1,8 +1,8 @@
-"""What a stage that was stopped goes on from: the state of its loop, in a side file until its outputs are there.
+"""Saved loop state from which an interrupted stage resumes.
 
-The side file stands beside an output under a name that the workflow does not declare, because Snakemake deletes the
-declared outputs of a job that failed. It is a cache: a file of other settings, code, inputs or versions, or one that is
-damaged, is not used, and the log says so.
+The state is kept in a side file beside an output, until the outputs are written. The workflow does not declare the side
+file, because Snakemake deletes the declared outputs of a failed job. It is a cache: a damaged file, or one of other
+settings, code, inputs or versions, is not used, and the log says so.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Item = TypeVar("Item")
 
 
 @dataclass
-class _Found:
+class _Saved:
     step: int = 0
-    parts: Parts | None = None
+    parts: Mapping[str, Any] | None = None
     note: str | None = None
 
 
@@ -36,8 +36,8 @@ class Resume:
     """The side file of one run of a stage.
 
     Args:
-        path: the side file; None keeps nothing and leaves signals alone.
-        identity: plain values of all that the state depends on; a file with others is not used.
+        path: the side file; None saves nothing and handles no signals.
+        identity: plain values of everything that the state depends on; a file with other values is not used.
         minutes: least time between two saves; 0 saves after every step.
     """
 
@@ -48,41 +48,42 @@ class Resume:
 
     @property
     def step(self) -> int:
-        """Steps that an earlier run took and that are not taken again."""
-        return self._found.step
+        """Steps that an earlier run took and that are not repeated."""
+        return self._saved.step
 
     @property
     def note(self) -> str | None:
-        """What was found in the file, as one line; None if there is no file."""
-        return self._found.note
+        """One line that says how the file is used; None without a file."""
+        return self._saved.note
 
     @cached_property
-    def _found(self) -> _Found:
-        """What the file holds; read when it is first needed, by each process of the stage for itself."""
+    def _saved(self) -> _Saved:
+        """The content of the file, which each process of the stage reads when it first needs it."""
         if self.path is None or not self.path.exists():
-            return _Found()
+            return _Saved()
         try:
             content = load_checkpoint(self.path, kind=KIND)
         except LbtError as error:
-            return _Found(note=f"starts at its beginning, because it cannot go on from an earlier run ({error})")
+            return _Saved(note=f"starts at the beginning, because the saved state cannot be used ({error})")
         found = content["identity"]
         other = [name for name in sorted({**found, **self.identity}) if found.get(name) != self.identity.get(name)]
         if other:
-            return _Found(note=f"starts at its beginning, because {self.path} was made with other {', '.join(other)}")
+            return _Saved(note=f"starts at the beginning, because {self.path} was made with other {', '.join(other)}")
         step = content["step"]
-        return _Found(step, content["parts"], f"goes on after step {step}, where an earlier run saved {self.path}")
+        return _Saved(step, content["parts"], f"resumes after step {step}, which an earlier run saved in {self.path}")
 
     def steps(self, items: Iterable[Item], parts: Parts, progress: Progress) -> Iterator[tuple[int, Item]]:
-        """Number a loop's items, of which the first belongs to `step`, and save the parts after some of them.
+        """Number the items of a loop, starting at `step`, and save the parts after some of them.
 
-        Before the first item, or if there is none, the parts are brought to where the earlier run left them. After an
-        item they are saved if that is due, or a signal asks for it; SIGTERM and SIGINT then end the loop. The processes
-        of a job, whose parts are the same, do so together, and the first one saves.
+        Before the first item, or if there is none, the parts get the values that the earlier run saved. They are saved
+        after an item if a save is due or a signal asks for it; SIGTERM and SIGINT then end the loop. The processes of a
+        job have equal parts and act together; the first one saves.
 
         Args:
-            items: what is left of the loop.
-            parts: all that a step changes and a later one or the stage's outputs depend on; see
-            `lbt.runtime.checkpoint`. progress: shows steps and what was found in the side file.
+            items: the rest of the loop.
+            parts: everything that a step changes and that a later step or an output depends on; see
+                `lbt.runtime.checkpoint`.
+            progress: shows the steps and the note.
 
         Yields:
             The number of the step and the item.
@@ -93,9 +94,9 @@ class Resume:
         """
         if self.note is not None:
             progress.note(self.note)
-        if self._found.parts is not None:
-            load_state(parts, self._found.parts)
-            self._found.parts = None  # as large as the stage's checkpoint
+        if self._saved.parts is not None:
+            load_state(parts, self._saved.parts)
+            self._saved.parts = None  # as large as the stage's checkpoint
             progress.skip(self.step)
         if self.path is None:
             yield from enumerate(items, self.step)
@@ -109,17 +110,16 @@ class Resume:
                     continue
                 signals.save = False
                 if together.first:
-                    self._save(step + 1, parts)
+                    self._save(self.path, step + 1, parts)
                 last = time.monotonic()
                 if together.any(signals.stop is not None):  # no process ends before the first has saved
                     where = f"{progress.stage}: saved after step {step + 1} of {progress.total}"
                     raise Stopped(where, signals.stop or signal.SIGTERM)
 
-    def _save(self, step: int, parts: Parts) -> None:
-        state = {"step": step, "parts": to_state(parts)}
-        save_checkpoint(self.path, kind=KIND, identity=self.identity, state=state)
+    def _save(self, path: Path, step: int, parts: Parts) -> None:
+        save_checkpoint(path, kind=KIND, identity=self.identity, state={"step": step, "parts": to_state(parts)})
 
     def remove(self) -> None:
-        """Delete the side file, when the stage's outputs have been written."""
+        """Delete the side file, once the stage's outputs are written."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

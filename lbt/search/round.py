@@ -14,7 +14,6 @@ from lbt.errors import LbtError
 from lbt.files import sha256, write_json
 from lbt.latency.steering import steer
 from lbt.latency.table import read_table, settings_key
-from lbt.latency.window import check_window
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device
 from lbt.runtime.distributed import group
@@ -68,8 +67,8 @@ def run(
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: a co-search without the output `guide`, or that output without a co-search; a window of frames per
-            second that no network reaches; inputs that do not fit these settings.
+        LbtError: a co-search without the output `guide`, or that output without a co-search; inputs that do not fit
+            these settings.
     """
     seed, method, round = settings.seed, settings.method, settings.round
     data, space, search = settings.data, settings.space, settings.search
@@ -84,8 +83,6 @@ def run(
     processes, chosen = group(), load_method(method)
     latency_table = read_table(files.table)
     latency_table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
-    if search.fps is not None:
-        check_window(search.fps, space, latency_table, "search.fps")
     state = start_round(
         files.previous,
         classes=classes.names,

@@ -56,15 +56,12 @@ class Images:
 
 
 def check_disk(settings: Settings, folder: Path, report: Mapping[str, Any] | None = None) -> str:
-    """What the run whose results are in `folder` needs and what is free: a line, and a line for each kind of file.
+    """What the run whose results are in `folder` needs, and what is free; see `require_space`.
 
-    Args:
-        settings: of the run.
-        folder: of its results, which may hold the report of an earlier check.
-        report: of the check of its images, if it is known.
+    The images are counted by the given report of the stage `check`, or by a report in the folder.
 
     Raises:
-        LbtError: less is free than it still needs; the data set cannot be found, or its report is damaged.
+        LbtError: too little is free; the data set cannot be found, or its report is damaged.
     """
     path = folder / "data" / "check.json"
     if report is None and path.exists():
@@ -119,10 +116,10 @@ def disk_needs(settings: Settings, images: Images) -> dict[str, float]:
 
 
 def require_space(needs: Mapping[str, float], folder: Path) -> str:
-    """What a run with these needs takes and what is free where `folder` is or will be, in a line and a table.
+    """What a run needs and what is free at the place of `folder`, in a line, and a line for each kind of file.
 
     Raises:
-        LbtError: less is free than the needs, not counting what the folder already holds.
+        LbtError: less is free than the needs minus what the folder already holds.
     """
     total = sum(needs.values())
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from lbt.config import Section
-from lbt.config.jobs import TrainingJob
+from lbt.config.jobs import ResumingJob, TrainingJob
 from lbt.errors import LbtError
 from lbt.files import canonical_json, digest, remove_leftovers, software_versions, write_text
 from lbt.provenance.lock import locked
@@ -74,7 +74,7 @@ def run_job(stage: str, job: Job, log: Path) -> None:
         write_text(log, "")
         read = verify_inputs(inputs)
         settings = job.parse_settings(stage)
-        resume = _resume(stage, job, settings, read, outputs[0]) if isinstance(settings, TrainingJob) else None
+        resume = _resume(stage, job, settings, read, outputs[0]) if isinstance(settings, ResumingJob) else None
         _compute(stage, job, settings, resume, log)
         require_unchanged(read)
         write_manifest(
@@ -130,30 +130,38 @@ def _run_module(stage: str, job: Job, resume: Resume | None, log: Path) -> None:
     module = import_module(STAGES[stage].module)
     outputs = {name: value for name, value in job.outputs.items() if name != "manifest"}
     files = build_files(module.Files, {**job.inputs, **outputs})
-    options = {"resume": resume, "code": job.code, "log": log}
+    settings = job.parse_settings(stage)
+    options = {"resume": resume, "code": job.code, "settings_digest": digest(settings.tracked()), "log": log}
     taken = inspect.signature(module.run).parameters
-    module.run(job.parse_settings(stage), files, **{name: value for name, value in options.items() if name in taken})
+    module.run(settings, files, **{name: value for name, value in options.items() if name in taken})
 
 
-def _resume(stage: str, job: Job, settings: TrainingJob, read: Mapping[Path, InputFile], first: Path) -> Resume:
+def _resume(stage: str, job: Job, settings: ResumingJob, read: Mapping[Path, InputFile], first: Path) -> Resume:
     """The side file of a stage, beside its first output."""
-    from lbt.data.file_versions import stat_digests
-    from lbt.data.splits import read_split
     from lbt.runtime.resume import Resume
 
     path = first.with_name(f"{first.name}.resume")
     remove_leftovers([path])
-    split = Path(str(job.inputs["split"]))
-    images = [sample for role in STAGES[stage].roles_read(job.method) for sample in read_split(split, role)]
     identity = {
         "stage": stage,
         "settings": canonical_json(settings.tracked()),
         "code": job.code,
         "inputs": [file.sha256 for file in read.values()],
-        "images": digest(stat_digests(settings.data.root, images)),
         "versions": software_versions(),
     }
+    if isinstance(settings, TrainingJob):
+        identity["images"] = _images_digest(stage, job, settings.data.root)
     return Resume(path, identity, settings.compute.checkpoint_minutes)
+
+
+def _images_digest(stage: str, job: Job, root: str) -> str:
+    """Digest of the images that a training job reads."""
+    from lbt.data.file_versions import stat_digests
+    from lbt.data.splits import read_split
+
+    split = Path(str(job.inputs["split"]))
+    samples = [sample for role in STAGES[stage].roles_read(job.method) for sample in read_split(split, role)]
+    return digest(stat_digests(root, samples))
 
 
 def _paths(named: Names) -> Iterator[Path]:

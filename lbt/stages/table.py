@@ -67,10 +67,9 @@ STAGES: dict[str, Stage] = {
     ),
     "split": Stage("lbt.data.write_split", jobs.SplitJob, "divide the training images into parts", lists_images=True),
     "latency": Stage("lbt.latency.measure_table", jobs.LatencyJob, "measure the latency lookup table"),
-    "reach": Stage(
-        "lbt.latency.reach",
-        jobs.ReachJob,
-        "check that the wanted frames per second can be reached",
+    "reach_search": Stage("lbt.latency.reach", jobs.SearchReachJob, "check that the search can reach its window"),
+    "reach_derivation": Stage(
+        "lbt.latency.reach", jobs.DerivationReachJob, "check that the derivation can reach its window"
     ),
     "warmup": Stage(
         "lbt.search.warmup",
@@ -136,7 +135,7 @@ STAGES: dict[str, Stage] = {
     ),
     "evaluate_constant": Stage(
         "lbt.evaluation.constant",
-        jobs.EvaluateConstantJob,
+        jobs.DataJob,
         "score the most frequent class",
         reads=(*TRAINING_ROLES, "evaluation"),
     ),
@@ -145,7 +144,7 @@ STAGES: dict[str, Stage] = {
     "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),
     "compare": Stage(
         "lbt.views.figures.comparison",
-        jobs.CompareJob,
+        jobs.DataJob,
         "draw the figures that compare the methods",
         reads=("evaluation",),
     ),

@@ -9,7 +9,7 @@ from lbt.data.splits import read_split, steps_for, training_samples
 
 
 def describe_budget(split: Path, settings: TablesJob) -> str:
-    """The optimiser steps that every method is given, in words."""
+    """The optimiser steps of every method, in words."""
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     teacher = len(read_split(split, "teacher_train"))
     steps = (

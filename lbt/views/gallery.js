@@ -1,5 +1,5 @@
 "use strict";
-// Cards are empty until they come near the view; their pictures stand as text in <script type="text/plain">.
+// Cards are empty until they come near the view; their pictures are text in <script type="text/plain">.
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const images = facts.images;
 const [main, form, dialog] = ["main", "form", "dialog"].map((name) => document.querySelector(name));

@@ -54,7 +54,7 @@ class Files:
 
 
 def run(settings: GalleryJob, files: Files, *, log: Path | None = None) -> None:
-    """Write the gallery of a round.
+    """Write the gallery of a round from its shards and from the shards of the previous round, if there is one.
 
     Raises:
         LbtError: a file is missing or damaged.

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from lbt.config import (
-    Settings,
-)
+from lbt.config import Settings
 from lbt.files import software_versions, write_text
 from lbt.provenance.fingerprint import ROOT
 from lbt.views.tables.formats import STYLE
@@ -27,8 +25,8 @@ class Files:
     """Files of the stage.
 
     Attributes:
-        table: the latency table, which names the device that it was measured on.
-        yaml: receives the settings as YAML that a run can be given again.
+        table: the latency table, which names the device of its measurement.
+        yaml: receives the settings as YAML that `--configfile` takes.
         page: receives a page of the settings, the device and the versions.
     """
 

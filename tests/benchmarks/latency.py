@@ -1,7 +1,7 @@
 """How well the latency table predicts derived networks: random ones, predicted beside measured.
 
-The table is measured once for each setting and kept; a stopped measurement goes on where it stopped. The networks take
-turns, so that a change of the clock rate meets all of them. Nothing else should run on the machine.
+The table is measured once for each setting and kept. An interrupted measurement resumes. The networks take turns, so
+that a change of the clock rate affects all of them. Nothing else should run on the machine.
 
     python tests/benchmarks/latency.py [--layers 16 --base-width 12 --height 256 --width 512 --csv FILE]
 """
@@ -14,20 +14,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from stage_calls import call_stage
 
-from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
+from lbt.config import ComputeSettings, DataSettings, LatencySettings, Settings, SpaceSettings
+from lbt.config.jobs import LatencyJob, pick_settings
 from lbt.data.classes import class_table
+from lbt.latency import measure_table
+from lbt.latency.current_key import current_key
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import genotype_parts
-from lbt.latency.table import LatencyTable, current_key, read_table
+from lbt.latency.table import LatencyTable, read_table
 from lbt.latency.timing import time_passes
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
 from lbt.network.random_genotype import random_genotype
+from lbt.provenance.fingerprint import fingerprint
 from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
+from lbt.runtime.resume import Resume
 
 RUNS = 3
 
@@ -40,7 +44,11 @@ def measured_table(
     name = f"L{space.layers}-F{space.base_width}-{size}-{compute.threads}-threads-{latency.min_run_seconds:g}-s.csv"
     path, device = folder / name, prepare_device(compute)
     if not path.exists():
-        call_stage("latency", space=space, data=data, latency=latency, compute=compute, table=path)
+        identity = {"settings": name, "code": fingerprint("lbt.latency.measure_table")}
+        resume = Resume(path.with_name(f"{name}.resume"), identity, compute.checkpoint_minutes)
+        settings = Settings().model_copy(update={"space": space, "data": data, "latency": latency, "compute": compute})
+        measure_table.run(pick_settings(LatencyJob, settings), measure_table.Files(path), resume=resume)
+        resume.remove()
     table = read_table(path)
     table.check_key(asdict(current_key(latency, compute.threads, device, class_table(data).num_classes)))
     return table

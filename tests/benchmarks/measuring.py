@@ -1,4 +1,4 @@
-"""What a step of a benchmark takes: seconds and memory."""
+"""Seconds and memory of a benchmark's step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def seconds_of(step: Callable[[], object], device: torch.device) -> float:
-    """Seconds of a step, which may not have left the device's queue when the step returns."""
+    """Seconds of a step, including its work that is still in the device's queue when the step returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     started = perf_counter()

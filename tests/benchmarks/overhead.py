@@ -1,13 +1,13 @@
-"""What part of a run's time is not the stages' own work: Snakemake, and the start of a process for each job.
+"""The share of a run's time that Snakemake and the starts of the jobs' processes take.
 
-Runs a configuration in a copy of the project and notes, for every job, when its process starts, when the stage begins
-its work (PyTorch is imported by then), when it ends and when the process is gone. The cores that a job holds times its
-seconds are its share of the machine. Of the whole, wall time times cores, that leaves
+Runs a configuration in a copy of the project. For every job it records the start of the process, the start of the
+stage (PyTorch is imported by then), the end of the stage and the end of the process. Wall time times cores is divided
+into
 
-* work: jobs between beginning and end of their stage,
-* starts: the rest of the jobs' lives,
-* Snakemake: no job is there, at the beginning, at the end and in between,
-* idle: cores that no job holds while another job runs, because the next jobs wait for it.
+* work: cores of a job between start and end of its stage,
+* starts: cores of a job at other times,
+* Snakemake: all cores while no job exists,
+* idle: cores without a job while another job runs.
 
     python tests/benchmarks/overhead.py --cores 2 --configfile config/config.yaml
 """
@@ -28,24 +28,24 @@ from time import time
 ROOT = Path(__file__).resolve().parents[2]
 CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
 ON_ALL_CORES = ("latency", "profile")
-# Stands for `python` in the jobs: the same program, with notes of the time.
+# Replaces `python` in the jobs: the same program, which also records the times.
 JOB = """#!{python}
-import json, os, sys, time
+import functools, importlib, json, os, sys, time
 born = time.time()
 sys.argv = sys.argv[3:]
 assert sys.argv[0] == "stage"
-from lbt.commands import stage
 from lbt.__main__ import main
-work = stage._compute
-def noted(*arguments):
-    import importlib
-    importlib.import_module(arguments[0].module)
+from lbt.stages.table import STAGES
+module = importlib.import_module(STAGES[sys.argv[1]].module)
+work = module.run
+@functools.wraps(work)
+def timed(*arguments, **keywords):
     begin = time.time()
     try:
-        return work(*arguments)
+        return work(*arguments, **keywords)
     finally:
         times.update(begin=begin, end=time.time())
-times, stage._compute = {{}}, noted
+times, module.run = {{}}, timed
 code = main(sys.argv)
 times.update(stage=sys.argv[1], born=born, gone=time.time())
 with open({notes!r}, "a") as file:
@@ -68,7 +68,7 @@ class Job:
 
 
 def run(cores: int, configfile: Path, arguments: list[str], folder: Path) -> tuple[float, list[Job]]:
-    """Wall time of a run from nothing, in seconds, and its jobs."""
+    """Wall time in seconds of a run from an empty folder, and its jobs."""
     for name in CLONED:
         take = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         take(ROOT / name, folder / name)
@@ -90,7 +90,7 @@ def run(cores: int, configfile: Path, arguments: list[str], folder: Path) -> tup
 
 
 def without_jobs(jobs: list[Job]) -> float:
-    """Seconds between the first job's start and the last one's end in which no job is there."""
+    """Seconds without a job between the start of the first job and the end of the last."""
     empty, until = 0.0, min(job.born for job in jobs)
     for job in sorted(jobs, key=lambda job: job.born):
         empty += max(0.0, job.born - until)
@@ -99,7 +99,7 @@ def without_jobs(jobs: list[Job]) -> float:
 
 
 def report(seconds: float, cores: int, jobs: list[Job]) -> str:
-    """The parts of wall time times cores, as a table."""
+    """Wall time times cores, divided into its parts, as a table."""
     whole = seconds * cores
     work = sum(job.cores * (job.end - job.begin) for job in jobs)
     lives = sum(job.cores * (job.gone - job.born) for job in jobs)

@@ -1,8 +1,8 @@
-"""Time from the command to "Nothing to be done" for a finished run of Cityscapes' size, beside Snakemake's own start.
+"""Time from the command to "Nothing to be done" for a finished run of Cityscapes' size, and for an empty workflow.
 
     python tests/benchmarks/start.py [--rounds 30] [--images 5000] [--repeats 5]
 
-The run is finished by writing the files of its stages, its images are empty files of Cityscapes' names.
+The stages of the run only wrote their files; its images are empty files with the names of Cityscapes.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def make_images(root: Path, count: int) -> None:
 
 
 def seconds(command: list[str], folder: Path, environment: dict[str, str], repeats: int) -> tuple[float, float]:
-    """Median of the seconds of a command by the clock, and of those that it kept a core busy."""
+    """Median wall time and median processor time of a command, in seconds."""
     clock, busy = [], []
     for _ in range(repeats):
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -77,9 +77,7 @@ def main() -> None:
             [sys.executable, "-m", "snakemake", *clone.write_settings()], folder, clone.environment, options.repeats
         )
         jobs = len(clone.would_run("--forceall"))
-    print(
-        f"{options.images} images, {jobs} jobs, median of {options.repeats}: seconds by the clock, and of a busy core"
-    )
+    print(f"{options.images} images, {jobs} jobs, median of {options.repeats}: wall time and processor time in s")
     for what, (clock, busy) in (("Snakemake with an empty file", own), ("the workflow, nothing to do", ours)):
         print(f"{what:30} {clock:6.2f} {busy:6.2f}")
 

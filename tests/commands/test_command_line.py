@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """A drawn data set and its configuration."""
-    folder = tmp_path_factory.mktemp("drawn")
+def scenes(tmp_path_factory):
+    """The configuration of a set of synthetic scenes."""
+    folder = tmp_path_factory.mktemp("scenes")
     content = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
     content["data"]["root"] = str(folder / "scenes")
     config = folder / "config.yaml"
@@ -36,9 +36,9 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture
-def case(drawn, tmp_path):
+def case(scenes, tmp_path):
     """A copy of the set that a test may spoil: its configuration and root."""
-    content = yaml.safe_load(drawn.read_text())
+    content = yaml.safe_load(scenes.read_text())
     root = tmp_path / "scenes"
     shutil.copytree(content["data"]["root"], root)
     content["data"]["root"] = str(root)
@@ -131,7 +131,7 @@ def test_check_lists_student_weights_that_are_missing_or_do_not_fit(case, capsys
     message = capsys.readouterr().err
     assert damaged in message and f"search.student.weights: {weights}: is missing" in message
 
-    shutil.rmtree(root)  # scenes that are drawn later
+    shutil.rmtree(root)  # scenes that a run generates later
     assert main(["check", str(config)]) == 1
     assert "student.pth: is missing" in capsys.readouterr().err
     network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=7)
@@ -143,7 +143,7 @@ def test_check_lists_student_weights_that_are_missing_or_do_not_fit(case, capsys
     assert main(["check", str(config)]) == 0
 
 
-def test_check_leaves_student_weights_that_no_method_reads(case):
+def test_check_ignores_student_weights_that_no_method_reads(case):
     edit(case[0], "search", student={"weights": "nowhere.pth"})
     assert main(["check", str(case[0])]) == 1
     content = yaml.safe_load(case[0].read_text())
@@ -158,7 +158,7 @@ def test_check_refuses_more_shards_than_images(case, capsys):
 
 
 @pytest.mark.parametrize("classes", [19, 34])
-def test_the_official_classes_may_be_more_than_a_set_shows(case, classes):
+def test_a_data_set_may_lack_official_classes(case, classes):
     edit(case[0], "data", classes=classes)
     assert main(["check", str(case[0])]) == 0
 
@@ -170,7 +170,7 @@ def test_a_key_that_is_a_date_is_refused_like_any_unknown_key(case, capsys):
 
 
 @pytest.mark.parametrize("pattern", ["/images/{split}/*", "**{split}/*"])
-def test_a_pattern_that_is_none_is_refused(case, capsys, pattern):
+def test_an_invalid_pattern_is_refused(case, capsys, pattern):
     config, root = case
     folder = {"images": pattern, "classes": [{"name": n, "id": i, "color": [0, 0, i]} for i, n in enumerate("ab")]}
     config.write_text(yaml.safe_dump({"data": {"layout": "folder", "root": str(root), "folder": folder}}))
@@ -178,7 +178,7 @@ def test_a_pattern_that_is_none_is_refused(case, capsys, pattern):
     assert "is no pattern below" in capsys.readouterr().err
 
 
-def test_a_disk_that_fills_up_while_drawing_leaves_no_scene(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_while_scenes_are_generated_leaves_no_scene(tmp_path, monkeypatch):
     settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
     data = settings.data.model_copy(update={"root": str(tmp_path / "scenes")})
     whole, written = Image.Image.save, []
@@ -197,14 +197,14 @@ def test_a_disk_that_fills_up_while_drawing_leaves_no_scene(tmp_path, monkeypatc
     assert not (tmp_path / "scenes" / "scenes.json").exists()
 
 
-def test_a_log_that_cannot_be_written_is_a_message():
+def test_an_unwritable_log_gives_a_message():
     if not Path("/dev/full").exists():
         pytest.skip("needs Linux")
     with pytest.raises(LbtError, match="/dev/full: could not be written"), Progress("stage", 2, Path("/dev/full")) as p:
         p.advance()
 
 
-def test_a_stage_without_its_input_says_so_and_writes_nothing(tmp_path, capsys):
+def test_a_stage_without_its_input_names_it_and_writes_nothing(tmp_path, capsys):
     settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
     outputs = {name: tmp_path / name for name in ("checkpoint", "metrics", "manifest")}
     inputs = {"split": tmp_path / "split.csv"}
@@ -219,7 +219,7 @@ def test_show_needs_a_finished_run(tmp_path, capsys):
     assert "summary.md: is missing" in capsys.readouterr().err
 
 
-def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):
+def test_a_tampered_genotype_is_refused_with_the_faulty_place(tmp_path, capsys):
     settings = read_settings(ROOT / "tests" / "workflow" / "tiny.yaml")
     genotype = tmp_path / "genotype.json"
     write_json(genotype, {"branches": [{"scale": 32, "cells": [{"layer": 0, "operator": "conv7"}]}]})
@@ -240,8 +240,8 @@ def test_a_tampered_genotype_is_refused_with_its_place(tmp_path, capsys):
         (2.0, 1, "search.pseudo_labels.ratio: 2 times the 8 images of student_train are 16, but there are 5"),
     ],
 )
-def test_a_ratio_that_leaves_too_few_images_is_found_by_check(drawn, tmp_path, capsys, ratio, shards, message):
-    content = yaml.safe_load(drawn.read_text())
+def test_check_finds_a_ratio_that_leaves_too_few_images(scenes, tmp_path, capsys, ratio, shards, message):
+    content = yaml.safe_load(scenes.read_text())
     content["search"] |= {"shards": shards, "pseudo_labels": {"ratio": ratio}}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(content | {"methods": ["lbt"]}))

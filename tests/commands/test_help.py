@@ -1,4 +1,4 @@
-"""The help of every command: complete, with what it reads, writes and returns."""
+"""The help of every command is complete: it says what the command reads, writes and returns."""
 
 import argparse
 import re
@@ -23,7 +23,7 @@ def test_help_is_complete(command, capsys):
     text = capsys.readouterr().out
     parser = parser_of(command)
     assert [action.dest for action in parser._actions if not action.help] == []
-    if command == "stage":  # for the workflow alone, which knows what each stage reads
+    if command == "stage":  # only the workflow calls it
         assert all(name in text for name in STAGES)
     else:
         assert parser.description.startswith("Reads ") and "Writes" in parser.description + (parser.epilog or "")
@@ -37,5 +37,5 @@ def test_the_help_of_all_lists_every_command(capsys):
 
 
 @pytest.mark.parametrize("command", ["check", "shards", "predict", "export"])
-def test_help_tells_the_exit_codes(command):
+def test_help_explains_the_exit_codes(command):
     assert re.search(r"Exit code 0 if .*; 1 if ", parser_of(command).epilog)

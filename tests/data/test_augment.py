@@ -13,7 +13,7 @@ STILL = AugmentationSettings(scale=(1.0, 1.0), flip=0.0, brightness=0.0, contras
 
 
 def coordinates(height: int, width: int) -> tuple[tv_tensors.Image, tv_tensors.Mask, torch.Tensor]:
-    """An image whose red is the column, a mask and a soft map that say the same."""
+    """An image whose red is the column, and a mask and a soft target with the same values."""
     column = torch.arange(width, dtype=torch.uint8).expand(height, width)
     row = torch.arange(height, dtype=torch.uint8)[:, None].expand(height, width)
     image = tv_tensors.Image(torch.stack([column, row, column]))
@@ -37,14 +37,14 @@ def test_image_mask_and_soft_target_move_together(seed):
     image, mask, soft = change(coordinates(90, 120), settings, (64, 96), seed)
     valid = mask != IGNORE
     assert valid.float().mean() > 0.6
-    # Away from the edges a linear ramp stays linear: the three agree up to the rounding of the nearest neighbour.
+    # Away from the edges a linear ramp stays linear, so the three agree up to the rounding of the nearest neighbour.
     columns = image[0] * 255
     assert (columns - mask).abs()[valid].max() < 1.3
     assert (columns - soft[0]).abs()[valid].max() < 0.6
     assert ((columns - mask)[valid].mean()).abs() < 0.2
 
 
-def test_crops_reach_every_offset_and_flips_occur():
+def test_crops_have_every_offset_and_flips_occur():
     settings = STILL.model_copy(update={"flip": 0.5})
     first = set()
     for seed in range(200):
@@ -71,7 +71,7 @@ def test_soft_targets_of_lower_resolution_stay_probabilities():
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 1.7])
 def test_soft_targets_of_a_stride_stay_on_their_pixels(scale):
-    """A side that is no multiple of the stride: 61 rows have 8 of stride 8, which cover 64."""
+    """If a side is not a multiple of the stride: 61 rows have 8 of stride 8, which cover 64."""
     height, width = 61, 245
     centres = [8 * torch.arange(-(-side // 8)) + 3.5 for side in (height, width)]  # in pixels of the image
     soft = torch.stack(torch.meshgrid(*centres, indexing="ij"))
@@ -79,8 +79,8 @@ def test_soft_targets_of_a_stride_stay_on_their_pixels(scale):
     _, placed = change((tv_tensors.Image(torch.zeros(3, height, width, dtype=torch.uint8)), soft), settings, crop, 0)
     for found, side, new in ((placed[0].mean(dim=1), height, crop[0]), (placed[1].mean(dim=0), width, crop[1])):
         expected = (torch.arange(new) + 0.5) * side / new - 0.5
-        inner = round(4 * scale) + 1  # the outermost half of a stride repeats the last value
-        # in pixels of the result: sizes are rounded to whole ones
+        inner = round(4 * scale) + 1  # the outer half of a stride repeats the last value
+        # in pixels of the result, whose sizes are rounded to whole pixels
         assert ((found - expected) * scale)[inner:-inner].abs().max() < 0.6
 
 
@@ -92,7 +92,7 @@ def test_a_mask_keeps_its_values():
         assert set(placed.unique().tolist()) <= {0, 9, IGNORE}
 
 
-def test_jitter_stays_in_its_bounds():
+def test_jitter_stays_within_its_bounds():
     grey = tv_tensors.Image(torch.full((3, 32, 32), 100, dtype=torch.uint8))
     settings = STILL.model_copy(update={"brightness": 0.2, "contrast": 0.5, "saturation": 0.5})
     values = torch.stack([change((grey,), settings, (32, 32), seed)[0].mean() * 255 for seed in range(60)])

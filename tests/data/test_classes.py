@@ -55,6 +55,6 @@ def test_folder_classes_and_ignored_ids():
         (("road", "road"), "'road' is listed twice"),
     ],
 )
-def test_bad_class_names(names, message):
+def test_bad_class_names_are_refused(names, message):
     with pytest.raises(LbtError, match=message):
         class_table(DataSettings(classes=names))

@@ -31,7 +31,7 @@ def same(one, other) -> bool:
     )
 
 
-def test_items_are_the_files(cityscapes):
+def test_items_are_the_decoded_files(cityscapes):
     dataset = dataset_of(cityscapes)
     image, label = dataset[0]
     stored = np.array(Image.open(Path(cityscapes.root) / dataset.samples[0].image))
@@ -49,11 +49,11 @@ def test_ignored_ids_become_ignore(folder):
 @pytest.mark.parametrize(("count", "size"), [(8, 3), (5, 5), (2, 5), (1, 4)])
 def test_every_epoch_holds_each_index_once(count, size):
     stream = Stream(count, size, seed=1)
-    drawn = [pair for step in range(4 * count) for pair in stream.indices(step)]
+    pairs = [pair for step in range(4 * count) for pair in stream.indices(step)]
     assert all(len(stream.indices(step)) == size for step in range(4 * count))
-    orders = [[index for epoch, index in drawn if epoch == e] for e in range(4)]
+    orders = [[index for epoch, index in pairs if epoch == e] for e in range(4)]
     assert all(sorted(order) == list(range(count)) for order in orders)
-    assert [epoch for epoch, _ in drawn] == sorted(epoch for epoch, _ in drawn)
+    assert [epoch for epoch, _ in pairs] == sorted(epoch for epoch, _ in pairs)
     if count > 4:
         assert len({tuple(order) for order in orders}) > 1
         assert Stream(count, size, seed=2).indices(0) != Stream(count, size, seed=3).indices(0)
@@ -85,7 +85,7 @@ def test_the_seed_matters_and_the_global_generator_does_not(cityscapes):
     assert not same(first, batches(cityscapes, seed=8))
 
 
-def test_the_same_image_is_changed_anew_in_each_epoch(cityscapes):
+def test_an_image_is_augmented_differently_in_each_epoch(cityscapes):
     dataset = SegmentationDataset(list_samples(cityscapes, "train")[:1], cityscapes.root, class_table(cityscapes))
     images = [image for image, _ in batches(cityscapes, dataset, batch_size=1, steps=4)]
     assert all(not torch.equal(images[0], other) for other in images[1:])
@@ -98,7 +98,7 @@ def test_a_batch_above_the_data_set_is_refused(cityscapes):
 
 
 class SoftTargets:
-    """Images with a hard and a soft target, as pseudo-labels have them."""
+    """Images with a hard and a soft target."""
 
     def __init__(self, images: ImageDataset) -> None:
         self.images = images
@@ -122,7 +122,7 @@ def test_any_number_of_targets(cityscapes):
         assert torch.equal(soft.sum(dim=1) > 0.99, label != IGNORE)
 
 
-def test_unlabelled_samples_are_refused_where_labels_are_needed(cityscapes):
+def test_unlabelled_samples_are_refused_in_a_labelled_data_set(cityscapes):
     with pytest.raises(LbtError, match="is an unlabelled image"):
         SegmentationDataset(list_samples(cityscapes, "unlabeled"), cityscapes.root, class_table(cityscapes))
 
@@ -142,7 +142,7 @@ def test_a_damaged_file_is_named_without_a_traceback(cityscapes, workers):
     assert str(path) in str(caught.value) and "Traceback" not in str(caught.value)
 
 
-def test_an_id_outside_the_table_is_named(cityscapes):
+def test_an_unknown_id_is_named(cityscapes):
     path = Path(cityscapes.root) / list_samples(cityscapes, "train")[0].label
     Image.fromarray(np.full((40, 60), 77, np.uint8)).save(path)
     with pytest.raises(LbtError, match=r"labelIds\.png: holds the mask values \[77\]"):

@@ -1,4 +1,4 @@
-"""A file counts as changed if its content has, whatever its time says."""
+"""A file counts as changed only if its content has changed, whatever its time is."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 
 from lbt.config import DataSettings, SplitSettings
-from lbt.data import file_versions as contents
+from lbt.data import file_versions
 from lbt.data.file_versions import data_versions, read_record, record_contents, write_record
 from lbt.data.splits import ROLES, TRAINING_ROLES
 from lbt.errors import LbtError
@@ -26,7 +26,7 @@ def data(tmp_path):
 
 
 class Start:
-    """Starts of a run on the data set; what they inspected and noted."""
+    """Starts of a run on the data set, with the samples they inspected and their log lines."""
 
     def __init__(self, data, record):
         self.data, self.record, self.inspected, self.notes = data, record, [], []
@@ -59,7 +59,7 @@ def changed(before, after):
     return {role for role in ROLES if before.roles[role] != after.roles[role]}
 
 
-def test_the_check_and_new_times_change_nothing(start, tmp_path):
+def test_the_check_and_new_times_change_no_version(start, tmp_path):
     first = start.versions()
     assert not start.record.exists()
     start.check()
@@ -67,8 +67,8 @@ def test_the_check_and_new_times_change_nothing(start, tmp_path):
     for path in (tmp_path / "data").rglob("*.png"):
         os.utime(path, (1, 1))
     assert start.versions() == first and not start.inspected
-    assert "7 file(s) have a new time" in start.notes[0]  # no label of an unlabelled image is looked at
-    assert start.versions() == first and not start.notes  # the new times are known now
+    assert "7 file(s) have a new time" in start.notes[0]  # labels of unlabelled images do not count
+    assert start.versions() == first and not start.notes  # the record has the new times
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_the_check_and_new_times_change_nothing(start, tmp_path):
         ("testannot/d_1.png", set()),
     ],
 )
-def test_another_content_changes_the_roles_that_hold_it(start, file, roles):
+def test_new_content_changes_the_roles_of_the_file(start, file, roles):
     start.check()
     first = start.versions()
     text = "other content"[: len(file) - 4].ljust(len(file) - 4)  # as long as the first
@@ -90,10 +90,10 @@ def test_another_content_changes_the_roles_that_hold_it(start, file, roles):
     assert len(start.inspected) == len(roles)
     assert start.versions() == second and not start.inspected  # inspected once
     start.write(file, file.removesuffix(".png"))
-    assert start.versions() == first  # the first content is known again
+    assert start.versions() == first  # the first content has its first version
 
 
-def test_a_training_image_changes_the_parts_that_it_stands_in(start):
+def test_a_training_image_changes_its_parts(start):
     start.check()
     first = start.versions()
     start.write("train/a_1.png", "other")
@@ -102,7 +102,7 @@ def test_a_training_image_changes_the_parts_that_it_stands_in(start):
     assert found < set(TRAINING_ROLES)
 
 
-def test_another_file_changes_the_list(start):
+def test_a_new_file_changes_the_split(start):
     start.check()
     first = start.versions()
     for folder in ("val", "valannot"):
@@ -143,6 +143,6 @@ def test_a_file_that_cannot_be_read_is_named(start, monkeypatch):
     def fail(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(contents, "sha256", fail)
+    monkeypatch.setattr(file_versions, "sha256", fail)
     with pytest.raises(LbtError, match=r"[abcd]_1\.png: could not be read \(Permission denied\)"):
         start.check()

@@ -1,4 +1,4 @@
-"""Photographs and masks in two folders, without official parts, and masks that hold colours."""
+"""The folder layout: undivided folders of photographs and masks, and masks that hold colours."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ def ten(tmp_path) -> Path:
     return tmp_path
 
 
-def test_ten_photographs_are_divided(ten):
+def test_an_undivided_folder_is_divided(ten):
     data = settings(ten)
     parts = {split: list_samples(data, split) for split in ("train", "val", "unlabeled")}
     assert {split: len(samples) for split, samples in parts.items()} == {"train": 6, "val": 2, "unlabeled": 2}
@@ -69,7 +69,7 @@ def test_a_group_stays_whole(tmp_path):
     assert [len(found) for found in groups] == [3, 1, 1] and len(set.union(*groups)) == 5
 
 
-def test_masks_of_other_names_are_answered(ten):
+def test_wrong_patterns_are_named(ten):
     with pytest.raises(LbtError, match=r"labels/\*: no mask has the stem of an image .*mask_suffix"):
         list_samples(settings(ten, mask_suffix="_mask"), "train")
     with pytest.raises(LbtError, match=r"nowhere/\*: matches no image.*data\.folder\.images"):
@@ -78,7 +78,7 @@ def test_masks_of_other_names_are_answered(ten):
     with pytest.raises(LbtError) as caught:
         check_data(parsed)
     lines = str(caught.value).splitlines()
-    assert "nowhere/*: matches no image" in lines[1] and len(lines) == 2  # nothing of masks and classes
+    assert "nowhere/*: matches no image" in lines[1] and len(lines) == 2  # no problem of masks or classes
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_masks_of_other_names_are_answered(ten):
         ({"mask_values": "color", "ignore_colors": [[0, 0, 142]]}, r"color \[0, 0, 142\] is a class and stands in"),
     ],
 )
-def test_settings_that_contradict_themselves(tmp_path, change, message):
+def test_contradictory_settings_are_refused(tmp_path, change, message):
     with pytest.raises(ValidationError, match=message):
         settings(tmp_path, **change)
 
@@ -112,19 +112,19 @@ def test_a_mask_of_colours(tmp_path, mode):
 
 
 def small(data: DataSettings) -> Settings:
-    """With the smallest batches."""
+    """Settings of this data set with the smallest batches."""
     batches = {section: {"batch_size": 2} for section in ("warmup", "search", "retrain")}
     return Settings.model_validate({"data": data, **batches})
 
 
 def message(data: DataSettings) -> list[str]:
-    """The lines of what `check` says."""
+    """The lines of the error that `check` raises."""
     with pytest.raises(LbtError) as caught:
         check_data(small(data))
     return str(caught.value).splitlines()
 
 
-def test_a_wrong_colour_table_says_what_to_change(ten):
+def test_a_wrong_colour_table_is_reported_with_the_nearest_class(ten):
     for number in range(10):
         color_mask(ten / f"labels/IMG_{number}.png", [ROAD] * 30 + [(0, 0, 143)] * 10)
     data = settings(ten, mask_values="color")
@@ -149,7 +149,7 @@ def test_masks_of_ids_read_as_colours_and_compressed_masks_are_recognised(ten):
     assert "more; save the masks without compression losses" in line
 
 
-def test_ids_outside_the_table_are_counted_by_masks(ten):
+def test_unknown_ids_are_counted_by_masks(ten):
     for number, path in enumerate(sorted((ten / "labels").iterdir())):
         values = np.array(Image.open(path))
         values[:2] = 99 if number % 2 else 98
@@ -160,7 +160,7 @@ def test_ids_outside_the_table_are_counted_by_masks(ten):
     assert "nearest" not in line
 
 
-def test_too_few_masks_are_told_instead_of_a_batch_that_cannot_be_lower(ten):
+def test_too_few_masks_are_reported_instead_of_batches_that_cannot_be_smaller(ten):
     whole = (ten / "labels").iterdir()
     for path in sorted(whole)[5:]:
         path.unlink()
@@ -173,7 +173,7 @@ def test_too_few_masks_are_told_instead_of_a_batch_that_cannot_be_lower(ten):
 
 
 @pytest.mark.parametrize("number", [1, 3, 5])
-def test_too_few_photographs_are_told_with_the_number_that_is_enough(ten, number):
+def test_too_few_photographs_are_reported_with_a_sufficient_number(ten, number):
     for path in sorted(ten.rglob("IMG_*")):
         if int(path.stem[-1]) >= number:
             path.unlink()
@@ -182,32 +182,35 @@ def test_too_few_photographs_are_told_with_the_number_that_is_enough(ten, number
     assert ("or lower" in line) == (number == 5) and "stretch" not in line
 
 
-def test_photographs_of_one_group_are_told_so(ten):
+def test_photographs_of_a_single_group_are_reported(ten):
     with pytest.raises(LbtError, match=r"10 images in 1 group\(s\) \(IMG\).*`data.folder.group` finer"):
         check_data(Settings.model_validate({"data": settings(ten, group="^(.*)_")}))
 
 
-def test_too_few_unlabelled_photographs_are_told(ten):
+def test_too_few_unlabelled_photographs_are_reported(ten):
     (line,) = message(settings(ten, unlabeled_share=0.05))[1:]
     assert "unlabeled: too few unlabelled images: 1 of at least 2; add photographs without a mask, or raise" in line
 
 
-def test_the_report_says_which_unlabelled_images_have_a_mask(ten):
+def test_the_report_counts_unlabelled_images_with_and_without_a_mask(ten):
     (ten / "labels/IMG_4.png").unlink()
     text = describe(check_data(small(settings(ten))))
     assert "unlabeled: 3 images in 3 groups (2 set aside without reading their masks, 1 have no mask)" in text
 
 
-def test_another_seed_of_the_splits_divides_anew(ten):
+def test_another_seed_gives_another_division(ten):
     data = settings(ten)
     default = {split: list_samples(data, split) for split in ("train", "val", "unlabeled")}
     assert default == {split: list_samples(data, split, seed=0) for split in default}
-    assert [Path(sample.id).name for sample in default["val"]] == ["IMG_3", "IMG_7"]  # as before there was a seed
+    assert [Path(sample.id).name for sample in default["val"]] == [
+        "IMG_3",
+        "IMG_7",
+    ]  # must never change
     held_out = {tuple(split_dataset(data, SplitSettings(seed=seed))["evaluation"]) for seed in range(5)}
     assert len(held_out) > 2
 
 
-def test_a_class_that_fell_to_the_held_out_images_is_told_and_another_seed_helps(ten):
+def test_a_class_of_held_out_images_only_is_reported_and_another_seed_helps(ten):
     data = settings(ten)
     held_out = {Path(sample.id).name for sample in list_samples(data, "val")}
     for path in (ten / "labels").iterdir():
@@ -222,7 +225,7 @@ def test_a_class_that_fell_to_the_held_out_images_is_told_and_another_seed_helps
     assert [] in problems
 
 
-def test_a_class_without_any_pixel_may_be_in_the_masks_that_are_not_read(ten):
+def test_a_class_without_a_pixel_may_occur_in_masks_that_are_not_read(ten):
     more = [*CLASSES, {"name": "dog", "id": 5, "color": [1, 2, 3]}]
     (line,) = message(settings(ten, classes=more))[1:]
     assert "classes: dog: has no pixel in the training and held-out images; remove the class or correct its id" in line

@@ -28,7 +28,7 @@ def test_cityscapes_samples(cityscapes):
     assert len(list_samples(cityscapes, "val")) == 2
 
 
-def test_unlabelled_images_carry_no_label_even_where_one_exists(cityscapes):
+def test_unlabelled_images_have_no_label_even_if_a_mask_exists(cityscapes):
     root = Path(cityscapes.root)
     shutil.copytree(root / "leftImg8bit/train", root / "leftImg8bit/train_extra")
     shutil.copytree(root / "gtFine/train", root / "gtFine/train_extra")
@@ -53,9 +53,8 @@ def test_stretch_cuts_runs_of_neighbouring_frames(folder):
     assert len(frames) == 8
     for sequence in ("A01", "B02"):
         runs = [sorted(frames[f"{sequence}:{number}"]) for number in range(4)]
-        assert [frame for run in runs for frame in run] == list(
-            range(8, 14)
-        )  # frame 9 before frame 10: order of numbers, not of letters
+        # frame 9 comes before frame 10
+        assert [frame for run in runs for frame in run] == list(range(8, 14))
         assert {len(run) for run in runs} == {1, 2}
 
 
@@ -64,7 +63,7 @@ def test_a_stretch_above_the_number_of_images_gives_single_images(folder):
     assert max(Counter(sample.group for sample in samples).values()) == 1
 
 
-def test_masks_beside_the_images(tmp_path):
+def test_masks_in_the_folder_of_the_images(tmp_path):
     for name in ("a.jpg", "a_mask.png", "b.jpg", "b_mask.png"):
         for split in ("train", "val", "test"):
             (tmp_path / split).mkdir(exist_ok=True)
@@ -102,7 +101,7 @@ def test_an_image_without_its_label_is_named(cityscapes, folder, split):
             list_samples(data, split)
 
 
-def test_a_part_of_zero_images_is_named(cityscapes, folder):
+def test_a_part_without_images_is_named(cityscapes, folder):
     shutil.rmtree(Path(cityscapes.root) / "leftImg8bit/test")
     with pytest.raises(LbtError, match="leftImg8bit/test: holds no"):
         list_samples(cityscapes, "unlabeled")
@@ -137,7 +136,7 @@ def test_two_images_of_one_stem_are_refused(folder):
     ("group", "message"),
     [("(", "is not a regular expression"), ("abc", "has no group"), ("^(Z.*)$", "does not match data.folder.group")],
 )
-def test_bad_group_expressions(folder, group, message):
+def test_bad_group_expressions_are_refused(folder, group, message):
     with pytest.raises(LbtError, match=message):
         list_samples(with_folder(folder, group=group), "train")
 

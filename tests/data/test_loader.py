@@ -1,4 +1,4 @@
-"""An error in the middle of a stage ends the process, although its loader processes ignore the signal to stop."""
+"""An error in the middle of a stage ends the process, although its loader processes ignore Python's signal to stop."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ class Plan:
     def __init__(self):
         options = {"crop": (32, 48), "batch_size": 2, "seed": 0, "steps": 50, "workers": 2}
         self.train = training_loader(dataset, data=data, augmentation=AugmentationSettings(), **options)
-        self.itself = self  # what the error's traceback holds is not freed before the end
+        self.itself = self  # a cycle, which is not freed before the process ends
 
 
 plan = Plan()

@@ -19,7 +19,7 @@ def test_the_formula():
 
 
 @pytest.mark.parametrize("image", [IMAGE, IMAGE / 255, tv_tensors.Image(IMAGE[0])], ids=["uint8", "float", "tv_tensor"])
-def test_torchvision_says_the_same_bit_by_bit(image):
+def test_it_equals_torchvision_bit_by_bit(image):
     found = normalise(image, MEAN, STD)
     scaled = transforms.to_dtype(image.as_subclass(torch.Tensor), torch.float32, scale=True)
     assert type(found) is torch.Tensor

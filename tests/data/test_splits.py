@@ -22,13 +22,13 @@ def make_samples(sizes: list[int]) -> list[Sample]:
     ]
 
 
-def written(data: DataSettings, splits: SplitSettings, path: Path) -> dict[str, list[Sample]]:
+def write_and_read(data: DataSettings, splits: SplitSettings, path: Path) -> dict[str, list[Sample]]:
     call_stage("split", data=data, splits=splits, split=path)
     return {role: read_split(path, role) for role in ROLES}
 
 
 def test_halves_are_shared_by_teacher_and_student(cityscapes, tmp_path):
-    roles = written(cityscapes, SplitSettings(), tmp_path / "split.csv")
+    roles = write_and_read(cityscapes, SplitSettings(), tmp_path / "split.csv")
     assert roles["teacher_train"] == roles["student_train"]
     assert roles["teacher_val"] == roles["student_val"]
     assert (len(roles["teacher_train"]), len(roles["teacher_val"])) == (4, 4)
@@ -40,13 +40,13 @@ def test_halves_are_shared_by_teacher_and_student(cityscapes, tmp_path):
 
 def test_disjoint_parts_have_no_common_group(folder, tmp_path):
     data = folder.model_copy(update={"folder": folder.folder.model_copy(update={"stretch": 3})})
-    roles = written(data, SplitSettings(scheme="disjoint"), tmp_path / "split.csv")
+    roles = write_and_read(data, SplitSettings(scheme="disjoint"), tmp_path / "split.csv")
     for one, other in itertools.combinations(TRAINING_ROLES, 2):
         assert not {s.group for s in roles[one]} & {s.group for s in roles[other]}
     assert training_samples(tmp_path / "split.csv") == list_samples(data, "train")
 
 
-def test_the_csv_is_plain(cityscapes, tmp_path):
+def test_the_table_has_a_row_per_image_and_role(cityscapes, tmp_path):
     call_stage("split", data=cityscapes, splits=SplitSettings(), split=tmp_path / "split.csv")
     lines = (tmp_path / "split.csv").read_text().splitlines()
     assert lines[0] == "image_id,image,label,group,role"
@@ -55,7 +55,7 @@ def test_the_csv_is_plain(cityscapes, tmp_path):
     assert len(unlabelled) == 3 and all(",,beech," in line for line in unlabelled)
 
 
-def test_the_seed_decides(cityscapes, tmp_path):
+def test_the_seed_decides_the_division(cityscapes, tmp_path):
     tables = []
     for number, seed in enumerate((0, 0, 1, 2, 3)):
         call_stage("split", data=cityscapes, splits=SplitSettings(seed=seed), split=tmp_path / f"{number}.csv")
@@ -65,13 +65,13 @@ def test_the_seed_decides(cityscapes, tmp_path):
 
 
 def best_distance(sizes: list[int], shares: tuple[float, ...]) -> float:
-    """Smallest squared distance from the wanted sizes over every way to deal the groups."""
-    wanted = [share * sum(sizes) for share in shares]
+    """Smallest squared distance from the target sizes over all divisions of the groups."""
+    targets = [share * sum(sizes) for share in shares]
     best = float("inf")
     for deal in itertools.product(range(len(shares)), repeat=len(sizes)):
         got = [sum(size for size, part in zip(sizes, deal, strict=True) if part == p) for p in range(len(shares))]
         if min(got) > 0:
-            best = min(best, sum((g - w) ** 2 for g, w in zip(got, wanted, strict=True)))
+            best = min(best, sum((g - w) ** 2 for g, w in zip(got, targets, strict=True)))
     return best
 
 
@@ -91,7 +91,7 @@ def test_shares_are_near_the_best_possible(sizes, shares):
     assert distance**0.5 <= best_distance(sizes, shares) ** 0.5 + 0.02 * total
 
 
-def test_many_groups_reach_the_shares():
+def test_many_small_groups_reach_the_shares_exactly():
     parts = divide(make_samples([1] * 1000), (0.4, 0.2, 0.2, 0.2), seed=3)
     assert [len(part) for part in parts] == [400, 200, 200, 200]
 

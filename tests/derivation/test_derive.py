@@ -130,9 +130,7 @@ def test_the_released_rule_keeps_the_better_ends_in_or_out_of_the_window(job, wi
 
 def test_scores_of_another_architecture_are_refused(job):
     _, path = job.scored([0.5] * 12, architecture=draw(2))
-    with pytest.raises(
-        LbtError, match=r"candidates\.csv.*The file was made from others\. Delete it and rerun"
-    ) as caught:
+    with pytest.raises(LbtError, match=r"candidates\.csv.*The file belongs to others\. Delete it and rerun") as caught:
         job.derive(rule="search", candidates=path)
     assert "probability is" in str(caught.value) and "line 2" in str(caught.value)
 
@@ -152,7 +150,7 @@ def test_scores_by_another_rule_or_space_are_refused(job):
         job.derive(space=BEST, candidates=path)
 
 
-def test_a_processor_that_rounds_otherwise_does_no_harm(job):
+def test_a_processor_that_rounds_differently_does_no_harm(job):
     found, path = job.scored([0.1, 0.6])
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -173,7 +171,7 @@ def test_settings_that_compare_scores_need_them(job):
     [
         (lambda text: text.replace(",objective", ",score"), r"needed are index, branches, .*, objective"),
         (lambda text: "", "has the columns none"),
-        (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', no number"),
+        (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', which is no number"),
         (lambda text: text.replace(",0.5,0.5\n", ",,\n"), "scores no network that may be derived"),
         (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "does not list each network .* once"),
         (lambda text: text + text.splitlines()[-1] + "\n", "does not list each network .* once"),

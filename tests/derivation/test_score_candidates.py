@@ -123,7 +123,7 @@ def independent_miou(job, genotype, samples):
     hit, union, true = (np.zeros(classes.num_classes) for _ in range(3))
     dataset = SegmentationDataset(samples, job.data.root, classes)
     with torch.no_grad():
-        # batches of the same size, because another size may round the logits of a pixel otherwise
+        # batches of the same size, because another size may round the logits of a pixel differently
         for images, labels in evaluation_batches(dataset, EVALUATION.batch_size, job.data):
             predicted, label = network(images).argmax(1).numpy(), labels.numpy()
             for c in range(classes.num_classes):

@@ -42,7 +42,7 @@ def test_iou_equals_a_brute_force_count(seed):
     assert int(confusion.sum()) == int((truth != IGNORE).sum())
 
 
-def test_a_perfect_prediction_scores_one_and_a_constant_one_its_share():
+def test_a_perfect_prediction_scores_one_and_a_constant_prediction_its_share():
     perfect = torch.diag(torch.tensor([4, 3, 2, 1]))
     assert scores(perfect, TABLE)["miou"] == 1.0
     constant = torch.zeros(4, 4, dtype=torch.int64)

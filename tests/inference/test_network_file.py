@@ -35,7 +35,7 @@ def picture(height, width, seed=0):
 
 
 def test_a_folder_is_not_a_network_and_not_to_be_deleted(path):
-    with pytest.raises(LbtError, match=r": is a folder\. Name a file that one of lbt's stages made, a network\.$"):
+    with pytest.raises(LbtError, match=r": is a folder\. Name a network file that a stage of lbt made\.$"):
         lbt.load_network(path.parent)
 
 
@@ -77,7 +77,7 @@ def test_labels_are_those_of_the_normalised_image(path):
     found = network(pixels)
     assert found.shape == (45, 71) and found.dtype == torch.int64
     assert (found == logits[0].argmax(dim=0)).float().mean() > 0.999
-    assert len(found.unique()) > 2  # a constant would say nothing
+    assert len(found.unique()) > 2  # a constant prediction would prove nothing
 
 
 def test_every_kind_of_image_gives_the_same_labels(path, tmp_path):
@@ -215,19 +215,20 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
         settings,
         seed=3,
         method="lpt",
+        settings_digest=digest(json.loads(text)),
         network=tmp_path / "network.pt",
         scores=tmp_path / "network.json",
         profile=tmp_path / "profile.json",
         packed=tmp_path / "finished.pt",
     )
     finished = lbt.load_network(tmp_path / "finished.pt")
-    assert finished.settings_digest == digest(json.loads(text))  # as `write_manifest` computes it
+    assert finished.settings_digest == digest(json.loads(text))
     assert finished.scores == USE["scores"] and finished.profile == USE["profile"]
     assert finished.input_size == settings.latency.input_size
     assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)
     before = unfinished.network.state_dict()
     assert before.keys() == finished.network.state_dict().keys()
     assert all(torch.equal(before[name], value) for name, value in finished.network.state_dict().items())
-    # all that leads to a network, and nothing that only shows it
+    # all sections that lead to a network, and none that only shows it
     packed = set(STAGES["pack"].settings.model_fields)
     assert set(Settings.model_fields) - packed == {"run", "seeds", "methods", "scenes"}

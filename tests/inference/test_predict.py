@@ -17,7 +17,7 @@ from lbt.data.dataset import decode_label
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
-from lbt.inference.input_files import output_names
+from lbt.inference.input_files import find_images, output_names
 from lbt.inference.network_file import save_network
 
 
@@ -171,13 +171,19 @@ def test_equal_names_do_not_collide(network, tmp_path):
     assert [str(name) for name in names] == ["a.jpg", "A.png"]
 
 
+def test_hidden_files_of_a_folder_are_left_out(tmp_path):
+    for name in ("a.png", ".hidden.png", "deep/._b.jpg"):
+        save(tmp_path / "in" / name, picture(4, 5))
+    assert find_images([tmp_path / "in"], tmp_path / "out") == [tmp_path / "in" / "a.png"]
+
+
 def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, capsys):
     image = save(tmp_path / "set" / "labels" / "a.png", picture(33, 44))
     before = image.read_bytes()
     assert predict(network, image, "--output", tmp_path / "set") == 1
     assert "would be replaced" in capsys.readouterr().err and image.read_bytes() == before
     assert not (tmp_path / "set" / "legend.png").exists()
-    for _ in range(2):  # the second run finds the first one's results below its input
+    for _ in range(2):  # the results of the first run lie below the input of the second
         assert predict(network, tmp_path / "set", "--output", tmp_path / "set" / "out") == 0
     assert len(list((tmp_path / "set" / "out").rglob("*.png"))) == 3
 

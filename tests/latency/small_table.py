@@ -1,4 +1,4 @@
-"""A latency table of few parts, and a clock whose blocks are known."""
+"""A latency table of few parts, and a stopwatch with known results."""
 
 import math
 
@@ -20,10 +20,10 @@ SETTINGS = {
 }
 
 
-class Clock:
-    """Stands for `time_together`: a block takes as many milliseconds as it comes late among all.
+class Stopwatch:
+    """Replaces `time_together`: the n-th block takes n milliseconds.
 
-    Stops the run before a group that would make it more than `stop` blocks.
+    It raises KeyboardInterrupt before a group with which there would be more than `stop` blocks.
     """
 
     def __init__(self, monkeypatch, stop=math.inf):
@@ -38,4 +38,4 @@ class Clock:
             raise KeyboardInterrupt
         self.groups.append(len(calls))
         first, self.count = self.count, self.count + len(calls)
-        return [float(place) for place in range(first + 1, self.count + 1)]
+        return [float(number) for number in range(first + 1, self.count + 1)]

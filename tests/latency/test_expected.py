@@ -7,9 +7,10 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.expected import expected_latency, genotype_latency
+from lbt.latency.parts import cell_part
 from lbt.network.derivation_rule import build_branch, candidate_paths, derive_genotype
-from lbt.network.genotype import Genotype
-from lbt.space.architecture import SCALES, architecture_shapes, beta_row, gamma_row
+from lbt.network.genotype import Genotype, cell_channels
+from lbt.space.architecture import OPERATORS, SCALES, alpha_row, architecture_shapes, beta_row, gamma_row
 from lbt.space.widths import gumbel_noise, random_widths, sample_widths
 
 ENDS = [(8,), (16,), (32,), (32, 16), (32, 8)]
@@ -112,6 +113,26 @@ def test_pruned_skip_costs_nothing(synthetic_table):
     assert len(network.branches[0].cells) == 6
     expected = genotype_latency(network, space, table)
     assert float(expected_latency(architecture, space, table, branch_scales=(8,))) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [8, 16])
+def test_a_skip_of_stride_2_costs_its_measured_time(scale, synthetic_table):
+    """Derivation replaces the skip by a convolution, so the two latencies differ by exactly these two parts."""
+    space = small_space(5)
+    table, indices = synthetic_table(space), decide(space, 0)
+    indices["beta.16"], indices["beta.32"] = [1, 1, 1], [0, 1]  # down at layers 0 (to 1/16) and 2 (to 1/32)
+    layer = {8: 0, 16: 2}[scale]
+    indices[f"alpha.{scale}"][alpha_row(layer, scale)] = OPERATORS.index("skip")
+    architecture = one_hot(logits(space, 0), indices)
+    (branch,) = walked_genotype(architecture, indices, space, (32,)).branches
+    cell = branch.cells[layer]
+    assert (cell.layer, cell.scale, cell.stride) == (layer, scale, 2)
+    replaced, skip = (
+        table.lookup(cell_part(name, 2, scale, *cell_channels(branch, space)[layer]))
+        for name in (cell.operator, "skip")
+    )
+    expected = genotype_latency(Genotype((branch,)), space, table) - replaced + skip
+    assert float(expected_latency(architecture, space, table, branch_scales=(32,))) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("ends", ENDS)

@@ -7,10 +7,10 @@ from stage_calls import call_stage
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.errors import LbtError
 from lbt.files import write_json
-from lbt.latency import measure_table as table
 from lbt.latency import profiler
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import genotype_parts
+from lbt.latency.table import read_table
 from lbt.network.network import Network
 from lbt.network.random_genotype import random_genotype
 from lbt.network.size import count_macs, count_parameters
@@ -54,20 +54,14 @@ def test_profile_holds_measurement_and_prediction(folder):
     assert profile["fps"] == pytest.approx(1000 / profile["median_ms"])
     assert profile["parameters"] == count_parameters(network)
     assert profile["macs"] == count_macs(network, (64, 96))
-    lookup = table.read_table(folder / "table.csv")
+    lookup = read_table(folder / "table.csv")
     assert profile["predicted_ms"] == genotype_latency(genotype(), SETTINGS["space"], lookup)
     assert profile["peak_memory_bytes"] is None
     assert profile["key"]["input_width"] == 96
 
 
-def test_prediction_and_measurement_are_of_one_size(folder):
-    profile = run(folder)
-    assert 0.2 < profile["predicted_ms"] / profile["median_ms"] < 5
-    assert 0.2 < profile["parts_ms"] / profile["median_ms"] < 5
-
-
 def test_passes_are_counted_by_the_settings(folder, monkeypatch):
-    """Seven passes in five turns; the parts take turns with the network, each time about as long as it."""
+    """Seven passes in five turns; in each turn the parts are timed about as long as the network."""
     calls = []
 
     def passes(module, inputs, *, runs):

@@ -21,40 +21,39 @@ def table(synthetic_table, tmp_path):
     return space, made, tmp_path / "table.csv"
 
 
-def reach(table, output, search_fps=None, derivation_fps=None):
+def reach(table, output, fps, window="search"):
     space, _, path = table
+    sections = {"search": SearchSettings(fps=fps)}
+    if window == "derivation":
+        sections = {"derivation": DerivationSettings(rule="search", fps=fps)}
     call_stage(
-        "reach",
+        f"reach_{window}",
         data=DataSettings(classes=("road", "car", "sky", "person", "pole")),
         space=space,
         latency=LatencySettings(input_size=(64, 96)),
-        search=SearchSettings(fps=search_fps),
-        derivation=DerivationSettings(rule="search", fps=derivation_fps),
         compute=ComputeSettings(threads=1),
         table=path,
         reach=output,
+        **sections,
     )
     return json.loads(output.read_text())
 
 
-def test_the_range_is_written_with_the_windows(table, tmp_path):
+@pytest.mark.parametrize("window", ["search", "derivation"])
+def test_the_range_is_written_with_the_window(table, tmp_path, window):
     least, greatest = reachable_latency(*table[:2])
     wanted = (500 / greatest, 2000 / least)
-    found = reach(table, tmp_path / "reach.json", search_fps=wanted)
+    found = reach(table, tmp_path / "reach.json", wanted, window)
     assert (found["least_ms"], found["greatest_ms"]) == pytest.approx((least, greatest))
     assert found["least_fps"] == pytest.approx(1000 / greatest)
-    assert found["windows"] == {"search.fps": list(wanted)}
-    both = reach(table, tmp_path / "reach.json", search_fps=wanted, derivation_fps=(1.0, 1.0e6))
-    assert both["windows"] == {"search.fps": list(wanted), "derivation.fps": [1.0, 1.0e6]}
+    assert found["window"] == list(wanted)
 
 
-@pytest.mark.parametrize("setting", ["search.fps", "derivation.fps"])
-def test_a_window_out_of_reach_leaves_no_file(table, tmp_path, setting):
+@pytest.mark.parametrize("window", ["search", "derivation"])
+def test_a_window_out_of_reach_leaves_no_file(table, tmp_path, window):
     fastest = 1000 / reachable_latency(*table[:2])[0]
-    good, bad = (fastest / 2, fastest), (fastest * 2, fastest * 3)
-    windows = (bad, good) if setting == "search.fps" else (good, bad)
-    with pytest.raises(LbtError, match=rf"{setting}: no architecture"):
-        reach(table, tmp_path / "reach.json", *windows)
+    with pytest.raises(LbtError, match=rf"{window}\.fps: no architecture"):
+        reach(table, tmp_path / "reach.json", (fastest * 2, fastest * 3), window)
     assert not (tmp_path / "reach.json").exists()
 
 

@@ -26,7 +26,7 @@ def draw(space, seed=0, skip=0.0):
 
 
 def monotone_paths(layers, end):
-    """All downs of paths that end at `end`, by trying every sequence of scales."""
+    """All paths that end at `end`, as their downsampling layers, by trying every sequence of scales."""
     for scales in product(SCALES, repeat=layers):
         runs = [(scale, len(list(run))) for scale, run in groupby(scales)]
         if [scale for scale, _ in runs] == list(LEAST[end]) and all(count >= LEAST[end][s] for s, count in runs):
@@ -55,21 +55,25 @@ def test_the_number_of_candidates_of_the_published_space():
         assert len(list_candidates(draw(space, skip=-1e4), space, "search")) == count
 
 
-def test_networks_that_are_the_same_stand_once_at_the_more_probable_path():
-    space = SpaceSettings(layers=9, width_twelfths=(12,), min_length=1)
+def computation(genotype):
+    return tuple(tuple((c.operator, c.stride, c.width_twelfths) for c in b.cells) for b in genotype.branches)
+
+
+@pytest.mark.parametrize("widths", [(12,), (6, 12)])
+def test_equal_networks_are_listed_once_with_the_more_probable_path(widths):
+    space = SpaceSettings(layers=9, width_twelfths=widths, min_length=1)
     architecture = draw(space, skip=1e4)
     for scale in SCALES:
-        architecture[f"alpha.{scale}"][:, 1:] = torch.tensor([3.0, 2.0, 1.0, 0.0])  # what replaces a skip is a conv
-    found = list_candidates(architecture, space, "search")
-    computed = {
-        tuple(tuple((c.operator, c.stride, c.width_twelfths) for c in b.cells) for b in candidate.genotype.branches)
-        for candidate in found
-    }
-    everything = list(product(*(list(monotone_paths(9, end)) for end in (32, 16))))
-    assert len(computed) == len(found) < len(everything)
-    # all skips but those after a down are pruned, so the path to 1/16 is one network however long it stays at 1/8
-    assert found[0].genotype == derive_genotype(architecture, space)
-    assert found[0].probability == max(candidate.probability for candidate in found)
+        architecture[f"alpha.{scale}"][:, 1:] = torch.tensor([3.0, 2.0, 1.0, 0.0])  # a conv replaces every skip
+    candidates = list_candidates(architecture, space, "search")
+    pairs = list(product(*(list(monotone_paths(9, end)) for end in (32, 16))))
+    networks = [Genotype(tuple(build_branch(architecture, space, path) for path in pair)) for pair in pairs]
+    computed = [computation(candidate.genotype) for candidate in candidates]
+    assert len(set(computed)) == len(computed) < len(pairs)
+    assert set(computed) == set(map(computation, networks))  # widths alone make two networks different
+    # all skips but those after a down are pruned, so with one width a path to 1/16 is one network wherever it goes down
+    assert candidates[0].genotype == derive_genotype(architecture, space)
+    assert candidates[0].probability == max(candidate.probability for candidate in candidates)
 
 
 @pytest.mark.parametrize("branches", ["32", "16+32", "8+32"])

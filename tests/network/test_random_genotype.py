@@ -72,5 +72,5 @@ def test_paths_widths_and_operators_are_uniform(generator):
     assert set(paths) == set(candidate_paths(9, 32)) and len(paths) == 3
     assert chi_square(paths, 3) < 13.8  # p = 0.001
     assert chi_square(widths, 5) < 18.5
-    # a skip gives way to one of the other four, so these four are uniform
+    # one of the other four operators replaces a skip, so these four are uniform
     assert chi_square(operators, 4) < 16.3

@@ -1,4 +1,4 @@
-"""Shards: what is written is read, viewers find their attributes, and damage never passes in silence."""
+"""Shards: content is read back as written, viewers find their attributes, and damage is always noticed."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def shard(tmp_path):
     return path
 
 
-def test_what_is_written_is_read_back(shard):
+def test_predictions_are_read_back_as_written(shard):
     labels = PseudoLabels([shard], CLASSES.names, IDENTITY)
     assert len(labels) == 3
     for prediction in predictions():
@@ -67,7 +67,7 @@ def test_hdfview_finds_the_palette(shard):
 
 
 def test_h5web_and_silx_find_colours_first(shard):
-    """What decides in the viewers' code, tried with h5web 16.0.1 (`NX RGB` is shown first) and silx 3.1.3 (`RGB`).
+    """The conditions in the code of the viewers, tried with h5web 16.0.1 (`NX RGB` is first) and silx 3.1.3 (`RGB`).
 
     h5web, `getSupportedNxVis`: NXdata whose signal is numeric, has three dimensions or more and a last one of 3 or 4,
     and has the interpretation `rgb-image` (older versions know no other) or CLASS `IMAGE`; `RgbVisContainer` then
@@ -86,9 +86,9 @@ def test_h5web_and_silx_find_colours_first(shard):
         assert signal.ndim >= 3 and signal.shape[-1] == 3
         assert signal.attrs["interpretation"] == "rgb-image"
         assert signal.attrs["CLASS"] == b"IMAGE" and signal.attrs["IMAGE_SUBCLASS"] == b"IMAGE_TRUECOLOR"
-        # both take an auxiliary signal for one more image of this shape
+        # both would show an auxiliary signal as another image of this shape
         assert "auxiliary_signals" not in data.attrs
-        # one axis per dimension, `.` where there is none; falling rows, because silx draws upwards from the origin
+        # one axis per dimension, `.` for none; decreasing rows, because silx draws upwards from the origin
         assert list(data.attrs["axes"]) == [".", "y", ".", "."]
         assert data["y"].shape == signal.shape[1:2] and (np.diff(data["y"][:]) == -1).all()
 
@@ -110,7 +110,7 @@ def test_every_dataset_has_checksum_compression_and_image_chunks(shard):
 
 
 @pytest.mark.parametrize(("field", "value"), [("round", 3), ("method", "lpt"), ("seed", 7), ("teacher", "cd" * 32)])
-def test_a_shard_of_another_origin_is_refused_naming_both_sides(shard, field, value):
+def test_a_shard_of_another_origin_is_refused_with_both_values(shard, field, value):
     with pytest.raises(LbtError) as error:
         PseudoLabels([shard], CLASSES.names, replace(IDENTITY, **{field: value}))
     assert str(value) in str(error.value)

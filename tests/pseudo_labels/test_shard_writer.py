@@ -1,4 +1,4 @@
-"""Writing of shards image by image: the content is that of whole arrays, and nothing of an image is kept."""
+"""Shards are written image by image: same content as from whole arrays, and no image stays in memory."""
 
 import signal
 import tracemalloc
@@ -21,20 +21,20 @@ from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 IDENTITY = ShardIdentity(round=2, method="lbt", seed=0, teacher="ab" * 32, code="c0de")
 COLORS = ((128, 64, 128), (70, 130, 180), (0, 0, 142))
 CLASSES = ClassTable(("road", "sky", "car"), COLORS, np.arange(256, dtype=np.uint8), frozenset({0, 1, 2, 255}))
-SIZES = {"b": (40, 33), "a/1": (33, 64), "c": (48, 57), "long name": (32, 32)}  # the largest sides are of two images
+SIZES = {"b": (40, 33), "a/1": (33, 64), "c": (48, 57), "long name": (32, 32)}  # two images have the largest sides
 
 
 def predictions(sizes=SIZES) -> Iterator[ImagePrediction]:
-    draw = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     for image_id, (height, width) in sizes.items():
-        low = draw.dirichlet(np.ones(3), size=(-(-height // 8), -(-width // 8))).transpose(2, 0, 1)
-        label = draw.integers(0, 3, (height, width), dtype=np.uint8)
-        confidence = draw.integers(0, 256, (height, width), dtype=np.uint8)
+        low = random.dirichlet(np.ones(3), size=(-(-height // 8), -(-width // 8))).transpose(2, 0, 1)
+        label = random.integers(0, 3, (height, width), dtype=np.uint8)
+        confidence = random.integers(0, 256, (height, width), dtype=np.uint8)
         yield ImagePrediction(image_id, label, confidence, low.astype(np.float16))
 
 
 def whole_arrays() -> dict[str, np.ndarray]:
-    """The content of a shard, put together in memory."""
+    """The content of a shard, assembled in memory."""
     content = {
         "label": np.full((4, 48, 64), IGNORE, np.uint8),
         "color": np.zeros((4, 48, 64, 3), np.uint8),
@@ -54,14 +54,14 @@ def whole_arrays() -> dict[str, np.ndarray]:
 
 
 def layout(dataset: h5py.Dataset) -> list:
-    """What HDF5 keeps of a dataset beside its values: shape, type, chunks, filters, how it is filled, times."""
+    """The properties of a dataset: shape, type, chunks, filters, filling, times."""
     how = dataset.id.get_create_plist()
     filters = [how.get_filter(i) for i in range(how.get_nfilters())]
     rest = (how.get_fill_time(), how.get_alloc_time(), how.get_obj_track_times(), how.fill_value_defined())
     return [dataset.shape, dataset.dtype, dataset.maxshape, dataset.chunks, filters, rest]
 
 
-def test_the_content_is_that_of_whole_arrays(tmp_path):
+def test_the_content_equals_whole_arrays(tmp_path):
     write_shard(tmp_path / "shard.h5", predictions(), SIZES, CLASSES, IDENTITY)
     with (
         h5py.File(tmp_path / "shard.h5") as file,
@@ -79,18 +79,18 @@ def test_the_content_is_that_of_whole_arrays(tmp_path):
 
 
 def test_predictions_are_released_one_by_one(tmp_path, tiny, monkeypatch):
-    """No prediction of the stage lives on when the next one is made."""
+    """The stage keeps no prediction while it makes the next one."""
     made: list[weakref.ref] = []
     most = 0
 
-    def counted(**fields):
+    def count(**fields):
         nonlocal most
         prediction = ImagePrediction(**fields)
         made.append(weakref.ref(prediction))
         most = max(most, sum(reference() is not None for reference in made))
         return prediction
 
-    monkeypatch.setattr(labelling, "ImagePrediction", counted)
+    monkeypatch.setattr(labelling, "ImagePrediction", count)
     label(tiny, tmp_path / "shard.h5")
     assert (len(made), most) == (5, 1)
 
@@ -99,7 +99,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     size = (128, 256)
     bytes_of_one = 5 * size[0] * size[1]  # label, colour and confidence of each pixel
     peaks = {}
-    for count in (1, 4, 16):  # the first fills what is imported and cached once
+    for count in (1, 4, 16):  # the first count fills imports and caches
         sizes = {str(i): size for i in range(count)}
         tracemalloc.start()
         write_shard(tmp_path / "shard.h5", predictions(sizes), sizes, CLASSES, IDENTITY)
@@ -110,7 +110,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["order", "too few", "too many", "size", "no image"])
-def test_predictions_of_other_images_are_refused_and_nothing_is_left(tmp_path, wrong):
+def test_predictions_of_other_images_are_refused_and_leave_no_file(tmp_path, wrong):
     found, sizes = list(predictions()), dict(SIZES)
     if wrong == "order":
         found.reverse()
@@ -128,7 +128,7 @@ def test_predictions_of_other_images_are_refused_and_nothing_is_left(tmp_path, w
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_a_stopped_shard_leaves_nothing_and_is_the_same_again(tmp_path, after):
+def test_an_interrupted_shard_leaves_no_file_and_is_the_same_next_time(tmp_path, after):
     def stopped() -> Iterator[ImagePrediction]:
         for index, prediction in enumerate(predictions()):
             if index == after:
@@ -153,7 +153,7 @@ def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path
         return run_stage(stage_words("label", tiny.settings, place / "log.txt", inputs=inputs, outputs=outputs), kills)
 
     assert run("killed", Kill("step", 2)) == -signal.SIGKILL
-    left = {path.name for path in (tmp_path / "killed").iterdir()} - {"log.txt", ".manifest.json.lock"}
+    left = {path.name for path in (tmp_path / "killed").iterdir()} - {"log.txt", "log.error", ".manifest.json.lock"}
     assert len(left) == 1 and left.pop().endswith(".partial")
     assert run("killed") == run("whole") == 0
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {"log.txt", "manifest.json", "shard.h5"}
@@ -161,7 +161,7 @@ def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path
     assert first == second
 
 
-def test_an_image_of_another_size_than_its_header_says_is_named(tmp_path, tiny, monkeypatch):
+def test_an_image_with_a_wrong_size_in_its_header_is_named(tmp_path, tiny, monkeypatch):
     monkeypatch.setattr(labelling, "image_size", lambda path: (61, 96))
     with pytest.raises(LbtError, match=r"\.png: is 97 x 61 pixels .*its header said 96 x 61"):
         label(tiny, tmp_path / "shard.h5")

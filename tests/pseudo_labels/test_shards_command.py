@@ -1,4 +1,4 @@
-"""`python -m lbt shards`: a good run is summarised, a spoiled one is named and the rest still summarised."""
+"""`python -m lbt shards`: good shards are summarised, and damaged shards are named."""
 
 import json
 import shutil
@@ -12,11 +12,12 @@ from PIL import Image
 
 from lbt.__main__ import main
 from lbt.files import digest, sha256, write_json
+from lbt.pseudo_labels.origin import read_origin
 
 
 @pytest.fixture
 def run(labelled, tmp_path):
-    """A copy of the run that a test may spoil; the data set stays where it is."""
+    """A copy of the run that a test may damage; the data set is not copied."""
     return shutil.copytree(labelled.run, tmp_path / "results" / "tiny")
 
 
@@ -24,8 +25,8 @@ def shard(run, number=1, index=0):
     return run / f"search/lbt/seed-0/round-{number}/pseudo_labels/shard-{index:03d}.h5"
 
 
-def forget_digest(path):
-    """Write the shard's digest of now into its manifest, as if it had been written so."""
+def update_digest(path):
+    """Write the present digest of a shard into its manifest, as if the shard had been written like this."""
     manifest = path.with_name(path.name.replace("shard", "manifest")).with_suffix(".json")
     content = json.loads(manifest.read_text())
     content["outputs"][path.name]["sha256"] = sha256(path)
@@ -49,20 +50,42 @@ def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):
 @pytest.mark.parametrize(
     "below", ["search/lbt/seed-0", "search/lbt/seed-0/round-2", "search/lbt/seed-0/round-2/pseudo_labels"]
 )
-def test_any_folder_of_a_run_is_a_place(run, capsys, below):
+def test_any_folder_of_a_run_can_be_summarised(run, capsys, below):
     assert main(["shards", str(run / below)]) == 0
-    assert "against round 1" in capsys.readouterr().out  # the round before lies beside, wherever one starts
+    assert "against round 1" in capsys.readouterr().out  # the previous round is found beside it
 
 
-def test_one_shard_is_a_place(run, capsys):
+def test_a_previous_round_of_another_search_is_not_compared(run, capsys):
+    for index in range(2):
+        edit(shard(run, 1, index), lambda file: file.attrs.modify("seed", 5))
+    assert main(["shards", str(run / "search/lbt/seed-0/round-2")]) == 0
+    out = capsys.readouterr().out
+    assert "round 2: 5 images" in out and "against round 1" not in out
+
+
+def test_a_relative_root_is_found_from_any_folder(run, tmp_path, monkeypatch):
+    """The root of the settings is relative to the folder that holds `results/`."""
+    manifest = shard(run).with_name("manifest-000.json")
+    content = json.loads(manifest.read_text())
+    content["settings"]["data"]["root"] = "images"
+    del content["digest"]
+    write_json(manifest, content | {"digest": digest(content)})
+    (tmp_path / "images").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    origin = read_origin(shard(run))
+    assert origin is not None and Path(origin.data.root).resolve() == tmp_path / "images"
+
+
+def test_a_single_shard_can_be_summarised(run, capsys):
     assert main(["shards", str(shard(run))]) == 0
-    assert "round 1: 3 images" in capsys.readouterr().out  # and the images of the other are not missed
+    assert "round 1: 3 images" in capsys.readouterr().out  # images of the other shard are not reported as missing
 
 
-def spoil(path, change):
+def edit(path, change):
     with h5py.File(path, "r+") as file:
         change(file)
-    forget_digest(path)
+    update_digest(path)
 
 
 def flip(path):
@@ -71,12 +94,12 @@ def flip(path):
     content = bytearray(path.read_bytes())
     content[place + 3] ^= 0xFF
     path.write_bytes(content)
-    forget_digest(path)
+    update_digest(path)
 
 
 def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
-    forget_digest(path)
+    update_digest(path)
 
 
 def default_format(path):
@@ -85,28 +108,28 @@ def default_format(path):
             source.copy(name, target)
         target.attrs.update(source.attrs)
     path.with_suffix(".new").replace(path)
-    forget_digest(path)
+    update_digest(path)
 
 
-SPOILS = {
+DAMAGES = {
     "differs from the digest": lambda p: p.write_bytes(p.read_bytes() + b"x"),
     "confidence[1] cannot be read": flip,
     "its content cannot be read": cut,
     "has the HDF5 format 0": default_format,
-    "has schema version 7": lambda p: spoil(p, lambda f: f.attrs.modify("schema_version", 7)),
-    "lacks the dataset confidence": lambda p: spoil(p, lambda f: f.__delitem__("confidence")),
-    "label[0] of image": lambda p: spoil(p, lambda f: f["label"].__setitem__((0, 0, 0), 77)),
-    "color[1] of image": lambda p: spoil(p, lambda f: f["color"].__setitem__((1, 0, 0), 9)),
-    "probability[0] of image": lambda p: spoil(p, lambda f: f["probability"].__setitem__((0, 0, 0, 0), np.nan)),
-    "has the teacher": lambda p: spoil(p, lambda f: f.attrs.modify("teacher", "ab" * 32)),
-    "is not a shard of pseudo labels": lambda p: spoil(p, lambda f: f.attrs.modify("classes", "road")),
+    "has schema version 7": lambda p: edit(p, lambda f: f.attrs.modify("schema_version", 7)),
+    "lacks the dataset confidence": lambda p: edit(p, lambda f: f.__delitem__("confidence")),
+    "label[0] of image": lambda p: edit(p, lambda f: f["label"].__setitem__((0, 0, 0), 77)),
+    "color[1] of image": lambda p: edit(p, lambda f: f["color"].__setitem__((1, 0, 0), 9)),
+    "probability[0] of image": lambda p: edit(p, lambda f: f["probability"].__setitem__((0, 0, 0, 0), np.nan)),
+    "has the teacher": lambda p: edit(p, lambda f: f.attrs.modify("teacher", "ab" * 32)),
+    "is not a shard of pseudo labels": lambda p: edit(p, lambda f: f.attrs.modify("classes", "road")),
 }
 
 
-@pytest.mark.parametrize("message", SPOILS)
-def test_a_spoiled_shard_is_named_and_the_others_are_summarised(run, capsys, message):
+@pytest.mark.parametrize("message", DAMAGES)
+def test_a_damaged_shard_is_named_and_the_others_are_summarised(run, capsys, message):
     path = shard(run)
-    SPOILS[message](path)
+    DAMAGES[message](path)
     assert main(["shards", str(run)]) == 1
     out, err = capsys.readouterr()
     assert f"{path}: " in err and message in err and "Traceback" not in err
@@ -114,7 +137,7 @@ def test_a_spoiled_shard_is_named_and_the_others_are_summarised(run, capsys, mes
     assert "problem(s), see below" in out
 
 
-def test_missing_doubled_and_foreign_shards_are_named(run, capsys):
+def test_missing_repeated_and_foreign_shards_are_named(run, capsys):
     shard(run, 1, 1).unlink()
     assert main(["shards", str(run)]) == 1
     assert "lacks 2 of 5 images" in capsys.readouterr().err
@@ -123,11 +146,11 @@ def test_missing_doubled_and_foreign_shards_are_named(run, capsys):
     shutil.copy(shard(run, 2, 1), shard(run, 1, 2))
     assert main(["shards", str(run)]) == 1
     message = capsys.readouterr().err
-    assert "and 2 more is labelled twice" in message and "shard-002.h5: has round 2, shard-000.h5 has 1" in message
+    assert "(and 2 more) is labelled twice" in message and "shard-002.h5: has round 2, shard-000.h5 has 1" in message
 
 
 @pytest.mark.parametrize("place", ["nowhere", "data"])
-def test_a_place_without_shards_is_a_message(run, capsys, place):
+def test_a_place_without_shards_is_named(run, capsys, place):
     assert main(["shards", str(run / place)]) == 1
     message = capsys.readouterr().err
     assert str(run / place) in message and "results/default" in message

@@ -1,4 +1,4 @@
-"""Counts of pixels against plain NumPy on the pixels themselves, and agreement against torchmetrics."""
+"""Pixel counts against plain NumPy on the pixels, and agreement with true labels against torchmetrics."""
 
 from functools import reduce
 from operator import add
@@ -52,7 +52,7 @@ def test_shares_and_confidences(images, table):
     assert table.loc["absent", "share"] == 0 and table.loc["absent", "confidence":].isna().all()
 
 
-def test_change_against_the_round_before(images, table):
+def test_change_against_the_previous_round(images, table):
     label, confidence, before, earlier = (pixels(images, i).astype(int) for i in range(4))
     for index, name in enumerate(CLASSES[:3]):
         own = label == index
@@ -66,12 +66,12 @@ def test_agreement_with_true_labels(images, table):
     label, truth = label[truth != 255], truth[truth != 255]
     iou = multiclass_jaccard_index(label, truth, 3, average="none")
     np.testing.assert_allclose(table["iou"].to_numpy()[1:4], iou, rtol=1e-6)
-    assert table.loc["all", "iou"] == pytest.approx(float(iou.mean()))  # a class without a pixel counts nowhere
+    assert table.loc["all", "iou"] == pytest.approx(float(iou.mean()))  # a class without a pixel does not count
     assert table.loc["all", "agreement"] == pytest.approx(float(multiclass_accuracy(label, truth, 3, average="micro")))
     for index, name in enumerate(CLASSES[:3]):
         assert table.loc[name, "agreement"] == pytest.approx(float((truth[label == index] == index).float().mean()))
 
 
-def test_without_truth_and_round_before_these_columns_are_empty(images):
+def test_columns_without_truth_or_previous_round_are_empty(images):
     table = summarise_round(HEAD, count_image(images[0][0], images[0][1], 4))
     assert table[["agreement", "iou", "changed", "confidence_change"]].isna().all(axis=None)

@@ -1,4 +1,4 @@
-"""True labels of unlabelled images: found where the layout or the user has them, and only there."""
+"""True labels of unlabelled images: found in the folders of the layout or of the user, and nowhere else."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 from lbt.config import ClassSettings, DataSettings, FolderSettings
 from lbt.data.sample import Sample
-from lbt.data.scenes import write_dataset as streetscenes
+from lbt.data.scenes.write_dataset import generate_scene, scene_number
 from lbt.errors import LbtError
 from lbt.pseudo_labels.true_labels import TrueLabels
 
@@ -28,7 +28,7 @@ def save(path, values):
     Image.fromarray(np.array(values, np.uint8)).save(path)
 
 
-def test_a_held_back_mask_is_found_where_the_layout_has_it(data, tmp_path):
+def test_a_mask_of_the_unlabelled_part_is_found(data, tmp_path):
     assert TrueLabels(data).find(SAMPLE, (1, 2)) is None
     save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]])
     truth = TrueLabels(data)
@@ -43,8 +43,8 @@ def test_masks_of_another_folder_are_found_below_it(data, tmp_path):
         TrueLabels(data, tmp_path / "mine").find(SAMPLE, (1, 2))
 
 
-def test_a_mask_without_any_class_is_no_true_label(data, tmp_path):
-    """Cityscapes publishes such masks in place of the test set's labels."""
+def test_a_mask_without_any_class_is_not_a_true_label(data, tmp_path):
+    """Cityscapes publishes such masks instead of the labels of the test set."""
     save(tmp_path / "set/testannot/a_mask.png", [[255, 255]])
     assert TrueLabels(data).find(SAMPLE, (1, 2)) is None
 
@@ -63,18 +63,18 @@ def test_cityscapes_masks(tmp_path, part, kind):
     assert TrueLabels(data).find(sample, (1, 3)).tolist() == [[0, 10, 255]]
 
 
-def test_scenes_are_drawn_again(labelled):
-    """The masks of drawn validation scenes lie on disk; drawing the scene of a part and number again gives them."""
+def test_scenes_are_generated_again(labelled):
+    """For validation scenes the masks are on disk, so generating a scene again must give its mask."""
     scenes, data = labelled.settings.scenes, labelled.settings.data
     for path in sorted((Path(data.root) / "gtFine/val").rglob("*_labelIds.png")):
         image_id = path.name.removesuffix("_gtFine_labelIds.png")
-        _, label = streetscenes.generate_scene(scenes, "val", streetscenes.scene_number("val", image_id))
+        _, label = generate_scene(scenes, "val", scene_number("val", image_id))
         np.testing.assert_array_equal(np.array(label), np.array(Image.open(path)))
     found = TrueLabels(data).find(labelled.images[0], (61, 97))
     assert found.shape == (scenes.height, scenes.width) and set(np.unique(found)) <= {*range(6), 255}
 
 
-def test_a_scene_that_was_changed_is_no_base_for_truth(labelled, tmp_path):
+def test_a_changed_scene_has_no_true_label(labelled, tmp_path):
     root = shutil.copytree(labelled.settings.data.root, tmp_path / "scenes")
     image = root / labelled.images[0].image
     Image.open(image).rotate(180).save(image)

@@ -59,7 +59,7 @@ def test_a_loop_goes_on_where_it_was_saved(path, tmp_path):
     total, rows, taken = walk(again, log=tmp_path / "log.txt")
     assert torch.equal(total, whole[0]) and taken == [(3, 13), (4, 14)]
     assert json.dumps(rows) == json.dumps(whole[1])
-    assert f"walk: goes on after step 3, where an earlier run saved {path}" in (tmp_path / "log.txt").read_text()
+    assert f"walk: resumes after step 3, which an earlier run saved in {path}" in (tmp_path / "log.txt").read_text()
     again.remove()
     assert not list(tmp_path.glob("*.resume"))
 
@@ -81,7 +81,7 @@ def test_a_file_of_another_run_is_refused_and_said_so(path, tmp_path, change):
     _, rows, _ = walk(other, log=tmp_path / "log.txt")
     assert len(rows) == 5
     (key,) = change
-    assert f"starts at its beginning, because {path} was made with other {key}\n" in (tmp_path / "log.txt").read_text()
+    assert f"starts at the beginning, because {path} was made with other {key}\n" in (tmp_path / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.3, 0.7, 0.99])
@@ -89,7 +89,7 @@ def test_a_file_that_was_cut_off_is_refused_and_said_so(path, keep):
     content = stopped_at(path, 3).read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
     damaged = Resume(path, IDENTITY)
-    assert damaged.step == 0 and "starts at its beginning" in damaged.note and "is damaged" in damaged.note
+    assert damaged.step == 0 and "starts at the beginning" in damaged.note and "is damaged" in damaged.note
     assert len(walk(damaged)[1]) == 5
 
 
@@ -126,7 +126,7 @@ def test_saves_follow_the_minutes_and_no_clock_of_the_day(path, monkeypatch):
     now, saves = [0.0], []
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: -1.0e9)
-    monkeypatch.setattr(Resume, "_save", lambda self, step, parts: saves.append(step))
+    monkeypatch.setattr(Resume, "_save", lambda self, path, step, parts: saves.append(step))
 
     def act(step):
         now[0] += 40.0
@@ -135,14 +135,29 @@ def test_saves_follow_the_minutes_and_no_clock_of_the_day(path, monkeypatch):
     assert saves == [2, 4, 6]
 
 
+@pytest.fixture
+def default_handler():
+    """Set a signal's default handler during the test, because the tests may run under nohup; returns the handler."""
+    before = {}
+
+    def install(number):
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        before[number] = signal.signal(number, default)
+        return default
+
+    yield install
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_signal_to_stop_saves_at_the_end_of_the_step(path, number, code):
-    before = signal.getsignal(number)
+def test_a_signal_to_stop_saves_at_the_end_of_the_step(path, number, code, default_handler):
+    before = default_handler(number)
     with pytest.raises(Stopped) as caught:
         walk(Resume(path, IDENTITY), act=lambda step: step == 2 and os.kill(os.getpid(), number))
     assert caught.value.exit_code == code
     assert str(caught.value) == (
-        f"walk: saved after step 3 of 5, then stopped by {number.name}. The same command goes on from there."
+        f"walk: saved after step 3 of 5, then stopped by {number.name}. The same command resumes from there."
     )
     assert signal.getsignal(number) is before
     assert Resume(path, IDENTITY).step == 3

@@ -20,6 +20,7 @@ from foreign_weights import (
     network,
     student,
 )
+from quick import quick_first
 from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
@@ -37,7 +38,7 @@ def test_imagenet_is_what_torchvision_gives_a_backbone_by_default(model):
     assert default.url.rpartition("/")[2] == IMAGENET[model]
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", quick_first(1, MODELS))
 @pytest.mark.parametrize("setting", ["imagenet", "file"])
 def test_a_classifier_gives_the_backbone_and_the_rest_stays_random(model, setting, hub):
     torch.save(classifier(model), hub / IMAGENET[model])
@@ -47,7 +48,7 @@ def test_a_classifier_gives_the_backbone_and_the_rest_stays_random(model, settin
     check(found, drawn, given, drawn.keys() - given.keys())
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", quick_first(1, MODELS))
 @pytest.mark.parametrize("setting", ["coco", "file"])
 def test_the_network_of_coco_gives_everything_but_its_class_layers(model, setting, hub):
     torch.save(coco(model), hub / COCO[model])
@@ -63,7 +64,7 @@ def test_coco_keeps_random_class_layers_even_for_21_classes(hub):
     check(found, student(MOBILE, "none", classes=21), coco(MOBILE), set())
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", quick_first(1, MODELS))
 def test_a_network_with_as_many_classes_is_loaded_completely(model, weights_file):
     check(student(model, weights_file(network(model, C))), student(model, "none"), network(model, C), set())
 

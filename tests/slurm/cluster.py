@@ -1,7 +1,8 @@
-"""A real Slurm on this machine, as root and without systemd, for as long as a test needs it.
+"""A real Slurm on this machine during a test, as root and without systemd.
 
-Its files lie in a folder of the test; only `slurm.conf`, `gres.conf` and `slurmdbd.conf` stand in /etc/slurm, because
-the Snakemake plugin hides SLURM_CONF from its jobs. They are removed again, and no cluster of somebody else is touched.
+Its files are in a folder of the test. Only `slurm.conf`, `gres.conf` and `slurmdbd.conf` are written to /etc/slurm,
+because the Snakemake plugin hides SLURM_CONF from its jobs; they are removed at the end. Another cluster on the machine
+is never touched.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ FILES = ("slurm.conf", "gres.conf", "slurmdbd.conf")
 MARK = "# lbt test cluster"
 FIRST_PORT = 17101
 DEVICES = ("/dev/zero", "/dev/full")
-"""Stand for GPUs; any device files do, nothing of them is read."""
+"""Device files in place of GPUs; they are never read."""
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey", "sbatch", "scontrol")
 DATABASE_PROGRAMS = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db", "mariadb-admin")
 
@@ -51,7 +52,7 @@ LogFile={folder}/slurmdbd.log
 
 
 def why_not(*, accounting: bool = False) -> str | None:
-    """Why no cluster can be started here, or None."""
+    """The reason why no cluster can start here, or None."""
     if os.geteuid() != 0:
         return "a test cluster needs root"
     wanted = PROGRAMS + (DATABASE_PROGRAMS if accounting else ())
@@ -67,11 +68,11 @@ def why_not(*, accounting: bool = False) -> str | None:
 
 
 class Cluster:
-    """A running Slurm; a context manager that starts and stops it.
+    """A Slurm that runs inside a `with` block.
 
     Args:
-        folder: its files; a job's records are in `jobcomp.log`.
-        gpus: (pretended) GPUs of each node, `n1`, `n2` and so on.
+        folder: for its files; `jobcomp.log` holds the records of the jobs.
+        gpus: number of pretended GPUs of each node; the nodes are `n1`, `n2` and so on.
         accounting: whether slurmdbd and a database run, so that sacct answers.
     """
 
@@ -106,13 +107,13 @@ class Cluster:
             (CONFIGURATION / name).unlink(missing_ok=True)
 
     def jobs(self) -> dict[str, dict[str, str]]:
-        """The jobs that slurmctld remembers, by number: fields of `scontrol show job`."""
+        """The jobs that slurmctld knows, by number: fields of `scontrol show job`."""
         lines = _output("scontrol", "show", "job", "--oneliner").splitlines()
         records = [dict(word.partition("=")[::2] for word in line.split() if "=" in word) for line in lines]
         return {record["JobId"]: record for record in records if "JobId" in record}
 
     def completed(self) -> dict[str, dict[str, str]]:
-        """The finished jobs by number, from the file that Slurm writes at each job's end."""
+        """The finished jobs by number, from the file to which Slurm appends at the end of each job."""
         lines = (self.folder / "jobcomp.log").read_text().splitlines()
         records = [dict(word.partition("=")[::2] for word in line.split()) for line in lines]
         return {record["JobId"]: record for record in records}
@@ -167,7 +168,7 @@ class Cluster:
         _wait("mariadbd", lambda: _answers(*ping))
 
     def _stop(self, name: str) -> None:
-        """End a daemon by the number in its file, and wait until it is gone."""
+        """End the daemon whose number is in its file, and wait for it."""
         file = self.folder / f"{name}.pid"
         if not file.exists():
             return

@@ -30,7 +30,7 @@ TIMEOUT = 600
 
 @pytest.fixture(scope="module")
 def alone():
-    """One test process at a time: /etc/slurm and the ports of Slurm are there once."""
+    """Only one test process at a time, because /etc/slurm and the ports exist once."""
     reason = why_not()
     if reason is not None and "runs here already" not in reason and "another cluster" not in reason:
         pytest.skip(reason)
@@ -51,7 +51,7 @@ def tiny(*, seed: int = 0, epochs: float = 0.25, gpus: int = 1) -> dict:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A copy of the project's files, and the first stages of a run, made here to save their jobs."""
+    """A copy of the project with the outputs of the first stages, which therefore need no jobs."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("workflow", "lbt", "config", "slurm", "environment.yml"):
         take = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -79,10 +79,10 @@ def gpu_cluster(alone, folder, tmp_path_factory) -> Iterator[Cluster]:
 
 @contextmanager
 def started(folder: Path, *arguments: str, **settings) -> Iterator[subprocess.Popen]:
-    """Snakemake at work; its output goes to `run.log`, and it does not outlive the test."""
+    """Snakemake, which is killed at the end of the block; its output goes to `run.log`."""
     (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny(**settings)))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    # two threads that spin for each other would take minutes for a step where another process has a core
+    # if another process uses a core, two threads that spin while they wait need minutes for a step
     environment = os.environ | {"PATH": path, "OMP_WAIT_POLICY": "passive"}
     environment.pop("PYTHONPATH", None)
     with open(folder / "run.log", "w") as log:
@@ -101,7 +101,7 @@ def profile(folder: Path) -> dict:
 
 
 def run(folder: Path, *arguments: str, **settings) -> tuple[int, str, dict[str, str]]:
-    """Exit code, output, and the comment that a job has in Slurm by its number there."""
+    """Exit code, output, and the comment of each Slurm job by its number."""
     with started(folder, *arguments, **settings) as process:
         code = process.wait(TIMEOUT)
     text = (folder / "run.log").read_text()
@@ -110,13 +110,13 @@ def run(folder: Path, *arguments: str, **settings) -> tuple[int, str, dict[str, 
 
 
 class TestWithoutAccounting:
-    """And with two nodes of two GPUs, which are none."""
+    """Without accounting, and with two nodes of two pretended GPUs each."""
 
-    def test_jobs_run_on_slurm_with_the_threads_memory_and_gpus_they_ask_for(self, gpu_cluster, folder):
+    def test_jobs_get_the_threads_memory_and_gpus_that_they_request(self, gpu_cluster, folder):
         assert profile(folder)["slurm-status-command"] == "squeue"
         code, text, submitted = run(folder, "--until", "warmup", "latency", "evaluate_constant")
         assert code == 0, text[-4000:]
-        asked = {  # processors, memory, limit, GPUs; the latency is measured alone on the node
+        asked = {  # processors, memory, limit, GPUs; the latency job has the node alone
             "rule_warmup_wildcards_0": ("2", "16000M", "2-00:00:00", "gres:gpu:1"),
             "rule_latency": ("8", "8000M", "04:00:00", "gres:gpu:1"),
             "rule_evaluate_constant": ("1", "4000M", "01:00:00", None),
@@ -133,8 +133,8 @@ class TestWithoutAccounting:
         assert (folder / "results/tiny/warmup/seed-0/checkpoint.pt").exists()
 
     @pytest.mark.exhaustive
-    def test_a_job_saves_when_it_is_warned_and_goes_on_after_its_node_was_lost(self, gpu_cluster, folder):
-        """Slurm's warning goes to every process of the job; neither Snakemake nor a shell may die of it."""
+    def test_a_warned_job_saves_its_state_and_resumes_after_its_node_was_lost(self, gpu_cluster, folder):
+        """Slurm's warning goes to every process of the job; it must end neither Snakemake nor a shell."""
         log = folder / "results/tiny/logs/warmup-seed-7.log"
         saved = folder / "results/tiny/warmup/seed-7/checkpoint.pt.resume"
         with started(folder, "--until", "warmup", "--nolock", seed=7, epochs=400) as process:
@@ -157,16 +157,14 @@ class TestWithoutAccounting:
             assert gpu_cluster.jobs()[number]["JobState"] == "RUNNING", Path(job["StdOut"]).read_text()[-4000:]
 
             subprocess.run(["scontrol", "requeue", number], check=True)
-            wait_for(lambda: says("goes on after step"))
+            wait_for(lambda: says("resumes after step"))
             assert gpu_cluster.jobs()[number]["Restarts"] == "1"
             subprocess.run(["scancel", number], check=True)
 
     @pytest.mark.exhaustive
     @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="the GPUs are there, and the job does not fail")
-    def test_a_job_that_fails_again_with_more_memory_ends_with_its_message_its_log_and_the_command(
-        self, gpu_cluster, folder
-    ):
-        # the plugin waits 10 s longer after each check that finds no success, and once more at the end
+    def test_the_summary_of_a_job_that_fails_twice_has_its_message_log_and_command(self, gpu_cluster, folder):
+        # the plugin waits 10 s longer after each check without success, and again at the end
         often = ("--slurm-init-seconds-before-status-checks", "1")
         code, text, submitted = run(folder, *often, "--until", "warmup", "--retries", "1", seed=2, gpus=2)
         assert code != 0
@@ -181,7 +179,7 @@ class TestWithoutAccounting:
             assert (jobs[number]["NumNodes"], jobs[number]["TresPerJob"]) == ("1", "gres:gpu:2")
 
     @pytest.mark.exhaustive
-    def test_gpus_that_no_machine_has_are_not_taken_from_two(self, gpu_cluster, folder):
+    def test_more_gpus_than_any_node_has_are_refused(self, gpu_cluster, folder):
         code, text, submitted = run(folder, "--until", "warmup", "--retries", "0", seed=3, gpus=4)
         assert code != 0 and not submitted, text[-4000:]
         assert "sbatch: error: Batch job submission failed: Requested node configuration is not available" in text
@@ -190,7 +188,7 @@ class TestWithoutAccounting:
 
 @pytest.mark.exhaustive
 def test_with_accounting_and_without_gpus(alone, folder, tmp_path):
-    """The profile finds sacct, and asks for no GPU where there is none."""
+    """The profile finds sacct, and requests no GPU because the cluster has none."""
     reason = why_not(accounting=True)
     if reason is not None and "runs here already" not in reason:
         pytest.skip(reason)

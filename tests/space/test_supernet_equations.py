@@ -89,7 +89,7 @@ def test_mixed_second_derivative_is_that_of_the_equations(space, generator):
     parameters = [p for name, p in net.named_parameters() if not name.startswith("decoder")]
     direction = [torch.randn(p.shape, generator=generator, dtype=torch.double) for p in parameters]
     results = []
-    for value in compared(net, images(dtype=torch.double, height=64), architecture, widths):
+    for value in compared(net, images(dtype=torch.double, height=96, width=96), architecture, widths):
         first = torch.autograd.grad(value, parameters, create_graph=True, allow_unused=True)
         inner = sum((g * v).sum() for g, v in zip(first, direction, strict=True) if g is not None)
         results.append(torch.autograd.grad(inner, list(architecture.values()), retain_graph=True))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from quick import quick_first
 
 from lbt.config.read import read_settings
 from lbt.data.checking.check import check_data
@@ -30,7 +31,7 @@ def needs_of(settings, images: Images, **changes) -> dict[str, float]:
     return disk_needs(settings.model_copy(update={"methods": methods, "search": search}), images)
 
 
-@pytest.mark.parametrize("method", ["fasterseg", "lbt", "lpt"])
+@pytest.mark.parametrize("method", quick_first(1, ["lbt", "fasterseg", "lpt"]))
 def test_the_estimate_is_what_a_round_writes(play, tiny, method):
     needs = needs_of(tiny.settings, Images(5, 61 * 97), methods=(method,), rounds=1, shards=2)
     place = play("a", method=method)
@@ -131,7 +132,7 @@ def test_bytes_are_readable(count, text):
     assert readable(count) == text
 
 
-@pytest.mark.parametrize("name", ["config", "camvid-cpu", "camvid", "cityscapes"])
+@pytest.mark.parametrize("name", quick_first(1, ["config", "camvid-cpu", "camvid", "cityscapes"]))
 def test_the_table_of_the_readme_holds(name):
     settings = read_settings(ROOT / "config" / f"{name}.yaml")
     images = DATA_SETS.get(name.partition("-")[0]) or count_images(settings, None)

@@ -1,9 +1,10 @@
-"""A stage that is killed, at any moment and more than once, ends with the bytes of one that was not."""
+"""A stage that was killed, at any moment and more than once, resumes and ends with the same bytes."""
 
 import csv
 import json
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 
@@ -24,7 +25,7 @@ EVERY_STEP, NEVER = 0.0, 1.0e6
 
 
 class Case:
-    """A stage of the tiny run with more steps, and what it leaves when nothing disturbs it."""
+    """A stage of the tiny run with more steps, and the files of an undisturbed run of it."""
 
     def __init__(self, name: str, tiny, folder: Path) -> None:
         self.name, self.folder = name, folder
@@ -55,12 +56,14 @@ class Case:
         assert self.run("whole", NEVER) == 0
         self.expected = self.found("whole")
 
-    def run(self, folder: str, minutes: float, kills=(), workers: int = 0, code: str = "c0de") -> int:
+    def run(self, folder: str, minutes: float, kills=(), workers: int = 0, code: str = "c0de", root=None) -> int:
         place = self.folder / folder
         outputs = {name.partition(".")[0]: place / name for name in (*self.names, "metrics.csv")}
         outputs["manifest"] = place / "manifest.json"
         changed = {"workers": workers, "checkpoint_minutes": minutes}
         settings = self.settings.model_copy(update={"compute": self.settings.compute.model_copy(update=changed)})
+        if root is not None:
+            settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": str(root)})})
         files = {"inputs": self.inputs, "outputs": outputs}
         words = stage_words(self.stage, settings, place / "log.txt", code=code, method=self.method, **files)
         return run_stage(words, kills)
@@ -70,7 +73,7 @@ class Case:
             return list(csv.DictReader(file))
 
     def found(self, folder: str) -> dict:
-        """All that must repeat, and which files there are."""
+        """All content that must repeat, and the names of the files."""
         place = self.folder / folder
         found = {name: sha256(place / name) for name in self.names}
         found["rows"] = [{key: value for key, value in row.items() if key != "seconds"} for row in self.rows(folder)]
@@ -93,14 +96,14 @@ def case(tiny, tmp_path_factory):
 
 
 def scenarios() -> list[tuple[str, float, list[list[Kill]]]]:
-    """Stage, minutes between saves, kills of each run in turn before the last one.
+    """Stage, minutes between saves, and the kills of each run; an undisturbed run follows.
 
-    The steps of a round take longest, so LBT's and LPT's share the kinds of kills.
+    Because the steps of a round take longest, LBT and LPT share the kinds of kills.
     """
     draw, found = random.Random(SEED), []
     for number, name in enumerate(["warmup", "lbt", "lpt", "retrain", "retrain"]):
         steps = STEPS[name]
-        # kills with a delay leave two steps, so that they cannot come after the end
+        # a kill with a delay comes at least two steps before the end, so that it cannot come too late
         early, late = [draw.randrange(2, steps - 1) for _ in range(2)], [draw.randrange(2, steps) for _ in range(4)]
         delays = [draw.uniform(0.05, 0.5) for _ in range(2)]
         rename, stop = ("before rename", "after rename")[number % 2], (TERM, INT)[number % 2]
@@ -119,25 +122,25 @@ def scenarios() -> list[tuple[str, float, list[list[Kill]]]]:
 
 SCENARIOS = scenarios()
 QUICK = (0, 4, 8, 10, 14, 15, 16)
-"""Each stage, and each kind of kill once; the exhaustive tests take all kinds of kills of each stage."""
+"""Each stage and each kind of kill once; the exhaustive tests combine them."""
 NUMBERS = [n if n in QUICK else pytest.param(n, marks=pytest.mark.exhaustive) for n in range(len(SCENARIOS))]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_killed_stage_ends_with_the_same_bytes(case, number):
+def test_a_killed_stage_resumes_and_ends_with_the_same_bytes(case, number):
     name, minutes, runs = SCENARIOS[number]
     stage, folder = case(name), f"kill-{number}"
     for kills in runs:
         last = kills[-1].by
         assert stage.run(folder, minutes, kills) == (-last if last == KILL else 128 + last)
         if last in (TERM, INT):
-            assert f"then stopped by {last.name}. The same command goes on from there" in stage.log(folder)
+            assert f"then stopped by {last.name}. The same command resumes from there" in stage.log(folder)
     assert stage.run(folder, minutes) == 0
-    assert "goes on after step" in stage.log(folder)
+    assert "resumes after step" in stage.log(folder)
     assert stage.found(folder) == stage.expected
 
 
-def test_there_are_enough_kills():
+def test_the_scenarios_cover_all_kinds_of_kills():
     kills = [kill for _, _, runs in SCENARIOS for run in runs for kill in run]
     quick = [SCENARIOS[number] for number in QUICK]
     assert {stage for stage, _, _ in quick} == set(STEPS)
@@ -146,8 +149,8 @@ def test_there_are_enough_kills():
     assert sum(kill.at in ("in save", "before rename", "after rename") for kill in kills) >= 5
 
 
-def test_a_signal_to_all_processes_leaves_the_loaders_alive(case):
-    """A cluster's scheduler signals loader processes too; the trainer still saves."""
+def test_a_signal_to_all_processes_does_not_end_the_loaders(case):
+    """A cluster's scheduler also signals the loader processes; the stage must still save its state."""
     stage = case("warmup")
     kills = [Kill("step", 2, USR1, group=True), Kill("step", 3, TERM, group=True)]
     assert stage.run("group", NEVER, kills, workers=1) == 128 + TERM
@@ -156,22 +159,22 @@ def test_a_signal_to_all_processes_leaves_the_loaders_alive(case):
     assert stage.found("group") == stage.expected
 
 
-def test_other_code_starts_at_the_beginning_and_says_so(case):
+def test_a_state_saved_by_other_code_is_refused_with_a_message(case):
     stage = case("warmup")
     assert stage.run("code", EVERY_STEP, [Kill("step", 3, delay=0.001)], code="0ld") == -KILL
     assert (stage.folder / "code" / "checkpoint.pt.resume").exists()
     assert stage.run("code", NEVER) == 0
     assert "checkpoint.pt.resume was made with other code" in stage.log("code")
-    assert "goes on" not in stage.log("code")
+    assert "resumes" not in stage.log("code")
     assert stage.found("code") == stage.expected
 
 
-def test_an_image_that_changes_in_between_is_not_taken_for_the_old_one(case, tiny):
+def test_a_changed_image_invalidates_the_saved_state(case, tiny, tmp_path):
     stage = case("warmup")
-    assert stage.run("image", NEVER, [Kill("step", 3, TERM)]) == 128 + TERM
-    image = Path(tiny.settings.data.root) / read_split(tiny.split, "teacher_train")[0].image
+    root = shutil.copytree(tiny.settings.data.root, tmp_path / "data")  # other tests read the same images
+    assert stage.run("image", NEVER, [Kill("step", 3, TERM)], root=root) == 128 + TERM
+    image = root / read_split(tiny.split, "teacher_train")[0].image
     times = image.stat()
     os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
-    assert stage.run("image", NEVER) == 0
-    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert stage.run("image", NEVER, root=root) == 0
     assert "checkpoint.pt.resume was made with other images" in stage.log("image")

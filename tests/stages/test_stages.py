@@ -10,7 +10,7 @@ import pytest
 
 from lbt.config import Section, Settings
 from lbt.config.base import section_in
-from lbt.config.jobs import TrainingJob
+from lbt.config.jobs import ResumingJob
 from lbt.config.methods import METHODS
 from lbt.config.read import read_settings
 from lbt.stages.settings import job_settings, stage_settings
@@ -39,9 +39,10 @@ def assert_part(found: Section, whole: Section) -> None:
 def test_run_takes_settings_and_files_and_at_most_ten_arguments(name):
     parameters = inspect.signature(import_module(STAGES[name].module).run).parameters
     assert list(parameters)[:2] == ["settings", "files"]
-    assert set(parameters) - {"settings", "files"} <= {"resume", "code", "log"} and len(parameters) <= 10
+    assert set(parameters) - {"settings", "files"} <= {"resume", "code", "settings_digest", "log"}
+    assert len(parameters) <= 10
     assert "log" in parameters
-    assert ("resume" in parameters) == issubclass(STAGES[name].settings, TrainingJob)
+    assert ("resume" in parameters) == issubclass(STAGES[name].settings, ResumingJob)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from quick import quick_first
 from torch import nn
 from unrolled import (
     CLASSES,
@@ -98,7 +99,7 @@ def recursion(context, moments):
     return [dict(zip(OBJECTIVES, gradients, strict=True)) for gradients in found]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", quick_first(1, SEEDS))
 def test_through_one_step_it_is_one_step(seed, tmp_path):
     context, moments, _ = trajectory(seed, 1, invented_table(tmp_path))
     (found,) = recursion(context, moments)
@@ -107,7 +108,7 @@ def test_through_one_step_it_is_one_step(seed, tmp_path):
     assert relative(add(found["teacher"], found["student"], STUDENT_WEIGHT), expected) < 1e-10
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", quick_first(1, SEEDS))
 def test_through_three_steps_it_is_autograd_through_the_whole_graph(seed, tmp_path):
     context, moments, start = trajectory(seed, 3, invented_table(tmp_path))
     one, two, three = recursion(context, moments)

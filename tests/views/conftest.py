@@ -1,4 +1,4 @@
-"""Two networks of one method and one of another, with invented scores; the class `sign` has no pixel."""
+"""Two networks of one method and one of another, with made-up scores; the class `sign` has no pixel."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from lbt.views.results import NetworkResult
 
 NAMES = ("road", "car", "sign")
 KEY = {
-    "device": "invented",
+    "device": "made up",
     "backend": "eager",
     "precision": "float32",
     "threads": 1,
@@ -16,7 +16,7 @@ KEY = {
 }
 
 
-def invented(miou: float) -> dict:
+def make_scores(miou: float) -> dict:
     confusion = [[60, 20, 0], [5, 10, 5], [0, 0, 0]]
     return {
         "miou": miou,
@@ -37,7 +37,7 @@ def network(method: str, seed: int, miou: float, milliseconds: float) -> Network
         "macs": 2_000_000_000,
         "key": KEY,
     }
-    return NetworkResult(method, seed, invented(miou - 0.1), invented(miou), profile)
+    return NetworkResult(method, seed, make_scores(miou - 0.1), make_scores(miou), profile)
 
 
 @pytest.fixture

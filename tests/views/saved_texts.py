@@ -1,4 +1,4 @@
-"""Every text of a figure as it is saved: where it stands in the SVG and in the PNG."""
+"""Every text of a saved figure, with its place in the SVG and in the PNG."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from lbt.views.figures.style import save, use_style
 
 SLACK = 1.5
-"""Pixels by which the box of a text, which includes the space of letters that it lacks, may exceed its place."""
+"""Pixels by which the box of a text may exceed its place; the box has room for letters that the text lacks."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Saved:
 
 def saved_texts(make, folder) -> dict[str, list[Saved]]:
     """The texts of the figure that `make` returns, by format, in the order in which they are drawn."""
-    found = {"svg": {}, "png": {}}  # a figure is drawn twice, of which the first time leaves nothing
+    found = {"svg": {}, "png": {}}  # matplotlib draws a figure twice, the first time without output
     draw = Text.draw
 
     def recorded(self, renderer):
@@ -48,9 +48,9 @@ def saved_texts(make, folder) -> dict[str, list[Saved]]:
 
 
 def check_layout(make, folder) -> list[str]:
-    """Assert that all texts lie inside the canvas, that none overlap, and that both formats agree; return the texts.
+    """Assert that all texts are inside the canvas, that none overlap, and that both formats agree; return the texts.
 
-    No axis may have an offset or a factor beside it, which changes the place of its title.
+    No axis may have an offset or a factor beside it, because that moves its title.
     """
     figures = []
     found = saved_texts(lambda: figures.append(make()) or figures[0], folder)

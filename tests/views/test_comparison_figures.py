@@ -1,9 +1,15 @@
 """Accuracy against latency, predictions, and files that repeat byte by byte."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from lbt.data.classes import IGNORE, ClassTable
+from lbt.data.classes import IGNORE, ClassTable, class_table
+from lbt.data.dataset import decode_label
+from lbt.data.label_images import label_image
+from lbt.data.splits import read_split
+from lbt.views.figures import comparison
 from lbt.views.figures.predictions import LARGEST, Example, draw_predictions
 from lbt.views.figures.style import method_style, save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
@@ -57,7 +63,25 @@ def test_panels_hold_image_truth_and_predictions_in_the_colours_of_the_classes()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(TABLE.names)
 
 
-def test_large_images_are_thinned():
+def test_examples_and_scores_are_read_as_they_are_drawn(labelled, tmp_path):
+    """Ground truth as indices into the classes, which a mask holds as ids; mIoU in percent at the end of its round."""
+    data, split, table = labelled.settings.data, labelled.run / "data/split.csv", class_table(labelled.settings.data)
+    sample = read_split(split, "evaluation")[0]
+    truth = decode_label(Path(data.root) / sample.label, table).numpy()
+    path = tmp_path / "lbt/seed-3" / f"{sample.id.replace('/', '_')}.png"
+    path.parent.mkdir(parents=True)
+    prediction = np.where(truth == IGNORE, 0, truth)
+    label_image(prediction, table.colors).save(path)
+    (example,) = comparison._read_examples({"lbt": path.parent}, data, split, table)
+    assert example.name == sample.id and set(example.predictions) == {"lbt"}
+    np.testing.assert_array_equal(example.truth, truth)
+    np.testing.assert_array_equal(example.predictions["lbt"], prediction)
+    (tmp_path / "lbt/seed-3/rounds.csv").write_text("round,miou\n1,0.25\n2,0.5\n")
+    rows = comparison._read_rounds([tmp_path / "lbt/seed-3/rounds.csv"])
+    assert rows[["method", "seed", "place", "supernet_miou"]].values.tolist() == [["lbt", 3, 1, 25], ["lbt", 3, 2, 50]]
+
+
+def test_large_images_are_thinned_out():
     with use_style():
         figure = draw_predictions([seen(10, 2 * LARGEST + 1)], TABLE, "large")
     assert max(figure.axes[0].images[0].get_array().shape) <= LARGEST
@@ -73,7 +97,7 @@ def test_equal_figures_give_equal_files_of_both_kinds(networks, constant, tmp_pa
     assert len(list((tmp_path / "first").iterdir())) == 2
 
 
-def test_methods_have_styles_of_their_own_that_do_not_depend_on_the_run():
+def test_each_method_has_its_own_style_in_every_run():
     known = ["fasterseg", "lbt", "lpt", "random"]
     new = ["zeta", "alpha"]
     styles = {method: method_style(method, known + new) for method in known + new}

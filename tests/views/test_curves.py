@@ -1,4 +1,4 @@
-"""Curves: what is read from the steps, means and spread, blanks."""
+"""Curves: reading of the steps, means and spread, blanks."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ LOSS, SKIPPED = Panel("loss", "a loss"), Panel("skipped", "skipped", counts=True
 
 @pytest.fixture
 def files(tmp_path):
-    """Two rounds of three steps of two seeds of lbt, one seed of random; skipped counts begin anew in each round."""
+    """Two rounds of three steps of two seeds of lbt, one seed of random; skipped counts start at 0 in each round."""
     found = []
     for method, seed in (("lbt", 0), ("lbt", 1), ("random", 0)):
         for number in (2, 1):  # in any order
@@ -36,12 +36,12 @@ def files(tmp_path):
     return found
 
 
-def test_steps_are_read_in_turn_and_skipped_updates_add_up(files):
+def test_steps_are_read_in_order_and_skipped_updates_add_up(files):
     steps = read_steps(files)
     one = steps[(steps["method"] == "lbt") & (steps["seed"] == 1)]
     assert list(one["place"]) == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
     assert list(one["loss"]) == [110, 111, 112, 120, 121, 122]
-    assert list(one["skipped"]) == [1, 2, 3, 4, 5, 6]  # the second round goes on from 3
+    assert list(one["skipped"]) == [1, 2, 3, 4, 5, 6]  # the second round continues from 3
     assert list(one["part"]) == [1, 1, 1, 2, 2, 2]
 
 
@@ -54,7 +54,7 @@ def test_the_thick_line_is_the_mean_of_the_rounds_and_the_band_the_seeds(files):
     assert list(random["mean"]) == [11.5, 21.5]  # the first step of each round is blank
 
 
-def test_blank_steps_stay_gaps_and_long_searches_are_thinned():
+def test_blank_steps_stay_gaps_and_long_searches_are_thinned_out():
     count = 10 * POINTS
     long = pd.DataFrame({"seed": 0, "place": np.arange(count) + 1.0, "loss": np.arange(count, dtype=float)})
     points = by_step(long, "loss")
@@ -73,6 +73,8 @@ def test_a_panel_per_quantity_with_values_from_the_steps(files):
     thick = [line for line in loss.lines if line.get_linewidth() > 1 and len(line.get_xdata())]
     drawn = [list(line.get_ydata()) for line in thick]
     assert drawn == [[61, 71], [11.5, 21.5]]
+    bands = [band.get_datalim(loss.transData) for band in loss.collections]  # from the smallest to the largest seed
+    assert [(band.y0, band.y1) for band in bands] == [(11, 121), (11.5, 21.5)]
     assert sum(len(line.get_xdata()) > 0 for line in only.lines) == 2  # lbt's steps and rounds, nothing of random
     assert max(max(line.get_ydata(), default=0) for line in skipped.lines) == 6
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lbt", "random"]
@@ -86,7 +88,7 @@ def test_axes_are_logarithmic_only_where_values_span_decades(files):
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
 
 
-def test_panels_share_the_rounds_and_a_lone_score_says_its_round(files):
+def test_panels_have_one_x_axis_and_a_single_score_names_its_round(files):
     scores = [{"method": "lbt", "seed": 0, "part": 2, "place": 2, "supernet_miou": 30.0}]
     steps = pd.concat([read_steps(files), pd.DataFrame(scores)], ignore_index=True)
     with use_style():

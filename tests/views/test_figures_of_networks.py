@@ -1,4 +1,4 @@
-"""Figures of each method and seed: which there are, and what they read."""
+"""The figures of each method and seed."""
 
 import torch
 from stage_calls import call_stage
@@ -11,7 +11,7 @@ from lbt.space.architecture import architecture_to_json, initial_architecture
 SPACE = SpaceSettings(layers=4, base_width=4)
 
 
-def test_a_network_that_was_not_derived_has_no_figure_of_an_architecture(tmp_path):
+def test_a_random_network_has_no_figure_of_an_architecture(tmp_path):
     generator = torch.Generator().manual_seed(0)
     genotypes, scores = [], []
     for method in ("lbt", "random"):

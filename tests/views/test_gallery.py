@@ -1,4 +1,4 @@
-"""The gallery in a browser without a network: what it shows, filters and links, and how fast 2,000 images open."""
+"""The gallery in a browser without a network: content, filters, links, and the time to open 2,000 images."""
 
 import base64
 import io
@@ -60,14 +60,14 @@ def browser():
 @pytest.fixture
 def page(browser):
     """A page that fails the test for anything on the console and any request outside the file."""
-    # Playwright waits by `eval`, which the page forbids itself
+    # Playwright waits with `eval`, which the page forbids
     opened = browser.new_page(viewport={"width": 1300, "height": 800}, bypass_csp=True)
     faults = []
     opened.on("console", lambda message: faults.append(message.text))
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else faults.append(r.url))
     yield opened
-    found = list(faults)  # pictures that are cut off while the page closes are no fault of the page
+    found = list(faults)  # closing the page cuts off pictures, which is not a fault of the page
     opened.close()
     assert not found
 
@@ -112,17 +112,17 @@ def test_a_class_name_cannot_become_a_script(labelled, tmp_path):
     assert len(pictures) == len(labelled.images) and not any(re.search("[^A-Za-z0-9+/= ]", text) for text in pictures)
 
 
-def test_it_forbids_itself_every_request(pages):
+def test_the_page_forbids_every_request(pages):
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', pages[0].read_text())[1]
     assert "default-src 'none'" in policy and "img-src data:" in policy
 
 
-def test_it_holds_the_predictions(labelled, pages):
+def test_the_page_holds_the_predictions(labelled, pages):
     facts, pictures = content_of(pages[1])
     assert [image["id"] for image in facts["images"]] == sorted(labelled.predictions[2])
     for image, (photograph, label, confidence) in zip(facts["images"], pictures, strict=True):
         now, before = (labelled.predictions[number][image["id"]] for number in (2, 1))
-        np.testing.assert_array_equal(np.array(label), now.label)  # small enough to stand whole
+        np.testing.assert_array_equal(np.array(label), now.label)  # small enough to be kept whole
         colors = np.array(labelled.classes.colors, np.uint8)
         np.testing.assert_array_equal(np.array(label.convert("RGB")), colors[now.label])
         assert photograph.size == confidence.size == (97, 61)
@@ -141,7 +141,7 @@ def test_equal_shards_give_equal_bytes(labelled, pages, tmp_path):
     assert write(labelled, 2, tmp_path / "gallery.html").read_bytes() == pages[1].read_bytes()
 
 
-def test_a_missing_image_is_named_and_no_page_is_left(labelled, tmp_path, capsys):
+def test_a_missing_image_is_named_and_no_page_remains(labelled, tmp_path, capsys):
     root = shutil.copytree(labelled.settings.data.root, tmp_path / "scenes")
     (root / labelled.images[0].image).unlink()
     place = ["shards", str(labelled.run / "search/lbt/seed-0/round-1"), "--root", str(root)]
@@ -186,9 +186,9 @@ def test_filters_and_order(pages, page):
 
 
 @needs_browser
-def test_keys_leaf_through_images_and_rounds(labelled, pages, page):
+def test_keys_move_through_images_and_rounds(labelled, pages, page):
     def shown():
-        """Navigation would cut off pictures that still load, which the console tells as an error."""
+        """Wait for all pictures: navigation would cut off the others, and the console would report an error."""
         page.wait_for_selector("dialog[open]")
         page.wait_for_function("[...document.images].every((i) => i.complete && i.naturalWidth)")
 
@@ -196,7 +196,7 @@ def test_keys_leaf_through_images_and_rounds(labelled, pages, page):
     page.click(".card button")
     names = sorted(labelled.predictions[1])
     assert page.inner_text("dialog h2").startswith(names[0])
-    page.keyboard.press("ArrowLeft")  # there is none before
+    page.keyboard.press("ArrowLeft")  # there is no previous image
     page.keyboard.press("ArrowRight")
     assert page.inner_text("dialog h2").startswith(names[1])
     shown()

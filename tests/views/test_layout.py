@@ -1,4 +1,4 @@
-"""Texts of all figures in both formats: inside the canvas, apart from each other, whatever the values are."""
+"""Texts of all figures in both formats: inside the canvas and apart from each other for all kinds of values."""
 
 import itertools
 

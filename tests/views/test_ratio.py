@@ -65,7 +65,7 @@ def other_tables(run: Path) -> None:
         write_text(run / "tables" / f"{name}.md", f"## {name}\n")
 
 
-def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, monkeypatch):
+def test_every_run_has_the_table_and_shows_it_while_the_scores_are_unchanged(study, capsys, monkeypatch):
     monkeypatch.chdir(study[0].parent)
     runs = [run.name for run in study]
     assert is_ratio_current(Path("half")) is None and main(["ratio", *runs]) == 0
@@ -85,13 +85,13 @@ def test_it_lies_in_every_run_and_is_shown_as_long_as_it_holds(study, capsys, mo
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
-def test_a_damaged_manifest_of_it_stops_no_start(study, content):
+def test_a_damaged_manifest_does_not_stop_a_start(study, content):
     assert main(["ratio", *map(str, study)]) == 0 and is_ratio_current(study[0])
     (study[0] / "tables" / "manifest-ratio.json").write_text(content)
     assert is_ratio_current(study[0]) is False
 
 
-def test_another_folder_leaves_the_runs_alone(study, tmp_path):
+def test_with_another_folder_the_runs_are_not_touched(study, tmp_path):
     assert main(["ratio", *map(str, study), "--output", str(tmp_path / "out")]) == 0
     assert not any((run / "tables").exists() for run in study)
 
@@ -113,7 +113,7 @@ def test_one_seed_leaves_the_deviation_blank(tmp_path, capsys):
     ],
     ids=["setting", "seeds", "split", "same ratio", "same number"],
 )
-def test_runs_that_differ_otherwise_are_refused(study, tmp_path, capsys, other, named):
+def test_runs_with_other_differences_are_refused(study, tmp_path, capsys, other, named):
     odd = make_run(tmp_path / "odd", **{"ratio": 0.25, "miou": (0.2, 0.4)} | other)
     assert main(["ratio", str(study[0]), str(odd)]) == 1
     assert named in capsys.readouterr().err
@@ -129,7 +129,7 @@ def test_versions_and_code_must_agree(study, capsys):
     assert "data/manifest.json: code: c0de | other" in message and "version of torch" in message
 
 
-def test_what_is_no_run_is_refused(study, tmp_path, capsys):
+def test_a_folder_without_a_run_is_refused(study, tmp_path, capsys):
     assert main(["ratio", str(study[0])]) == 1
     assert "is one run; name two or more" in capsys.readouterr().err
     assert main(["ratio", str(study[0]), str(tmp_path / "nothing")]) == 1

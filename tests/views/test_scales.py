@@ -44,7 +44,7 @@ def test_large_changes_fill_the_axis():
     assert axis("entropy_alpha", [1.0, 0.2]) == pytest.approx((0.2 - MARGIN * 0.8, 1 + MARGIN * 0.8))
 
 
-def test_an_axis_does_not_show_what_cannot_be():
+def test_an_axis_ends_at_its_bounds():
     assert find_limits(1.0, 1.0, PANELS["entropy_alpha"]) == pytest.approx((0.99 - MARGIN * 0.01, 1 + MARGIN * 0.01))
     assert find_limits(0.0, 0.0, PANELS["supernet_miou"]) == pytest.approx((-MARGIN * 5, 5 + MARGIN * 5))
 
@@ -69,5 +69,5 @@ def test_one_value_is_in_the_middle_of_its_axis(value):
         ([], []),
     ],
 )
-def test_numbers_have_the_digits_that_tell_them_apart(values, texts):
+def test_numbers_have_as_many_digits_as_they_need_to_differ(values, texts):
     assert format_numbers(values) == texts

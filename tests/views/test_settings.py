@@ -1,4 +1,4 @@
-"""The page of settings: on which device, of which commit."""
+"""The page of settings: device, commit, escaping."""
 
 import subprocess
 
@@ -23,6 +23,12 @@ def test_the_page_names_device_and_commit(tmp_path, monkeypatch):
     page = (tmp_path / "a.html").read_text()
     assert ">A &lt;fast&gt; one, 2 cores</td>" in page and ">abc-dirty</td>" in page
     assert page == (tmp_path / "b.html").read_text()
+
+
+def test_the_page_shows_the_names_of_classes_as_text():
+    page = settings.render("<i>run", "classes: [<script>alert(1)</script>]", {"device": "<b>"})
+    assert "[&lt;script&gt;alert(1)&lt;/script&gt;]" in page and "&lt;i&gt;run" in page
+    assert not any(tag in page for tag in ("<script", "<i>", "<b>"))
 
 
 def test_only_a_clone_has_a_commit(tmp_path, monkeypatch):

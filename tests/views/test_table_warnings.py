@@ -1,4 +1,4 @@
-"""What a table warns of: a search that hardly searched, and a clock that other work disturbed."""
+"""Warnings of the tables: a search that hardly searched, and latencies that other work disturbed."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ SPACE = SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12))
 START = initial_architecture(SPACE, torch.Generator().manual_seed(0))
 
 
-def written(folder, method, factor, logits=START):
+def write_architecture(folder, method, factor, logits=START):
     path = folder / method / "seed-0" / "round-2" / "architecture.json"
     path.parent.mkdir(parents=True)
     write_json(path, architecture_to_json({name: factor * rows for name, rows in logits.items()}))
@@ -26,7 +26,11 @@ def written(folder, method, factor, logits=START):
 
 
 def test_choices_are_those_of_the_metrics_and_controls_have_none(tmp_path):
-    files = [written(tmp_path, "lbt", 1), written(tmp_path, "fasterseg", 400), written(tmp_path, "random", 1)]
+    files = [
+        write_architecture(tmp_path, "lbt", 1),
+        write_architecture(tmp_path, "fasterseg", 400),
+        write_architecture(tmp_path, "random", 1),
+    ]
     found = read_choices(files, SPACE)
     assert list(found) == [("lbt", 0), ("fasterseg", 0)]
     assert found["lbt", 0].operator == pytest.approx(0.2, abs=5e-4)
@@ -37,19 +41,23 @@ def test_choices_are_those_of_the_metrics_and_controls_have_none(tmp_path):
 
 def test_a_single_width_is_no_choice(tmp_path):
     space = SPACE.model_copy(update={"width_twelfths": (12,)})
-    path = written(tmp_path, "lbt", 1, initial_architecture(space, torch.Generator().manual_seed(0)))
+    path = write_architecture(tmp_path, "lbt", 1, initial_architecture(space, torch.Generator().manual_seed(0)))
     assert read_choices([path], space)["lbt", 0].entropy > 0.9999
 
 
-def test_a_search_that_hardly_left_its_start_is_named(tmp_path, networks, constant):
-    files = [written(tmp_path, "lbt", 2), written(tmp_path, "fasterseg", 600), written(tmp_path, "random", 1)]
+def test_the_warning_names_a_search_that_hardly_left_its_start(tmp_path, networks, constant):
+    files = [
+        write_architecture(tmp_path, "lbt", 2),
+        write_architecture(tmp_path, "fasterseg", 600),
+        write_architecture(tmp_path, "random", 1),
+    ]
     choices = read_choices(files, SPACE)
     (warning,) = make_summary_table(networks, constant, choices, "b").warnings
     assert warning.startswith("The search of lbt hardly left its start") and "close to random ones" in warning
     assert warn_of_undecided({("lbt", 0): Choices(0.3, 0.98)}) is None
 
 
-def test_the_csv_holds_what_the_search_prefers(networks, constant):
+def test_the_csv_has_the_choices_of_the_search(networks, constant):
     choices = {("lbt", 0): Choices(0.25, 0.5), ("lbt", 1): Choices(0.35, 0.7)}
     for make, ending in ((make_summary_table, "_mean"), (make_miou_table, "")):
         rows = list(csv.DictReader(io.StringIO(make(networks, constant, choices, "b").csv())))
@@ -57,7 +65,7 @@ def test_the_csv_holds_what_the_search_prefers(networks, constant):
         assert means[0] == (("0.3", "0.6") if ending else ("0.25", "0.5")) and means[-2:] == [("", ""), ("", "")]
 
 
-def timed(networks, median, p95, predicted, parts):
+def set_times(networks, median, p95, predicted, parts):
     for network in networks:
         network.profile.update(median_ms=median, p95_ms=p95, predicted_ms=predicted, parts_ms=parts)
     return networks
@@ -89,16 +97,24 @@ NETWORKS, TABLE = (
         ((10.0, 20.0, 6.6, 6.6), ("2.00 times the median", "do not add up", NETWORKS)),
     ],
 )
-def test_a_busy_machine_is_told_from_another_speed_and_from_parts_that_do_not_add_up(networks, constant, times, words):
-    warning = warn_of_noise(timed(networks, *times))
+def test_the_warning_tells_a_busy_machine_another_speed_and_parts_that_do_not_add_up_apart(
+    networks, constant, times, words
+):
+    warning = warn_of_noise(set_times(networks, *times))
     warnings = () if words is None else (warning,)
     assert make_latency_table(networks).warnings == make_summary_table(networks, constant, {}, "b").warnings == warnings
     assert words is None or all(word in warning for word in words), warning
 
 
-def test_a_speed_that_changes_from_network_to_network_is_named(networks, constant):
-    """Their parts took 1.00, 1.09 and 1.00 times, then 1.00, 1.09 and 0.98 times what the table says."""
-    timed(networks, 10.0, 11.0, 10.0, 10.0)
+def test_one_disturbed_network_is_enough_for_a_warning(networks):
+    set_times(networks, 10.0, 11.0, 10.0, 10.0)
+    networks[1].profile["p95_ms"] = 13.1
+    assert "1.31 times the median" in warn_of_noise(networks)
+
+
+def test_the_warning_names_a_speed_that_changes_between_networks(networks, constant):
+    """The parts took 1.00, 1.09 and 1.00 times, then 1.00, 1.09 and 0.98 times the latency of the table."""
+    set_times(networks, 10.0, 11.0, 10.0, 10.0)
     networks[1].profile["parts_ms"] = 10.9
     assert warn_of_noise(networks) is None
     networks[2].profile["parts_ms"] = 9.8

@@ -93,14 +93,14 @@ def test_the_csv_keeps_more_digits_than_people_see(networks, constant):
     assert rows.loc[0, "macs_mean"] == "62928896"
 
 
-def test_text_stands_on_the_left_and_numbers_on_the_right():
+def test_text_is_aligned_left_and_numbers_right():
     people = pd.DataFrame({"a": ["1", "2"], "role": ["control", ""], "b": ["1.0 ± 0.1", ""], "c": ["+3.0", "-1"]})
-    table = Table("t", "T", "note", people, people, ("look at `x < y`",))
+    table = Table("t", "T", "note", people, people, ("first", "look at `x < y`"))
     rule = table.markdown().splitlines()[3]
     assert [cell.strip().endswith(":") for cell in rule[1:-1].split("|")] == [False, False, True, True]
     assert '<td class="text">control</td><td>1.0 ± 0.1</td>' in table.html()
     assert (
-        "**Warning:** look at `x < y`\n\nnote" in table.markdown()
+        "**Warning:** first\n\n**Warning:** look at `x < y`\n\nnote" in table.markdown()
         and '<p class="warning"><b>Warning:</b> look at <code>x &lt; y</code>' in table.html()
     )
 
@@ -112,6 +112,7 @@ def test_an_absent_class_is_blank_and_not_zero(tables):
     people = tables["classes"].shown.set_index("class")
     assert list(people.loc["sign"]) == ["0.0", "", "", ""]  # its share of the pixels is 0
     assert people.loc["road", "lbt"] == "60.0 ± 14.1" and people.loc["car", "constant"] == "0.0"
+    assert people["share"].tolist() == ["80.0", "20.0", "0.0"]
 
 
 def test_the_error_of_the_latency_is_predicted_minus_measured(tables):
@@ -119,7 +120,7 @@ def test_the_error_of_the_latency_is_predicted_minus_measured(tables):
     assert [float(v) for v in rows["error_ms"]] == [-0.5] * 3
     assert [float(v) for v in rows["error_percent"]] == pytest.approx([-10.0, -100 / 12, -12.5], rel=1e-5)
     assert "is 10.3 % on average and 12.5 % at most" in tables["latency"].note
-    assert "invented, eager, float32, 1 thread(s), 64 x 96 pixels" in tables["latency"].note
+    assert "made up, eager, float32, 1 thread(s), 64 x 96 pixels" in tables["latency"].note
 
 
 @pytest.mark.parametrize("name", SHOWN)

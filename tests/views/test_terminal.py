@@ -22,7 +22,7 @@ def test_the_main_table_of_several_seeds_fits_120_columns(networks, constant):
     assert max(map(len, text.splitlines())) <= 120 and "35.0 ± 7.1" in text
 
 
-def test_headings_are_wrapped_above_their_columns_and_marks_are_gone():
+def test_headings_are_wrapped_above_their_columns_without_marks():
     markdown = (
         "## A title\n\n| name | one two |\n| ---- | ------: |\n| a\\|b  |     1.5 |\n\n**Warning:** look\n\nlong note\n"
     )

@@ -1,4 +1,4 @@
-"""A copy of the project in an empty folder, as a user has it after cloning, and runs of Snakemake in it."""
+"""A copy of the project in an empty folder, as after cloning, and runs of Snakemake in it."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
 ALWAYS, SOMETIMES = (ROOT / "results" / "README.md").read_text().split("## Only with some settings")
-"""The artefacts of every run, and those that only some settings bring."""
+"""The artefacts of every run, and those that only some settings produce."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Job:
 
     @property
     def scalars(self) -> dict[str, int | str]:
-        """The wildcards as the rules hand them to the stages."""
+        """The wildcards with the types that the stages get."""
         return {key: value if key == "method" else int(value) for key, value in self.wildcards}
 
 
@@ -58,7 +58,7 @@ class Clone:
         self.settings = yaml.safe_load(settings.read_text())
 
     def copy(self, folder: Path) -> "Clone":
-        """The same files and results, and Snakemake's records of them, in a new folder."""
+        """A copy of all files, results and records of Snakemake in a new folder."""
         twin = copy(self)
         twin.folder = shutil.copytree(self.folder, folder, symlinks=True)
         return twin
@@ -93,7 +93,7 @@ class Clone:
 
     @contextmanager
     def changed(self, values: dict[str, Any]) -> Iterator[None]:
-        """Other values of dotted keys, for a while."""
+        """Other values of dotted keys inside the block."""
         before = self.settings
         for key, value in values.items():
             self.settings = with_value(self.settings, key, value)
@@ -112,13 +112,13 @@ class QuickClone(Clone):
         shutil.copy(HERE / "stub_python", folder / "bin" / "python")
 
     def finish(self) -> None:
-        """Run everything but what the workflow says at its start and end, which cannot be made of these files."""
+        """Run everything except the hooks at start and end, which need files with real content."""
         result = self.snakemake("--no-hooks")
         assert result.returncode == 0, result.stderr
 
 
 def listed(text: str) -> list[Job]:
-    """The jobs in what a dry-run printed, without the target."""
+    """The jobs in the output of a dry-run, without the target."""
     jobs = []
     for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", text, re.MULTILINE):
         fields = dict(re.findall(r"^    (\w+): (.*)$", block, re.MULTILINE))
@@ -146,6 +146,6 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def artefacts(run: Path, name: str) -> list[Path]:
-    """The files of a run that an artefact's name in the documentation stands for."""
+    """The files of a run that a documented artefact's name describes."""
     pattern = name.replace("search/...", "search/*/seed-*/round-*").replace("search/lbt/...", "search/lbt/*/round-*")
     return list(run.glob(re.sub(r"<\w+>", "*", pattern)))

@@ -1,4 +1,4 @@
-"""A finished run at the smallest size, shared by the tests that only look at it."""
+"""A finished run at the smallest size, shared by the tests; one that changes its files works on a copy."""
 
 import pytest
 from clone import Clone

@@ -1,7 +1,7 @@
-"""Damages artefacts of a finished run, one byte or the end at a time, and reads them as a stage would.
+"""Damages artefacts of a finished run, by one byte or at the end, and reads them as a stage does.
 
-Runs in a process of its own, because a reader may crash: `python fuzz.py RUN COUNT`. Prints JSON: the number of
-damages, how many of them were refused and how many changed nothing, and what is wrong. Each file is put back.
+Runs in a separate process, because a reader may crash: `python -m fuzz RUN COUNT`. Prints JSON: the number of damages,
+how many were refused, how many changed nothing, and a list of wrong reactions. Each file is restored.
 """
 
 import json
@@ -23,7 +23,6 @@ from lbt.data.splits import ROLES, read_split
 from lbt.errors import LbtError
 from lbt.files import read_json, sha256
 from lbt.inference.network_file import load_network
-from lbt.latency.partial_rows import PartialRows
 from lbt.latency.table import read_table
 from lbt.network.genotype import read_genotype
 from lbt.provenance.manifest import verify_inputs
@@ -35,7 +34,7 @@ Reader = Callable[[Path], Any]
 
 
 def verified(read: Reader) -> Reader:
-    """As a stage reads its inputs."""
+    """Verify the file against its manifest first, as a stage does with its inputs."""
 
     def read_verified(path: Path) -> Any:
         verify_inputs([path])
@@ -45,7 +44,7 @@ def verified(read: Reader) -> Reader:
 
 
 def manifest_of(name: str) -> Reader:
-    """Reads a manifest by verifying a file that it lists."""
+    """Read a manifest and verify a file that it lists."""
 
     def read(path: Path) -> Any:
         verify_inputs([path.with_name(name)])
@@ -55,7 +54,7 @@ def manifest_of(name: str) -> Reader:
 
 
 def targets(run: Path) -> list[tuple[str, Path, Reader]]:
-    """Artefacts of each kind, and how they are read: as in a stage, and by their own checksums where they have any."""
+    """Artefacts of each kind and their readers: those of the stages, and those that check a file by itself."""
     settings = parse_settings(yaml.safe_load((run.parents[1] / "tiny.yaml").read_text()), "tiny.yaml")
     space, classes = settings.space, class_table(settings.data).names
     round_ = run / "search" / "lbt" / "seed-0" / "round-1"
@@ -84,18 +83,7 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
         return read_genotype(path, space)
 
     table = run / "latency" / "table.csv"
-    with PartialRows(table, {}) as rows:  # as a run leaves it that was stopped
-        for part, milliseconds in read_table(table).milliseconds.items():
-            rows.add(part, milliseconds)
-
-    def timed(_: Path) -> Any:
-        found = PartialRows(table, {})
-        if found.blocks.items() < rows.blocks.items():
-            raise LbtError(f"{found.note}: the others are measured again")
-        return found.blocks
-
     alone = [
-        ("rows of a stopped table", rows.path, timed),
         ("checkpoint, alone", warm, checkpoint),
         ("network, alone", run / "networks" / "lbt-seed-0.pt", network),
         ("shard, alone", round_ / "pseudo_labels" / "shard-000.h5", shard),
@@ -118,9 +106,9 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
 
 @contextmanager
 def damaged(path: Path, whole: bytes, draw: random.Random) -> Iterator[str]:
-    """One damage of a file, for a while; yields what it was.
+    """Damage a file inside the block; yields a description.
 
-    Headers and directories are hit as often as all the rest, in which nearly all bytes lie.
+    Headers and directories are damaged as often as the rest of the file, which holds nearly all bytes.
     """
     kind, size = draw.choice(("flip", "flip", "flip", "truncate")), len(whole)
     near_start, near_end = min(size - 1, draw.randrange(2048)), max(0, size - 1 - draw.randrange(4096))
@@ -161,7 +149,7 @@ def main(run: Path, count: int) -> dict[str, Any]:
         intact = read(path)
         for _ in range(count):
             with damaged(path, whole, draw) as damage:
-                print(f"{name}: {damage}", file=sys.stderr)  # the last line says what a reader crashed at
+                print(f"{name}: {damage}", file=sys.stderr)  # if a reader crashes, the last line names the damage
                 report["damages"] += 1
                 try:
                     found = read(path)
@@ -174,7 +162,7 @@ def main(run: Path, count: int) -> dict[str, Any]:
             if same(found, intact):
                 report["identical"] += 1
             else:
-                report["wrong"].append(f"{name}: {damage}: another value in silence")
+                report["wrong"].append(f"{name}: {damage}: another value without a message")
     return report
 
 

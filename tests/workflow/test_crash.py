@@ -1,4 +1,4 @@
-"""Snakemake, its job or both are killed: the same command ends with the same bytes."""
+"""After Snakemake, its job or both were killed, the same command ends with the same bytes."""
 
 import os
 import signal
@@ -16,9 +16,10 @@ FOLDER = Path("results/tiny/warmup/seed-0")
 
 
 class Running:
-    """Snakemake in a session of its own, up to the warm-up, after the warm-up has saved its state once more.
+    """Snakemake up to the warm-up, which has just saved its state.
 
-    Its job is its child, not a fork of another process, so that a signal to the session reaches both.
+    It runs in a new session, and its job is its own child instead of a fork, so that a signal to the session reaches
+    both.
     """
 
     def __init__(self, clone) -> None:
@@ -32,7 +33,7 @@ class Running:
             command, cwd=clone.folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
         )
         while not side.exists() or side.stat().st_mtime_ns == before:
-            assert self.process.poll() is None, "ended before it saved"
+            assert self.process.poll() is None, "Snakemake ended before its job saved a state"
             time.sleep(0.02)
 
     @property
@@ -42,12 +43,12 @@ class Running:
         return next(process for process in below if "stage" in process.cmdline()[:4])
 
     def kill_job(self) -> None:
-        """End the job with SIGKILL, and wait for Snakemake."""
+        """Kill the job and wait for Snakemake."""
         self.job.kill()
         assert self.process.wait() != 0
 
     def kill_snakemake(self) -> psutil.Process:
-        """End Snakemake alone; returns its job, which is held up so that it does not end by itself."""
+        """Kill Snakemake alone; returns its job, which is suspended so that it does not end by itself."""
         job = self.job
         job.suspend()
         self.process.kill()
@@ -55,12 +56,12 @@ class Running:
         return job
 
     def kill_all(self) -> None:
-        """End Snakemake and its job at once, as a machine does that stops."""
+        """Kill Snakemake and its job at once, as if the machine had stopped."""
         os.killpg(self.process.pid, signal.SIGKILL)
         assert self.process.wait() == -signal.SIGKILL
 
 
-def kept(clone) -> list[str]:
+def file_names(clone) -> list[str]:
     return sorted(path.name for path in (clone.folder / FOLDER).iterdir() if not path.name.startswith("."))
 
 
@@ -70,7 +71,7 @@ def rows_and_bytes(clone):
 
 @pytest.fixture(scope="module")
 def longer(finished, tmp_path_factory):
-    """A finished run that is given a longer warm-up to do, and what this ends with if nothing stops it."""
+    """A finished run with a longer warm-up in its settings, and the result of an undisturbed longer warm-up."""
     clone = finished[0].copy(tmp_path_factory.mktemp("crash") / "clone")
     clone.settings = with_value(with_value(clone.settings, "warmup.epochs", 6), "compute.checkpoint_minutes", 0.0)
     whole = clone.copy(clone.folder.with_name("whole"))
@@ -79,10 +80,10 @@ def longer(finished, tmp_path_factory):
     return clone, rows_and_bytes(whole)
 
 
-def test_a_killed_job_and_a_lost_machine_cost_no_result(longer):
+def test_a_killed_job_and_a_stopped_machine_lose_no_result(longer):
     clone, expected = longer
     Running(clone).kill_job()
-    assert kept(clone) == ["checkpoint.pt.resume"]  # Snakemake deletes what it has declared
+    assert file_names(clone) == ["checkpoint.pt.resume"]  # Snakemake deletes the declared outputs
     assert "warmup" in clone.would_rerun()
 
     job = Running(clone).kill_snakemake()
@@ -93,11 +94,11 @@ def test_a_killed_job_and_a_lost_machine_cost_no_result(longer):
     job.kill()
 
     Running(clone).kill_all()
-    assert "checkpoint.pt.resume" in kept(clone)
+    assert "checkpoint.pt.resume" in file_names(clone)
     assert clone.snakemake("--unlock").returncode == 0
     result = clone.snakemake("--until", "warmup")
     assert result.returncode == 0, result.stderr[-4000:]
-    assert "warmup seed-0: goes on after step" in (clone.folder / "results/tiny/logs/warmup-seed-0.log").read_text()
+    assert "warmup seed-0: resumes after step" in (clone.folder / "results/tiny/logs/warmup-seed-0.log").read_text()
     assert rows_and_bytes(clone) == expected
     assert sorted(path.name for path in (clone.folder / FOLDER).iterdir()) == [
         "checkpoint.pt",

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 import torch
 from clone import SOMETIMES, artefacts, read_csv
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
@@ -10,6 +11,7 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw"}
 
 
+@pytest.mark.exhaustive
 def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     clone.settings = clone.settings | {"derivation": {"rule": "search", "images": 2}}
@@ -19,7 +21,7 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     assert scored == {"fasterseg", "lbt", "lpt"}  # a random network is not chosen by its score
 
     clone.settings["derivation"]["fps"] = [1.0, 1.0e6]
-    assert clone.would_rerun() == {"reach", "candidates", *DERIVED}
+    assert clone.would_rerun() == {"reach_derivation", "candidates", *DERIVED}
     clone.settings["derivation"]["fps"] = [1.0e6, 2.0e6]
     result = clone.snakemake("--until", "candidates")
     assert result.returncode != 0 and "rule candidates" not in result.stdout + result.stderr
@@ -40,6 +42,7 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     assert "candidates.csv" in json.loads((folder / "manifest-candidates.json").read_text())["outputs"]
 
 
+@pytest.mark.exhaustive
 def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"] | {"cosearch": True, "fps": [1.0, 1.0e6], "random_match": "window"}
@@ -50,8 +53,8 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     assert "rule warmup" not in result.stdout + result.stderr
 
     run = clone.folder / "results" / "tiny"
-    reach = json.loads((run / "latency" / "reach.json").read_text())
-    assert reach["windows"] == {"search.fps": [1.0, 1.0e6]} and 0 < reach["least_ms"] < reach["greatest_ms"]
+    reach = json.loads((run / "latency" / "reach-search.json").read_text())
+    assert reach["window"] == [1.0, 1.0e6] and 0 < reach["least_ms"] < reach["greatest_ms"]
     names = re.findall(r"^\| `([^`]+)` \| `search\.cosearch`", SOMETIMES, re.MULTILINE)
     assert names and all(len(artefacts(run, name)) == len(clone.settings["methods"]) for name in names)
     for method in clone.settings["methods"]:
@@ -72,9 +75,14 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
 
     clone.settings = clone.settings | {"derivation": {"rule": "search", "fps": [2.0, 1.0e6]}}
     again = clone.would_rerun()
-    assert {"reach", "candidates", "derive"} <= again and "round" not in again  # another window, the same search
+    assert {
+        "reach_derivation",
+        "candidates",
+        "derive",
+    } <= again and "round" not in again
 
 
+@pytest.mark.exhaustive
 def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"]

@@ -1,4 +1,4 @@
-"""Photographs of one's own, from config/own-data.yaml to a prediction, in folders with spaces in their names."""
+"""A user's own photographs: from config/own-data.yaml to a prediction, in folders with spaces in their names."""
 
 import subprocess
 
@@ -7,6 +7,7 @@ import pytest
 import yaml
 from clone import PYTHON, ROOT, Clone, read_csv
 from PIL import Image
+from quick import quick_first
 
 SMALL = {
     "methods": ["lbt"],
@@ -38,10 +39,10 @@ def draw(folder, number):
         image.save(folder / place / f"IMG {number:04d}.{'jpg' if place == 'my photos' else 'png'}")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The finished run of a user who has edited `data` and nothing else; budgets come from a second file."""
-    clone = Clone(tmp_path_factory.mktemp("own") / "clone", ROOT / "config" / "own-data.yaml", PYTHON)
+@pytest.fixture(scope="module", params=quick_first(1, [None, PYTHON]), ids=["forks", "starts"])
+def run(request, tmp_path_factory):
+    """The finished run of a user who edited only `data`; the budgets come from a second file."""
+    clone = Clone(tmp_path_factory.mktemp("own") / "clone", ROOT / "config" / "own-data.yaml", request.param)
     root = clone.folder.parent / "my camera"
     for number in range(10):
         draw(root, number)
@@ -49,7 +50,7 @@ def run(tmp_path_factory):
     data["root"] = str(root)
     data["folder"] |= {"images": "my photos/*", "masks": "my masks/*"}
     (clone.folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    # without galleries and figures, which look no more at how images came to the run
+    # galleries and figures are left out, because they do not depend on the layout of the images
     result = clone.snakemake("small.yaml", "--", *(f"results/own-data/{name}" for name in (TABLE, NETWORK)))
     assert result.returncode == 0, result.stderr[-4000:]
     return clone
@@ -61,7 +62,7 @@ def test_the_run_ends_with_a_table_and_a_network_that_predicts(run):
     assert [row["method"].split()[0] for row in rows] == ["lbt", "constant"]
     assert 0 <= float(rows[0]["retrained_miou"]) <= 1
     photos = run.folder.parent / "my camera" / "my photos"
-    command = [PYTHON, "-m", "lbt", "predict", results / NETWORK, photos]
+    command = [run.python, "-m", "lbt", "predict", results / NETWORK, photos]
     result = subprocess.run(command, cwd=run.folder, env=run.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     labels = sorted((run.folder / "predictions" / "labels").iterdir())

@@ -1,4 +1,4 @@
-"""The report: one file that opens offline in a browser, where every table and figure is reachable and shows."""
+"""The report is one file that opens offline in a browser and shows every table and figure."""
 
 import re
 import shutil
@@ -41,7 +41,7 @@ SHOWN, GIVEN = "document.querySelector('.p-3 > img')", "results[app.state.result
 
 @pytest.fixture(scope="module")
 def report(finished, tmp_path_factory) -> tuple[Clone, Path]:
-    """Of a run that a ratio study joined with another one."""
+    """The report of a run that belongs to a ratio study."""
     clone = finished[0].copy(tmp_path_factory.mktemp("reported") / "clone")
     values = pd.DataFrame({"ratio": ["0.5", "1", "2"], "mIoU": ["30.0 ± 0.1", "31.0", "30.5"]})
     write_ratio(Table("ratio", "mIoU by ratio", "Invented.", values, values), [clone.folder / "results" / "tiny"])
@@ -52,7 +52,7 @@ def report(finished, tmp_path_factory) -> tuple[Clone, Path]:
 
 @pytest.fixture(scope="module")
 def opened(report):
-    """The page of the report, and what went wrong or left the machine while it was used."""
+    """The opened report, and a list of errors and of requests to other machines."""
     trouble = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -72,19 +72,19 @@ def opened(report):
 
 
 def items(page: Page) -> list[str]:
-    """First labels of the items that are listed now."""
+    """First labels of the listed items."""
     return [row.locator("td").first.inner_text() for row in page.locator("nav tbody tr").all()]
 
 
 def enter(page: Page, *names: str) -> None:
-    """From the start into a category, and where there are several into a subcategory."""
+    """Open a category from the start page, then a subcategory if one is named."""
     page.locator("nav ol a").first.click()
     for name in names:
         page.locator("nav ul").get_by_text(name, exact=True).click()
 
 
 def look_at(page: Page, item: str) -> None:
-    """Show an item and wait until it is there: a picture with pixels, or a page with a heading and text."""
+    """Show an item and wait until a picture has pixels or a page has a heading and text."""
     row = page.locator("nav tbody tr", has=page.get_by_text(item, exact=True))
     row.locator("a").first.click()
     page.wait_for_function(
@@ -94,7 +94,7 @@ def look_at(page: Page, item: str) -> None:
         frame = page.frame_locator("iframe")
         frame.locator("h1").wait_for()
         assert frame.locator("td").count() > 4, item
-        for part in ("html", ".wide"):  # nothing is cut off or has to be pushed along
+        for part in ("html", ".wide"):  # nothing is cut off or needs scrolling to the side
             for box in frame.locator(part).all():
                 assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), (item, part)
     else:
@@ -107,7 +107,7 @@ def look_at(page: Page, item: str) -> None:
     assert len(caption) > 60, (item, caption)
 
 
-def test_the_first_page_says_what_was_run_and_what_it_cannot_show(opened):
+def test_the_first_page_describes_the_run_and_its_limits(opened):
     page, _ = opened
     text = page.locator(".prose").inner_text()
     assert "Run tiny" in text and "fasterseg, lbt, lpt, random (control)" in text
@@ -116,7 +116,7 @@ def test_the_first_page_says_what_was_run_and_what_it_cannot_show(opened):
 
 
 @pytest.mark.parametrize("subcategory", COMPARED)
-def test_every_comparison_is_listed_and_shows(opened, subcategory):
+def test_every_comparison_is_listed_and_opens(opened, subcategory):
     page, _ = opened
     enter(page, "Comparison", subcategory)
     assert set(items(page)) == COMPARED[subcategory]
@@ -125,14 +125,14 @@ def test_every_comparison_is_listed_and_shows(opened, subcategory):
         look_at(page, item)
 
 
-def test_the_main_table_stands_first(opened):
+def test_the_main_table_is_first(opened):
     page, _ = opened
     enter(page, "Comparison", "Tables")
     assert items(page) == sorted(COMPARED["Tables"])
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_figure_of_a_method_is_listed_and_shows(opened, method):
+def test_every_figure_of_a_method_is_listed_and_opens(opened, method):
     page, _ = opened
     enter(page, method)
     expected = OF_METHOD if method == "random" else OF_METHOD | OF_SEARCHED
@@ -142,15 +142,15 @@ def test_every_figure_of_a_method_is_listed_and_shows(opened, method):
         look_at(page, item)
 
 
-def test_nothing_went_wrong_and_nothing_left_the_machine(opened):
-    """Runs last, after all items have been shown."""
+def test_the_pages_cause_no_error_and_no_request(opened):
+    """Runs last, after the other tests have opened all items."""
     page, trouble = opened
     for name in ("Statistics", "About", "Workflow"):
         enter(page, name)
     assert trouble == []
 
 
-def test_it_is_one_small_file_without_paths_of_the_machine(report):
+def test_the_report_is_one_small_file_without_paths_of_the_machine(report):
     clone, path = report
     assert path.stat().st_size < LIMIT
     text = path.read_text()

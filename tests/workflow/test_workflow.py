@@ -1,4 +1,4 @@
-"""The workflow from a bare folder to its table, and how it fails."""
+"""The workflow from an empty folder to its tables, and its failures."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def test_the_table_has_a_row_per_method_and_the_constant(finished):
     assert [row["retrained_miou_std"] for row in summary] == [""] * 5  # a single seed
 
 
-def test_artefacts_lie_where_the_documentation_says(finished):
+def test_artefacts_have_the_documented_paths(finished):
     clone, _ = finished
     run = clone.folder / "results" / "tiny"
     for name in re.findall(r"^\| `([^`]+)`", ALWAYS, re.MULTILINE):
@@ -48,7 +48,7 @@ def test_artefacts_lie_where_the_documentation_says(finished):
     for name in re.findall(r"^\| `([^`]+)`", SOMETIMES, re.MULTILINE):
         assert not artefacts(run, name), name
     with h5py.File(run / "search/lbt/seed-0/round-1/pseudo_labels/shard-001.h5") as shard:
-        assert shard["label"].shape == (2, 61, 97)  # every second of five images, at their own size
+        assert shard["label"].shape == (2, 61, 97)  # every second of five images, at its original size
     assert not list(clone.folder.rglob("*.partial"))
 
 
@@ -60,7 +60,7 @@ def test_unlabelled_images_have_no_label_and_parts_share_no_group(finished):
     assert not groups["teacher_train"] & groups["teacher_val"]
 
 
-def test_manifests_name_what_was_read(finished):
+def test_manifests_list_inputs_and_outputs(finished):
     clone, _ = finished
     folder = clone.folder / "results/tiny/search/lbt/seed-0/round-1"
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -75,7 +75,7 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     manifest = json.loads((clone.folder / round_ / "manifest.json").read_text())
     names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
     settings = manifest["settings"]
-    settings["compute"]["workers"] = 2
+    settings["compute"]["workers"] = 1
     inputs = {"split": f"{run}/data/split.csv", "table": f"{run}/latency/table.csv"}
     inputs |= {"previous": f"{run}/warmup/seed-0/checkpoint.pt"}
     inputs |= {"shards": [f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2)]}
@@ -126,13 +126,13 @@ def test_a_broken_shard_stops_the_round_with_its_name(finished, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_old_weights_are_removed_and_no_round_misses_them(finished, tmp_path):
+def test_old_weights_are_removed_and_no_round_needs_them(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"] | {"random_match": "none"}
     clone.settings = clone.settings | {"methods": ["fasterseg"], "search": search | {"rounds": 3}}
     rounds = clone.folder / "results/tiny/search/fasterseg/seed-0"
     last = "results/tiny/search/fasterseg/seed-0/round-3/architecture.json"
-    result = clone.snakemake("--", last)  # not --until, for which Snakemake loses count of rounds
+    result = clone.snakemake("--", last)  # not --until, with which Snakemake miscounts the rounds
     assert result.returncode == 0, result.stderr[-4000:]
     assert {path.parent.name for path in rounds.glob("*/checkpoint.pt")} == {"round-2", "round-3"}
     assert {path.parent.name for path in rounds.glob("*/architecture.json")} == {"round-1", "round-2", "round-3"}

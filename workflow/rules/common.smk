@@ -46,21 +46,6 @@ RUN = f"results/{SETTINGS.run}"
 LOGS = Path(RUN, "logs")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
-SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
-STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
-WINDOWS = [w for w in (SETTINGS.search.fps, SETTINGS.derivation.fps) if w is not None]
-COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
-LABELLED = [m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels]
-
-# If the round exists already, Snakemake would not notice that its input is missing.
-if (
-    STUDENT_WEIGHTS
-    and any(METHODS[method].has_student for method in SETTINGS.methods)
-    and not os.path.exists(STUDENT_WEIGHTS)
-):
-    raise WorkflowError(
-        f"search.student.weights: {STUDENT_WEIGHTS}: is missing. Name a file, or write `none`, `imagenet` or `coco`."
-    )
 
 
 wildcard_constraints:
@@ -70,8 +55,8 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-# The shell command of every rule that runs a stage; rule and stage have the same name.
-RUN_STAGE = "python -m lbt stage {rule} --job {params.job:q} --log {log:q}"
+# The shell command of every rule that runs a stage.
+RUN_STAGE = "python -m lbt stage {params.stage} --job {params.job:q} --log {log:q}"
 
 
 def params_of(stage):
@@ -100,7 +85,7 @@ def params_of(stage):
             outputs=dict(output.items()),
         ).to_json()
 
-    params = {"settings": settings, "code": code, "job": job}
+    params = {"stage": stage, "settings": settings, "code": code, "job": job}
     return params | ({"images": images_of(stage)} if compares_images(stage) else {})
 
 
@@ -125,85 +110,3 @@ def whole_machine(wildcards):
         return workflow.cores
     except WorkflowError:  # without --cores, as for a report
         return THREADS
-
-
-def previous_checkpoint(wildcards):
-    if int(wildcards.round) == 1:
-        return f"{RUN}/warmup/seed-{wildcards.seed}/checkpoint.pt"
-    folder = SEARCH.format(
-        method=wildcards.method, seed=wildcards.seed, round=int(wildcards.round) - 1
-    )
-    return f"{folder}/checkpoint.pt"
-
-
-def pseudo_label_shards(wildcards, back=0):
-    """The shards of a job's round, or of `back` rounds before; none before the first round."""
-    number = int(wildcards.round) - back
-    if not METHODS[wildcards.method].needs_pseudo_labels or number < 1:
-        return []
-    folder = SEARCH.format(method=wildcards.method, seed=wildcards.seed, round=number)
-    return [
-        f"{folder}/pseudo_labels/shard-{shard:03d}.h5"
-        for shard in range(SETTINGS.search.shards)
-    ]
-
-
-def first_student_weights(wildcards):
-    """The file that the student of a teaching method starts from, if any; later rounds go on from a checkpoint."""
-    first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
-    return STUDENT_WEIGHTS if first else []
-
-
-def of_round(file, number):
-    """The given file of a round of a method."""
-    folder = SEARCH.replace("{round}", str(number))
-    return f"{folder}/{file}"
-
-
-def last_round(file):
-    """The given file of a method's last round."""
-    return of_round(file, SETTINGS.search.rounds)
-
-
-def every_round(file):
-    """The given file of all rounds of a method, in their order."""
-    return [of_round(file, number) for number in range(1, SETTINGS.search.rounds + 1)]
-
-
-def initial_supernet():
-    """The checkpoint whose weights a retrained network inherits, if it inherits any."""
-    return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
-
-
-def reachable_range():
-    """The file that says that the wanted windows can be met, where there are any.
-
-    Rounds do not wait for it, or another window of the derivation would repeat the search.
-    """
-    return f"{RUN}/latency/reach.json" if WINDOWS else []
-
-
-def retrained_guide():
-    """The network that is distilled into the searched one, if there is a co-search."""
-    guide = f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt"
-    return guide if SETTINGS.search.cosearch else []
-
-
-def matched_genotype(wildcards):
-    """Random architectures are drawn at the latency of a searched one of the same seed."""
-    match = SETTINGS.search.random_match
-    if wildcards.method != "random" or match in ("none", "window"):
-        return []
-    return f"{RUN}/derive/{match}/seed-{wildcards.seed}/genotype.json"
-
-
-def compared_candidates(wildcards):
-    """Scores of the networks that may be derived; a random one is not chosen by its score."""
-    if wildcards.method == "random" or not COMPARES:
-        return []
-    return rules.candidates.output.candidates.format(**wildcards)
-
-
-def of_all_networks(*patterns):
-    """Files of all methods and seeds, of one pattern after another."""
-    return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)

@@ -3,7 +3,7 @@ if COMPARES:
 
     rule candidates:
         input:
-            reachable_range(),
+            reach_of("derivation"),
             split=rules.split.output.split,
             table=rules.latency.output.table,
             checkpoint=last_round("checkpoint.pt"),
@@ -26,7 +26,7 @@ if COMPARES:
 
 rule derive:
     input:
-        reachable_range(),
+        reach_of("derivation"),
         architecture=last_round("architecture.json"),
         table=rules.latency.output.table,
         match=matched_genotype,

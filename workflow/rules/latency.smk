@@ -17,21 +17,40 @@ rule latency:
         RUN_STAGE
 
 
-# Where windows are wanted: refused as soon as there is a table, while the warm-up has hardly begun.
-if WINDOWS:
+# A window that no network reaches is refused as soon as there is a table, while the warm-up has hardly begun.
+if SETTINGS.search.fps is not None:
 
-    rule reach:
+    rule reach_search:
         input:
             table=rules.latency.output.table,
         output:
-            reach=f"{RUN}/latency/reach.json",
-            manifest=f"{RUN}/latency/manifest-reach.json",
+            reach=f"{RUN}/latency/reach-search.json",
+            manifest=f"{RUN}/latency/manifest-reach-search.json",
         log:
-            f"{RUN}/logs/reach.log",
+            f"{RUN}/logs/reach-search.log",
         priority: 1
         conda:
             "../../environment.yml"
         params:
-            **params_of("reach"),
+            **params_of("reach_search"),
+        shell:
+            RUN_STAGE
+
+
+if SETTINGS.derivation.fps is not None:
+
+    rule reach_derivation:
+        input:
+            table=rules.latency.output.table,
+        output:
+            reach=f"{RUN}/latency/reach-derivation.json",
+            manifest=f"{RUN}/latency/manifest-reach-derivation.json",
+        log:
+            f"{RUN}/logs/reach-derivation.log",
+        priority: 1
+        conda:
+            "../../environment.yml"
+        params:
+            **params_of("reach_derivation"),
         shell:
             RUN_STAGE

@@ -21,6 +21,7 @@ rule label:
 
 rule round:
     input:
+        reach_of("search"),
         split=rules.split.output.split,
         table=rules.latency.output.table,
         previous=previous_checkpoint,

@@ -38,7 +38,7 @@ class Files:
 
 
 def run(settings: CheckJob, files: Files, *, log: Path | None = None) -> None:
-    """Read every file of the data set and write the report, and beside it the record of their contents.
+    """Read every file of the data set; write the report and, beside it, the record of the files.
 
     Raises:
         LbtError: lists every problem, one per line.
@@ -49,7 +49,7 @@ def run(settings: CheckJob, files: Files, *, log: Path | None = None) -> None:
 
 
 def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str, Any]:
-    """Read every file of the data set and return the report; see `run`. Problems found elsewhere are listed with it."""
+    """Read every file of the data set and return the report; see `run`. `further` problems are listed too."""
     sizes = batch_sizes(pick_settings(CheckJob, settings))
     return _check(settings.data, settings.splits, sizes, None, further)
 

@@ -62,13 +62,13 @@ class Files:
 
 
 def run(settings: ScenesJob, files: Files, *, log: Path | None = None) -> None:
-    """Generate the scenes below `data.root`, and describe them when all are there.
+    """Write the scenes below `data.root`, and at the end a short description of them.
 
-    Scenes of `test` get no label. Older scenes, whole or partial, are replaced. Scene i of a part depends on the seed,
-    the part, i and the size only.
+    Scenes of `test` get no label. Older scenes, even an incomplete set, are replaced. Scene i of a part depends only on
+    the seed, the part, i and the size.
 
     Raises:
-        LbtError: `data.root` holds a data set that was not generated here, or cannot be written.
+        LbtError: `data.root` holds a data set that this program did not generate, or cannot be written.
     """
     scenes, root = settings.scenes, Path(settings.data.root)
     described, counts = scenes.model_dump(mode="json"), _counts(scenes)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
-from lbt.config.jobs import CompareJob
+from lbt.config.jobs import DataJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.images import read_image, read_label, read_mask
 from lbt.data.splits import read_split
@@ -31,12 +31,12 @@ class Files:
 
     Attributes:
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`.
-        network: scores of the retrained networks, likewise.
-        profile: profiles of the derived networks, likewise.
-        constant: scores of the constant prediction.
-        rounds: mIoU of the supernets after each round, likewise.
-        steps: measurements of each step of the searches, in `.../<method>/seed-<seed>/round-<round>/`.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
+        network: scores of the retrained networks.
+        profile: profiles of the derived networks.
+        constant: score of the constant prediction.
+        rounds: scores of the supernets after each round.
+        steps: measurements of each step of the searches, in `.../round-<round>/`.
         retraining: measurements of each step of the retrainings.
         predictions: folders of label images, one per network.
         svg: receive the figures.
@@ -56,7 +56,7 @@ class Files:
     png: tuple[Path, ...]
 
 
-def run(settings: CompareJob, files: Files, *, log: Path | None = None) -> None:
+def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     """Write the figures into one folder."""
     networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
     order = list(dict.fromkeys(n.method for n in networks))

@@ -42,7 +42,7 @@ class Files:
 def run(settings: DrawJob, files: Files, *, log: Path | None = None) -> None:
     """Draw the figures of every network.
 
-    A network of which no `architecture` is given has no such figure: it was not derived from one.
+    A network without files in `architecture` was not derived from one, and has no such figure.
     """
     folder = files.svg[0].parents[2]
     searched = {identify(path.parent) for path in files.architecture}

@@ -54,14 +54,14 @@ def test_the_report_counts_images_sizes_and_pixels(cityscapes, tmp_path):
     }
 
 
-def test_ignored_pixels_are_counted_apart(folder, tmp_path):
+def test_ignored_pixels_are_counted_separately(folder, tmp_path):
     data = folder.model_copy(update={"folder": folder.folder.model_copy(update={"stretch": 2})})
     train = report_of(data, tmp_path / "check.json")["splits"]["train"]
     assert train["ignored"] == 0.25
     assert train["classes"] == pytest.approx({"road": 2 / 3, "car": 1 / 3})
 
 
-def test_check_data_and_its_description(cityscapes):
+def test_the_description_has_counts_and_shares(cityscapes):
     settings = Settings(data=cityscapes, warmup=WarmupSettings(batch_size=2), search=SearchSettings(batch_size=2))
     text = describe(check_data(settings))
     assert "train: 8 images in 4 groups; width x height 60 x 40 (8)" in text
@@ -104,7 +104,7 @@ def test_the_order_of_the_problems_is_fixed(cityscapes):
     for path in files(cityscapes, "*/train/*/*"):
         path.write_bytes(b"broken")
     first = examine(cityscapes, SplitSettings())[1]
-    assert len(first) == 16  # every file, and no class, since no mask could be read
+    assert len(first) == 16  # every file, but no class, because no mask could be read
     assert all(first == examine(cityscapes, SplitSettings())[1] for _ in range(3))
 
 
@@ -123,12 +123,12 @@ def test_a_cause_that_many_files_share_is_one_line(cityscapes, tmp_path):
     assert ", ... (8 in all): each is a mask of mode RGB (3 channels); save one channel of 8 bits" in line
 
 
-def test_masks_of_a_part_without_images_are_no_problem_of_their_own(cityscapes):
+def test_masks_of_a_part_without_images_are_not_reported(cityscapes):
     shutil.rmtree(Path(cityscapes.root) / "leftImg8bit/train")
     assert list(problems_of(cityscapes)) == [f"{cityscapes.root}/leftImg8bit/train"]
 
 
-def test_a_class_of_held_out_images_only_is_told_where(cityscapes):
+def test_a_class_of_held_out_images_only_is_reported_with_them(cityscapes):
     for mask in files(cityscapes, "gtFine/train/*/*"):
         values = np.array(Image.open(mask))
         values[values == 26] = 7  # car, road
@@ -163,7 +163,7 @@ def test_too_few_groups_are_a_problem(folder):
     assert "2 group(s)" in problems[0].what
 
 
-def test_too_few_images_are_told_with_the_number_that_is_enough(cityscapes):
+def test_too_few_images_are_reported_with_a_sufficient_number(cityscapes):
     for pattern in ("leftImg8bit/train/*/*", "gtFine/train/*/*"):
         for file in files(cityscapes, pattern)[:5]:
             file.unlink()

@@ -85,6 +85,6 @@ def test_two_that_were_stopped_go_on_and_end_as_two_that_were_not(words, tmp_pat
     said = (stopped / "log.txt").read_text()
     assert "of 4, then stopped by SIGTERM" in said and side.exists() and not (stopped / "checkpoint.pt").exists()
     assert main(words(stopped, 2, epochs=2.0)) == 0
-    assert "goes on after step" in (stopped / "log.txt").read_text() and not side.exists()
+    assert "resumes after step" in (stopped / "log.txt").read_text() and not side.exists()
     for name in OUTPUTS.values():
         assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name

@@ -35,7 +35,7 @@ def test_without_a_window_every_latency_occurs(synthetic_table):
     assert len(found) > 5
 
 
-def plain_draw(generator):
+def draw_plainly(generator):
     """A random network as the search would derive it from logits of independent equal distributions."""
     logits = {key: torch.randn(shape, generator=generator) for key, shape in architecture_shapes(SPACE).items()}
     choices = BRANCH_SCALES[SPACE.branches]
@@ -61,7 +61,7 @@ def features(genotype):
 def test_accepted_draws_are_uniform_after_the_constraint(synthetic_table):
     """Against plain rejection with another way of drawing, pruning and summing; two-sample chi-square."""
     table, generator = synthetic_table(SPACE), torch.Generator().manual_seed(0)
-    plain = [plain_draw(generator) for _ in range(2500)]
+    plain = [draw_plainly(generator) for _ in range(2500)]
     latencies = sorted(genotype_latency(genotype, SPACE, table) for genotype in plain)
     window = (latencies[1000], latencies[1750])
     accepted = [g for g in plain if window[0] <= genotype_latency(g, SPACE, table) <= window[1]]
@@ -83,7 +83,7 @@ def test_an_unreachable_latency_names_the_reachable_range(synthetic_table):
     table = synthetic_table(SPACE)
     least, most = reachable_latency(SPACE, table)
     for window in ((0.0, least * 0.99), (most * 1.01, most * 2)):
-        with pytest.raises(LbtError, match=rf"they reach {least:.4g} to {most:.4g} ms\. Change"):
+        with pytest.raises(LbtError, match=rf"They reach {least:.4g} to {most:.4g} ms\. Change"):
             draw_genotype(SPACE, table, window, 0)
 
 

@@ -1,0 +1,96 @@
+# The files that rules read, by their wildcards and by what the settings ask for.
+SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
+STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
+COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
+LABELLED = [m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels]
+
+# If the round exists already, Snakemake would not notice that its input is missing.
+if (
+    STUDENT_WEIGHTS
+    and any(METHODS[method].has_student for method in SETTINGS.methods)
+    and not os.path.exists(STUDENT_WEIGHTS)
+):
+    raise WorkflowError(
+        f"search.student.weights: {STUDENT_WEIGHTS}: is missing. Name a file, or write `none`, `imagenet` or `coco`."
+    )
+
+
+def previous_checkpoint(wildcards):
+    if int(wildcards.round) == 1:
+        return f"{RUN}/warmup/seed-{wildcards.seed}/checkpoint.pt"
+    folder = SEARCH.format(
+        method=wildcards.method, seed=wildcards.seed, round=int(wildcards.round) - 1
+    )
+    return f"{folder}/checkpoint.pt"
+
+
+def pseudo_label_shards(wildcards, back=0):
+    """The shards of a job's round, or of `back` rounds before; none before the first round."""
+    number = int(wildcards.round) - back
+    if not METHODS[wildcards.method].needs_pseudo_labels or number < 1:
+        return []
+    folder = SEARCH.format(method=wildcards.method, seed=wildcards.seed, round=number)
+    return [
+        f"{folder}/pseudo_labels/shard-{shard:03d}.h5"
+        for shard in range(SETTINGS.search.shards)
+    ]
+
+
+def first_student_weights(wildcards):
+    """The file that the student of a teaching method starts from, if any; later rounds continue from a checkpoint."""
+    first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
+    return STUDENT_WEIGHTS if first else []
+
+
+def of_round(file, number):
+    """The given file of a round of a method."""
+    folder = SEARCH.replace("{round}", str(number))
+    return f"{folder}/{file}"
+
+
+def last_round(file):
+    """The given file of a method's last round."""
+    return of_round(file, SETTINGS.search.rounds)
+
+
+def every_round(file):
+    """The given file of all rounds of a method, in their order."""
+    return [of_round(file, number) for number in range(1, SETTINGS.search.rounds + 1)]
+
+
+def initial_supernet():
+    """The checkpoint whose weights a retrained network inherits, if it inherits any."""
+    return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
+
+
+def retrained_guide():
+    """The network that is distilled into the searched one, if there is a co-search."""
+    guide = f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt"
+    return guide if SETTINGS.search.cosearch else []
+
+
+def matched_genotype(wildcards):
+    """The network of the same seed whose latency a random architecture is drawn at."""
+    match = SETTINGS.search.random_match
+    if wildcards.method != "random" or match in ("none", "window"):
+        return []
+    return f"{RUN}/derive/{match}/seed-{wildcards.seed}/genotype.json"
+
+
+def compared_candidates(wildcards):
+    """Scores of the networks that may be derived; a random one is not chosen by its score."""
+    if wildcards.method == "random" or not COMPARES:
+        return []
+    return rules.candidates.output.candidates.format(**wildcards)
+
+
+def of_all_networks(*patterns):
+    """Files of all methods and seeds, of one pattern after another."""
+    return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
+
+
+def reach_of(window):
+    """The file that says that the window of the search or of the derivation can be met, if there is a window."""
+    if getattr(SETTINGS, window).fps is None:
+        return []
+    return f"{RUN}/latency/reach-{window}.json"
