@@ -1,7 +1,7 @@
 """The steps of a round, the same for all methods.
 
-Each step updates the teacher's weights T, then the partner's weights if the method has a partner (LBT's student, LPT's
-tester), then the architecture A if the method moves it.
+Each step updates the teacher's weights T, then the weights of the method's partner (LBT's student, LPT's tester), then
+the architecture A. A method may have no partner, or may not move the architecture.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import torch
 
 from lbt.config import AdamSettings, OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.runtime.distributed import ALONE
-from lbt.search.cosearch import Guide, guide_entropies, guide_step
+from lbt.search.cosearch import Guide, guide_entropies, guide_step, new_guide
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
@@ -133,3 +133,11 @@ def test_without_a_guide_the_weights_descend_one_loss(state, batch):
 
 def test_entropies_of_the_guide_exclude_the_width(state):
     assert set(guide_entropies(state.guide)) == {"guide_entropy_alpha", "guide_entropy_beta"}
+
+
+def test_a_new_guide_optimises_alpha_and_beta_only():
+    """With weight decay the optimiser would move a gamma that has no gradient."""
+    guide = new_guide(SPACE, SEARCH.architecture, torch.Generator().manual_seed(0), torch.device("cpu"))
+    moving = {id(leaf) for group in guide.optimizer.param_groups for leaf in group["params"]}
+    names = {name for name, leaf in guide.architecture.items() if id(leaf) in moving}
+    assert names == {name for name in guide.architecture if not name.startswith("gamma")}

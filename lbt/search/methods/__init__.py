@@ -1,6 +1,6 @@
-"""The search methods: a module or a package each, which defines `METHOD`, a `lbt.search.method.Method`.
+"""The search methods. Each is a module or a folder here and defines `METHOD`, a `lbt.search.method.Method`.
 
-A new method is a file or a folder here and a row of `lbt.config.methods.METHODS`.
+A new method needs, beside that, only a row of `lbt.config.methods.METHODS`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 def load_method(name: str) -> Method:
     """The method that `lbt.search.methods.<name>` defines.
 
-    Methods are imported by name, so that a stage's code fingerprint holds the one method it runs.
+    Methods are imported by name, so the code fingerprint of a round covers only the method that it runs.
     """
     return import_module(f"lbt.search.methods.{name}").METHOD
