@@ -67,7 +67,7 @@ def test_an_image_that_one_of_them_cannot_read_ends_the_stage(words, tiny, tmp_p
     errors = capfd.readouterr().err
     assert f"lbt stage: {image}" in errors and "Traceback" not in errors
     assert str(image) in (folder / "log.txt").read_text()
-    assert [path.name for path in folder.iterdir()] == ["log.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["log.error", "log.txt"]
 
 
 def test_two_that_were_stopped_go_on_and_end_as_two_that_were_not(words, tmp_path):
