@@ -56,7 +56,7 @@ wildcard_constraints:
 
 
 # The shell command of every rule that runs a stage.
-RUN_STAGE = "python -m lbt stage {params.stage} --job {params.job:q} --log {log:q}"
+RUN_STAGE = "python -m lbt stage {params.stage:q} --job {params.job:q} --log {log:q}"
 
 
 def params_of(stage):
