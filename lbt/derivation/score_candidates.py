@@ -130,7 +130,9 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
     )
     for index, confusion in zip(chosen, confusions, strict=True):
         if not confusion.any():
-            raise LbtError(f"derivation.images: the {len(scored)} images of {files.split} have no labelled pixel. Take more.")
+            raise LbtError(
+                f"derivation.images: the {len(scored)} images of {files.split} have no labelled pixel. Take more."
+            )
         row, miou = rows[index], scores(confusion, classes)["miou"]
         factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
         row |= {"miou": miou, "objective": miou * factor}

@@ -1,7 +1,7 @@
 """The gallery of a round: one page with the image, label and confidence of every pseudo-labelled image.
 
-The page opens offline and may hold any number of images. Its text holds the pictures, and `gallery.js` decodes a picture
-when its card comes into view.
+The page opens offline and may hold any number of images. Its text holds the pictures, and `gallery.js` decodes a
+picture when its card comes into view.
 """
 
 from __future__ import annotations
