@@ -7,6 +7,7 @@ manifests hold settings, code and the digests of what was read and written, so t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,19 +43,19 @@ def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str
     }
 
 
-def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
+def describe_outdated(outdated: Mapping[Path, str], settings: str) -> str:
     """What is outdated, and the command that makes it again; empty if nothing is.
 
     Args:
         outdated: see `find_outdated`.
-        config: the configuration file for the command.
+        settings: the options of snakemake for the settings of the run, quoted for the shell.
     """
     if not outdated:
         return ""
     listed = "\n".join(f"  {path.parent}: {reason}" for path, reason in outdated.items())
-    files = " ".join(map(str, outdated))
+    files = shlex.join(map(str, outdated))
     return (
         f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
         "This command runs them again; add --dry-run to see its jobs first:\n"
-        f"  snakemake --cores 8 --configfile {config} --forcerun {files}"
+        f"  snakemake --cores 8 {settings} --forcerun {files}"
     )
