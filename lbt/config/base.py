@@ -165,6 +165,13 @@ def check_window(fps: Window | None) -> None:
         raise WrongSetting("fps", f"the lower end {fps[0]:g} must be below the upper end {fps[1]:g}")
 
 
+def check_path(key: str, path: str) -> None:
+    """Refuse a path that no file system can hold."""
+    longest = max(len(part.encode(errors="surrogateescape")) for part in path.split("/"))
+    if longest > 255 or len(path) > 4000:
+        raise WrongSetting(key, f"{path[:60]}... is longer than a file system takes; choose a shorter path")
+
+
 def check_name(name: str) -> None:
     """Refuse a name that is blank, invisible in part, or too long for a table."""
     if not name.strip():

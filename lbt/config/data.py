@@ -17,6 +17,7 @@ from lbt.config.base import (
     Size,
     WrongSetting,
     check_name,
+    check_path,
     read_if_text,
     read_with,
 )
@@ -139,8 +140,11 @@ class FolderSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> FolderSettings:
         for name in ("images", "masks"):
-            if "*" not in getattr(self, name):
+            pattern = getattr(self, name)
+            if "*" not in pattern:
                 raise WrongSetting(name, "needs a `*` for the file name, as in `{split}/*`")
+            for split in self.splits.values():
+                check_path(name, pattern.replace("{split}", split))
         if ("{split}" in self.images) != ("{split}" in self.masks) and "{split}" not in self.images:
             raise WrongSetting("masks", "has `{split}`, `images` has not; write it in both or in `masks` not")
         if self.val_share + self.unlabeled_share >= 1:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbt.config import Settings
-from lbt.config.base import PATH, Section, section_in
-from lbt.config.yaml_file import Keys, shorten
+from lbt.config.base import PATH, Section, check_path, section_in
+from lbt.config.yaml_file import Keys
 
 _VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
@@ -59,10 +59,10 @@ def take_path(keys: Keys, written: str, folder: Path | None, *, made: bool = Fal
         ValueError: no file system can hold such a path, or its variable is not set.
     """
     expanded = os.path.expanduser(os.path.expandvars(written))
-    _check(expanded)
+    check_path(".".join(map(str, keys)), expanded)
     exists = os.path.exists(expanded)
     unset = _VARIABLE.search(expanded)
-    if unset is not None and not exists and not made:
+    if unset is not None and not exists:
         raise ValueError(
             f"{written}: the variable {unset[0]} is not set, and there is no such path; set or write it out"
         )
@@ -76,15 +76,9 @@ def take_path(keys: Keys, written: str, folder: Path | None, *, made: bool = Fal
     return FoundPath(".".join(map(str, keys)), written, taken, origin)
 
 
-def _check(path: str) -> None:
-    if "\0" in path:
-        raise ValueError(f"{path!a} holds a character that no path has; remove it")
-    longest = max((len(os.fsencode(part)) for part in path.split("/")), default=0)
-    if longest > 255 or len(os.fsencode(path)) > 4000:
-        raise ValueError(f"{shorten(path)} is longer than a file system takes; choose a shorter path")
-
-
 def from_here(path: Path | str) -> str:
     """A path, relative to the working directory if it is below it."""
     normal, here = os.path.normpath(path), os.getcwd()
+    if not (os.path.exists(normal) and os.path.exists(path) and os.path.samefile(normal, path)):
+        return str(path)  # it is absent, or `..` goes up from the target of a link
     return os.path.relpath(normal, here) if Path(normal).is_relative_to(here) else normal

@@ -81,7 +81,7 @@ def _take_paths(sources: Sources, problems: _Problems) -> tuple[dict[str, Any], 
         try:
             path = take_path(keys, written, folder, made=scenes and keys == ("data", "root"))
         except ValueError as error:
-            problems.add(keys, str(error))
+            problems.add(keys, str(error).removeprefix(f"{'.'.join(keys)}: "))
             continue
         look_up(content, tuple(sections))[name] = path.taken
         found.append(path)

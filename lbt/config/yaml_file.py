@@ -126,6 +126,10 @@ def _kind(node: yaml.Node) -> str:
     return str(node.tag).rpartition(":")[2]
 
 
+_Item = tuple[yaml.Node, yaml.Node]
+"""A key and its value."""
+
+
 class _Builder:
     """Builds the values of a tree and notes their places."""
 
@@ -138,17 +142,18 @@ class _Builder:
         self.found.content = self._section(node, ())
         return self.found
 
-    def _value(self, node: yaml.Node, keys: Keys) -> Any:
+    def _value(self, node: yaml.Node, keys: Keys, key: yaml.Node | None = None) -> Any:
+        """The value of a node. Its place is that of its key, which may stand in the line above."""
         self.count += 1
         if self.count > _MOST:
             raise LbtError(f"{self.source}: holds more than {_MOST} values, because aliases repeat; settings do not.")
         if isinstance(node, yaml.ScalarNode):
             plain = not node.style  # the C parser says '', the other None
-            self.found.places[keys] = self._place(node, node.value if plain else None, quoted=not plain)
+            self.found.places[keys] = self._place(key or node, node.value if plain else None, quoted=not plain)
             return self._scalar(node, keys)
         if id(node) in self.open:
             raise LbtError(f"{self._where(node)}: {_name(keys)} contains itself by an alias; write it out.")
-        self.found.places[keys] = self._place(node)
+        self.found.places[keys] = self._place(key or node)
         if _kind(node) not in ("map", "seq"):
             self._problem(keys, node, _UNKNOWN_TAG.format(node.tag))
         self.open.add(id(node))
@@ -161,8 +166,8 @@ class _Builder:
 
     def _section(self, node: yaml.MappingNode, keys: Keys) -> dict[str, Any]:
         """The values of a section; those that `<<` merges into it stand behind its own."""
-        own, first = dict[str, yaml.Node](), dict[str, int]()
-        merged: list[tuple[str, yaml.Node]] = []
+        own, first = dict[str, _Item](), dict[str, int]()
+        merged: list[tuple[str, _Item]] = []
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if name is None:
@@ -174,24 +179,24 @@ class _Builder:
                 if _kind(key) == "merge":
                     merged += self._merged(value, keys)
                 else:
-                    own[name] = value
+                    own[name] = key, value
         nodes = dict(reversed(merged)) | own  # of equal keys, the first merged one counts
-        return {name: self._value(value, (*keys, name)) for name, value in nodes.items()}
+        return {name: self._value(value, (*keys, name), key) for name, (key, value) in nodes.items()}
 
-    def _merged(self, node: yaml.Node, keys: Keys) -> Iterator[tuple[str, yaml.Node]]:
+    def _merged(self, node: yaml.Node, keys: Keys) -> Iterator[tuple[str, _Item]]:
         """The keys that `<<` adds, those of the first section first."""
         for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if id(part) in self.open or not isinstance(part, yaml.MappingNode):
                 self._problem((*keys, "<<"), node, "needs another section (`<<: *name`) or a list of sections")
                 continue
             self.open.add(id(part))
-            inherited: list[tuple[str, yaml.Node]] = []
+            inherited: list[tuple[str, _Item]] = []
             for key, value in part.value:
                 self.count += 1
                 if _kind(key) == "merge":
                     inherited += self._merged(value, keys)
                 elif isinstance(key, yaml.ScalarNode):
-                    yield key.value, value
+                    yield key.value, (key, value)
             self.open.remove(id(part))
             yield from inherited
 

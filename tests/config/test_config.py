@@ -84,6 +84,10 @@ REFUSED = [
     ({"data": {"std": [0.2, 0.2, 1.5]}}, "data.std.2: must be at most 1; found 1.5"),
     ({"data": {"mean": [0.5, 0.5]}}, "data.mean.2: is missing"),
     ({"data": {"std": [0.5, 0.5, 0.5, 0.5]}}, "data.std: a list of at most 3 is needed; found 4"),
+    (
+        {"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "images": "i" * 256 + "/*"}}},
+        "data.folder.images: iiiiiiiiii",
+    ),
     (folder_with(name="  "), "data.folder.classes.1.name: '  ' is blank"),
     (folder_with(name="car "), "'car ' has blanks at its ends"),
     (folder_with(name="a\u200bb"), "holds a character that cannot be shown"),
