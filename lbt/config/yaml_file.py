@@ -26,6 +26,7 @@ LARGEST = 256 * 1024
 _DEEPEST, _MOST = 24, 20_000
 _UNKNOWN_TAG = "has the tag {}, which settings do not know; remove it"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
 _DECIMAL = re.compile(r"[+-]?(0|[1-9]\d{0,18})")
 _FRACTION = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SPECIAL = re.compile(r"[+-]?\.inf|\.nan", re.IGNORECASE)
@@ -75,6 +76,11 @@ def read_yaml(text: str, source: str, *, lines: bool = True) -> Document:
         LbtError: the text is no YAML, is no section, or is too large, too deep or endless.
     """
     text = text.removeprefix("\ufeff")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # an option whose bytes are not UTF-8
+            raise LbtError(f"{source}: {text[:80]!a} is not UTF-8 text.") from error
     if "\t" in text and text.lstrip().startswith("{"):
         with suppress(ValueError, RecursionError):  # JSON, whose tabs are blanks
             json.loads(text)
@@ -202,12 +208,12 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, keys: Keys) -> Any:
         text, kind = str(node.value), _kind(node)
-        if kind == "null":
-            if not text:
-                self._problem(keys, node, "has no value; write one behind the colon, or remove the key")
+        if kind == "null" and not text:
+            self._problem(keys, node, "has no value; write one behind the colon, or remove the key")
+        if kind == "null" and text.lower() in ("", "~", "null"):
             return None
-        if kind == "bool":
-            return text.lower() in ("true", "yes", "on")
+        if kind == "bool" and text.lower() in _TRUE + _FALSE:
+            return text.lower() in _TRUE
         if kind == "int" and _DECIMAL.fullmatch(text):
             return int(text)
         if kind == "float" and _SPECIAL.fullmatch(text):
@@ -216,7 +222,7 @@ class _Builder:
             return float(text)
         if kind in ("int", "float", "timestamp"):
             self._problem(keys, node, _misread(text, kind))
-        elif kind != "str":
+        elif kind not in ("str", "value", "merge"):
             self._problem(keys, node, _UNKNOWN_TAG.format(node.tag))
         elif any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
             self._problem(keys, node, f"{shorten(ascii(text))} holds a character that cannot be shown; remove it")
@@ -238,7 +244,12 @@ def _misread(text: str, kind: str) -> str:
         return f'YAML reads {text} as a date; write "{text}" for the text'
     if len(text) > 40:
         return f"{shorten(text)} has too many digits"
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except ValueError:  # such as 0x_
+        value = None
+    if not isinstance(value, int | float):
+        return f'{text} is no number; write "{text}" for the text'
     if str(value) == text:
         return f"{text} has too many digits"
     plain = text.replace("_", "")

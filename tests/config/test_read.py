@@ -117,6 +117,8 @@ def test_messages_name_the_source_of_each_problem(tmp_path):
 def test_an_option_that_is_no_yaml_is_named(tmp_path):
     with pytest.raises(LbtError, match=r"^--config seeds: is not YAML"):
         read_configuration([], ["seeds=[1"])
+    with pytest.raises(LbtError, match=r"^--config run: 'run: stra\\udcdfe' is not UTF-8 text"):
+        read_configuration([], ["run=stra\udcdfe"])
 
 
 def test_a_template_is_refused(tmp_path):

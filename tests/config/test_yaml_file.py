@@ -21,7 +21,11 @@ MISREAD = [
     ("2020-01-01 10:00:00", "as a date"),
     ("9" * 30, "has too many digits"),
     ("9" * 5000, "has too many digits"),
+    ("0x_", "0x_ is no number"),
     ("", "has no value"),
+    ("!!bool maybe", "has the tag tag:yaml.org,2002:bool"),
+    ("!!null x", "has the tag tag:yaml.org,2002:null"),
+    ("!!float x", "x is no number"),
     ("!!binary aGk=", "has the tag tag:yaml.org,2002:binary"),
     ("!!python/object/apply:os.system [x]", "has the tag"),
     ("!!set {x: 1}", "has the tag"),
@@ -37,8 +41,9 @@ def test_what_yaml_reads_otherwise_is_a_problem_with_its_line(text, message):
 
 
 def test_plain_values_are_read_as_written():
-    document = read_yaml("a: [1, -2, +3, 0, .5, 1., 1.5e-3, true, no, null, x, '3', 08, 1e-3]", "my.yaml")
-    assert document.content == {"a": [1, -2, 3, 0, 0.5, 1.0, 0.0015, True, False, None, "x", "3", "08", "1e-3"]}
+    document = read_yaml("a: [1, -2, +3, 0, .5, 1., 1.5e-3, true, no, null, x, '3', 08, 1e-3, =, <<]", "my.yaml")
+    assert document.content["a"][:10] == [1, -2, 3, 0, 0.5, 1.0, 0.0015, True, False, None]
+    assert document.content["a"][10:] == ["x", "3", "08", "1e-3", "=", "<<"]
     assert not document.problems
     assert document.places["a", 8].written == "no" and document.places["a", 11].quoted
 
