@@ -1,6 +1,7 @@
 """Outdated results that Snakemake takes for current."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -46,13 +47,18 @@ def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, ch
 
     outdated = find_outdated(tmp_path, changes)
     assert outdated == {tmp_path / "first" / "manifest.json": "made with other settings, code"}
-    text = describe_outdated(outdated, "config/tiny.yaml")
+    text = describe_outdated(outdated, "--configfile config/tiny.yaml")
     assert f"{tmp_path}/first: made with other settings, code" in text
     assert text.endswith(f"--configfile config/tiny.yaml --forcerun {tmp_path}/first/manifest.json")
-    assert describe_outdated({}, "config/tiny.yaml") == ""
+    assert describe_outdated({}, "--configfile config/tiny.yaml") == ""
 
 
 def test_damaged_manifests_are_left_to_the_stages_that_read_them(tmp_path, chain):
     for text in ("{", "[]", '{"inputs": {"../first/out.txt": 3}, "outputs": {}}', '{"inputs": {}}'):
         (tmp_path / "second" / "manifest.json").write_text(text)
         assert find_outdated(tmp_path, no_changes) == {}
+
+
+def test_names_in_the_command_are_quoted():
+    text = describe_outdated({Path("results/a b/manifest.json"): "made with other code"}, "--configfile 'my file.yaml'")
+    assert text.endswith("snakemake --cores 8 --configfile 'my file.yaml' --forcerun 'results/a b/manifest.json'")
