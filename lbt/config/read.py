@@ -62,7 +62,7 @@ def _check(sources: Sources) -> Configuration:
         for keys, what in find_unread(settings).items():
             problems.add(keys, what)
     if settings is None or problems.lines:
-        raise LbtError(problems.message())
+        raise LbtError(*problems.message())
     return Configuration(settings, paths)
 
 
@@ -143,11 +143,11 @@ class _Problems:
         source, line, where = (0, 0, "") if place is None else self._where(place)
         self.lines.append((source, line, f"{where}{name}: {what}" if name else f"{where}{what}"))
 
-    def message(self) -> str:
-        """All problems, in the order of their lines."""
+    def message(self) -> list[str]:
+        """The lines of a message with all problems, in the order of their places."""
         count = "1 problem" if len(self.lines) == 1 else f"{len(self.lines)} problems"
-        lines = "".join(f"\n  {line}" for *_, line in sorted(self.lines))
-        return f"{', '.join(self.sources.names)}: {count} in the settings:{lines}\nconfig/README.md explains every key."
+        head = f"{', '.join(self.sources.names)}: {count} in the settings:"
+        return [head, *(f"  {line}" for *_, line in sorted(self.lines)), "config/README.md explains every key."]
 
     def _where(self, place: Place) -> tuple[int, int, str]:
         """Number of the source, line, and both in words."""

@@ -96,9 +96,9 @@ class SearchWindow(Section):
 
     fps: Window | None = Field(
         None,
-        description="Least and most frames per second wanted of the network that the released rule derives (16+32 with "
-        "`branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below the "
-        "window and halves above it. Absent: it is constant.",
+        description="Least and most frames per second wanted of the network that the rule `consistent` derives (16+32 "
+        "with `branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below "
+        "the window and halves above it. Absent: it is constant.",
     )
 
 
@@ -171,11 +171,6 @@ class LbtSearch(StudentSearch):
         description="The gradient of stage 3: `one_step` through one step of the teacher's and the student's weights; "
         "`direct` without the part through the teacher's step; `published` without the direct dependence of the labels "
         "on the architecture, as in the released code.",
-    )
-    second_derivative: Annotated[Literal["exact", "difference"], _SECOND_ORDER] = Field(
-        "exact",
-        description="How `one_step` and `published` take the mixed second derivative: exactly, or by a central "
-        "difference, which takes less time, and less memory where features are larger than weights.",
     )
     second_order_limit: Annotated[Positive, _SECOND_ORDER] = Field(
         1.0,

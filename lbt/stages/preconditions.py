@@ -29,7 +29,7 @@ def require_preconditions(settings: Settings, folder: Path) -> None:
         LbtError: lists every obstacle.
     """
     if obstacles := find_obstacles(settings, folder):
-        raise LbtError("\n".join(map(str, obstacles)))
+        raise LbtError(*map(str, obstacles))
 
 
 def find_obstacles(settings: Settings, folder: Path) -> list[Problem]:

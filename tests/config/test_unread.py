@@ -28,7 +28,6 @@ OFF_AND_ON = {
     "search.latency_balance": ([1, 2, 3], {"search.latency_weight": 0}, {}),
     "search.pseudo_labels": ({"threshold": 0.5}, {"search.pseudo_weight": 0}, {}),
     "search.student_term": ("raw", {"search.student_weight": 0}, {}),
-    "search.second_derivative": ("difference", {}, {"search.gradient": "one_step"}),
     "search.second_order_limit": (2, {"search.gradient": "direct"}, {"search.gradient": "published"}),
     "search.random_tolerance": (0.2, {"search.random_match": "none"}, {"search.random_match": "fasterseg"}),
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
