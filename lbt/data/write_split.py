@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def split_dataset(data: DataSettings, splits: SplitSettings) -> dict[str, list[S
     return assign_roles({split: list_samples(data, split, splits.seed) for split in OFFICIAL_SPLITS}, data.root, splits)
 
 
-def assign_roles(official: Mapping[str, Sequence[Sample]], root: str, splits: SplitSettings) -> dict[str, list[Sample]]:
+def assign_roles(official: Mapping[str, list[Sample]], root: str, splits: SplitSettings) -> dict[str, list[Sample]]:
     """Assign roles to the images of the official parts; see `split_dataset`. `root` is for messages."""
     counts = Counter(sample.id for samples in official.values() for sample in samples)
     double = sorted(name for name, count in counts.items() if count > 1)
