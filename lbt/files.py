@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import hashlib
 import json
 import os
 import platform
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,6 +66,22 @@ def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def open_own(path: str, flags: int) -> int:
+    """An `opener` for files that are written in place, such as logs and locks.
+
+    Raises:
+        OSError: writing would change something else, because a link, pipe or device has this name.
+    """
+    file = os.open(path, flags & ~os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(file)
+        raise OSError(errno.EMLINK, "is a link, or no file", path)
+    if flags & os.O_TRUNC:
+        os.ftruncate(file, 0)
+    return file
 
 
 def write_json(path: Path | str, value: Any) -> None:

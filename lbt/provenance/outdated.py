@@ -7,14 +7,16 @@ manifests hold settings, code and the digests of what was read and written, so t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from lbt.provenance.manifest import absolute, read_manifests, written_digests
+from lbt.errors import LbtError
+from lbt.provenance.manifest import PATTERN, FileRecord, Manifest, read_manifest
 
 
-def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str]]) -> dict[Path, str]:
+def find_outdated(run: Path, changes: Callable[[Manifest], Sequence[str]]) -> dict[Path, str]:
     """The outdated stages of a run, without those that rerun anyway because they read from a listed one.
 
     Args:
@@ -24,22 +26,28 @@ def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str
     Returns:
         The reason for each manifest, by its path.
     """
-    records = read_manifests(run)
-    digests = written_digests(records)
+    records: dict[Path, Manifest] = {}
+    for path in sorted(run.rglob(PATTERN)):
+        with suppress(LbtError):  # stages that verify their inputs report it
+            records[path] = read_manifest(path)
+    inputs = {path: _digests(path, record.inputs) for path, record in records.items()}
+    outputs = {path: _digests(path, record.outputs) for path, record in records.items()}
+    written = {file: digest for files in outputs.values() for file, digest in files.items()}
     reasons = {}
-    for path, content in records.items():
-        inputs = {absolute(path, name): entry["sha256"] for name, entry in content["inputs"].items()}
-        replaced = [file.name for file, digest in inputs.items() if digests.get(file, digest) != digest]
+    for path, record in records.items():
+        replaced = [file.name for file, digest in inputs[path].items() if written.get(file, digest) != digest]
         if replaced:
             reasons[path] = f"made from another {', '.join(replaced)}"
-        elif changed := changes(content):
+        elif changed := changes(record):
             reasons[path] = f"made with other {', '.join(changed)}"
-    outdated = written_digests({path: records[path] for path in reasons}).keys()
-    return {
-        path: reason
-        for path, reason in reasons.items()
-        if not any(absolute(path, name) in outdated for name in records[path]["inputs"])
-    }
+    outdated = {file for path in reasons for file in outputs[path]}
+    return {path: reason for path, reason in reasons.items() if not outdated & inputs[path].keys()}
+
+
+def _digests(manifest: Path, files: Mapping[str, FileRecord]) -> dict[Path, str]:
+    """The digest of each file that a manifest lists, by the absolute path of the file."""
+    folder = manifest.parent.absolute()
+    return {Path(os.path.normpath(folder / name)): file.sha256 for name, file in files.items()}
 
 
 def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:

@@ -42,7 +42,7 @@ def test_an_input_with_other_content_is_found_whatever_the_times_say(tmp_path, c
 
 def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, chain):
     def changes(manifest):
-        return ["settings", "code"] if manifest["stage"] in ("first", "second") else []
+        return ["settings", "code"] if manifest.stage in ("first", "second") else []
 
     outdated = find_outdated(tmp_path, changes)
     assert outdated == {tmp_path / "first" / "manifest.json": "made with other settings, code"}

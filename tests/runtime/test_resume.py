@@ -89,7 +89,9 @@ def test_a_file_that_was_cut_off_is_refused_and_said_so(path, keep):
     content = stopped_at(path, 3).read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
     damaged = Resume(path, IDENTITY)
-    assert damaged.step == 0 and "starts at the beginning" in damaged.note and "is damaged" in damaged.note
+    assert (
+        damaged.step == 0 and "starts at the beginning" in damaged._saved.note and "is damaged" in damaged._saved.note
+    )
     assert len(walk(damaged)[1]) == 5
 
 
@@ -97,7 +99,7 @@ def test_another_schema_version_is_refused(path, monkeypatch):
     monkeypatch.setattr("lbt.runtime.checkpoint.SCHEMA_VERSION", 99)
     stopped_at(path, 3)
     monkeypatch.undo()
-    assert "schema version 99" in Resume(path, IDENTITY).note
+    assert "schema version 99" in Resume(path, IDENTITY)._saved.note
 
 
 def test_no_flipped_byte_is_taken_for_the_truth(path):

@@ -84,7 +84,7 @@ def test_an_input_that_is_replaced_meanwhile_is_an_error(run, tmp_path, capsys):
 def test_the_manifest_has_the_digest_of_before_the_work(run, tmp_path):
     assert run(copy) == 0
     manifest = read_manifest(tmp_path / "out" / "manifest.json")
-    assert manifest["inputs"]["../in.json"]["sha256"] == manifest["outputs"]["guide.json"]["sha256"]
+    assert manifest.inputs["../in.json"] == manifest.outputs["guide.json"]
 
 
 def test_the_lock_is_held_during_the_work(run, tmp_path):
@@ -111,8 +111,8 @@ def test_a_stage_is_told_the_digest_of_settings_that_its_manifest_has(tmp_path, 
     inputs = {"architecture": tmp_path / "in.json"}
     assert main(stage_words("derive_guide", TINY, tmp_path / "log", inputs=inputs, outputs=outputs, seed=5)) == 0
     manifest = read_manifest(tmp_path / "manifest.json")
-    assert told == {"seed": 5, "digest": manifest["settings_digest"], "code": manifest["code"]}
-    assert manifest["settings"]["seed"] == 5
+    assert told == {"seed": 5, "digest": manifest.settings_digest, "code": manifest.code}
+    assert manifest.settings["seed"] == 5
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def is_ratio_current(run: Path) -> bool | None:
     if not (folder / _MANIFEST).is_file() or not (folder / "ratio.md").is_file():
         return None
     try:
-        inputs = read_manifest(folder / _MANIFEST)["inputs"]
+        inputs = read_manifest(folder / _MANIFEST).inputs
     except LbtError:  # a start must not fail because of it: `python -m lbt ratio` writes it again
         return False
     read = {Path(os.path.normpath(folder / name)): entry for name, entry in inputs.items()}
-    return all(sha256(file) == entry["sha256"] for file, entry in read.items() if file.is_file())
+    return all(sha256(file) == entry.sha256 for file, entry in read.items() if file.is_file())
