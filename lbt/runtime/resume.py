@@ -58,14 +58,13 @@ class Resume:
             return _Saved()
         try:
             content = load_checkpoint(self.path, kind=KIND)
-        except LbtError as error:
+            found, step, parts = content["identity"], int(content["step"]), dict(content["parts"])
+            other = [name for name in sorted({**found, **self.identity}) if found.get(name) != self.identity.get(name)]
+        except Exception as error:  # the file of another program may hold anything
             return _Saved(note=f"starts at the beginning, because the saved state cannot be used ({error})")
-        found = content["identity"]
-        other = [name for name in sorted({**found, **self.identity}) if found.get(name) != self.identity.get(name)]
         if other:
             return _Saved(note=f"starts at the beginning, because {self.path} was made with other {', '.join(other)}")
-        step = content["step"]
-        return _Saved(step, content["parts"], f"resumes after step {step}, which an earlier run saved in {self.path}")
+        return _Saved(step, parts, f"resumes after step {step}, which an earlier run saved in {self.path}")
 
     def steps(self, items: Iterable[Item], parts: Parts, progress: Progress) -> Iterator[tuple[int, Item]]:
         """Number the items of a loop, starting at `step`, and save the parts after some of them.
@@ -85,13 +84,16 @@ class Resume:
 
         Raises:
             Stopped: a signal ended the loop.
-            LbtError: the side file cannot be written.
+            LbtError: the side file cannot be written, or its state is not one of this loop.
         """
         saved = self._saved
         if saved.note is not None:
             progress.note(saved.note)
         if saved.parts is not None:
-            load_state(parts, saved.parts)
+            try:
+                load_state(parts, saved.parts)
+            except Exception as error:
+                raise LbtError(f"{self.path}: holds no state of this loop ({error}). Delete it and rerun.") from error
             saved.parts = None  # as large as the stage's checkpoint
             progress.skip(self.step)
         if self.path is None:

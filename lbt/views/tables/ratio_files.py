@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lbt.errors import LbtError
-from lbt.files import sha256
+from lbt.files import require_own_folders, sha256
 from lbt.provenance.fingerprint import fingerprint
 from lbt.provenance.manifest import read_manifest, verify_inputs, write_manifest
 from lbt.views.tables.formats import Table
@@ -20,6 +20,7 @@ def write_ratio(table: Table, runs: Sequence[Path]) -> None:
     """Write `tables/ratio.csv`, `.html` and `.md` into every run, with a manifest that lists their inputs."""
     inputs = [file for run in runs for pattern in _READ for file in sorted(run.glob(pattern))]
     for run in runs:
+        require_own_folders(run)
         folder = run / "tables"
         table.write(folder)
         write_manifest(
