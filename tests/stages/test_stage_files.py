@@ -87,6 +87,29 @@ def test_the_manifest_has_the_digest_of_before_the_work(run, tmp_path):
     assert manifest.inputs["../in.json"] == manifest.outputs["guide.json"]
 
 
+PLANTED = {
+    "out/guide.json": 0,
+    "out/manifest.json": 0,
+    "out/.manifest.json.lock": 1,
+    f"out/.guide.json.{os.getpid()}.partial": 0,
+    "out/.guide.json.1.partial": 0,
+    "log.txt": 0,
+    "log.error": 0,
+}
+"""Files that a stage writes, and its exit code if a stranger has made a link of one."""
+
+
+@pytest.mark.parametrize("plant", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("name", PLANTED)
+def test_no_link_of_a_stranger_is_followed(run, tmp_path, name, plant):
+    victim, link = tmp_path / "victim", tmp_path / name
+    victim.write_text("as it was")
+    link.parent.mkdir(exist_ok=True)
+    plant(link, victim)
+    assert run(copy) == PLANTED[name]
+    assert victim.read_text() == "as it was"
+
+
 def test_the_lock_is_held_during_the_work(run, tmp_path):
     held = []
     assert run(lambda architecture, genotype: held.extend(path.name for path in genotype.parent.iterdir())) == 0
