@@ -88,7 +88,10 @@ def verify_inputs(paths: Iterable[Path]) -> dict[Path, InputFile]:
             raise LbtError(f"{path}: is missing. Run the stage that makes it.")
         if not path.is_file():
             continue
-        found[path] = InputFile(sha256(path), _stat(path))
+        try:
+            found[path] = InputFile(sha256(path), _stat(path))
+        except OSError as error:
+            raise LbtError(f"{path}: could not be read ({error.strerror}). Restore it.") from error
         for manifest_path in sorted(path.parent.glob(PATTERN)):
             manifest = read_manifest(manifest_path)
             record = manifest.outputs.get(path.name)
@@ -109,7 +112,7 @@ def require_unchanged(inputs: Mapping[Path, InputFile]) -> None:
     for path, before in inputs.items():
         try:
             same = _stat(path) == before.stat or sha256(path) == before.sha256
-        except FileNotFoundError:
+        except OSError:
             same = False
         if not same:
             raise LbtError(

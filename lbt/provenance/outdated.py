@@ -8,6 +8,7 @@ manifests hold settings, code and the digests of what was read and written, so t
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -60,9 +61,9 @@ def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
     if not outdated:
         return ""
     listed = "\n".join(f"  {path.parent}: {reason}" for path, reason in outdated.items())
-    files = " ".join(map(str, outdated))
+    command = ["snakemake", "--cores", "8", "--configfile", str(config), "--forcerun", *map(str, outdated)]
     return (
         f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
         "This command runs them again; add --dry-run to see its jobs first:\n"
-        f"  snakemake --cores 8 --configfile {config} --forcerun {files}"
+        f"  {shlex.join(command)}"
     )

@@ -1,6 +1,8 @@
 """Outdated results that Snakemake takes for current."""
 
 import os
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -46,10 +48,17 @@ def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, ch
 
     outdated = find_outdated(tmp_path, changes)
     assert outdated == {tmp_path / "first" / "manifest.json": "made with other settings, code"}
-    text = describe_outdated(outdated, "config/tiny.yaml")
+    text = describe_outdated(outdated, Path("config/tiny.yaml"))
     assert f"{tmp_path}/first: made with other settings, code" in text
     assert text.endswith(f"--configfile config/tiny.yaml --forcerun {tmp_path}/first/manifest.json")
-    assert describe_outdated({}, "config/tiny.yaml") == ""
+    assert describe_outdated({}, Path("config/tiny.yaml")) == ""
+
+
+def test_the_command_is_safe_to_paste(tmp_path):
+    first = run_stage(tmp_path / "a run; touch x $(y)", "first", [], "one")
+    text = describe_outdated(find_outdated(tmp_path, lambda manifest: ["code"]), Path("my settings.yaml"))
+    words = shlex.split(text.splitlines()[-1])
+    assert words[-4:] == ["--configfile", "my settings.yaml", "--forcerun", str(first.with_name("manifest.json"))]
 
 
 def test_damaged_manifests_are_left_to_the_stages_that_read_them(tmp_path, chain):

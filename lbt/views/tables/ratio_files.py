@@ -44,7 +44,7 @@ def is_ratio_current(run: Path) -> bool | None:
         return None
     try:
         inputs = read_manifest(folder / _MANIFEST).inputs
-    except LbtError:  # a start must not fail because of it: `python -m lbt ratio` writes it again
+        read = {Path(os.path.normpath(folder / name)): entry for name, entry in inputs.items()}
+        return all(sha256(file) == entry.sha256 for file, entry in read.items() if file.is_file())
+    except (LbtError, OSError):  # a start must not fail because of it: `python -m lbt ratio` writes it again
         return False
-    read = {Path(os.path.normpath(folder / name)): entry for name, entry in inputs.items()}
-    return all(sha256(file) == entry.sha256 for file, entry in read.items() if file.is_file())
