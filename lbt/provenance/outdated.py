@@ -10,39 +10,41 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from lbt.errors import LbtError
 from lbt.provenance.manifest import PATTERN, FileRecord, Manifest, read_manifest
 
 
-def find_outdated(run: Path, changes: Callable[[Manifest], Sequence[str]]) -> dict[Path, str]:
+def find_outdated(run: Path, changes: Callable[[Manifest], Sequence[str] | None]) -> dict[Path, str]:
     """The outdated stages of a run, without those that rerun anyway because they read from a listed one.
 
     Args:
         run: the folder of the run.
-        changes: names what a manifest records differently from the present: see `lbt.stages.up_to_date`.
+        changes: names what a manifest records differently from the present, or gives None for a job that the run does
+            not have now; see `lbt.stages.up_to_date`.
 
     Returns:
         The reason for each manifest, by its path.
     """
-    records: dict[Path, Manifest] = {}
+    records, reasons = {}, {}
     for path in sorted(run.rglob(PATTERN)):
-        with suppress(LbtError):  # stages that verify their inputs report it
+        try:
             records[path] = read_manifest(path)
+        except LbtError:
+            reasons[path] = "its manifest cannot be read"
     inputs = {path: _digests(path, record.inputs) for path, record in records.items()}
     outputs = {path: _digests(path, record.outputs) for path, record in records.items()}
     written = {file: digest for files in outputs.values() for file, digest in files.items()}
-    reasons = {}
     for path, record in records.items():
         replaced = [file.name for file, digest in inputs[path].items() if written.get(file, digest) != digest]
-        if replaced:
+        changed = changes(record)
+        if replaced and changed is not None:
             reasons[path] = f"made from another {', '.join(replaced)}"
-        elif changed := changes(record):
+        elif changed:
             reasons[path] = f"made with other {', '.join(changed)}"
-    outdated = {file for path in reasons for file in outputs[path]}
-    return {path: reason for path, reason in reasons.items() if not outdated & inputs[path].keys()}
+    outdated = {file for path in reasons for file in outputs.get(path, ())}
+    return {path: reason for path, reason in reasons.items() if not outdated & inputs.get(path, {}).keys()}
 
 
 def _digests(manifest: Path, files: Mapping[str, FileRecord]) -> dict[Path, str]:

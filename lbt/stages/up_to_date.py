@@ -87,16 +87,16 @@ def versions_of_data(
         return None, {}
 
 
-def find_changes(manifest: Manifest, settings: Settings, versions: DataVersions | None) -> list[str]:
+def find_changes(manifest: Manifest, settings: Settings, versions: DataVersions | None) -> list[str] | None:
     """What a manifest records differently from the present: `settings`, `code`, `images`.
 
-    Nothing is different for a job that the run does not have now, such as one of another method.
+    None for a job that the run does not have now, such as one of another method.
     """
     stage, present = manifest.stage, {"method": settings.methods, "seed": settings.seeds}
     if stage not in STAGES:
-        return []
+        return None
     job: dict[str, Any] = {name: manifest.settings.get(name) for name in STAGES[stage].scalars}
     if not all(value in present[name] if name in present else isinstance(value, int) for name, value in job.items()):
-        return []
+        return None
     now = describe_present(settings, versions, stage, job)
     return [name for name, value in now.items() if getattr(manifest, name) != value]

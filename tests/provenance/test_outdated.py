@@ -61,7 +61,13 @@ def test_the_command_is_safe_to_paste(tmp_path):
     assert words[-4:] == ["--configfile", "my settings.yaml", "--forcerun", str(first.with_name("manifest.json"))]
 
 
-def test_damaged_manifests_are_left_to_the_stages_that_read_them(tmp_path, chain):
-    for text in ("{", "[]", '{"inputs": {"../first/out.txt": 3}, "outputs": {}}', '{"inputs": {}}'):
-        (tmp_path / "second" / "manifest.json").write_text(text)
-        assert find_outdated(tmp_path, no_changes) == {}
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path, chain):
+    path = tmp_path / "second" / "manifest.json"
+    for text in ("{", "[]", '{"inputs": {"../first/out.txt": 3}, "outputs": {}}', '{"schema_version": 2}'):
+        path.write_text(text)
+        assert find_outdated(tmp_path, no_changes) == {path: "its manifest cannot be read"}
+
+
+def test_a_job_that_the_run_does_not_have_is_not_named(tmp_path, chain):
+    run_stage(tmp_path, "first", [], "another one")
+    assert find_outdated(tmp_path, lambda manifest: None) == {}
