@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ T = TypeVar("T")
 SCHEMA_VERSION = 1
 _TEMPORARY = ".partial"
 _LARGEST = 2**24  # characters of a JSON file
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 
 
 @contextmanager
@@ -108,9 +111,10 @@ def open_own(path: str, flags: int) -> int:
 def open_regular(path: str, flags: int) -> int:
     """An opener that refuses pipes and devices, from which a reader would wait or read for ever."""
     file = os.open(path, flags | os.O_NONBLOCK, 0o666)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    mode = os.fstat(file).st_mode
+    if not stat.S_ISREG(mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "it is no file", path)
+        raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "it is no file", path)
     return file
 
 
@@ -158,7 +162,8 @@ def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str
     Args:
         path: the file.
         columns: the names in its first line, in order.
-        parse: turns a row, as text by column, into a value; its ValueError says what is wrong with the row.
+        parse: turns a row, as text by column without the guard of `guard_cell`, into a value; its ValueError says what
+            is wrong with the row.
         stage: the stage that makes the file, for messages.
 
     Returns:
@@ -186,10 +191,25 @@ def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str
         try:
             if None in row or None in row.values():  # where csv puts surplus and absent values
                 raise ValueError(f"does not have {len(columns)} values")
-            values.append(parse(row))
+            values.append(parse({name: unguard_cell(text) for name, text in row.items()}))
         except ValueError as error:
             raise LbtError(f"{path}, line {line}: {error}. {remedy}") from error
     return values
+
+
+def guard_cell(value: T) -> T | str:
+    """The value of a cell of a CSV table; a text that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    Numbers do not change. `read_csv` removes the apostrophe.
+    """
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
+
+
+def unguard_cell(text: str) -> str:
+    """The text before `guard_cell`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def sha256(path: Path | str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
 from lbt.config import Section
+from lbt.config.names import require_below
 from lbt.errors import LbtError
 from lbt.files import digest, read_json, sha256, software_versions, write_json
 
@@ -38,12 +39,6 @@ class FileRecord(Section):
     bytes: Annotated[int, Field(ge=0)]
 
 
-def _require_below(name: str) -> str:
-    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
-        raise ValueError(f"lists outputs outside of its folder, such as {name!r}")
-    return name
-
-
 class Manifest(Section):
     """What a stage made from what.
 
@@ -70,7 +65,7 @@ class Manifest(Section):
     images: JsonValue
     versions: dict[str, str]
     inputs: dict[str, FileRecord]
-    outputs: dict[Annotated[str, AfterValidator(_require_below)], FileRecord]
+    outputs: dict[Annotated[str, AfterValidator(require_below)], FileRecord]
     digest: str
 
 

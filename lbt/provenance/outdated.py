@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 from lbt.provenance.manifest import PATTERN, FileRecord, Manifest, read_manifest
 
 
@@ -62,10 +62,10 @@ def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
     """
     if not outdated:
         return ""
-    listed = "\n".join(f"  {path.parent}: {reason}" for path, reason in outdated.items())
+    listed = "\n".join(f"  {visible(path.parent)}: {visible(reason)}" for path, reason in outdated.items())
     command = ["snakemake", "--cores", "8", "--configfile", str(config), "--forcerun", *map(str, outdated)]
     return (
         f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
         "This command runs them again; add --dry-run to see its jobs first:\n"
-        f"  {shlex.join(command)}"
+        f"  {visible(shlex.join(command), 10**6)}"
     )

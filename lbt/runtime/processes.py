@@ -121,7 +121,7 @@ def _work(
 def _report(error: BaseException, process: str) -> Exception:
     """The error as the parent raises it: a message for the user as it is, a defect as text with its traceback."""
     if isinstance(error, LbtError):
-        message = LbtError(str(error)[-_LONGEST:])
+        message = LbtError(*str(error)[-_LONGEST:].splitlines())
         message.exit_code = error.exit_code
         return message
     if isinstance(error, Exception):
