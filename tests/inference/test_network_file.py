@@ -18,8 +18,8 @@ from lbt.errors import LbtError
 from lbt.files import digest, write_json
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.checkpoint import save_checkpoint
-from lbt.stages.settings import stage_settings
 from lbt.stages.table import STAGES
+from lbt.stages.up_to_date import job_settings
 
 
 @pytest.fixture(scope="module")
@@ -209,20 +209,20 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     scores = {**USE["scores"], "confusion": [[1]]}
     write_json(tmp_path / "network.json", scores)
     write_json(tmp_path / "profile.json", USE["profile"])
-    text = stage_settings(settings, "pack", {"seed": 3, "method": "lpt"})
+    seen = job_settings(settings, "pack", {"seed": 3, "method": "lpt"}, tracked=True)
     call_stage(
         "pack",
         settings,
         seed=3,
         method="lpt",
-        settings_digest=digest(json.loads(text)),
+        settings_digest=digest(seen),
         network=tmp_path / "network.pt",
         scores=tmp_path / "network.json",
         profile=tmp_path / "profile.json",
         packed=tmp_path / "finished.pt",
     )
     finished = lbt.load_network(tmp_path / "finished.pt")
-    assert finished.settings_digest == digest(json.loads(text))
+    assert finished.settings_digest == digest(seen)
     assert finished.scores == USE["scores"] and finished.profile == USE["profile"]
     assert finished.input_size == settings.latency.input_size
     assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)
