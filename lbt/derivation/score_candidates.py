@@ -100,7 +100,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
             )
 
     supernet, _, _ = load_supernet(files.checkpoint, classes.names, space, device)
-    train = SegmentationDataset(read_split(files.split, "teacher_train"), data.root, classes)
+    train = SegmentationDataset(read_split(files.split, "teacher_train"), data, classes)
     calibration = training_loader(
         train,
         data=data,
@@ -119,7 +119,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         supernet,
         classes,
         [images.to(device) for images, _ in calibration],
-        SegmentationDataset([samples[i * len(samples) // count] for i in range(count)], data.root, classes),
+        SegmentationDataset([samples[i * len(samples) // count] for i in range(count)], data, classes),
         evaluation.batch_size,
         data,
         device,

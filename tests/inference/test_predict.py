@@ -13,7 +13,7 @@ from stage_calls import call_stage
 
 import lbt
 from lbt.__main__ import main
-from lbt.data.dataset import decode_label
+from lbt.data.pairs import read_label
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
@@ -82,7 +82,7 @@ def test_predictions_equal_the_scored_ones(tiny, tmp_path):
     written = {path.name: path for path in (tmp_path / "out" / "labels").rglob("*.png")}
     assert len(written) == len(samples)
     for sample in samples:
-        truth = decode_label(root / sample.label, classes).numpy()
+        truth = read_label(root / sample.image, root / sample.label, settings.data, classes)
         mode, predicted = read(written[(root / sample.image).name])
         assert mode == "P" and predicted.shape == truth.shape == (61, 97)
         np.add.at(confusion, (truth[truth != 255], predicted[truth != 255]), 1)
