@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from lbt.config import ComputeSettings
-    from lbt.data.image_file import MAX_PIXELS
+    from lbt.data.images import MAX_PIXELS
     from lbt.inference.input_files import find_images, refuse_as_folder, refuse_as_network
     from lbt.inference.network_file import load_network
     from lbt.inference.predict import predict_images

@@ -145,11 +145,13 @@ class FolderSettings(Section):
                 )
             both = sorted({c.id for c in self.classes if c.id is not None} & set(self.ignore))
             if both:
-                raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
+                raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`; remove it there")
         else:
             ignored = sorted({c.color for c in self.classes} & set(self.ignore_colors))
             if ignored:
-                raise ValueError(f"classes: color {list(ignored[0])} is a class and stands in `ignore_colors`")
+                raise ValueError(
+                    f"classes: color {list(ignored[0])} is a class and stands in `ignore_colors`; remove it there"
+                )
         return self
 
 

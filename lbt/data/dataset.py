@@ -15,7 +15,7 @@ from torchvision import tv_tensors
 from lbt.config import DataSettings
 from lbt.data.classes import ClassTable
 from lbt.data.images import read_image
-from lbt.data.pairs import read_pair
+from lbt.data.masks import read_pair
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 

@@ -1,19 +1,62 @@
-"""Images: find their files, decode them upright, and write them, with errors that name the file."""
+"""Images: open files of the listed formats alone, decode them upright, write them; errors name the file."""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from lbt.data.image_file import MAX_PIXELS, ImageFacts, load_upright, open_image, read_orientation, turn
+from lbt.config import DataSettings
+from lbt.data.image_facts import ImageFacts, PngChunks, gather_facts, is_lossy_webp, read_orientation, turn
 from lbt.errors import LbtError
 from lbt.files import atomic_path
 
 IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+MAX_PIXELS: int = DataSettings.model_fields["max_pixels"].default
+
+# `Image.open` would also try formats that start other programs (EPS) and warn of large images by itself.
+_FORMATS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # also MPO: its first picture is the photograph
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), TiffImageFile),
+    (re.compile(rb"BM"), BmpImageFile),
+    (re.compile(rb"P[1-6f]\s"), PpmImageFile),
+)
+
+_AGAIN = "replace it with a whole copy"
+_CONVERT = "save it as PNG or JPEG"
+_FRAMES = "make its frames first, such as with ffmpeg, and use them"
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\Z", "empty", _AGAIN),
+    (rb"version https://git-lfs", "a pointer of Git LFS", "fetch the file with `git lfs pull`"),
+    (rb"GIF8", "a GIF", _CONVERT),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript", _CONVERT),
+    (rb"%PDF", "a PDF", _CONVERT),
+    (rb"....ftyp(avif|avis)", "AVIF", _CONVERT),
+    (rb"....ftyp(heic|heix|hevc|mif1|msf1)", "HEIC", _CONVERT),
+    (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba|G.{187}G", "a video", _FRAMES),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000", _CONVERT),
+    (rb"icns|8BPS|\0\0\x01\0|DDS |v/1\x01|#\?RADIANCE|gimp xcf", "an image of another format", _CONVERT),
+    (rb"\x89HDF|\x93NUMPY", "an array", _CONVERT),
+    (rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!", "an archive", "unpack it"),
+    (rb"\s*<(!doctype|html|\?xml|svg)", "a page of HTML or XML", _AGAIN),
+)
 
 
 def glob_images(root: Path, pattern: str) -> list[str]:
@@ -35,6 +78,62 @@ def glob_images(root: Path, pattern: str) -> list[str]:
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key that puts frame 9 before frame 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+@contextmanager
+def open_image(
+    path: Path | str, max_pixels: int = MAX_PIXELS, key: str = "data.max_pixels"
+) -> Iterator[tuple[Image.Image, ImageFacts]]:
+    """Open an image file; only what comes before its pixels is read.
+
+    Args:
+        path: the file.
+        max_pixels: the most pixels that it may have.
+        key: the name of that limit, for messages.
+
+    Raises:
+        LbtError: the file is missing, unreadable, no plain file, of no listed format, or larger than the limit.
+    """
+    with _open_file(path) as file:
+        start = file.read(16)
+        opener = next((opener for magic, opener in _FORMATS if magic.match(start)), None)
+        if opener is None:
+            found, remedy = _describe_content(file)
+            raise LbtError(
+                f"{path}: cannot be decoded (it is {found}, and not JPEG, PNG, WebP, TIFF, BMP or PPM); {remedy}."
+            )
+        if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
+            Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own limit would come first
+        with _decoding(path):
+            late = PngChunks(file) if opener is PngImageFile else None
+            lossy = is_lossy_webp(file) if opener is WebPImageFile else False
+            file.seek(0)
+            try:
+                image = opener(file, str(path))
+            except Image.DecompressionBombError as error:
+                raise LbtError(f"{path}: {error} Make the image smaller, or raise {key} = {max_pixels}.") from error
+            if late is not None and late.exif:
+                image.info.setdefault("exif", late.exif)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise LbtError(
+                f"{path}: is {width} x {height} pixels (width x height), {width * height / 1e6:.3g} million in all, "
+                f"above the limit {key} = {max_pixels}. Make the image smaller, or raise {key}."
+            )
+        with _decoding(path):
+            facts = gather_facts(image, late.white if late else 255, lossy)
+        yield image, facts
+
+
+def load_upright(path: Path | str, image: Image.Image, facts: ImageFacts) -> Image.Image:
+    """Decode the pixels of an open image, and turn them upright.
+
+    Raises:
+        LbtError: the file is truncated or damaged.
+    """
+    with _decoding(path):
+        image.load()
+    return image if isinstance(image, TiffImageFile) else turn(image, facts.orientation)  # Pillow turns a TIFF itself
 
 
 def read_image(path: Path | str, max_pixels: int = MAX_PIXELS, key: str = "data.max_pixels") -> np.ndarray:
@@ -106,6 +205,47 @@ def write_png(path: Path, image: Image.Image) -> None:
     """
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG")
+
+
+def _open_file(path: Path | str) -> BinaryIO:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+            raise LbtError(f"{path}: is not a plain file; replace it with an image.")
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise LbtError(f"{path}: is missing; restore it or remove its partner.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise LbtError(f"{path}: could not be read ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def _describe_content(file: BinaryIO) -> tuple[str, str]:
+    """What an open file holds, and what to do, by its first bytes."""
+    file.seek(0)
+    start = file.read(512)
+    for pattern, name, remedy in _KINDS:
+        if re.match(pattern, start, re.DOTALL | re.IGNORECASE):
+            return name, remedy
+    try:
+        text = getincrementaldecoder("utf-8")().decode(start).strip()  # the last letter may be cut
+    except UnicodeDecodeError:
+        text = ""
+    if text and all(letter.isprintable() or letter.isspace() for letter in text):
+        return "text", "replace it with an image"
+    return "unknown data", _AGAIN
+
+
+@contextmanager
+def _decoding(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except LbtError:
+        raise
+    # Pillow has no common error for damaged files: SyntaxError, ValueError, OSError, struct.error and others occur.
+    except Exception as error:
+        text = str(error).strip(". ") or type(error).__name__
+        if "unpack" in text:  # by `struct`, of too few bytes
+            text = "its header is cut off"
+        raise LbtError(f"{path}: cannot be decoded ({text}); replace it with a whole copy.") from error
 
 
 def _problem(mode: str, white: int = 255, signed: bool = False) -> str:

@@ -12,8 +12,7 @@ from statistics import median
 
 import torch
 
-from lbt.data.image_file import MAX_PIXELS
-from lbt.data.images import read_image, write_png
+from lbt.data.images import MAX_PIXELS, read_image, write_png
 from lbt.data.label_images import label_image, legend_image, overlay_image
 from lbt.errors import LbtError
 from lbt.files import write_text

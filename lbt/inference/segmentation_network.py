@@ -12,8 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lbt.config import Color, SpaceSettings
-from lbt.data.image_file import MAX_PIXELS
-from lbt.data.images import read_image, upright_rgb
+from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.network.network import Network
 

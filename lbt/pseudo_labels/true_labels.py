@@ -14,7 +14,7 @@ import numpy as np
 from lbt.config import DataSettings, SceneSettings
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.images import read_image
-from lbt.data.pairs import read_label
+from lbt.data.masks import read_label
 from lbt.data.sample import Sample
 from lbt.data.scenes.write_dataset import MARKER, generate_scene, scene_number
 from lbt.errors import LbtError

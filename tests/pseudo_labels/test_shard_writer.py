@@ -13,7 +13,7 @@ from kills import Kill, run_stage
 from stage_calls import call_stage, stage_words
 
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.data.image_file import ImageFacts
+from lbt.data.image_facts import ImageFacts
 from lbt.errors import LbtError
 from lbt.pseudo_labels import label as labelling
 from lbt.pseudo_labels.shard_format import ShardIdentity

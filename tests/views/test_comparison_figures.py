@@ -7,7 +7,7 @@ import pytest
 
 from lbt.data.classes import IGNORE, ClassTable, class_table
 from lbt.data.label_images import label_image
-from lbt.data.pairs import read_label
+from lbt.data.masks import read_label
 from lbt.data.splits import read_split
 from lbt.views.figures import comparison
 from lbt.views.figures.predictions import LARGEST, Example, draw_predictions

@@ -14,10 +14,9 @@ import numpy as np
 from lbt.config import Color, DataSettings
 from lbt.data.checking.unknown_values import describe_unknown
 from lbt.data.classes import IGNORE, ClassTable, class_table
-from lbt.data.image_file import ImageFacts
+from lbt.data.image_facts import ImageFacts
 from lbt.data.images import read_photograph
-from lbt.data.masks import UnknownColors, read_mask
-from lbt.data.pairs import Misfit, exif_setting, fit_mask
+from lbt.data.masks import Misfit, UnknownColors, exif_setting, fit_mask, read_mask
 from lbt.data.problems import Problem, raise_problems
 from lbt.data.sample import Sample
 from lbt.errors import LbtError

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from lbt.config import DataSettings
 from lbt.config.jobs import DataJob
 from lbt.data.classes import ClassTable, class_table
-from lbt.data.masks import read_mask
-from lbt.data.pairs import read_pair
+from lbt.data.masks import read_mask, read_pair
 from lbt.data.splits import read_split
 from lbt.files import read_json
 from lbt.runtime.progress import Progress

@@ -10,7 +10,7 @@ from lbt.data.checking.inspection import inspect_samples
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.images import read_facts
-from lbt.data.pairs import read_label, read_pair
+from lbt.data.masks import read_label, read_pair
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
