@@ -245,7 +245,9 @@ def _decoding(path: Path | str) -> Iterator[None]:
         text = str(error).strip(". ") or type(error).__name__
         if "unpack" in text:  # by `struct`, of too few bytes
             text = "its header is cut off"
-        raise LbtError(f"{path}: cannot be decoded ({text}); replace it with a whole copy.") from error
+        raise LbtError(
+            f"{path}: cannot be decoded ({text}); replace it with a whole copy, or save it again as PNG."
+        ) from error
 
 
 def _problem(mode: str, white: int = 255, signed: bool = False) -> str:

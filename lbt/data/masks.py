@@ -28,7 +28,6 @@ _COLORED = ("RGB", "RGBA")
 _BYTES, _INTEGERS = ("1", "L", "P"), ("I", "I;16", "I;16B", "I;16L")
 _LISTED = 5
 
-
 Exif = Literal["turn", "stored"] | None
 
 
@@ -131,7 +130,7 @@ def fit_mask(mask: np.ndarray, image: ImageFacts, exif: Exif) -> np.ndarray:
         return np.array(turn(Image.fromarray(mask), image.orientation)) if exif == "stored" else mask
     remedy = (
         "write `data.folder.exif: turn` if the masks were drawn on upright photographs, as viewers show them, or "
-        "`stored` if on the stored pixels"
+        "`stored` if on the stored pixels, or remove the mark"
     )
     raise Misfit(
         True,

@@ -131,7 +131,7 @@ def _inspect(sample: Sample, data: DataSettings, table: ClassTable) -> Inspectio
 
 
 def _problem(error: LbtError, root: Path, file: str) -> Problem:
-    return Problem(file, str(error).removeprefix(f"{root / file}: "))
+    return Problem(file, str(error).removeprefix(f"{root / file}: ").removesuffix("."))
 
 
 def _text(size: tuple[int, ...]) -> str:
