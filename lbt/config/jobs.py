@@ -20,7 +20,7 @@ from lbt.config.data import (
     SplitSettings,
 )
 from lbt.config.round import RoundSearch, SearchWindow
-from lbt.config.search import DerivationSettings, DerivationWindow, SearchSettings
+from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
     Calibration,
@@ -189,6 +189,7 @@ class DeriveJob(NetworkJob, PredictionJob, Generic[Wanted]):
 
 class DeriveGuideJob(NetworkJob):
     space: SpaceSettings
+    derivation: DerivationRule
 
 
 class ProfileJob(Section):
