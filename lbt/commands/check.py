@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,13 +74,12 @@ def run(options: argparse.Namespace) -> None:
         print(outdated)
 
 
-def _words(config: Sequence[Path], options: Sequence[str]) -> str:
-    """The options of snakemake for these settings, to be copied into a shell."""
-    words = ["--configfile", *map(str, config)]
-    return shlex.join([*words, "--config", *options] if options else words)
+def _words(config: Sequence[Path], options: Sequence[str]) -> list[str]:
+    """The options of snakemake for these settings."""
+    return ["--configfile", *map(str, config), *(["--config", *options] if options else [])]
 
 
-def _outdated(folder: Path, settings: Settings, words: str) -> str:
+def _outdated(folder: Path, settings: Settings, words: Sequence[str]) -> str:
     """Which results in the folder of a run are outdated, with the command that makes them again."""
     from lbt.provenance.outdated import describe_outdated, find_outdated
     from lbt.stages.up_to_date import find_changes, versions_of_data

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from lbt.config.base import (
     OFFICIAL_SPLITS,
     PATH,
+    WITHOUT_EFFECT,
     Color,
     Fraction,
     Pixels,
@@ -45,7 +46,7 @@ class ClassSettings(Section):
 
     name: str = Field(min_length=1, description="Name of the class in tables and shards.")
     id: int | None = Field(
-        None, ge=0, le=254, description="Value of the class in the masks; with `mask_values: color` it is not read."
+        None, ge=0, le=255, description="Value of the class in the masks; with `mask_values: color` it is not read."
     )
     color: Color = Field(
         description="Red, green and blue of the class in pictures, and in the masks with `mask_values: color`."
@@ -109,14 +110,24 @@ class FolderSettings(Section):
         description="What a mask holds: `id` of the class in one 8-bit channel, or the `color` of the class in red, "
         "green and blue.",
     )
+    exif: Literal["turn", "stored"] | None = Field(
+        None,
+        description="Photographs that are marked as turned (EXIF) are turned upright, as viewers show them. `turn`: "
+        "their masks were drawn on the upright photograph; `stored`: on the stored pixels, so that a mask is turned "
+        "with its photograph; absent: the size of each mask must show that it is upright.",
+    )
     classes: tuple[ClassSettings, ...] = Field(
         (), max_length=255, description="The evaluated classes, in the order of the tables."
     )
     ignore: Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], read_with(_MASK_VALUES, "id")] = Field(
-        (255,), description="`mask_values: id`: mask values that are neither trained nor scored."
+        (255,),
+        description="`mask_values: id`: mask values that are neither trained nor scored; absent: 255, if no class has "
+        "it.",
     )
     ignore_colors: Annotated[tuple[Color, ...], read_with(_MASK_VALUES, "color")] = Field(
-        ((0, 0, 0),), description="`mask_values: color`: colours that are neither trained nor scored."
+        ((0, 0, 0),),
+        description="`mask_values: color`: colours that are neither trained nor scored; absent: black, if no class has "
+        "it.",
     )
     group: str = Field(
         r"^(.*?)_?[^_]*$",
@@ -139,6 +150,11 @@ class FolderSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> FolderSettings:
+        # A default of the ignored values gives way to a class.
+        if "ignore" not in self.model_fields_set and any(c.id == 255 for c in self.classes):
+            object.__setattr__(self, "ignore", ())
+        if "ignore_colors" not in self.model_fields_set and any(c.color == (0, 0, 0) for c in self.classes):
+            object.__setattr__(self, "ignore_colors", ())
         for name in ("images", "masks"):
             pattern = getattr(self, name)
             if "*" not in pattern:
@@ -204,10 +220,8 @@ class DataClasses(Section):
         return self
 
 
-class DataSettings(DataClasses):
-    """The data set: layout, place, classes, normalisation."""
-
-    ORDER = ("layout", "root", "classes", "unlabeled", "folder", "mean", "std")
+class ImageFiles(Section):
+    """The keys of `data` that reading an image needs."""
 
     root: Annotated[str, PATH] = Field(
         "results/data/scenes",
@@ -215,6 +229,20 @@ class DataSettings(DataClasses):
         description="Folder of the data set. `~` and `$HOME` stand for their folders. A relative path is looked for "
         "from the folder where the run starts, then from the folder of the configuration file.",
     )
+    max_pixels: Annotated[int, WITHOUT_EFFECT] = Field(
+        70_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Most pixels of an image: a larger file is refused before its pixels are decoded, because a few "
+        "kilobytes can hold gigabytes of them.",
+    )
+
+
+class DataSettings(ImageFiles, DataClasses):
+    """The data set: layout, place, classes, normalisation."""
+
+    ORDER = ("layout", "root", "classes", "unlabeled", "folder", "mean", "std", "max_pixels")
+
     unlabeled: Annotated[Literal["test", "train_extra"], read_with("data.layout", "cityscapes")] = Field(
         "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
     )

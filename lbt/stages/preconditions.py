@@ -14,8 +14,9 @@ from lbt.config import Settings
 from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
 from lbt.data.problems import Problem
-from lbt.data.scenes.write_dataset import require_own_folder
+from lbt.data.scenes.write_dataset import find_old_scenes
 from lbt.errors import LbtError
+from lbt.files import require_own_folders
 from lbt.runtime.distributed import ALONE
 from lbt.runtime.processes import check_gpus
 from lbt.search.torchvision_network import build_network
@@ -43,11 +44,15 @@ def find_obstacles(settings: Settings, folder: Path) -> list[Problem]:
 def _folder_problems(settings: Settings, folder: Path) -> Iterator[Problem]:
     """Folders that cannot be written, and a data set of somebody else in the place of the scenes."""
     written = [Path(".snakemake"), folder]
+    try:
+        require_own_folders(folder)
+    except LbtError as error:
+        yield Problem(str(folder), str(error).removeprefix(f"{folder}: "))
     if settings.scenes is not None:
         root = Path(settings.data.root)
         written.append(root)
         try:
-            require_own_folder(root)
+            find_old_scenes(root)
         except LbtError as error:
             yield Problem("data.root", str(error))
     for path in written:

@@ -107,10 +107,10 @@ def test_no_file_takes_long_or_ends_in_a_traceback(name, tmp_path):
     text, message = REFUSED[name]
     path = tmp_path / "my.yaml"
     path.write_text(text)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(LbtError) as error:
         read_settings(path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert message in str(error.value) and str(path) in str(error.value) and len(str(error.value)) < 1000
 
 

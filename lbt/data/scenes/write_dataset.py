@@ -138,7 +138,7 @@ def _city(split: str, number: int) -> str:
     return CITIES[split][number % len(CITIES[split])]
 
 
-def require_own_folder(root: Path) -> list[Path]:
+def find_old_scenes(root: Path) -> list[Path]:
     """The folders of older scenes below `root`, which the stage replaces.
 
     Raises:
@@ -154,8 +154,11 @@ def require_own_folder(root: Path) -> list[Path]:
 
 
 def _clear(root: Path) -> None:
-    for folder in require_own_folder(root):
-        shutil.rmtree(folder)
+    for folder in find_old_scenes(root):
+        if folder.is_symlink():
+            folder.unlink()  # what it leads to was not generated here
+        else:
+            shutil.rmtree(folder)
 
 
 def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> list[Path]:
