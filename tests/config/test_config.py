@@ -134,7 +134,7 @@ def keys(model: type[Section] = Settings, prefix: str = "") -> dict[str, str]:
     return found
 
 
-def test_every_key_has_help_and_stands_in_the_documentation_with_it():
+def test_every_key_is_documented_with_its_help():
     text = (ROOT / "config" / "README.md").read_text()
     documented = dict(re.findall(r"^\| `([a-z0-9_.]+)` \|.*\| (.*) \|$", text, re.MULTILINE))
     expected = {path: help.replace("|", "\\|") for path, help in keys().items()}

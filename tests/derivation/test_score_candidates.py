@@ -203,8 +203,8 @@ def test_images_are_evenly_spaced(job):
 
 
 @pytest.mark.parametrize("batch_size", [1, 50])
-def test_any_batch_size_is_good(job, batch_size):
-    """One crop of 64 pixels has a single value per channel at its coarsest; fifty images are more than there are."""
+def test_any_batch_size_works(job, batch_size):
+    """The coarsest feature of one crop is a single value per channel; fifty images are more than the set has."""
     rows = job.run(rule="search", paths=2, images=4, batch_size=batch_size)
     assert 0 < float(rows[0]["miou"]) < 1
 

@@ -65,7 +65,7 @@ def walked_genotype(architecture, indices, space, ends):
 
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("seed", range(8))
-def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic_table):
+def test_a_decided_architecture_has_the_latency_of_its_network(ends, seed, synthetic_table):
     space = small_space(7)
     table, indices = synthetic_table(space), decide(space, seed)
     architecture = one_hot(logits(space, 0), indices)
@@ -76,7 +76,7 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
 
 @pytest.mark.parametrize("layers", [4, 5, 7, 8, 10])
 @pytest.mark.parametrize("ends", ENDS)
-def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synthetic_table):
+def test_a_decided_architecture_has_the_latency_of_its_derivation(ends, layers, synthetic_table):
     """Every path of every branch, betas that leave no other path to the walk or to the derivation, and no skip."""
     space = small_space(layers)
     table, paths = synthetic_table(space), [candidate_paths(layers, end) for end in ends]
@@ -214,7 +214,7 @@ def test_float32_follows_the_architecture(synthetic_table):
     assert latency.dtype == torch.float32 and latency.shape == ()
 
 
-def test_missing_row_is_named(synthetic_table):
+def test_a_missing_row_is_named(synthetic_table):
     space = small_space(5)
     table = synthetic_table(space)
     part = next(part for part in table.milliseconds if part.operator == "zoom_2x" and part.stride == 2)

@@ -56,7 +56,7 @@ def test_parts_chain_to_logits_of_the_image_s_size():
             assert size == ((50, 75) if part.part == "predict" else (8, 12))
 
 
-def test_shared_cells_stand_once():
+def test_shared_cells_are_listed_once():
     space = SpaceSettings(layers=5, base_width=12)
     prefix = (Cell(0, 8, "conv", 1, 4), Cell(1, 8, "zoom", 2, 6))
     coarse = Branch(32, (*prefix, Cell(2, 16, "conv_2x", 2, 8), Cell(3, 32, "conv", 1, 8)))
@@ -72,7 +72,7 @@ def test_shared_cells_stand_once():
     ]
 
 
-def test_identity_is_no_part():
+def test_an_identity_is_not_a_part():
     space = SpaceSettings(layers=4, base_width=12)
     kept = Branch(8, (Cell(0, 8, "conv", 1, 4), Cell(1, 8, "conv", 1, 8)))
     longer = Branch(8, (Cell(0, 8, "conv", 1, 4), Cell(1, 8, "skip", 1, 4), Cell(2, 8, "conv", 1, 8)))

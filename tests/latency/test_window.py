@@ -1,4 +1,4 @@
-"""What a space can reach, against every network of tiny spaces and against random networks of the default one."""
+"""The reachable latencies of a space, against every network of tiny spaces and random networks of the default one."""
 
 from dataclasses import replace
 from itertools import permutations, product
@@ -121,7 +121,7 @@ def test_no_random_network_lies_outside(layers, branches, synthetic_table):
         assert all(least <= costs.milliseconds(next(draws)) <= most for _ in range(2000))
 
 
-def test_both_ends_are_reached_where_widths_and_operators_cost_alike(synthetic_table):
+def test_both_ends_are_reached_if_widths_and_operators_cost_the_same(synthetic_table):
     """Random networks then differ by their paths and their pruning only, and meet the longest and shortest ones."""
     space = SpaceSettings(layers=8, width_twelfths=(8,), min_length=4)
     table = even_table(synthetic_table(space), 1, operators=1)
@@ -130,7 +130,7 @@ def test_both_ends_are_reached_where_widths_and_operators_cost_alike(synthetic_t
     assert reachable_latency(space, table) == pytest.approx((min(found), max(found)), abs=1e-9)
 
 
-def test_predicted_fps(synthetic_table):
+def test_predicted_fps_are_1000_over_the_latency(synthetic_table):
     space = SpaceSettings(layers=5)
     table, genotype = synthetic_table(space), random_genotype(space, torch.Generator().manual_seed(0))
     assert predict_fps(genotype, space, table) == pytest.approx(1000 / genotype_latency(genotype, space, table))

@@ -54,7 +54,7 @@ def double_backward(loss, weights, architecture, vector):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_mixed_product_equals_double_backward(seed):
+def test_the_mixed_second_derivative_equals_double_backward(seed):
     loss, weights, architecture, vector = setting(seed)
     for chosen in (vector, {name: vector[name] for name in list(vector)[::2]}):  # a part of the weights, too
         expected = double_backward(loss, weights, architecture, chosen)
@@ -63,7 +63,7 @@ def test_the_mixed_product_equals_double_backward(seed):
             assert (found[name] - value).norm() / value.norm() < 1e-10
 
 
-def test_the_central_difference_approaches_the_mixed_product(monkeypatch):
+def test_the_central_difference_approaches_the_mixed_second_derivative(monkeypatch):
     loss, weights, architecture, vector = setting(0, smooth=True)  # a kink within the displacement would count
     expected = mixed_second_derivative(loss, weights, architecture, vector, ALONE)
     errors = []
@@ -74,14 +74,14 @@ def test_the_central_difference_approaches_the_mixed_product(monkeypatch):
     assert errors[0] < 0.1 and errors[2] < 1e-6 and errors == sorted(errors, reverse=True)
 
 
-def test_the_central_difference_along_nothing_is_nothing():
+def test_the_central_difference_along_a_zero_vector_is_zero():
     loss, weights, architecture, vector = setting(0)
     nothing = {name: torch.zeros_like(value) for name, value in vector.items()}
     found = mixed_second_derivative_by_difference(loss, weights, architecture, nothing, ALONE)
     assert all((value == 0).all() for value in found.values())
 
 
-def test_directional_derivative_through_deeplabv3_in_train_mode_equals_central_differences():
+def test_jvp_through_deeplabv3_in_train_mode_equals_central_differences():
     torch.manual_seed(0)
     student = deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3).double().train()
     for module in student.modules():

@@ -59,7 +59,7 @@ def test_gradient_reaches_every_row_that_has_a_choice(supernet, space, architect
         assert torch.isfinite(rows).all() and (rows > 0).all(), key
 
 
-def test_functional_call_changes_nothing_of_the_module(supernet, space, architecture):
+def test_functional_call_does_not_change_the_module(supernet, space, architecture):
     supernet.train()
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     parameters = {name: value + 0.01 for name, value in supernet.named_parameters()}
@@ -108,7 +108,7 @@ def test_forward_mode_in_weights_and_logits(space, architecture, generator):
 
 
 def decide(architecture, downs, layers):
-    """Push beta of the path to certainty; everything else stays as it is."""
+    """Make the betas of a path certain; nothing else changes."""
     scales = path_scales(downs, layers)
     for before, layer in pairwise(range(layers)):
         scale = scales[layer]

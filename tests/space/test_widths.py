@@ -38,7 +38,7 @@ def test_stem_and_head_have_one_width():
     assert channel_choices(space, 3, 16) == (64, 96, 128, 160, 192)
 
 
-def test_index_by_layer_and_scale():
+def test_a_width_is_found_by_layer_and_scale():
     widths = Widths({"gamma.8": (1, 2, 3), "gamma.16": (4, 5, 6), "gamma.32": (7, 8)})
     assert [widths.index(layer, 8) for layer in range(5)] == [0, 1, 2, 3, 0]
     assert [widths.index(layer, 16) for layer in range(1, 5)] == [4, 5, 6, 0]
@@ -46,7 +46,7 @@ def test_index_by_layer_and_scale():
     assert widths.factor(1, 8) is None
 
 
-def test_extreme_widths(space):
+def test_max_and_min_widths_are_the_last_and_the_first_choice(space):
     assert set(max_widths(space).indices["gamma.16"]) == {1}
     assert set(min_widths(space).indices["gamma.16"]) == {0}
     assert {key: len(rows) for key, rows in max_widths(space).indices.items()} == {
@@ -63,7 +63,7 @@ def test_random_widths_follow_the_generator_and_use_every_choice():
     assert {index for rows in first.indices.values() for index in rows} == {0, 1, 2, 3, 4}
 
 
-def test_argmax_widths(space, architecture):
+def test_argmax_widths_are_the_most_probable_ones(space, architecture):
     for row, index in enumerate([1, 0, 0, 1]):
         architecture["gamma.8"][row, index] = 9.0
     assert argmax_widths(architecture, space).indices["gamma.8"] == (1, 0, 0, 1)
