@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.latency.parts import Part, cell_part, genotype_parts, prediction_part, refinement_part, stem_part
+from lbt.latency.parts import Part, cell_part, list_genotype_parts, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
@@ -84,7 +84,7 @@ def genotype_latency(genotype: Genotype, space: SpaceSettings, table: LatencyTab
     Raises:
         LbtError: the table lacks a part.
     """
-    return sum(table.lookup(part) for part in genotype_parts(genotype, space, table.key.classes))
+    return sum(table.lookup(part) for part in list_genotype_parts(genotype, space, table.key.classes))
 
 
 class _Costs:

@@ -13,7 +13,7 @@ from lbt.derivation.candidate_table import describe_candidates
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.latency.expected import genotype_latency
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import TableKey, read_table
 from lbt.network.candidates import list_candidates
 from lbt.network.derivation_rule import derive_genotype
@@ -41,7 +41,7 @@ class Job:
         key = asdict(TableKey("invented", "eager", "float32", 64, 64, 1, 3, "none"))
         rows = [
             {**key, **asdict(part), "median_ms": per_channel * part.in_channels + 3.2 / part.scale, "iqr_ms": 0.0}
-            for part in space_parts(SPACE, 3)
+            for part in list_space_parts(SPACE, 3)
         ]
         write_metrics(self.folder / "table.csv", rows)
         self.table = read_table(self.folder / "table.csv")

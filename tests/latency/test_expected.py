@@ -11,7 +11,7 @@ from lbt.latency.parts import cell_part
 from lbt.network.derivation_rule import build_branch, candidate_paths, derive_genotype
 from lbt.network.genotype import Genotype, cell_channels
 from lbt.space.architecture import OPERATORS, SCALES, alpha_row, architecture_shapes, beta_row, gamma_row
-from lbt.space.widths import gumbel_noise, random_widths, sample_widths
+from lbt.space.widths import draw_gumbel_noise, draw_random_widths, sample_widths
 
 ENDS = [(8,), (16,), (32,), (32, 16), (32, 8)]
 
@@ -187,7 +187,7 @@ def test_sampled_widths_replace_gamma_and_carry_its_gradient(synthetic_table):
     table, architecture = synthetic_table(space), logits(space, 3)
     for scale in SCALES:
         architecture[f"gamma.{scale}"].requires_grad_()
-    widths = sample_widths(architecture, space, gumbel_noise(space, torch.Generator().manual_seed(0)))
+    widths = sample_widths(architecture, space, draw_gumbel_noise(space, torch.Generator().manual_seed(0)))
     fixed = {key: value.detach() for key, value in architecture.items()}
     for key, rows in widths.indices.items():
         fixed[key] = torch.full_like(fixed[key], -torch.inf)
@@ -201,7 +201,7 @@ def test_sampled_widths_replace_gamma_and_carry_its_gradient(synthetic_table):
 def test_random_widths_leave_gamma_without_gradient(synthetic_table):
     space = small_space(5)
     architecture = {key: value.requires_grad_() for key, value in logits(space, 3).items()}
-    widths = random_widths(space, torch.Generator().manual_seed(0))
+    widths = draw_random_widths(space, torch.Generator().manual_seed(0))
     expected_latency(architecture, space, synthetic_table(space), widths=widths).backward()
     assert architecture["gamma.8"].grad is None
     assert architecture["beta.16"].grad.abs().max() > 0

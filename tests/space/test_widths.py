@@ -8,10 +8,10 @@ from lbt.space.widths import (
     argmax_widths,
     channel_choices,
     channels,
-    gumbel_noise,
+    draw_gumbel_noise,
+    draw_random_widths,
     max_widths,
     min_widths,
-    random_widths,
     sample_widths,
 )
 
@@ -58,7 +58,7 @@ def test_max_and_min_widths_are_the_last_and_the_first_choice(space):
 
 def test_random_widths_follow_the_generator_and_use_every_choice():
     space = SpaceSettings(layers=16)
-    first, second = (random_widths(space, torch.Generator().manual_seed(5)) for _ in range(2))
+    first, second = (draw_random_widths(space, torch.Generator().manual_seed(5)) for _ in range(2))
     assert first == second
     assert {index for rows in first.indices.values() for index in rows} == {0, 1, 2, 3, 4}
 
@@ -70,7 +70,7 @@ def test_argmax_widths_are_the_most_probable_ones(space, architecture):
 
 
 def test_the_same_noise_gives_the_same_widths(space, architecture, generator):
-    noise = gumbel_noise(space, generator)
+    noise = draw_gumbel_noise(space, generator)
     assert sample_widths(architecture, space, noise) == sample_widths(architecture, space, noise)
 
 
@@ -81,14 +81,14 @@ def test_samples_have_the_probabilities_of_gamma():
     architecture["gamma.8"][0] = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15]).log()
     generator, draws, counts = torch.Generator().manual_seed(1), 3000, torch.zeros(5)
     for _ in range(draws):
-        counts[sample_widths(architecture, space, gumbel_noise(space, generator)).index(1, 8)] += 1
+        counts[sample_widths(architecture, space, draw_gumbel_noise(space, generator)).index(1, 8)] += 1
     expected = draws * architecture["gamma.8"][0].exp()
     assert ((counts - expected) ** 2 / expected).sum() < 18.5  # chi-square, 4 degrees of freedom, p = 0.001
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 def test_factors_are_exactly_one_and_have_the_gradient_of_the_softmax(space, architecture, generator, temperature):
-    noise = gumbel_noise(space, generator)
+    noise = draw_gumbel_noise(space, generator)
     gamma = architecture["gamma.16"].requires_grad_()
     widths = sample_widths(architecture, space, noise, temperature)
     factors = widths.factors["gamma.16"]
