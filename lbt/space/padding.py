@@ -49,7 +49,7 @@ def enlarge_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Upsample logits bilinearly by the whole stride of the network, then crop them to the image.
 
-    Logits of stride s have ceil(H / s) rows. If a side is no multiple of s, interpolation straight to H rows would
+    Logits of stride s have ceil(H / s) rows. If a side is not a multiple of s, interpolation straight to H rows would
     shift every pixel. Enlarging by s and dropping the surplus keeps each logit on its own pixels.
 
     Args:

@@ -171,7 +171,7 @@ def test_settings_that_compare_scores_need_them(job):
     [
         (lambda text: text.replace(",objective", ",score"), r"needed are index, branches, .*, objective"),
         (lambda text: "", "has the columns none"),
-        (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', which is no number"),
+        (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', which is not a number"),
         (lambda text: text.replace(",0.5,0.5\n", ",,\n"), "scores no network that may be derived"),
         (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "does not list each network .* once"),
         (lambda text: text + text.splitlines()[-1] + "\n", "does not list each network .* once"),
