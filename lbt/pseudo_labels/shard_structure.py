@@ -212,7 +212,7 @@ def _wrong_sizes(file: h5py.File) -> str | None:
         return None
     index = int(wrong[0, 0])
     return (
-        f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()}, which no image has"
+        f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()} of no image"
     )
 
 
