@@ -211,9 +211,7 @@ def _wrong_sizes(file: h5py.File) -> str | None:
     if not len(wrong):
         return None
     index = int(wrong[0, 0])
-    return (
-        f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()} of no image"
-    )
+    return f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()} of no image"
 
 
 def _wrong_storage(dataset: h5py.Dataset, name: str, filters: tuple[int, ...], chunks: tuple[int, ...]) -> str | None:
