@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from lbt.commands import check, export, predict, ratio, shards, show, stage
 from lbt.errors import LbtError
+from lbt.files import open_own
 
 COMMANDS = {
     "check": check,
@@ -51,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _log(options: argparse.Namespace, text: str) -> None:
     """Append to the stage's log, if there is one. A failure to write it must not hide the error itself."""
     if getattr(options, "log", None) is not None:
-        with suppress(OSError), open(options.log, "a", encoding="utf-8", errors="backslashreplace") as log:
+        with (
+            suppress(OSError),
+            open(options.log, "a", encoding="utf-8", errors="backslashreplace", opener=open_own) as log,
+        ):
             log.write(text)
 
 

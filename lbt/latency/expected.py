@@ -1,4 +1,4 @@
-"""Latency by the lookup table: of a genotype, and the differentiable expectation of an architecture A."""
+"""Latency by the lookup table: of a genotype, the differentiable expectation of A, and its weight in the search."""
 
 from __future__ import annotations
 

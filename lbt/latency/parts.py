@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
-from lbt.network.genotype import Branch, Genotype
-from lbt.network.network import cell_channels
+from lbt.network.genotype import Branch, Genotype, cell_channels
 from lbt.space.architecture import OPERATORS, scales_at
 from lbt.space.decoder import FusionHead, Refine
 from lbt.space.operators import build_derived_operator
