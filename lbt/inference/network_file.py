@@ -12,7 +12,8 @@ from lbt.inference.network_facts import read_facts
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
-from lbt.runtime.checkpoint import load_checkpoint, require_shapes, require_sound, save_checkpoint
+from lbt.runtime.checkpoint import load_checkpoint, save_checkpoint
+from lbt.runtime.checkpoint_safety import require_shapes, require_sound
 from lbt.runtime.shapes import shapes_only
 
 KIND = "network"
