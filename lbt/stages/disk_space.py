@@ -21,7 +21,7 @@ from tqdm import tqdm
 from lbt.config import Settings, SpaceSettings
 from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
-from lbt.data.images import read_image
+from lbt.data.images import read_facts
 from lbt.data.layouts import list_samples
 from lbt.derivation.derive_guide import guide_genotype
 from lbt.errors import LbtError
@@ -86,7 +86,8 @@ def count_images(settings: Settings, report: Mapping[str, Any] | None) -> Images
         return Images(scenes.test, scenes.height * scenes.width, scenes.train + scenes.val + scenes.test)
     if report is None:
         samples = list_samples(settings.data, "unlabeled", settings.splits.seed)
-        height, width = read_image(Path(settings.data.root) / samples[0].image).shape[:2]
+        image = Path(settings.data.root) / samples[0].image
+        height, width = read_facts(image, settings.data.max_pixels).size
         return Images(len(samples), height * width)
     labelling = any(METHODS[method].needs_pseudo_labels for method in settings.methods)
     ratio = settings.search.pseudo_labels.ratio if labelling else None
