@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
-from lbt.files import SCHEMA_VERSION, atomic_path
-from lbt.runtime.checkpoint_safety import verify_archive
+from lbt.files import SCHEMA_VERSION, atomic_path, open_regular
 
 
 def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
@@ -35,7 +35,11 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
 
 
 def load_checkpoint(
-    path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None, plain: bool = False
+    path: Path | str,
+    *,
+    kind: str,
+    expect: Mapping[str, Any] | None = None,
+    check_pickle: Callable[[IO[bytes], int], None] | None = None,
 ) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
@@ -45,15 +49,14 @@ def load_checkpoint(
         path: the file.
         kind: the required kind.
         expect: required items of the identity, such as the caller's list of classes.
-        plain: refuse everything but tensors of float32 and int64 and few bytes of plain values, before any
-            of it is made.
+        check_pickle: raises ValueError for a pickle, given with its size, of which nothing must be made.
 
     Raises:
         LbtError: the file is missing, truncated or damaged, holds something else, or has another schema version, kind
             or identity.
     """
     try:
-        size = verify_archive(path, plain)
+        size = _verify(path, check_pickle)
         content = _share_strings(torch.load(path, map_location="cpu", weights_only=True), [size])
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
@@ -82,6 +85,24 @@ def load_checkpoint(
     return content
 
 
+def _verify(path: Path | str, check_pickle: Callable[[IO[bytes], int], None] | None) -> int:
+    """Compare every byte with its checksum; returns the size of the pickle, which makes all but the tensors' bytes."""
+    with open(path, "rb", opener=open_regular) as file, zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        # PyTorch's reader takes an entry with attributes for a folder, so its tensor could hold anything
+        odd = (e.filename for e in entries if e.compress_type != zipfile.ZIP_STORED or e.external_attr)
+        bad = next(odd, None) or archive.testzip()
+        if bad is not None:
+            raise zipfile.BadZipFile(f"wrong checksum of {bad}")
+        pickles = [e for e in entries if e.filename.lower().endswith("/data.pkl")]
+        if len(pickles) != 1 or len({e.filename.lower() for e in entries}) < len(entries):
+            raise zipfile.BadZipFile("not one file of each name, or no data.pkl")
+        if check_pickle is not None:
+            with archive.open(pickles[0]) as pickle:
+                check_pickle(pickle, pickles[0].file_size)
+        return pickles[0].file_size
+
+
 def _plain_text(value: Any) -> str:
     """A value as text by which two values can be compared, whatever they hold."""
     try:
@@ -108,6 +129,27 @@ def _share_strings(value: Any, left: list[int]) -> Any:
     if type(value) is list:
         return [_share_strings(item, left) for item in value]
     return sys.intern(value) if type(value) is str else value
+
+
+def require_shapes(saved: Any, needed: Mapping[str, Tensor]) -> None:
+    """Compare tensors from a file with those of a module, which may be on the meta device, before they are copied.
+
+    Raises:
+        ValueError: a name, a shape or a type differs, or the tensors claim more values than the file holds.
+    """
+    if not isinstance(saved, Mapping) or not all(isinstance(value, Tensor) for value in saved.values()):
+        raise ValueError("its weights are not tensors by name")
+    different = sorted(map(str, set(needed) ^ set(saved)))
+    if different:
+        more = f" and {len(different) - 1} more" if len(different) > 1 else ""
+        raise ValueError(f"it {'lacks' if different[0] in needed else 'has the unknown'} {different[0]}{more}")
+    for name, own in needed.items():
+        have, need = (f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for t in (saved[name], own))
+        if have != need or saved[name].layout != torch.strided or saved[name].device.type == "meta":
+            raise ValueError(f"{name} is {have}, {need} is needed")
+    storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in saved.values()}
+    if sum(value.numel() * value.element_size() for value in saved.values()) > sum(storages.values()):
+        raise ValueError("its tensors claim more values than it holds")
 
 
 Parts = Mapping[str, Any]

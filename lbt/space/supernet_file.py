@@ -13,8 +13,7 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.files import digest
-from lbt.runtime.checkpoint import load_checkpoint
-from lbt.runtime.checkpoint_safety import require_shapes
+from lbt.runtime.checkpoint import load_checkpoint, require_shapes
 from lbt.space.architecture import Architecture, architecture_shapes
 from lbt.space.supernet import Supernet
 

@@ -106,7 +106,8 @@ def _compute(stage: str, job: Job, settings: Section, resume: Resume | None, log
     """Do the work of a stage, in as many processes as its settings say."""
     gpus = STAGES[stage].gpus
     if gpus is not None and (count := attrgetter(gpus)(settings)) > 1:
-        from lbt.runtime.processes import check_gpus, run_together
+        from lbt.runtime.device import check_gpus
+        from lbt.runtime.processes import run_together
 
         device = check_gpus(gpus, count, attrgetter("compute.device")(settings))
         run_together(count, device, _run_module, stage, job, resume, log)
