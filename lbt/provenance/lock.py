@@ -49,8 +49,8 @@ def locked(manifest: Path) -> Iterator[None]:
         with suppress(OSError), open(path, encoding="utf-8", errors="replace", opener=open_own) as file:
             holder = file.read(300)
         raise LbtError(
-            f"{path.parent}: {holder or 'another process'} is still at work on this stage. Either another run uses the folder, "
-            "or the process outlived its Snakemake. Wait until it ends, or stop it, and repeat the command."
+            f"{path.parent}: {holder or 'another process'} is still at work on this stage. Either another run uses the "
+            "folder, or the process outlived its Snakemake. Wait until it ends, or stop it, and repeat the command."
         ) from None
     except OSError as error:
         lock.release()
