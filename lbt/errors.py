@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 
+SIGNAL = 128
+"""Exit codes above are those of a shell for a process that a signal ended: this plus the signal's number."""
+
 
 class LbtError(Exception):
     """A problem that the user can fix: the message names the file or key, what was found and what to do.
@@ -16,7 +19,7 @@ class LbtError(Exception):
 
 
 class Stopped(LbtError):
-    """A signal stopped the run after its state was saved; the exit code is that of a shell, 128 plus the signal.
+    """A signal stopped the run after its state was saved; the exit code is that of a shell.
 
     Args:
         where: what was saved.
@@ -25,4 +28,4 @@ class Stopped(LbtError):
 
     def __init__(self, where: str, by: signal.Signals) -> None:
         super().__init__(f"{where}, then stopped by {by.name}. The same command resumes from there.")
-        self.exit_code = 128 + by
+        self.exit_code = SIGNAL + by

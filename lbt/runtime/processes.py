@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException
 
-from lbt.errors import LbtError
+from lbt.errors import SIGNAL, LbtError
 from lbt.runtime.signals import STOP, handled_signals
 
 TIMEOUT = timedelta(minutes=30)
@@ -76,7 +76,7 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
     try:
         with _forward_signals(context) as forwarded:
             while True:
-                ready = wait(context.sentinels)
+                ready = wait(context.sentinels)  # without a limit: a process works as long as its stage takes
                 for rank, process in enumerate(context.processes):
                     if process.sentinel in ready:
                         process.join()
@@ -108,10 +108,13 @@ def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, f
     if text and not killed:
         raise RuntimeError(text) from None
     rank, how = killed[0] if killed else next((rank, f"exit code {code}") for rank, code in ended.items() if code)
-    raise LbtError(
+    failure = LbtError(
         f"Process {rank} of {count} ended without a message ({how}). SIGKILL often means that the machine or the job "
         "ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
-    ) from None
+    )
+    if killed:
+        failure.exit_code = SIGNAL + signal.Signals[how]
+    raise failure from None
 
 
 def _work(

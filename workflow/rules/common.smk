@@ -20,6 +20,7 @@ from snakemake.exceptions import WorkflowError
 from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
 from lbt.errors import LbtError
+from lbt.stages.machine import may_have_gpus, require_fit
 from lbt.stages.run import Job
 from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
@@ -46,6 +47,7 @@ RUN = f"results/{SETTINGS.run}"
 LOGS = Path(RUN, "logs")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
+GPUS_HERE = may_have_gpus()
 
 
 wildcard_constraints:
@@ -56,7 +58,7 @@ wildcard_constraints:
 
 
 # The shell command of every rule that runs a stage.
-RUN_STAGE = "python -m lbt stage {params.stage:q} --job {params.job:q} --log {log:q}"
+RUN_STAGE = "python -m lbt stage {params.stage:q} --log {log:q} --attempt {resources.attempt} --job {params.job:q}"
 
 
 def params_of(stage):
@@ -76,7 +78,11 @@ def params_of(stage):
     def code(wildcards):
         return code_of_job(stage, wildcards.get("method", ""))
 
-    def job(wildcards, input, output):
+    def job(wildcards, input, output, threads, resources):
+        try:
+            require_fit(stage, SETTINGS, threads, resources)
+        except LbtError as error:
+            raise WorkflowError(str(error))
         return Job(
             settings=job_settings(SETTINGS, stage, numbers(wildcards)),
             code=code(wildcards),
@@ -99,9 +105,19 @@ def threads_of(stage):
     return THREADS * processes_of(stage)
 
 
-def gpus_of(stage):
-    """GPUs of a stage's job, which a cluster reserves; the slurm profile spells the request."""
-    return 0 if SETTINGS.compute.device == "cpu" else processes_of(stage)
+def resources_of(stage, on_gpu=False, measures=False):
+    """Resources of a stage's job: its attempt, and its GPUs where there are any, which a cluster reserves.
+
+    Here a job that measures time takes all cores. A cluster gives it a node of its own, where it needs no more than it
+    uses.
+    """
+
+    def attempt(wildcards, attempt):
+        return attempt
+
+    has_gpu = on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
+    gpus = {"gpu": processes_of(stage)} if has_gpu else {}
+    return {"attempt": attempt, **gpus, **({"cpus_per_task": THREADS} if measures else {})}
 
 
 def whole_machine(wildcards):

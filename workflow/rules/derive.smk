@@ -17,7 +17,7 @@ if COMPARES:
             "../../environment.yml"
         threads: THREADS
         resources:
-            gpu=gpus_of("candidates"),
+            **resources_of("candidates", on_gpu=True),
         params:
             **params_of("candidates"),
         shell:
@@ -38,6 +38,8 @@ rule derive:
         f"{RUN}/logs/derive-{{method}}-seed-{{seed}}.log",
     conda:
         "../../environment.yml"
+    resources:
+        **resources_of("derive"),
     params:
         **params_of("derive"),
     shell:
@@ -58,7 +60,7 @@ rule profile:
         "../../environment.yml"
     threads: whole_machine
     resources:
-        gpu=gpus_of("profile"),
+        **resources_of("profile", on_gpu=True, measures=True),
     params:
         **params_of("profile"),
     shell:

@@ -16,6 +16,8 @@ rule settings:
         f"{RUN}/logs/settings.log",
     conda:
         "../../environment.yml"
+    resources:
+        **resources_of("settings"),
     params:
         **params_of("settings"),
     shell:
