@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from lbt.config import Settings
 from lbt.errors import LbtError
 from lbt.stages.slurm import gpus_of_cluster
 from lbt.stages.table import STAGES
 
-_HANDED_ON = "LBT_GPUS"
+LARGEST_NODES = "LBT_LARGEST_NODES"
+"""Environment variable: `cpus` and `gpus` of the largest nodes, `cpu` and `gpu`, which the profile `slurm` sets."""
+_GPUS = "LBT_HAS_GPUS"
 _DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """Of the drivers of NVIDIA, of NVIDIA below Windows, and of AMD."""
-_LARGEST = {"node_cpus": "CPUs", "node_mem_mb": "MB of memory", "node_gpus": "GPUs"}
 
 
 def may_have_gpus() -> bool:
@@ -24,38 +24,36 @@ def may_have_gpus() -> bool:
 
     The run hands the answer on to its jobs.
     """
-    if _HANDED_ON not in os.environ:
+    if _GPUS not in os.environ:
         found = any(Path(device).exists() for device in _DEVICES) or gpus_of_cluster()
-        os.environ[_HANDED_ON] = "1" if found else "0"
-    return os.environ[_HANDED_ON] == "1"
+        os.environ[_GPUS] = "1" if found else "0"
+    return os.environ[_GPUS] == "1"
 
 
-def require_fit(stage: str, settings: Settings, threads: int, resources: Mapping[str, Any]) -> None:
+def require_fit(stage: str, settings: Settings, *, on_gpu: bool) -> None:
     """Refuse a job that no node of the cluster can run, which otherwise would wait forever.
+
+    Where no profile has named the largest nodes, nothing is compared.
 
     Args:
         stage: of the job.
         settings: of the run.
-        threads: of the job.
-        resources: of the job. The profile adds `node_cpus`, `node_mem_mb` and `node_gpus`, those of the largest node;
-            without them nothing is compared.
+        on_gpu: whether the job asks for GPUs.
 
     Raises:
-        LbtError: the job needs more than that, or measures time on fewer CPUs than it uses.
+        LbtError: the job needs more CPUs or GPUs than the largest node of its partition has.
     """
-    cpus = resources.get("cpus_per_task") or threads
-    wanted = {"node_cpus": cpus, "node_mem_mb": resources.get("mem_mb"), "node_gpus": resources.get("gpu")}
-    key = STAGES[stage].gpus
+    node = json.loads(os.environ.get(LARGEST_NODES, "{}")).get("gpu" if on_gpu else "cpu") or {}
+    key, threads = STAGES[stage].gpus, settings.compute.threads
     processes = 1 if key is None else attrgetter(key)(settings)
-    causes = {
-        "node_cpus": f"compute.threads: {settings.compute.threads}" + (f" times {key}: {processes}" if key else ""),
-        "node_mem_mb": f"`mem_mb` of the rule {stage} in the profile",
-        "node_gpus": f"{key}: {processes}" if key else "compute.device",
-    }
-    for name, unit in _LARGEST.items():
-        most, need = resources.get(name), wanted[name]
-        if isinstance(most, int) and isinstance(need, int) and need > most and (name != "node_mem_mb" or most > 1):
+    times = f", {key}: {processes}" if key else ""
+    needs = {"cpus": (threads * processes, f"compute.threads: {threads}{times}")}
+    if on_gpu:
+        needs["gpus"] = (processes, f"{key}: {processes}" if key else "compute.device: auto or cuda")
+    for name, (number, cause) in needs.items():
+        if number > node.get(name, number):
+            unit = name[:3].upper() + ("s" if number > 1 else "")
             raise LbtError(
-                f"{stage} needs {need} {unit} ({causes[name]}), but the largest node of its partition has {most}. "
-                "Lower that, or name another `slurm_partition` in the profile `slurm`."
+                f"{stage} needs {number} {unit} ({cause}), but the largest node of its partition has {node[name]}. "
+                "Lower these settings, or name another `slurm_partition` in the profile `slurm`."
             )

@@ -78,9 +78,9 @@ def params_of(stage):
     def code(wildcards):
         return code_of_job(stage, wildcards.get("method", ""))
 
-    def job(wildcards, input, output, threads, resources):
+    def job(wildcards, input, output):
         try:
-            require_fit(stage, SETTINGS, threads, resources)
+            require_fit(stage, SETTINGS, on_gpu=stage in ON_GPU)
         except LbtError as error:
             raise WorkflowError(str(error))
         return Job(
@@ -105,6 +105,9 @@ def threads_of(stage):
     return THREADS * processes_of(stage)
 
 
+ON_GPU = set()
+
+
 def resources_of(stage, on_gpu=False, measures=False):
     """Resources of a stage's job: its attempt, and its GPUs where there are any, which a cluster reserves.
 
@@ -117,6 +120,7 @@ def resources_of(stage, on_gpu=False, measures=False):
 
     has_gpu = on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
     gpus = {"gpu": processes_of(stage)} if has_gpu else {}
+    ON_GPU.update([stage] if has_gpu else [])
     return {"attempt": attempt, **gpus, **({"cpus_per_task": THREADS} if measures else {})}
 
 
