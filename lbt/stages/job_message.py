@@ -145,10 +145,15 @@ def read_message(path: Path) -> JobMessage | None:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        return JobMessage(text.strip() or KILLED)
+        return JobMessage(_shown(text.strip()) or KILLED)
     fields = asdict(JobMessage())
     fitting = {name: found[name] for name, value in fields.items() if isinstance(found.get(name), type(value))}
-    return JobMessage(**fields | fitting)
+    return JobMessage(**fields | {k: _shown(v) if isinstance(v, str) else v for k, v in fitting.items()})
+
+
+def _shown(text: str) -> str:
+    """Text without the control characters with which a stranger's file could rewrite the terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def find_messages(logs: Path) -> dict[str, JobMessage]:
