@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lbt.errors import SIGNAL, LbtError
+from lbt.errors import SIGNAL, LbtError, visible
 from lbt.files import digest
 
 ENDING = ".error"
@@ -122,7 +122,7 @@ def refuse_repetition(log: Path, job: str) -> None:
     if earlier.slurm_state == "CANCELLED":
         raise LbtError(f"Slurm job {earlier.slurm_job} was cancelled, so its retry does not start.")
     if earlier.kind == REFUSED:
-        raise LbtError(earlier.text)
+        raise LbtError(*earlier.text.splitlines())
 
 
 def write_message(log: Path, message: JobMessage) -> None:
@@ -153,7 +153,7 @@ def read_message(path: Path) -> JobMessage | None:
 
 def _shown(text: str) -> str:
     """Text without the control characters with which a stranger's file could rewrite the terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "\n".join(map(visible, text.splitlines()))
 
 
 def find_messages(logs: Path) -> dict[str, JobMessage]:

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lbt.errors import visible
+
 _PATIENCE = 20
 """Seconds to wait for an answer of Slurm; a controller under load takes some."""
 _NUMBER = re.compile(r"\d+(_\d+)?")
@@ -84,7 +86,7 @@ def queued_jobs(folders: Sequence[str]) -> list[QueuedJob] | None:
         *fields, directory = line.split("|", len(_FIELDS) - 1)
         if len(fields) == len(_FIELDS) - 1 and directory in folders:
             number, state, time, nodes, reason, comment = fields
-            name = comment.removeprefix("rule_").replace("_wildcards_", " ")
+            name = visible(comment.removeprefix("rule_").replace("_wildcards_", " "))
             found.append(QueuedJob(number, state, time, nodes, reason, name))
     return found
 

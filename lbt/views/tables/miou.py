@@ -9,7 +9,15 @@ import pandas as pd
 
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.decisiveness import UNIFORM, Choices, warn_of_undecided
-from lbt.views.tables.formats import Column, Table, format_columns, format_mean, format_percent, mean_and_deviation
+from lbt.views.tables.formats import (
+    Column,
+    Table,
+    escape_markdown,
+    format_columns,
+    format_mean,
+    format_percent,
+    mean_and_deviation,
+)
 from lbt.views.tables.timing_noise import warn_of_noise
 
 WHAT = (
@@ -51,7 +59,7 @@ def make_miou_table(
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
     note = (
-        f"{WHAT}Predicted is the sum of the lookup table. {CONTROL.format(constant=constant['class'])}"
+        f"{WHAT}Predicted is the sum of the lookup table. {CONTROL.format(constant=escape_markdown(constant['class']))}"
         f"Budget of each method and seed: {budget}."
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
@@ -75,7 +83,7 @@ def make_summary_table(
     rows.append({"method": _name_constant(constant), "role": "control", "retrained_miou_mean": constant["miou"]})
     values = pd.DataFrame(rows)
     values["seeds"] = values["seeds"].astype("Int64")
-    control = CONTROL.format(constant=constant["class"])
+    control = CONTROL.format(constant=escape_markdown(constant["class"]))
     note = f"{WHAT}{CHOICES}{control}{_describe_seeds(networks)} Budget of each method and seed: {budget}."
     warnings = tuple(filter(None, [warn_of_undecided(choices), warn_of_noise(networks)]))
     return Table("summary", "mIoU by method, mean over the seeds", note, values, _format_rows(values), warnings)
