@@ -24,7 +24,7 @@ COMMAND = "snakemake --cores 8 --profile slurm"
 
 def fail(folder, text, name="round"):
     with pytest.raises(LbtError), leave_message(folder / f"{name}.log"):
-        raise LbtError(text)
+        raise LbtError(*text.splitlines())
 
 
 def summary(folder):
