@@ -81,7 +81,8 @@ class RunLog(logging.Filter):
     def _note(self, log: Path, text: str, number: str) -> None:
         message = read_message(message_file(log))
         if message is None:
-            message = JobMessage(f"It could not be started. {text}".strip(), NOT_STARTED)
+            unsaid = "It ended before it could leave a message; Snakemake's log has what it printed"
+            message = JobMessage(f"It could not be started: {text}" if text else f"{unsaid}.", NOT_STARTED)
         if number and message.slurm_job in ("", number):
             message = replace(message, slurm_job=number, slurm_state=end_state(number))
         write_message(log, message)
