@@ -61,8 +61,8 @@ class RunLog(logging.Filter):
 
     def _start(self, record: Any) -> None:
         """A job starts: the name of its log says which one it is."""
-        if record.log:
-            record.rule_msg = f"{Path(record.log[0]).stem}, log: {record.log[0]}"
+        name = f"{Path(record.log[0]).stem}, log: {record.log[0]}" if record.log else record.rule_name
+        record.rule_msg = record.rule_msg or name  # without a message Snakemake lists all files
         record.reason = _cut(record.reason)
         if not record.local:
             self._watch()

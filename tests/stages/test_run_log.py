@@ -26,13 +26,17 @@ def error_record(log, message="", **aux):
 def test_a_job_that_starts_takes_two_short_lines(tmp_path):
     started = []
     log = RunLog(tmp_path, ["/clone"], lambda: started.append(True))
-    job = record("job_info", log=["results/tiny/logs/warmup-seed-0.log"], reason="Missing " + "x" * 999, local=True)
+    words = {"reason": "Missing " + "x" * 999, "local": True, "rule_msg": None}
+    job = record("job_info", log=["results/tiny/logs/warmup-seed-0.log"], rule_name="warmup", **words)
     assert log.filter(job)
     assert job.rule_msg == "warmup-seed-0, log: results/tiny/logs/warmup-seed-0.log" and len(job.reason) < 170
     assert not started
     job.local = False
     log.filter(job)
     assert started
+    target = record("job_info", log=[], rule_name="all", **words)
+    log.filter(target)
+    assert target.rule_msg == "all"
 
 
 def test_a_failed_job_shows_no_settings(tmp_path):
