@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from lbt.commands import check, export, predict, ratio, shards, show, stage, status
 from lbt.errors import LbtError
+from lbt.files import open_own
 
 COMMANDS = {
     "check": check,
@@ -55,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _log(options: argparse.Namespace, text: str) -> bool:
     """Append to the stage's log, if there is one; whether it could be written."""
     if getattr(options, "log", None) is not None:
-        with suppress(OSError), open(options.log, "a", encoding="utf-8", errors="backslashreplace") as log:
+        with (
+            suppress(OSError),
+            open(options.log, "a", encoding="utf-8", errors="backslashreplace", opener=open_own) as log,
+        ):
             log.write(text)
             return True
     return False

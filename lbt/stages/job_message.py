@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lbt.errors import SIGNAL, LbtError, visible
-from lbt.files import digest
+from lbt.files import digest, write_text
 
 ENDING = ".error"
 KILLED = "It ended without a message. It was killed, possibly because memory or its time ran out."
@@ -127,10 +127,8 @@ def refuse_repetition(log: Path, job: str) -> None:
 
 def write_message(log: Path, message: JobMessage) -> None:
     """Write a job's message. A message that cannot be written must not hide the error itself."""
-    path = message_file(log)
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(message)) + "\n", encoding="utf-8")
+    with suppress(LbtError):
+        write_text(message_file(log), json.dumps(asdict(message)) + "\n")
 
 
 def read_message(path: Path) -> JobMessage | None:

@@ -3,6 +3,7 @@ import os
 import shlex
 import signal
 import sys
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
@@ -11,20 +12,30 @@ sys.path.insert(0, str(ROOT))
 # Slurm sends its warning before the time limit to every process of a job. Only a loop that saves its state handles
 # it; the Snakemake and the shell that the stage runs in ignore it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-# Jobs import the package from this clone. Snakemake formats the prefix, so braces are doubled.
-PACKAGE = shlex.quote(str(ROOT)).replace("{", "{{").replace("}", "}}")
-shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH={PACKAGE}; ")
+
+
+def without_wildcards(text):
+    """The text for Snakemake, which takes braces for wildcards."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+# Jobs import the package from this clone, whatever its folder is called.
+shell.prefix(
+    "set -euo pipefail; trap '' USR1; "
+    f"export PYTHONPATH={without_wildcards(shlex.quote(str(ROOT)))}; "
+)
+ENVIRONMENT = without_wildcards(str(ROOT / "environment.yml"))
 
 from snakemake.exceptions import WorkflowError
 
 from lbt.config.methods import METHODS
-from lbt.config.read import parse_settings
+from lbt.config.read import parse_settings, read_configuration
 from lbt.errors import LbtError
+from lbt.files import canonical_json
 from lbt.stages.machine import may_have_gpus, require_fit
 from lbt.stages.run import Job
-from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
-from lbt.stages.up_to_date import code_of_job, compares_images
+from lbt.stages.up_to_date import describe_present, job_settings
 from lbt.views.report_page import collect_facts
 
 
@@ -35,8 +46,13 @@ if not config:
     raise WorkflowError(
         "There are no settings: name a file with --configfile, or keep workflow/profiles/default, which names one."
     )
+# The files are read again, as `lbt check` reads them: Snakemake keeps neither lines nor keys that are given twice.
+SOURCES = sources_of_settings()
 try:
-    SETTINGS = parse_settings(config, name_of_settings())
+    if SOURCES is None:
+        SETTINGS = parse_settings(config, "the configuration")
+    else:
+        SETTINGS = read_configuration(*SOURCES).settings
 except LbtError as error:
     raise WorkflowError(str(error))
 
@@ -69,30 +85,24 @@ def params_of(stage):
     command line: all settings, and the named files of the rule; a file without a name only orders jobs.
     """
 
-    def numbers(wildcards):
-        return {k: v if k == "method" else int(v) for k, v in wildcards.items()}
+    @cache
+    def present(items):
+        return describe_present(SETTINGS, VERSIONS, stage, dict(items))
 
-    def settings(wildcards):
-        return stage_settings(SETTINGS, stage, numbers(wildcards))
-
-    def code(wildcards):
-        return code_of_job(stage, wildcards.get("method", ""))
+    def compared(name):
+        return lambda wildcards: canonical_json(present(tuple(wildcards.items()))[name])
 
     def job(wildcards, input, output):
         try:
             require_fit(stage, SETTINGS, on_gpu=stage in ON_GPU)
         except LbtError as error:
             raise WorkflowError(str(error))
-        return Job(
-            settings=job_settings(SETTINGS, stage, numbers(wildcards)),
-            code=code(wildcards),
-            images=images_read(VERSIONS, stage, wildcards.get("method", "")),
-            inputs=dict(input.items()),
-            outputs=dict(output.items()),
-        ).to_json()
+        whole = {"settings": job_settings(SETTINGS, stage, wildcards)}
+        files = {"inputs": dict(input.items()), "outputs": dict(output.items())}
+        return Job(**present(tuple(wildcards.items())) | whole | files).to_json()
 
-    params = {"stage": stage, "settings": settings, "code": code, "job": job}
-    return params | ({"images": images_of(stage)} if compares_images(stage) else {})
+    seen = {name: compared(name) for name in ("settings", "code", "images")}
+    return {"stage": stage, "job": job, **seen}
 
 
 def processes_of(stage):
@@ -121,7 +131,11 @@ def resources_of(stage, on_gpu=False, measures=False):
     has_gpu = on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
     gpus = {"gpu": processes_of(stage)} if has_gpu else {}
     ON_GPU.update([stage] if has_gpu else [])
-    return {"attempt": attempt, **gpus, **({"cpus_per_task": THREADS} if measures else {})}
+    return {
+        "attempt": attempt,
+        **gpus,
+        **({"cpus_per_task": THREADS} if measures else {}),
+    }
 
 
 def whole_machine(wildcards):

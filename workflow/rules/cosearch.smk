@@ -10,7 +10,7 @@ if SETTINGS.search.cosearch:
         log:
             f"{RUN}/logs/derive-guide-{{method}}-seed-{{seed}}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         resources:
             **resources_of("derive_guide"),
         params:
@@ -30,7 +30,7 @@ if SETTINGS.search.cosearch:
         log:
             f"{RUN}/logs/retrain-guide-{{method}}-seed-{{seed}}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         threads: threads_of("retrain_guide")
         resources:
             **resources_of("retrain_guide", on_gpu=True),

@@ -11,7 +11,7 @@ if SETTINGS.scenes is not None:
         log:
             f"{RUN}/logs/scenes.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         resources:
             **resources_of("scenes"),
         params:
@@ -29,7 +29,7 @@ rule check:
     log:
         f"{RUN}/logs/check.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("check"),
     params:
@@ -47,7 +47,7 @@ rule split:
     log:
         f"{RUN}/logs/split.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("split"),
     params:

@@ -14,7 +14,7 @@ if COMPARES:
         log:
             f"{RUN}/logs/candidates-{{method}}-seed-{{seed}}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         threads: THREADS
         resources:
             **resources_of("candidates", on_gpu=True),
@@ -37,7 +37,7 @@ rule derive:
     log:
         f"{RUN}/logs/derive-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("derive"),
     params:
@@ -57,7 +57,7 @@ rule profile:
     log:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: whole_machine
     resources:
         **resources_of("profile", on_gpu=True, measures=True),

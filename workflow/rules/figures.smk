@@ -17,7 +17,7 @@ rule compare:
     log:
         f"{RUN}/logs/compare.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("compare"),
     params:
@@ -43,7 +43,7 @@ rule draw:
     log:
         f"{RUN}/logs/draw.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("draw"),
     params:

@@ -5,8 +5,10 @@ onstart:
     from lbt.stages.disk_space import check_disk
     from lbt.stages.job_message import forget_messages
     from lbt.stages.run_log import follow_run
+    from lbt.stages.preconditions import require_preconditions
 
     try:
+        require_preconditions(SETTINGS, Path(RUN))
         print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
         update_record()
         forget_messages(LOGS)

@@ -7,7 +7,7 @@ rule latency:
         f"{RUN}/logs/latency.log",
     priority: 1
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: whole_machine
     resources:
         **resources_of("latency", on_gpu=True, measures=True),
@@ -30,7 +30,7 @@ if SETTINGS.search.fps is not None:
             f"{RUN}/logs/reach-search.log",
         priority: 1
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         resources:
             **resources_of("reach_search"),
         params:
@@ -51,7 +51,7 @@ if SETTINGS.derivation.fps is not None:
             f"{RUN}/logs/reach-derivation.log",
         priority: 1
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         resources:
             **resources_of("reach_derivation"),
         params:

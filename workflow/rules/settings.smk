@@ -15,7 +15,7 @@ rule settings:
     log:
         f"{RUN}/logs/settings.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("settings"),
     params:

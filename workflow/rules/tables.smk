@@ -15,7 +15,7 @@ rule tables:
     log:
         f"{RUN}/logs/tables.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     resources:
         **resources_of("tables"),
     params:

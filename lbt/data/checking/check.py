@@ -10,6 +10,7 @@ from typing import Any
 from lbt.config import OFFICIAL_SPLITS, DataSettings, Settings, SplitSettings
 from lbt.config.jobs import CheckJob, pick_settings
 from lbt.data.checking.inspection import Inspection, inspect, summarise, unknown_problems
+from lbt.data.checking.palettes import palette_problems
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes, part_problems, too_few_labelled
 from lbt.data.checking.unseen_classes import class_problems
 from lbt.data.classes import class_table
@@ -128,6 +129,7 @@ def examine(
     everything = [member for members in samples.values() for member in members]
     inspections = [inspection for split in samples for inspection in found[split]]
     problems += unknown_problems(everything, inspections, table)
+    problems += palette_problems(everything, inspections, table)
     if all(inspection.readable for inspection in inspections):
         # Otherwise a class may seem to be missing because its mask could not be read.
         problems += class_problems(data, table, samples, found)

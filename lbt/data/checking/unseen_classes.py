@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from lbt.config import DataSettings
 from lbt.data.checking.inspection import Inspection
 from lbt.data.classes import IGNORE, ClassTable
@@ -37,7 +39,8 @@ def class_problems(
         for index in sorted(missing):
             pairs = zip(samples["val"], shown, strict=True)
             places = [sample.image for sample, classes in pairs if index in classes]
-            what = _only_held_out(data, places) if places else _nowhere(data, len(samples["unlabeled"]))
+            ignored = _ignored([*found["train"], *found["val"]], table)
+            what = _only_held_out(data, places) if places else _nowhere(data, len(samples["unlabeled"]), ignored)
             problems.append(Problem(f"{key}: {table.names[index]}", what))
     for split in ("val",) if listed else ("train", "val"):
         if samples[split] and not any(_classes(inspection, table) for inspection in found[split]):
@@ -63,8 +66,18 @@ def _only_held_out(data: DataSettings, places: Sequence[str]) -> str:
     )
 
 
-def _nowhere(data: DataSettings, unlabelled: int) -> str:
+def _ignored(inspections: Sequence[Inspection], table: ClassTable) -> dict[int, float]:
+    """The share of the pixels of each ignored mask value that occurs; empty for masks of colours."""
+    pixels = sum((inspection.values for inspection in inspections), np.zeros(256, np.int64))
+    values = np.flatnonzero((pixels > 0) & (table.lut == IGNORE)) if table.codes is None else ()
+    return {int(value): float(pixels[value] / pixels.sum()) for value in values}
+
+
+def _nowhere(data: DataSettings, unlabelled: int, ignored: Mapping[int, float]) -> str:
     what = f"has no pixel in the training and held-out images; remove the class or correct its {_mark(data)}"
+    if data.folder is not None and ignored:
+        found = ", ".join(f"{value} ({share:.1%} of the pixels)" for value, share in ignored.items())
+        what += f"; if it is one of the ignored values that the masks hold, {found}, write that as its id"
     if data.folder is not None and is_undivided(data.folder) and unlabelled:
         what += f"; if only the {unlabelled} unlabelled images show it, change `splits.seed` or add photographs of it"
     return what

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lbt.config import DataSettings
 from lbt.config.jobs import DataJob
 from lbt.data.classes import ClassTable, class_table
-from lbt.data.images import read_image, read_label, read_mask
+from lbt.data.masks import read_mask, read_pair
 from lbt.data.splits import read_split
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
@@ -119,9 +119,6 @@ def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, ta
         name = f"{sample.id.replace('/', '_')}.png"
         if sample.label is None or not (first / name).is_file():
             continue
-        yield Example(
-            sample.id,
-            read_image(root / sample.image),
-            read_label(root / sample.label, table),
-            {method: read_mask(folder / name) for method, folder in folders.items()},
-        )
+        image, label = read_pair(root / sample.image, root / sample.label, data, table)
+        predictions = {method: read_mask(folder / name, None, data.max_pixels)[0] for method, folder in folders.items()}
+        yield Example(sample.id, image, label, predictions)
