@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbt.search.checkpoint_retention import drop_weights, kept_rounds
+from lbt.search.checkpoint_retention import drop_weights, keeps_weights
 
 
 def search_until(folder, first, last, keep_every):
@@ -13,6 +13,10 @@ def search_until(folder, first, last, keep_every):
         checkpoint.write_text(str(round))
         (checkpoint.parent / "architecture.json").write_text("{}")
         drop_weights(checkpoint, round, keep_every)
+
+
+def kept_rounds(rounds, keep_every):
+    return [round for round in range(1, rounds + 1) if keeps_weights(round, rounds, keep_every)]
 
 
 def present(folder):
