@@ -35,9 +35,11 @@ records of the run; use this after you copied results without the hidden folder 
 def run(options: argparse.Namespace) -> None:
     """Check settings and data, and print the result."""
     from lbt.config.read import read_settings
-    from lbt.data.checking.check import check_data, describe
+    from lbt.data.checking.check import check_data, describe, describe_warnings
+    from lbt.data.problems import Problem
     from lbt.data.scenes.write_dataset import SCENES_FILE
     from lbt.stages.disk_space import check_disk
+    from lbt.stages.other_data import describe_other_data
 
     if options.config.is_dir():
         print(_outdated(options.config, options.config / "settings.yaml") or f"{options.config}: nothing is outdated.")
@@ -45,6 +47,8 @@ def run(options: argparse.Namespace) -> None:
     settings = read_settings(options.config)
     folder = Path("results") / settings.run
     problems = _weight_problems(settings)
+    if other := describe_other_data(settings, folder):
+        problems.append(Problem(*other.split(": ", 1)))
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         if problems:
             raise LbtError("\n".join(map(str, problems)))
@@ -58,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
     print(check_disk(settings, folder, report))
     if outdated := _outdated(folder, options.config):
         print(outdated)
+    if warnings := describe_warnings(report):
+        print(warnings)
 
 
 def _outdated(folder: Path, config: Path) -> str:

@@ -1,4 +1,4 @@
-"""Image and mask files: find, decode and write them, with errors that name the file."""
+"""Image and mask files: decode and write them, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -29,22 +29,6 @@ class UnknownColors(LbtError):
         # The message alone is in `args`, from which a loader process makes the error again.
         super().__init__(message)
         self.counts = counts
-
-
-def glob_images(root: Path, pattern: str) -> list[str]:
-    """Images below `root` that match a pattern, as sorted relative paths without hidden files."""
-    try:
-        found = list(root.glob(pattern))
-    except (NotImplementedError, ValueError) as error:  # pathlib: an absolute and an empty pattern
-        raise LbtError(
-            f"data.folder: {pattern} is not a pattern below {root} ({error}). Write it relative to data.root, such as "
-            "`{split}/*`."
-        ) from error
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in found
-        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".") and path.is_file()
-    )
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

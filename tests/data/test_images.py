@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lbt.data.images import glob_images, image_size, read_image, read_mask
+from lbt.data.images import image_size, read_image, read_mask
 from lbt.errors import LbtError
 
 
@@ -64,13 +64,6 @@ def test_a_colour_mask_and_16_bits_are_refused(tmp_path):
             read_mask(tmp_path / f"{name}.png")
     with pytest.raises(LbtError, match="mode I;16"):
         read_image(tmp_path / "deep.png")
-
-
-def test_hidden_files_and_other_endings_are_no_images(tmp_path):
-    for name in ("b.png", "a.JPG", "._a.png", "notes.txt"):
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / "folder.png").mkdir()
-    assert glob_images(tmp_path, "*") == ["a.JPG", "b.png"]
 
 
 def test_the_size_of_an_image_is_read_without_its_pixels(tmp_path):

@@ -5,6 +5,8 @@ onstart:
     from lbt.stages.disk_space import check_disk
     from lbt.stages.failure_summary import forget_failures
 
+    if OTHER_DATA:
+        raise WorkflowError(OTHER_DATA)
     try:
         print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
         update_record()

@@ -6,15 +6,20 @@ from snakemake.logging import logger
 
 from lbt.data.file_versions import DataVersions, write_record
 from lbt.files import canonical_json
+from lbt.stages.other_data import describe_other_data
 from lbt.stages.up_to_date import images_read, record_of, versions_of_data
 
 # The run hands the versions on to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
+OTHER_DATA = ""
 
 
 if HANDED_ON in os.environ:
     handed_on = json.loads(os.environ[HANDED_ON])
     VERSIONS, NEW_RECORD = handed_on and DataVersions(**handed_on), {}
+elif OTHER_DATA := describe_other_data(SETTINGS, Path(RUN)):
+    logger.warning(OTHER_DATA)  # a dry-run goes on; a run is refused before its first job
+    VERSIONS, NEW_RECORD = None, {}
 else:
     try:
         VERSIONS, NEW_RECORD = versions_of_data(SETTINGS, logger.info)

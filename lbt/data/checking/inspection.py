@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from lbt.config import Color, DataSettings
+from lbt.data.checking.equal_images import sketch
+from lbt.data.checking.ignored_pixels import count_ignored
 from lbt.data.checking.unknown_values import describe_unknown
 from lbt.data.classes import IGNORE, ClassTable, class_table
 from lbt.data.images import UnknownColors, read_image, read_mask
@@ -36,6 +38,7 @@ class Inspection:
         values: (256,) int64, number of pixels of each mask value.
         unknown: number of pixels of each id or colour of the mask that is not in the table.
         readable: whether the sample has no mask, or a mask that can be decoded and has known values only.
+        sketch: digest of some pixels of the image; see `lbt.data.checking.equal_images`.
     """
 
     problems: list[Problem]
@@ -43,6 +46,7 @@ class Inspection:
     values: np.ndarray
     unknown: Mapping[int | Color, int]
     readable: bool
+    sketch: bytes | None = None
 
 
 def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
@@ -88,15 +92,18 @@ def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], tabl
         "sizes": dict(sorted(sizes.items())),
         "classes": {name: pixels[index] / max(1, labelled) for index, name in enumerate(table.names)},
         "ignored": ignored / max(1, ignored + labelled),
+        "ignored_values": count_ignored([inspection.values for inspection in inspections], table),
+        "masks": sum(bool(inspection.values.any()) for inspection in inspections),
     }
 
 
 def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
     """Read one image and its mask."""
     problems: list[Problem] = []
-    size, values = None, np.zeros(256, np.int64)
+    size, found, values = None, None, np.zeros(256, np.int64)
     try:
-        size = read_image(root / sample.image).shape[:2]
+        pixels = read_image(root / sample.image)
+        size, found = pixels.shape[:2], sketch(pixels)
         if min(size) < SMALLEST:
             problems.append(
                 Problem(sample.image, f"is {_text(size)} pixels; {SMALLEST} x {SMALLEST} are needed at least")
@@ -119,7 +126,7 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
             unknown = error.counts
         except LbtError as error:
             problems.append(_problem(error, root, sample.label))
-    return Inspection(problems, size, values, unknown, readable)
+    return Inspection(problems, size, values, unknown, readable, found)
 
 
 def _problem(error: LbtError, root: Path, file: str) -> Problem:

@@ -1,0 +1,139 @@
+"""Where no mask belongs to an image, or no image is found, the message says what is there and what to write."""
+
+import pytest
+from own_folder import folder_data, refusal, report, save
+
+from lbt.data.layouts import list_samples
+from lbt.errors import LbtError
+
+
+def write(root, images="photos/IMG_{:02d}.jpg", masks="masks/IMG_{:02d}.png"):
+    for number in range(10):
+        save(root, images.format(number), masks.format(number))
+    return root
+
+
+def message(data) -> str:
+    with pytest.raises(LbtError) as caught:
+        report(data)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("masks", "setting"),
+    [
+        ("masks/IMG_{:02d}_mask.png", {"mask_suffix": "_mask"}),
+        ("masks/IMG_{:02d}.jpg.png", {"mask_suffix": ".jpg"}),
+        ("masks/mask_IMG_{:02d}.png", {"mask_prefix": "mask_"}),
+        ("masks/{:02d}_labelIds.png", {"image_prefix": "IMG_", "mask_suffix": "_labelIds"}),
+        ("masks/a/IMG_{:02d}.png", {"masks": "masks/**/*"}),
+        ("masks/IMG_{:02d}/IMG_{:02d}.png", {"masks": "masks/**/*"}),
+        ("labels/IMG_{:02d}.png", {"masks": "labels/*"}),
+        ("more/seg/IMG_{:02d}.png", {"masks": "more/seg/*"}),
+    ],
+)
+def test_the_advice_works_when_it_is_followed(tmp_path, masks, setting):
+    for number in range(10):
+        save(tmp_path, f"photos/IMG_{number:02d}.jpg", masks.replace("{:02d}", f"{number:02d}"))
+    text = message(folder_data(tmp_path))
+    for key, value in setting.items():
+        assert f'`{key}: "{value}"`' in text or f"`{key}: {value!r}`" in text, text
+    found = report(folder_data(tmp_path, **setting))
+    assert (found["splits"]["train"]["images"], found["splits"]["unlabeled"]["without_mask"]) == (6, 0)
+
+
+def test_a_wrong_suffix_is_taken_back(tmp_path):
+    text = message(folder_data(write(tmp_path), mask_suffix="_mask"))
+    assert 'write `mask_suffix: ""` in data.folder' in text and "images are named IMG_00.jpg, IMG_01.jpg" in text
+
+
+@pytest.mark.parametrize("masks", ["masks/IMG_{:02d}.png", "masks/IMG_{:02d}_mask.png"])
+def test_exchanged_folders_are_recognised(tmp_path, masks):
+    write(tmp_path, masks=masks)
+    assert "seem to be swapped; exchange" in message(folder_data(tmp_path, images="masks/*", masks="photos/*"))
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "what"),
+    [
+        (
+            "photos/IMG_{:02d}.jpg",
+            "masks/img_{:02d}.png",
+            "names differ in upper and lower case (image IMG_00, mask img_00)",
+        ),
+        ("photos/{}.jpg", "masks/{:04d}.png", "names differ in leading zeros (image 0, mask 0000)"),
+        ("photos/a{}.jpg", "masks/b{:d}9.png", "images are named a0.jpg, a1.jpg, a2.jpg, ..., masks b09.png, b19.png"),
+    ],
+)
+def test_names_that_no_setting_pairs_are_shown(tmp_path, images, masks, what):
+    assert what in message(folder_data(write(tmp_path, images, masks)))
+
+
+def test_what_is_there_instead_of_images(tmp_path):
+    write(tmp_path)
+    assert "there is no folder foto in data.root; did you mean photos?" in message(
+        folder_data(tmp_path, images="foto/*")
+    )
+    assert "holds the folders masks, photos" in message(folder_data(tmp_path, images="xyz/*"))
+    (tmp_path / "empty").mkdir()
+    assert "the folder is empty; correct data.folder.images" in message(folder_data(tmp_path, images="empty/*"))
+    for name in ("a.heic", "b.heic", "c.txt"):
+        (tmp_path / "empty" / name).write_bytes(b"")
+    text = message(folder_data(tmp_path, images="empty/*"))
+    assert "files with other endings (2 .heic, 1 .txt), and only .bmp .jpeg .jpg" in text
+    assert "files of other names (IMG_00.jpg, " in message(folder_data(tmp_path, images="photos/*.png"))
+    save(tmp_path, "deep/a/1.jpg")
+    assert "the folders below it (deep/a) hold 1; write `images: 'deep/**/*'`" in message(
+        folder_data(tmp_path, images="deep/*")
+    )
+
+
+def test_parts_with_folders_of_their_own(tmp_path):
+    for part in ("train", "val", "test"):
+        write(tmp_path, f"{part}/{part}{{:02d}}.jpg", f"{part}annot/{part}{{:02d}}_L.png")
+    parts = {"images": "{split}/*", "masks": "{split}annot/*"}
+    text = refusal(folder_data(tmp_path, **parts))
+    assert text.count("\n") == 1 and text.count('write `mask_suffix: "_L"`') == 2  # no line for each file
+    report(folder_data(tmp_path, **parts, mask_suffix="_L"))
+    text = refusal(folder_data(tmp_path, images="{split}/*", masks="{split}/*"))
+    assert "trainannot" not in text or "masks: '{split}annot/*'" in text
+
+
+def test_masks_that_cannot_be_used_do_not_make_their_images_unlabelled(tmp_path):
+    write(tmp_path)
+    for number in range(4):
+        mask = tmp_path / f"masks/IMG_{number:02d}.png"
+        if number % 2:
+            mask.unlink()
+            mask.symlink_to("/nowhere/x.png")
+        else:
+            mask.rename(mask.with_suffix(".gif"))
+    text = refusal(folder_data(tmp_path))
+    assert (
+        "masks/IMG_00.gif, masks/IMG_02.gif: each has the ending .gif, which is not read; save the mask as PNG" in text
+    )
+    assert "masks/IMG_01.png, masks/IMG_03.png: each is a link to a file that does not exist; restore the mask" in text
+    with pytest.raises(LbtError, match="is a link to a file that does not exist"):  # at the start of a run too
+        list_samples(folder_data(tmp_path), "train")
+    for path in (tmp_path / "masks").iterdir():
+        if path.suffix == ".gif" or path.is_symlink():
+            path.unlink()
+    assert report(folder_data(tmp_path))["splits"]["unlabeled"]["without_mask"] == 4
+
+
+def test_the_way_out_for_files_beside_the_masks(tmp_path):
+    write(tmp_path)
+    (tmp_path / "masks/IMG_03.png").rename(tmp_path / "masks/IMG_03.json")
+    assert "has the ending .json, which is not read" in refusal(folder_data(tmp_path))
+    found = report(folder_data(tmp_path, masks="masks/*.png"))
+    assert found["splits"]["unlabeled"]["without_mask"] == 1
+    (text,) = [text for text in found["warnings"] if "IMG_03.json" in text]
+    assert "1 file(s) beside the masks have the stem of an image without a mask but do not match masks/*.png" in text
+
+
+def test_a_mask_whose_image_is_a_broken_link(tmp_path):
+    write(tmp_path)
+    (tmp_path / "photos/IMG_03.jpg").unlink()
+    (tmp_path / "photos/IMG_03.jpg").symlink_to("nowhere.jpg")
+    text = refusal(folder_data(tmp_path))
+    assert text.strip() == "masks/IMG_03.png: has an image that is a broken link: photos/IMG_03.jpg; restore it"
