@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 Reads a configuration and every file of its data set, and prints what it found and how much disk the run needs. Writes
 nothing. Lists every problem with what to change; of many files with the same problem it names the first ones.
 
-Given the folder of a run, it compares the results with the settings in the folder's settings.yaml, the present code and
-the present images, and prints the command that makes outdated results again. Snakemake compares them itself if it has
-records of the run; use this after you copied results without the hidden folder .snakemake, or if the clock changed."""
+Given the folder of a run, compares the results with its settings.yaml, the present code and the present images, and
+prints the command that makes outdated results again. Snakemake does the same at each start if it has records of the
+run. Use this command after you copied results without the hidden folder .snakemake, or after the clock changed."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"

@@ -12,7 +12,7 @@ from lbt.config.round import LbtSearch, LptSearch, RandomMatch, RoundSearch, Sea
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """The facts about a method.
+    """The facts about a method on which settings and workflow depend.
 
     Attributes:
         search: the keys of `search` that a round of the method sees; no other key reruns it.
@@ -28,6 +28,11 @@ class MethodFacts:
     def has_student(self) -> bool:
         """Whether it trains a network of the settings `search.student` beside the supernet."""
         return issubclass(self.search, StudentSearch)
+
+    @property
+    def searches(self) -> bool:
+        """Whether it moves the architecture; if not, it is a control whose networks are drawn at random."""
+        return not issubclass(self.derive, RandomMatch)
 
 
 METHODS: dict[str, MethodFacts] = {

@@ -1,4 +1,4 @@
-"""`Sample`: one image of a data set, with its mask and its group."""
+"""`Sample`: one image of a data set, with its mask and its group; and the choice of evenly spaced ones."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ class Sample:
     image: str
     label: str | None
     group: str
+
+
+def spread_indices(length: int, count: int) -> list[int]:
+    """Choose `count` evenly spaced indices of `length` items, in ascending order from 0; all if there are fewer."""
+    count = min(count, length)
+    return [i * length // count for i in range(count)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.config.jobs import DeriveGuideJob
+from lbt.config.methods import METHODS
 from lbt.files import read_json, write_json, write_text
 from lbt.network.derivation_rule import best_convolution, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
@@ -32,14 +33,13 @@ class Files:
 
 
 def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> None:
-    """Write the genotype of a method's guide: derived from the logits or, for `random`, drawn from the seed."""
+    """Write the genotype of a method's guide: derived from the logits or, for a method without a search, drawn."""
     seed, method, space = settings.seed, settings.method, settings.space
-    if method == "random":
-        genotype = random_guide(space, generator(seed, "guide genotype"))
+    if METHODS[method].searches:
+        logits = architecture_from_json(read_json(files.architecture), space, str(files.architecture))
+        genotype = guide_genotype(logits, space)
     else:
-        genotype = guide_genotype(
-            architecture_from_json(read_json(files.architecture), space, str(files.architecture)), space
-        )
+        genotype = random_guide(space, generator(seed, "guide genotype"))
     write_json(files.genotype, genotype.to_json())
     if log is not None:
         write_text(log, f"derive guide {method} seed-{seed}: {len(genotype.branches)} branches at full width\n")

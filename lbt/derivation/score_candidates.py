@@ -18,6 +18,7 @@ from lbt.config.jobs import CandidatesJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.dataset import Items, SegmentationDataset
 from lbt.data.loader import evaluation_batches, training_loader
+from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
 from lbt.derivation.candidate_table import describe_candidates
 from lbt.errors import LbtError
@@ -113,13 +114,13 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         workers=settings.compute.workers,
     )
     samples = read_split(files.split, "teacher_val")
-    count = min(derivation.images or len(samples), len(samples))
+    scored = [samples[i] for i in spread_indices(len(samples), derivation.images or len(samples))]
     confusions = count_confusions(
         [candidates[index].genotype for index in chosen],
         supernet,
         classes,
         [images.to(device) for images, _ in calibration],
-        SegmentationDataset([samples[i * len(samples) // count] for i in range(count)], data.root, classes),
+        SegmentationDataset(scored, data.root, classes),
         evaluation.batch_size,
         data,
         device,
@@ -129,7 +130,9 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
     )
     for index, confusion in zip(chosen, confusions, strict=True):
         if not confusion.any():
-            raise LbtError(f"derivation.images: the {count} images of {files.split} have no labelled pixel. Take more.")
+            raise LbtError(
+                f"derivation.images: the {len(scored)} images of {files.split} have no labelled pixel. Take more."
+            )
         row, miou = rows[index], scores(confusion, classes)["miou"]
         factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
         row |= {"miou": miou, "objective": miou * factor}

@@ -11,6 +11,7 @@ from lbt.config.jobs import EvaluateNetworkJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches
+from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
 from lbt.evaluation.pictures import write_labels, write_picture
 from lbt.evaluation.scores import count_confusion, count_progress, scores
@@ -54,8 +55,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
 
     for folder in (files.pictures, files.predictions):
         folder.mkdir(parents=True, exist_ok=True)
-    count = min(evaluation.pictures, len(samples))
-    for index in (i * len(samples) // count for i in range(count)):
+    for index in spread_indices(len(samples), evaluation.pictures):
         chosen = torch.utils.data.Subset(dataset, [index])
         images, labels = next(evaluation_batches(chosen, 1, data))
         with torch.no_grad():

@@ -38,8 +38,8 @@ def expected_latency(
 
     If every row has one choice, no cell is a skip, and each branch follows one of the paths
     `lbt.network.derivation_rule.candidate_paths`, this equals `genotype_latency` of `derive_genotype`. Skips make a
-    difference: derivation removes those of stride 1 down to a least length, which changes the width that the next cell
-    reads, and replaces all others.
+    difference. Derivation removes those of stride 1 down to a least length, so the next cell reads another width. It
+    replaces all other skips.
 
     Args:
         architecture: logits of A; gradients reach all of them.

@@ -117,8 +117,8 @@ class LeastCost:
     def with_least_sharing(self, branch_scales: Sequence[int]) -> float:
         """Least cost of networks whose branches share no cell that each can have by itself.
 
-        Branches share the cells before their paths part. One branch can lose such a cell by pruning only if the other
-        branch keeps it because it cannot be pruned further. After this cell they share nothing.
+        Branches share the cells before their paths part. Pruning ends this prefix early if one branch loses a cell that
+        the other branch keeps, because the other one cannot be pruned further.
         """
         if len(branch_scales) == 1:
             best = self._one_branch(all_shapes(self.space, branch_scales[0]))

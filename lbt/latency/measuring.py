@@ -34,8 +34,9 @@ def measure_parts(
 ) -> Tensor:
     """Time `TURNS` blocks of forward passes of each part.
 
-    The parts are timed in random groups (`time_together`). Every part has one block before any part has two, so a slow
-    moment of the machine or a change of its clock rate affects one block of many parts instead of all blocks of a few.
+    The parts are timed in random groups (`time_together`). Every part has one block before any part has two. So a slow
+    moment of the machine, or a change of its clock rate, affects one block of many parts instead of all blocks of a
+    few.
 
     Args:
         parts: the parts, from `space_parts`.

@@ -16,8 +16,8 @@ def predict_fps(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -
 def steer(latency_weight: float, fps: float, window: Window) -> float:
     """The weight of the latency for the next round, by FasterSeg's controller.
 
-    The weight halves at the upper end of the window and above, doubles at the lower end and below, and is unchanged in
-    between.
+    The weight halves if `fps` is at the upper end of the window or above. It doubles at the lower end or below, and
+    does not change in between.
 
     Args:
         latency_weight: weight of the finished round.

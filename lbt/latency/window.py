@@ -34,10 +34,9 @@ def check_window(fps: Window, space: SpaceSettings, table: LatencyTable, setting
 def reachable_latency(space: SpaceSettings, table: LatencyTable) -> tuple[float, float]:
     """Least and greatest predicted milliseconds of the networks that can be derived with `space.branches`.
 
-    No network lies outside this range if an additional cell never makes a branch faster. Networks reach both ends if
-    two branches that have parted can choose all their cells independently. They cannot if they meet again, because they
-    then read the same rows of alpha and gamma. So if near ties in a measured table favour different choices there, the
-    range is slightly too wide.
+    No network lies outside this range if an additional cell never makes a branch faster. The range may be slightly too
+    wide. Two branches that part and meet again read the same rows of alpha and gamma there, whereas the range lets each
+    branch choose its cells independently.
 
     Raises:
         LbtError: the table lacks a part of the space.

@@ -54,8 +54,8 @@ def list_candidates(architecture: Mapping[str, Tensor], space: SpaceSettings, ru
 
     `search` takes every path of every branch (`lbt.network.derivation_rule.candidate_paths`), `released` the most
     probable one. Operators, widths and pruning are those of the released rule in both cases. With `branches: best`, the
-    candidates of the two combinations of branches alternate, because a path that stays at 1/8 has no down that could
-    be improbable.
+    list alternates between the two combinations of branches. Their probabilities cannot be compared, because a path
+    that stays at 1/8 has the probability 1.
 
     If several candidates compute the same, from whatever layers their cells come, the list holds only the most probable
     one.

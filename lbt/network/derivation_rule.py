@@ -33,9 +33,9 @@ _CONVOLUTION_INDICES = [OPERATORS.index(name) for name in CONVOLUTIONS]
 def candidate_paths(layers: int, scale: int) -> list[tuple[int, ...]]:
     """The paths that end at 1/`scale`, each as its downsampling layers.
 
-    As in the release, a path stays at 1/8 for at least two layers after the stem, at 1/16 for at least three layers
-    before it continues to 1/32, and at its last scale for at least two layers (1/32) or three (1/16). If the space has
-    too few layers for that, every path is a candidate that has one cell at each scale and its own row of beta.
+    As in the release, a path stays at 1/8 for at least two layers after the stem, and at 1/16 for at least three layers
+    before it continues to 1/32. It stays at its last scale for at least two layers (1/32) or three (1/16). If the space
+    has too few layers for that, the candidates are all paths with a cell at each scale and a row of beta for each down.
     """
     if scale == 8:
         return [()]
@@ -51,8 +51,8 @@ def _pairs(first: int, gap: int, last: int) -> list[tuple[int, ...]]:
 def path_probability(weights: Mapping[str, Tensor], downsample_layers: Sequence[int]) -> float:
     """The release's score of a path: the product of the probabilities of its downs, 1 if it has none.
 
-    The probability of a down at layer d is that of the finer predecessor of the feature that it computes, which enters
-    layer d + 1. (For paths to 1/16 the release reads the row of layer d + 2 instead, unlike for paths to 1/32.)
+    A down at layer d computes the feature that enters layer d + 1. Its probability is that of this feature's finer
+    predecessor. (For paths to 1/16 the release reads the row of layer d + 2 instead, unlike for paths to 1/32.)
 
     Args:
         weights: `lbt.space.architecture.probabilities` of the architecture.
@@ -105,9 +105,9 @@ def find_pruned_skips(
 ) -> set[int]:
     """Layers of a path whose skip is pruned.
 
-    Skips of stride 1 are pruned, the most probable first, while more than `minimum` layers remain. If all cells between
-    a down and the next one, or the end of the path, are skips, the least probable of them is not pruned, even if more
-    than `minimum` layers remain.
+    Skips of stride 1 are pruned, the most probable first, while more than `minimum` layers remain. At least one cell
+    remains between two downs, and after the last one: if all cells there are skips, the least probable skip is not
+    pruned, even if more than `minimum` layers remain.
 
     Args:
         skips: probability of the skip at each layer of stride 1 whose operator is a skip.

@@ -27,8 +27,8 @@ def inherit_weights(network: Network, supernet: Supernet) -> None:
         supernet: has the same number of classes.
 
     Raises:
-        LbtError: the last layers of a branch were pruned and it ends wider than the supernet's layer there, or the
-            supernet has no prediction from branches at these scales.
+        LbtError: a branch without its last layers ends wider than the supernet's layer there; or the supernet has no
+            prediction from branches at these scales.
     """
     space, genotype, prefix = supernet.space, network.genotype, len(network.shared.operators)
     _copy(network.stem, supernet.stem)

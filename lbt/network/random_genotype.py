@@ -105,8 +105,8 @@ class _Path:
     def fill(self, row: Sequence[float]) -> tuple[PlainCell, ...]:
         """The cells that `build_branch` builds from an architecture with independent, equally distributed logits.
 
-        One uniform number decides each row of alpha. Its first digit (base 5) is the operator. If this is the skip,
-        the second digit (base 4) is the operator that may replace it, and the rest is the rank of its probability.
+        One uniform number decides each row of alpha. Its first digit (base 5) is the operator. If this is the skip, the
+        second digit (base 4) is the operator that may replace it. The rest is the rank of the skip's probability.
         """
         skips = {
             layer: row[operator] * OUTCOMES % 1

@@ -1,7 +1,7 @@
 """Which rounds keep their full weights: a checkpoint at full scale is about a gigabyte, and most are never read again.
 
-A round needs the checkpoint of the previous round, so the last two are kept: one to continue from, and one from which
-the last round can be repeated. The architecture, the metrics and the labels of every round are always kept.
+A round needs the checkpoint of the previous round, so the last two are kept. The search continues from one, and can
+repeat its last round from the other. The architecture, the metrics and the labels of every round are always kept.
 """
 
 from __future__ import annotations

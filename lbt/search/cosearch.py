@@ -1,7 +1,7 @@
 """The guide: a second architecture on the same weights, at full width and without latency.
 
-Its retrained network is later distilled into the searched one. FasterSeg calls this co-searching and the guide a
-teacher (Chen et al., ICLR 2020, section 3.4); in this package the teacher is the supernet, which labels images.
+Its retrained network is later distilled into the searched one. FasterSeg calls this co-searching, and it calls the
+guide a teacher (Chen et al., ICLR 2020, section 3.4). In this package the teacher is the supernet, which labels images.
 """
 
 from __future__ import annotations

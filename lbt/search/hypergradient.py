@@ -2,9 +2,9 @@
 
 Two products are enough for every search method.
 
-* `jvp`: the derivative of a function of weights along a direction. A step on a loss that is linear in some data p (soft
-  labels in a cross-entropy, weights of images in a mean) is w' = w - lr * sum_i p_i grad l_i(w). The derivative of
-  F(w') in p_i is then -lr times the derivative of l_i along grad F(w'). One forward-mode product gives it for all i.
+* `jvp`: the derivative of a function of weights along a direction. Let a loss be linear in some data p, such as soft
+  labels in a cross-entropy or weights of images in a mean. A step on it is w' = w - lr * sum_i p_i grad l_i(w). The
+  derivative of F(w') in p_i is then -lr times the derivative of l_i along grad F(w'). One `jvp` gives it for all i.
 * `mixed_second_derivative`: d2 L(w, A) / dA dw times a vector v, which is the gradient in A of <grad_w L(w, A), v>. It
   serves steps on a loss that depends on A directly.
 

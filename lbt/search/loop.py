@@ -36,7 +36,7 @@ from lbt.training.optimizers import GuardedStep, set_learning_rate
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """The fixed inputs of a round; `SearchState` holds what its steps change.
+    """The fixed inputs of a round. The steps change only `SearchState`.
 
     Attributes:
         method: the search method.
@@ -102,9 +102,9 @@ def architecture_step(
     partner: Any,
     guards: dict[str, GuardedStep],
 ) -> dict[str, float]:
-    """Move the architecture, then update what depends on it: the partner's second part and the guide of a co-search.
+    """Move the architecture, then the partner's second part and the guide of a co-search, which depend on it.
 
-    If the teacher's or the partner's step was skipped (None), its derivative does not exist and the architecture stays.
+    If the teacher's or the partner's step was skipped (None), its derivative does not exist, so the architecture stays.
 
     Returns:
         Values of `metrics.csv`; none if the method moves no architecture.
@@ -142,7 +142,7 @@ def architecture_step(
 
 
 def _begin_round(state: SearchState, plan: RoundPlan) -> dict[str, GuardedStep]:
-    """Set the round's learning rates and return the guards of all updates, by what they update."""
+    """Set the round's learning rates, and return the guard of each network and of the architecture by name."""
     name, decay = f"{plan.method.name}, round {plan.round}", plan.search.decay ** (plan.round - 1)
     set_learning_rate(state.teacher_optimizer, plan.search.teacher.lr * decay)
     guards = {

@@ -1,4 +1,4 @@
-"""A search method: the gradient of its architecture step, and its partner, which it trains beside the supernet."""
+"""A search method: the gradient of its architecture step, and its partner, a second model that it trains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
 
 class Partner:
-    """What a method trains beside the supernet. This base class trains nothing; it is for methods without a partner.
+    """A second model that a method trains beside the supernet. This base class is for methods without one.
 
     Args:
         search: settings of the search.
@@ -142,12 +142,12 @@ class PartnerNetwork(Partner, ABC):
 
 @dataclass(frozen=True)
 class Method:
-    """A search method; the round's loop, its budget and its artefacts are the same for all.
+    """A search method. The loop of a round, its budget and its artefacts are the same for all methods.
 
     Attributes:
         name: its name in settings and tables.
         architecture_gradient: the gradient of an architecture step, or None if the architecture does not move.
-        partner: what it trains beside the supernet; by default nothing.
+        partner: the second model that it trains beside the supernet; by default none.
     """
 
     name: str

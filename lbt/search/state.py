@@ -30,7 +30,7 @@ class SearchState:
         supernet, teacher_optimizer: the teacher's weights T and their optimiser.
         architecture, architecture_optimizer: the logits A as leaves and their optimiser.
         latency_weight: weight of the expected latency in milliseconds in stage 3.
-        partner: what the method trains beside the supernet.
+        partner: the second model that the method trains beside the supernet.
         guide: the second architecture of a co-search, or None.
         skips: by guard, the streak of skipped updates with which the previous round ended (see `GuardedStep`). Without
             it, rounds that are too short to reach the limit would hide lost weights.
@@ -71,7 +71,7 @@ def start_round(
     device: torch.device,
     processes: Group,
 ) -> SearchState:
-    """The state from the checkpoint at `path`: of the warm-up (everything but the supernet is new) or the last round.
+    """Load the checkpoint of the previous round, or of the warm-up, after which all but the supernet is new.
 
     Raises:
         LbtError: see `load_supernet`; a checkpoint of another method, seed or round; a checkpoint without a part that

@@ -1,4 +1,4 @@
-"""One row of a round's `metrics.csv`: which columns it has, in which order, and what fills them."""
+"""One row of a round's `metrics.csv`: its columns, their order and their values."""
 
 from __future__ import annotations
 

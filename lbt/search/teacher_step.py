@@ -28,8 +28,8 @@ def teacher_step(
 ) -> tuple[dict[str, float], TeacherStep | None]:
     """One step of the teacher's weights on L(T, A, D_t^tr) at sampled widths, with A fixed.
 
-    In a co-search the loss of the guide at full width is added, as in the released search, because both architectures
-    share the weights.
+    In a co-search the step adds the loss of the guide at full width, as the released search does, because both
+    architectures share the weights.
 
     Returns:
         The values of `metrics.csv`, and the step; None if it was skipped.

@@ -2,8 +2,8 @@
 
 PyTorch's forward derivative of `batch_norm` in training treats the batch's mean and deviation as constants when it is
 differentiated again. A reverse pass over it then gives wrong mixed second derivatives, without an error or a warning.
-Here the derivative along a tangent depends on the input. The backward pass of normalising is linear and self-adjoint in
-each channel, so PyTorch's fused kernels also compute the forward derivative and the gradients of that derivative.
+Here the derivative along a tangent depends on the input. The backward pass of normalisation is linear and self-adjoint
+in each channel. Therefore PyTorch's fused kernels also compute the forward derivative and its gradients.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class _Normalise(torch.autograd.Function):
 class _Derivative(torch.autograd.Function):
     """The derivative of normalising x along a tangent a: w s (a - m(a) - h m(h a)).
 
-    Here w is the weight, m the mean over a channel, s = 1 / sqrt(variance + eps), and h = s (x - m(x)). For a cotangent
-    c, with q = m(h a), r = m(h c) and the covariance k = m(c a) - m(c) m(a), the gradients are
+    Here w is the weight, m the mean over a channel, s = 1 / sqrt(variance + eps), and h = s (x - m(x)). Let c be a
+    cotangent, q = m(h a) and r = m(h c), and let k = m(c a) - m(c) m(a) be the covariance. Then the gradients are
 
         in a    w s (c - m(c) - h r), the same function as of a above,
         in x    - w s^2 [r (a - m(a)) + q (c - m(c)) + h (k - 3 q r)],

@@ -1,8 +1,8 @@
 """A cell of the supernet: all operators of its edges on one input, with shared work done once.
 
-Per cell there is one halving of the input for all zoomed operators, one convolution for the first layers that read the
-same feature (`conv` and `conv_2x` of an edge; `zoom` and `zoom_2x` of both edges) and one BatchNorm behind it, and one
-doubling of the sum of the zoomed operators. The result is the weighted sum of the operators of `lbt.space.operators`.
+A cell halves its input once for all zoomed operators, and doubles the sum of their results once. First convolutions
+that read the same feature run as one convolution with one BatchNorm: those of `conv` and `conv_2x` of an edge, and
+those of `zoom` and `zoom_2x` of both edges. The result is the weighted sum of the operators of `lbt.space.operators`.
 """
 
 from __future__ import annotations

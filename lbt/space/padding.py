@@ -25,7 +25,7 @@ def feature_size(size: tuple[int, int], scale: int) -> tuple[int, int]:
 def pad_images(images: Tensor) -> Tensor:
     """Pad (B, 3, H, W) with zeros, the mean colour, at the bottom and right to multiples of 32.
 
-    The other two sides get no padding, so pixel (0, 0) of every feature stays at the image's corner and a logit of
+    The other two sides get no padding. So pixel (0, 0) of every feature stays at the image's corner, and a logit of
     stride s belongs to the same s x s pixels as without padding.
     """
     height, width = images.shape[-2:]

@@ -1,10 +1,10 @@
 """Probabilities of the paths of branches through the grid of (layer, scale) nodes, as the betas define them.
 
-Each node (layer, scale) takes its feature from one predecessor: from the finer scale ("down") with probability beta0,
-or from the same scale ("keep") with beta1, independently of every other node. The path of a branch that ends at a scale
-is a walk backward from the last layer's node there. Two branches whose walks meet continue together, so the edges of
-all branches form a tree, whose trunk is the common prefix of the derived network. An edge is executed once, however
-many branches use it.
+Each node (layer, scale) chooses one predecessor, independently of every other node. It takes its feature from the finer
+scale ("down") with probability beta0, or from its own scale ("keep") with beta1. The path of a branch that ends at a
+scale is a walk backward from the last layer's node there. If the walks of two branches meet, they continue together. So
+the edges of all branches form a tree, whose trunk is the common prefix of the derived network. The network runs an edge
+once, however many branches use it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def edge_probabilities(beta: Mapping[int, Tensor], branch_scales: Sequence[int],
     walks of two branches are independent only until they meet.
 
     Args:
-        beta: scale 16: (L - 2, 2), scale 32: (L - 3, 2) probabilities (rows sum to 1) of down and keep; the first row
-            is the scale's second node, because its first node has one predecessor.
+        beta: probabilities of down and keep by scale: 16 -> (L - 2, 2), 32 -> (L - 3, 2); each row sums to 1. The first
+            row belongs to the scale's second node, because its first node has one predecessor.
         branch_scales: distinct scales at which the branches end.
         layers: number of layers L.
 

@@ -34,9 +34,9 @@ def outgoing_edges(layer: int, scale: int, layers: int) -> tuple[tuple[str, int]
 class Supernet(nn.Module):
     """FasterSeg's supernet (Chen et al., ICLR 2020, section 3), a function of weights, architecture, widths and images.
 
-    The feature that enters layer l at scale s mixes its predecessors before the cell, I = beta_down * O_down +
-    beta_keep * O_keep, and the cell runs its operators once on I (section 3.2; the release runs each cell twice).
-    With straight-through widths, an edge's output is multiplied by the factors of the two features that it joins.
+    The feature that enters layer l at scale s mixes its predecessors: I = beta_down * O_down + beta_keep * O_keep. The
+    cell runs its operators once on I (section 3.2), whereas the release runs each cell twice. With straight-through
+    widths, an edge's output is multiplied by the factors of the two features that it joins.
 
     A branch's decoder merges the features with which the branch leaves 1/8 and 1/16, as in the derived network. The
     supernet averages these features over the layers at which the branch may leave. (The release merges the last layer's

@@ -48,8 +48,8 @@ class Widths:
 
     Attributes:
         indices: `gamma.8`, `gamma.16`, `gamma.32` -> index into `space.width_twelfths` for each row of gamma.
-        factors: like `indices`, float tensors (rows,) whose values are exactly 1 and whose gradient is that of the
-            chosen width's probability (straight-through); None if the widths do not depend on gamma.
+        factors: like `indices`, float tensors (rows,) of exact ones. Their gradient is that of the chosen width's
+            probability (straight-through). None if the widths do not depend on gamma.
     """
 
     indices: Mapping[str, tuple[int, ...]]

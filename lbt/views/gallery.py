@@ -1,7 +1,7 @@
 """The gallery of a round: one page with the image, label and confidence of every pseudo-labelled image.
 
-The page opens offline and may hold any number of images: small pictures are text in it, and `gallery.js` decodes them
-when their card comes into view.
+The page opens offline and may hold any number of images. Its text holds the pictures, and `gallery.js` decodes a
+picture when its card comes into view.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def write_gallery(
 
 
 def _describe(image_id: str, now: LabelledImages, previous: LabelledImages, classes: int) -> dict[str, Any]:
-    """The facts for filters, order and captions of an image; shares and confidences are in thousandths."""
+    """Collect what filters, order and captions need of an image; shares and confidences are in thousandths."""
     label, confidence = now.read(image_id)
     counts = count_image(label, confidence, classes, previous.read(image_id) if image_id in previous else None)
     found = [
@@ -159,13 +159,12 @@ def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], 
 
 
 def _encode_pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:
-    """Image as WebP, label and confidence as PNG with a palette, in base64."""
+    """Encode the image as WebP, label and confidence as PNG with a palette, each in base64."""
     width = min(WIDTH, label.shape[1])
     size = (width, max(1, round(label.shape[0] * width / label.shape[1])))
     labels = label_image(label, head.colors).resize(size, Image.Resampling.NEAREST)
-    steps = np.asarray(Image.fromarray(confidence).resize(size, Image.Resampling.BOX)).astype(np.int64)
-    shades = Image.fromarray((steps * (SHADES - 1) // 255).astype(np.uint8))
-    shades.putpalette(_interpolate_shades())
+    levels = np.asarray(Image.fromarray(confidence).resize(size, Image.Resampling.BOX)).astype(np.int64)
+    shades = label_image(levels * (SHADES - 1) // 255, _interpolate_shades())
     return [
         _encode(Image.fromarray(image).resize(size, Image.Resampling.BOX), "WEBP", quality=70, method=2),
         _encode(labels, "PNG", optimize=True),
@@ -173,12 +172,12 @@ def _encode_pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarra
     ]
 
 
-def _interpolate_shades() -> list[int]:
+def _interpolate_shades() -> np.ndarray:
+    """Colours (SHADES, 3) uint8, from unsure to sure."""
     places = np.linspace(0, len(_UNSURE_TO_SURE) - 1, SHADES)
-    channels = [
-        np.interp(places, range(len(_UNSURE_TO_SURE)), channel) for channel in zip(*_UNSURE_TO_SURE, strict=True)
-    ]
-    return np.round(channels).astype(int).T.ravel().tolist()
+    channels = zip(*_UNSURE_TO_SURE, strict=True)
+    shades = [np.interp(places, range(len(_UNSURE_TO_SURE)), channel) for channel in channels]
+    return np.round(shades).astype(np.uint8).T
 
 
 def _encode(picture: Image.Image, kind: str, **options: Any) -> str:

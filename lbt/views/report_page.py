@@ -44,7 +44,7 @@ def _list_caveats(settings: Settings) -> list[str]:
         if seeds == 1
         else f"Means and standard deviations are over {seeds} seeds. A difference within them may be chance."
     ]
-    if "random" in settings.methods:
+    if set(CONTROLS) & set(settings.methods):
         match = settings.search.random_match
         how = {"none": "of any latency", "window": "inside the window of frames per second"}
         found.append(

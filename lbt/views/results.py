@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lbt.config.methods import METHODS
 from lbt.files import read_json
 
-CONTROLS = ("random",)
+CONTROLS = tuple(name for name, facts in METHODS.items() if not facts.searches)
 """Methods that do not search: a searched network must beat them."""
 
 

@@ -13,10 +13,10 @@ POINTS = 150
 
 
 def read_steps(files: Sequence[Path]) -> pd.DataFrame:
-    """All rows of `.../<method>/seed-<seed>/round-<round>/metrics.csv`, with five columns more.
+    """Read all rows of `.../<method>/seed-<seed>/round-<round>/metrics.csv` and add five columns.
 
-    `method` and `seed`; `place`: how many rounds have passed, with fractions; `part`: the round; `skipped`: the skipped
-    updates of all optimisers since the beginning of the search.
+    The columns are `method` and `seed`; `place`, the number of rounds that have passed, with fractions; `part`, the
+    round; and `skipped`, the skipped updates of all optimisers since the beginning of the search.
     """
     frames = []
     for file in files:
@@ -49,7 +49,7 @@ def by_part(steps: pd.DataFrame, column: str) -> pd.DataFrame:
 
     Args:
         steps: rows of one method, with `seed`, `place` and `part`.
-        column: what is averaged; missing values do not count, and a part without a value has no row.
+        column: the column to average; missing values do not count, and a part without a value has no row.
 
     Returns:
         Columns `place`, and over the seeds `mean`, `low` (least) and `high` (greatest).

@@ -19,19 +19,19 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 COLORS = {"fasterseg": "#0072B2", "lbt": "#D55E00", "lpt": "#009E73", "random": "#666666"}
-"""Of Okabe and Ito's palette, which colour-blind people can tell apart."""
+"""Colours of Okabe and Ito's palette, which colour-blind people can tell apart."""
 PANELS = {
-    "teacher_loss": "loss of T on its training images",
-    "teacher_val_loss": "loss of T on its validation images",
-    "student_loss": "loss of S on its training images",
-    "student_val_loss": "loss of S on its validation images",
-    "tester_loss": "loss of the tester on its training images",
-    "tester_val_loss": "loss of the tester on its validation images",
+    "teacher_loss": "teacher's training loss",
+    "teacher_val_loss": "teacher's validation loss",
+    "student_loss": "student's training loss",
+    "student_val_loss": "student's validation loss",
+    "tester_loss": "tester's training loss",
+    "tester_val_loss": "tester's validation loss",
     "latency_ms": "expected latency (ms)",
     "entropy_alpha": "entropy of alpha (relative)",
     "entropy_beta": "entropy of beta (relative)",
     "entropy_gamma": "entropy of gamma (relative)",
-    "architecture_gradient_norm": "norm of A's gradient",
+    "architecture_gradient_norm": "norm of the architecture's gradient",
 }
 MUST_BE_FINITE = {
     "fasterseg": ("teacher_loss", "teacher_val_loss", "latency_ms"),
@@ -42,7 +42,7 @@ MUST_BE_FINITE = {
 
 
 def read_steps(run: Path) -> pd.DataFrame:
-    """All rows of all rounds, with their method and seed, and `place`: rounds that have passed, with fractions."""
+    """Read all rows of all rounds; add method, seed, and `place`, the number of rounds that have passed."""
     frames = []
     for path in sorted(run.glob("search/*/seed-*/round-*/metrics.csv")):
         method, seed = path.parts[-4], int(path.parts[-3].removeprefix("seed-"))

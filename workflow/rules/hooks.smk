@@ -1,4 +1,4 @@
-# What a run does before its first job, and says after its last one.
+# Work before the first job of a run, and messages after its last one.
 
 
 onstart:

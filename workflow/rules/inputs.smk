@@ -37,7 +37,7 @@ def pseudo_label_shards(wildcards, back=0):
 
 
 def first_student_weights(wildcards):
-    """The file that the student of a teaching method starts from, if any; later rounds continue from a checkpoint."""
+    """The file of the first weights of the student or tester; later rounds continue from a checkpoint."""
     first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
     return STUDENT_WEIGHTS if first else []
 
@@ -70,16 +70,16 @@ def retrained_guide():
 
 
 def matched_genotype(wildcards):
-    """The network of the same seed whose latency a random architecture is drawn at."""
+    """The network of the same seed whose latency a random network must have."""
     match = SETTINGS.search.random_match
-    if wildcards.method != "random" or match in ("none", "window"):
+    if METHODS[wildcards.method].searches or match in ("none", "window"):
         return []
     return f"{RUN}/derive/{match}/seed-{wildcards.seed}/genotype.json"
 
 
 def compared_candidates(wildcards):
-    """Scores of the networks that may be derived; a random one is not chosen by its score."""
-    if wildcards.method == "random" or not COMPARES:
+    """Scores of the networks that may be derived; a control draws its network without scores."""
+    if not METHODS[wildcards.method].searches or not COMPARES:
         return []
     return rules.candidates.output.candidates.format(**wildcards)
 
@@ -90,7 +90,7 @@ def of_all_networks(*patterns):
 
 
 def reach_of(window):
-    """The file that says that the window of the search or of the derivation can be met, if there is a window."""
+    """The file that proves that the window of the search or of the derivation can be met, if there is a window."""
     if getattr(SETTINGS, window).fps is None:
         return []
     return f"{RUN}/latency/reach-{window}.json"

@@ -1,4 +1,4 @@
-# What the report holds: titles of tables and figures, and in which category they stand.
+# The content of the report: titles of tables and figures, and their categories.
 from lbt.views.results import CONTROLS
 from lbt.views.tables.ratio_files import is_ratio_current
 

@@ -12,7 +12,7 @@ from stage_calls import call_stage
 from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
 from lbt.config.jobs import CheckJob, pick_settings
 from lbt.data.checking.check import check_data, describe, examine
-from lbt.data.checking.part_sizes import BatchSize, batch_sizes
+from lbt.data.checking.part_sizes import BatchSize, batch_sizes, too_few_labelled
 from lbt.data.problems import Problem
 from lbt.errors import LbtError
 
@@ -169,6 +169,14 @@ def test_too_few_images_are_reported_with_a_sufficient_number(cityscapes):
             file.unlink()
     with pytest.raises(LbtError, match=r"train: too few images: 3; 4 are enough, .*; add images$"):
         check_data(Settings(data=cityscapes))
+
+
+def test_a_share_that_is_whole_up_to_rounding_fills_its_part(cityscapes):
+    """A tenth of 20 images is 2, although 20 * (1 - 0.9) is 1.9999999999999996."""
+    sizes = batch_sizes(pick_settings(CheckJob, Settings()))
+    assert too_few_labelled(cityscapes, SplitSettings(train_fraction=0.9), sizes, 20) is None
+    problem = too_few_labelled(cityscapes, SplitSettings(train_fraction=0.9), sizes, 19)
+    assert problem is not None and "too few images: 19; 20 are enough" in problem.what
 
 
 def test_the_least_values_are_those_of_the_settings():

@@ -6,8 +6,8 @@ for any p. The validation loss of S' therefore depends on A, through the labels 
 
     labelling value = - pseudo_weight * mean_x sum_c p_c(x; T', A) d_c(x).
 
-The mean has the weights w. d_c is the derivative of log q_c at S along the gradient of L(S', D_s^val), pulled back
-through the student's step (`lbt.search.weight_step`). Momentum, weight decay and clipping are those of the real step.
+The mean has the weights w. d_c is the derivative of log q_c at S along a vector: the gradient of L(S', D_s^val), pulled
+back through the student's step (`lbt.search.weight_step`). Momentum, weight decay and clipping are those of this step.
 """
 
 from __future__ import annotations

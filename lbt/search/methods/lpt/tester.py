@@ -1,8 +1,8 @@
 """The tester and the creator of tests (Learning by Passing Tests).
 
 The bank of test images is D_t^val. The creator C computes an image's score s(x; C, E) in (0, 1) from the tester's
-features. The image's weight in a batch is its share of all scores. The tester, an encoder E and an executor X, takes a
-step on L(E, X, D_s^tr) + bank_weight * sum_x share(x; C, E) L(E, X; x), where the shares are constants. Then
+features. The image's weight in a batch is its share of all scores. The tester has an encoder E and an executor X. It
+takes a step on L(E, X, D_s^tr) + bank_weight * sum_x share(x; C, E) L(E, X; x), with constant shares. Then
 
     min_A  sum_x share(x; C, E') L(T', A; x)  +  latency_weight * Lat(A)
     max_C  sum_x share(x; C, E') L(T', A; x)  -  tester_weight * L(E', X', D_s^val).
