@@ -25,7 +25,7 @@ class ClassSettings(Section):
 
     name: str = Field(min_length=1, description="Name of the class in tables and shards.")
     id: int | None = Field(
-        None, ge=0, le=254, description="Value of the class in the masks; not needed with `mask_values: color`."
+        None, ge=0, le=255, description="Value of the class in the masks; not needed with `mask_values: color`."
     )
     color: Color = Field(
         description="Red, green and blue of the class in pictures, and in the masks with `mask_values: color`."

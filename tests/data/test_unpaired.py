@@ -59,7 +59,7 @@ def test_exchanged_folders_are_recognised(tmp_path, masks):
         (
             "photos/IMG_{:02d}.jpg",
             "masks/img_{:02d}.png",
-            "names differ in upper and lower case (image IMG_00, mask img_00)",
+            'write `image_prefix: "IMG"`, `mask_prefix: "img"` in data.folder',
         ),
         ("photos/{}.jpg", "masks/{:04d}.png", "names differ in leading zeros (image 0, mask 0000)"),
         ("photos/a{}.jpg", "masks/b{:d}9.png", "images are named a0.jpg, a1.jpg, a2.jpg, ..., masks b09.png, b19.png"),

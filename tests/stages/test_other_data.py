@@ -1,19 +1,13 @@
 """The results of another data set are not replaced by mistake, and nobody is blocked without a way out."""
 
-import csv
-import io
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from finished_data import leave_data
 
-from lbt.config import DataSettings, Settings, SplitSettings
-from lbt.config.jobs import CheckJob, pick_settings
-from lbt.data.file_versions import record_contents
-from lbt.data.splits import COLUMNS
-from lbt.data.write_split import split_dataset
-from lbt.files import write_json, write_text
-from lbt.provenance.manifest import write_manifest
+from lbt.config import DataSettings, Settings
 from lbt.stages.other_data import describe_other_data
 
 CLASSES = [{"name": name, "id": number, "color": [number] * 3} for number, name in enumerate("ab")]
@@ -29,30 +23,13 @@ def write(root: Path, count: int = 10, text: str = "x") -> Settings:
 
 def settings(root: Path, classes=CLASSES, **more) -> Settings:
     folder = {"images": "photos/*", "masks": "masks/*", "group": "^(.*)$", "classes": classes}
-    data = DataSettings.model_validate({"layout": "folder", "root": str(root), "folder": folder})
+    data = DataSettings.model_validate_json(json.dumps({"layout": "folder", "root": str(root), "folder": folder}))
     return Settings.model_validate({"run": "mine", "data": data} | more)
-
-
-def finish(found: Settings, run: Path, trained: bool = True) -> None:
-    """Leave what a run leaves of its data, and the sign of trained weights."""
-    data = run / "data"
-    roles = split_dataset(found.data, SplitSettings())
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows((s.id, s.image, s.label or "", s.group, role) for role, members in roles.items() for s in members)
-    write_text(data / "split.csv", text.getvalue())
-    record_contents(found.data, found.splits, data / "files.csv")
-    write_json(data / "check.json", {})
-    job = pick_settings(CheckJob, found)
-    for path in (data / "manifest-check.json", *([run / "warmup/seed-0/manifest.json"] if trained else [])):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_manifest(path, stage="check", settings=job.tracked(), code="c", inputs={}, outputs=[])
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    finish(write(tmp_path / "old"), tmp_path / "results")
+    leave_data(write(tmp_path / "old"), tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -92,7 +69,7 @@ def test_other_classes(tmp_path, run):
 
 
 def test_a_run_without_trained_weights_has_nothing_to_lose(tmp_path):
-    finish(write(tmp_path / "old"), tmp_path / "results", trained=False)
+    leave_data(write(tmp_path / "old"), tmp_path / "results", trained=False)
     assert describe_other_data(write(tmp_path / "new", text="y"), tmp_path / "results") == ""
 
 
