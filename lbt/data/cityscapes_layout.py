@@ -27,7 +27,7 @@ def list_part(root: Path, name: str) -> tuple[Listing, Listing]:
     """The images and the masks of a part."""
     return (
         find_files(root, f"leftImg8bit/{name}/*/*{IMAGE_END}.*"),
-        find_files(root, f"gtFine/{name}/*/*{MASK_END}.png"),
+        find_files(root, f"gtFine/{name}/*/*{MASK_END}.*"),
     )
 
 
@@ -42,17 +42,18 @@ def scan_cityscapes(root: Path, data: DataSettings, split: OfficialSplit) -> tup
         what = f"holds no */*{MASK_END}.png: {_explain_missing(root, 'gtFine', name, MASK_END)}"
         return [], [Problem(f"{root}/gtFine/{name}", what)]
     samples, problems = [], []
-    found, stems = set(masks.files), Counter(map(_sample_name, images.files))
+    stems, labels = Counter(map(_sample_name, images.files)), {_key(mask): mask for mask in masks.files}
+    broken = {_key(file): file for file, why in masks.left_out.items() if why == BROKEN}
     for image in images.files:
-        city, stem = Path(image).parent.name, _sample_name(image)
-        label = None if split == "unlabeled" else f"gtFine/{name}/{city}/{stem}{MASK_END}.png"
+        city, stem = key = _key(image)
         if stems[stem] > 1:
             problems.append(Problem(image, f"shares its stem with {stems[stem] - 1} more; rename one"))
-        elif label is None or label in found:
-            samples.append(Sample(stem, image, label, city))
-        elif masks.left_out.get(label) == BROKEN:
-            problems.append(Problem(label, "is a link to a file that does not exist; restore the mask"))
+        elif split == "unlabeled" or key in labels:
+            samples.append(Sample(stem, image, None if split == "unlabeled" else labels[key], city))
+        elif key in broken:
+            problems.append(Problem(broken[key], "is a link to a file that does not exist; restore the mask"))
         else:
+            label = f"gtFine/{name}/{city}/{stem}{MASK_END}.png"
             alike = f"has no label gtFine/{name}/CITY/IMAGE{MASK_END}.png"
             problems.append(Problem(image, f"has no label; expected {label}", alike))
     return samples, problems
@@ -65,17 +66,22 @@ def find_cityscapes_orphans(root: Path) -> list[Problem]:
         images, masks = list_part(root, name)
         if not images.files:
             continue
-        known = {(os.path.basename(os.path.dirname(image)), _sample_name(image)) for image in images.files}
+        known = {_key(image) for image in images.files}
         for mask in masks.files:
-            city, stem = os.path.basename(os.path.dirname(mask)), stem_of(mask).removesuffix(MASK_END)
-            if (city, stem) not in known:
+            city, stem = key = _key(mask)
+            if key not in known:
                 image = f"leftImg8bit/{name}/{city}/{stem}{IMAGE_END}.png"
                 problems.append(Problem(mask, f"has no image; expected {image}", "has no image in leftImg8bit"))
     return problems
 
 
-def _sample_name(image: str) -> str:
-    return stem_of(image).removesuffix(IMAGE_END)
+def _key(file: str) -> tuple[str, str]:
+    """City and name of an image or mask."""
+    return os.path.basename(os.path.dirname(file)), _sample_name(file)
+
+
+def _sample_name(file: str) -> str:
+    return stem_of(file).removesuffix(IMAGE_END).removesuffix(MASK_END)
 
 
 def _explain_missing(root: Path, top: str, part: str, end: str) -> str:

@@ -105,12 +105,12 @@ def _reason(entry: os.DirEntry[str], pattern: str, endings: frozenset[str]) -> s
         return HIDDEN
     if not _matches(entry.name, pattern):
         return OUTSIDE
+    if not (entry.is_file(follow_symlinks=False) or os.path.isfile(entry)):
+        return BROKEN if entry.is_symlink() else NO_FILE
     ending = os.path.splitext(entry.name)[1]
     if ending.lower() not in endings:
         return f"{ENDING} {ending}" if ending else "no ending"
-    if entry.is_file(follow_symlinks=False) or os.path.isfile(entry):
-        return None
-    return BROKEN if entry.is_symlink() else NO_FILE
+    return None
 
 
 def _enter(root: Path, folder: str, part: str, left_out: dict[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -122,11 +122,16 @@ def _enter(root: Path, folder: str, part: str, left_out: dict[str, str]) -> Iter
             yield _join(folder, part), ()
     else:
         for entry in _scan(root, folder, left_out):
-            if _matches(entry.name, part) and _is_folder(entry):
-                if _is_hidden(entry.name, part):
-                    left_out[_join(folder, entry.name)] = HIDDEN_FOLDER
-                else:
-                    yield _join(folder, entry.name), (entry.name,)
+            name = _join(folder, entry.name)
+            if not _matches(entry.name, part):
+                continue
+            if not _is_folder(entry):
+                if entry.is_symlink() and not os.path.exists(entry):
+                    left_out[name] = BROKEN
+            elif _is_hidden(entry.name, part):
+                left_out[name] = HIDDEN_FOLDER
+            else:
+                yield name, (entry.name,)
 
 
 def _descend(root: Path, start: str, left_out: dict[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -115,7 +115,7 @@ def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[lis
         what = f"no mask has the stem of an image: {explain_unpaired(root, folder, split, images, masks)}"
         return [], [Problem(f"{root}/{place}", what)]
     groups = name_groups(images.files, folder.group)
-    samples, problems = [], []
+    samples, problems = [], _broken_folders(masks) if labelled else []
     for image in images.files:
         found, group = pairing.masks[image], groups[image]
         if image in pairing.twins:
@@ -150,6 +150,13 @@ def _twin(image: str, pairing: Pairing, folder: FolderSettings) -> Problem:
         "shares its stem and its mask with an image of another folder; put the masks into folders of the names that "
         "the images' folders have, or rename the images",
     )
+
+
+def _broken_folders(masks: Listing) -> list[Problem]:
+    """Broken links in the place of masks that have no ending: they lead to folders, whose masks are gone."""
+    broken = [name for name, why in masks.left_out.items() if why == BROKEN and not os.path.splitext(name)[1]]
+    what = "is a link to a folder that does not exist; restore the folder, or remove the link"
+    return [Problem(name, what) for name in sorted(broken)]
 
 
 def _unusable_masks(images: Listing, masks: Listing, pairing: Pairing, folder: FolderSettings) -> dict[str, Problem]:

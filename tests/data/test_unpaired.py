@@ -137,3 +137,14 @@ def test_a_mask_whose_image_is_a_broken_link(tmp_path):
     (tmp_path / "photos/IMG_03.jpg").symlink_to("nowhere.jpg")
     text = refusal(folder_data(tmp_path))
     assert text.strip() == "masks/IMG_03.png: has an image that is a broken link: photos/IMG_03.jpg; restore it"
+
+
+def test_a_folder_of_masks_behind_a_broken_link(tmp_path):
+    for camera in "ab":
+        for number in range(6):
+            save(tmp_path, f"photos/{camera}/{number}.jpg", f"masks/{camera}/{number}.png" if camera == "a" else None)
+    (tmp_path / "masks/b").symlink_to("/nowhere/b")
+    for patterns in ({"images": "photos/**/*", "masks": "masks/**/*"}, {"images": "photos/*/*", "masks": "masks/*/*"}):
+        assert refusal(folder_data(tmp_path, **patterns)).strip() == (
+            "masks/b: is a link to a folder that does not exist; restore the folder, or remove the link"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
@@ -19,25 +19,23 @@ _SHORTEST = 5
 
 
 def frame_warnings(folder: FolderSettings, roles: Mapping[str, Sequence[Sample]]) -> list[str]:
-    """A warning if the names of images look like frames of a video but nearly each image is a group of its own."""
+    """A warning if the names of images look like frames of a video but hardly any neighbours share a group."""
     parts: dict[Sample, set[str]] = defaultdict(set)
     for role, members in roles.items():
         for sample in members:
             parts[sample].add(role)
-    sizes = Counter(sample.group for sample in parts)
-    if 10 * len(sizes) < 9 * len(parts):
-        return []
     sequences = _sequences(list(parts))
     frames = [sample for members in sequences.values() for sample in members]
     if 2 * len(frames) < len(parts):
         return []
-    apart = [(a, b) for members in sequences.values() for a, b in pairwise(members) if parts[a] != parts[b]]
-    if not apart:
+    neighbours = [pair for members in sequences.values() for pair in pairwise(members)]
+    apart = [(a, b) for a, b in neighbours if parts[a] != parts[b]]
+    if not apart or 10 * sum(a.group == b.group for a, b in neighbours) > len(neighbours):
         return []
     one, other = apart[0]
     where = [" and ".join(role for role in roles if role in parts[sample]) for sample in apart[0]]
     return [
-        f"the images are named like frames of a video, but each is a group of its own: {len(apart)} pairs of "
+        f"the images are named like frames of a video, but neighbours are in different groups: {len(apart)} pairs of "
         f"neighbours are in different parts, such as {one.image} ({where[0]}) and {other.image} ({where[1]}). If "
         f"they are frames, write {_advice(folder, sequences, len(parts))} in data.folder"
     ]

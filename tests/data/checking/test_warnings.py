@@ -164,7 +164,8 @@ def test_frames_of_a_video_in_groups_of_one(tmp_path, name):
     write(tmp_path, 30, name)
     text = warning(folder_data(tmp_path), "frames of a video")
     assert (
-        "each is a group of its own" in text and "pairs of neighbours are in different parts, such as photos/" in text
+        "neighbours are in different groups" in text
+        and "pairs of neighbours are in different parts, such as photos/" in text
     )
     follow(tmp_path, text, {}, 6)
 
@@ -190,6 +191,14 @@ def test_frames_of_several_videos(tmp_path):
     follow(tmp_path, text, flat, 6)
     text = warning(folder_data(tmp_path, group="^(.*/.*)$", **nested), "frames of a video")
     follow(tmp_path, text, nested, 6)
+
+
+def test_frames_of_two_cameras_at_the_same_time(tmp_path):
+    for camera in "ab":
+        for number in range(15):
+            save(tmp_path, f"photos/{camera}/{number:04d}.png", f"masks/{camera}/{number:04d}.png")
+    patterns = {"images": "photos/**/*", "masks": "masks/**/*"}
+    follow(tmp_path, warning(folder_data(tmp_path, **patterns), "frames of a video"), patterns, 6)
 
 
 @pytest.mark.parametrize("name", ["IMG_{:04d}", "DSC{:05d}", "PXL_20240512_{:06d}"])
