@@ -96,7 +96,8 @@ def _explain_missing(root: Path, top: str, part: str, end: str) -> str:
         held = _folders(place)
         if part == "test" and "train_extra" in held:
             return "write `data.unlabeled: train_extra`, or add the part test"
-        return f"{place} holds {shorten(held) if held else 'no folder'}; add the part {part} from {_ARCHIVES[top]}"
+        archive = f"{top}_trainextra.zip" if part == "train_extra" else _ARCHIVES[top]
+        return f"{place} holds {shorten(held) if held else 'no folder'}; add the part {part} from {archive}"
     there = find_files(root, f"{top}/{part}/*/*").files
     if not there:
         flat = find_files(root, f"{top}/{part}/*").files

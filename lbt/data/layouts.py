@@ -47,7 +47,8 @@ def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[
     """
     root = Path(data.root)
     if not root.is_dir():
-        raise LbtError(f"data.root: {root} is not a folder; put the data set there or correct the setting.")
+        remedy = "unpack it and name the folder" if root.is_file() else "put the data set there or correct the setting"
+        raise LbtError(f"data.root: {root} is not a folder; {remedy}.")
     if data.folder is None:
         samples, problems = scan_cityscapes(root, data, split)
     else:

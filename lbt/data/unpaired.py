@@ -6,6 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from lbt.config import FolderSettings, OfficialSplit
@@ -29,8 +30,10 @@ def explain_missing(root: Path, setting: str, pattern: str, listing: Listing, ke
         listing: what it found.
         key: the setting's key in `data.folder`.
     """
-    correct = f"correct data.folder.{key}"
+    correct = f"correct data.folder.{key}" + (" or data.folder.splits" if "{split}" in setting else "")
     if not listing.folders:
+        if (moved := _other_root(root, pattern)) is not None:
+            return f"it would match below another folder; write `data.root: {moved}`"
         return f"{_missing_folder(root, pattern)}; {correct}"
     endings = f"only {' '.join(sorted(IMAGE_ENDINGS))} are read"
     found = Counter(reason for reason in listing.left_out.values() if reason.startswith(ENDING))
@@ -44,6 +47,8 @@ def explain_missing(root: Path, setting: str, pattern: str, listing: Listing, ke
         kinds = ", ".join(f"{count} {reason.removeprefix(f'{ENDING} ')}" for reason, count in found.most_common(_NAMED))
         return f"there are files with other endings ({kinds}), and {endings}; convert them, or {correct}"
     outside = [os.path.basename(file) for file, reason in listing.left_out.items() if reason == OUTSIDE]
+    if other_case := [name for name in outside if differs_in_case(name, pattern)]:
+        return f"names differ from it in upper and lower case ({_some(sorted(other_case))}); {correct}"
     if outside:
         return f"there are files of other names ({_some(sorted(outside))}); {correct}"
     if listing.left_out:
@@ -76,6 +81,11 @@ def explain_unpaired(root: Path, folder: FolderSettings, split: OfficialSplit, i
         listed = ", ".join(f'`{key}: "{value}"`' for key, value in wanted.items())
         if wanted and any(getattr(folder, key) != value for key, value in wanted.items()):
             return f"{_samples(every_image, every_mask)}; write {listed} in data.folder"
+    places = {os.path.basename(os.path.dirname(mask)): mask for mask in every_mask}
+    if 2 * len(places.keys() & set(names[0])) > len(names[0]):
+        mask = next(mask for place, mask in places.items() if place in names[0])
+        better = f"{os.path.dirname(mask)}{os.path.splitext(mask)[1]}"
+        return f"the folders of the masks have the names of images; rename masks such as {mask} to {better}"
     if loose := describe_loose_match(*names):
         return f"the names differ in {loose}; rename the images or the masks"
     text = _samples(every_image, every_mask) + _elsewhere(root, folder, split, images.files)
@@ -91,6 +101,19 @@ def _samples(images: Sequence[str], masks: Sequence[str]) -> str:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+
+def differs_in_case(name: str, pattern: str) -> bool:
+    """Whether a name fits the last part of a pattern but for upper and lower case, as IMG.JPG fits `*.jpg`."""
+    last = pattern.rpartition("/")[2]
+    return not fnmatchcase(name, last) and fnmatchcase(name.lower(), last.lower())
+
+
+def _other_root(root: Path, pattern: str) -> Path | None:
+    """The folder below or above `root` below which a pattern finds images, if there is one."""
+    below = sorted(place for place in root.iterdir() if place.is_dir() and not place.name.startswith("."))
+    above = [root.absolute().parent] if root.name in PurePosixPath(pattern).parts else []
+    return next((place for place in (*below, *above) if find_files(place, pattern).files), None)
 
 
 def _missing_folder(root: Path, pattern: str) -> str:

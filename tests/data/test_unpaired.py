@@ -1,7 +1,7 @@
 """Where no mask belongs to an image, or no image is found, the message says what is there and what to write."""
 
 import pytest
-from own_folder import folder_data, refusal, report, save
+from own_folder import folder_data, refusal, report, save, warning
 
 from lbt.data.layouts import list_samples
 from lbt.errors import LbtError
@@ -86,6 +86,40 @@ def test_what_is_there_instead_of_images(tmp_path):
     assert "the folders below it (deep/a) hold 1; write `images: 'deep/**/*'`" in message(
         folder_data(tmp_path, images="deep/*")
     )
+
+
+def test_the_root_of_the_data_set_is_looked_for_near_by(tmp_path):
+    write(tmp_path / "my set")
+    for root in (tmp_path, tmp_path / "my set/photos"):
+        assert f"write `data.root: {tmp_path / 'my set'}`" in message(folder_data(root))
+    (tmp_path / "set.zip").write_bytes(b"")
+    assert "set.zip is not a folder; unpack it and name the folder" in message(folder_data(tmp_path / "set.zip"))
+
+
+def test_upper_case_endings_and_a_pattern_in_lower_case(tmp_path):
+    write(tmp_path, "photos/IMG_{:02d}.JPG", "masks/IMG_{:02d}.PNG")
+    report(folder_data(tmp_path))
+    text = message(folder_data(tmp_path, images="photos/*.jpg"))
+    assert "names differ from it in upper and lower case (IMG_00.JPG, " in text
+    (tmp_path / "masks/IMG_03.PNG").unlink()
+    (tmp_path / "photos/IMG_03.JPG").rename(tmp_path / "photos/IMG_03.jpg")
+    text = warning(folder_data(tmp_path, images="photos/*.JPG"), "upper and lower case")
+    assert "1 image(s) are left out, because their names differ from photos/*.JPG" in text
+
+
+def test_a_folder_for_each_mask(tmp_path):
+    write(tmp_path, masks="masks/IMG_{:02d}/mask.png")
+    text = message(folder_data(tmp_path, masks="masks/*/*"))
+    assert "rename masks such as masks/IMG_00/mask.png to masks/IMG_00.png" in text
+
+
+def test_another_name_of_a_part(tmp_path):
+    for part in ("train", "valid", "test"):
+        write(tmp_path, f"{part}/{part}{{:02d}}.jpg", f"{part}annot/{part}{{:02d}}.png")
+    parts = {"images": "{split}/*", "masks": "{split}annot/*"}
+    text = refusal(folder_data(tmp_path, **parts))
+    assert "there is no folder val in data.root; did you mean valid?" in text and "data.folder.splits" in text
+    report(folder_data(tmp_path, **parts, splits={"train": "train", "val": "valid", "unlabeled": "test"}))
 
 
 def test_parts_with_folders_of_their_own(tmp_path):

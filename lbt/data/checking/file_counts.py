@@ -14,6 +14,7 @@ from lbt.data.find_files import BROKEN, ENDING, HIDDEN_FOLDER, OUTSIDE, UNREADAB
 from lbt.data.pairing import image_core, mask_core
 from lbt.data.problems import shorten
 from lbt.data.sample import Sample
+from lbt.data.unpaired import differs_in_case
 
 USED, UNLABELLED = "used", "unlabelled"
 NOT_READ = "mask of an unlabelled image"
@@ -98,6 +99,17 @@ def left_out_warnings(
             f"{sum(pictures.values())} picture(s) beside the images are left out, because their endings are not read "
             f"({kinds}); convert them to JPEG or PNG if they belong to the data set"
         )
+    if data.folder is not None:
+        other_case = sorted(
+            file
+            for file, why in images.items()
+            if why == OUTSIDE and differs_in_case(os.path.basename(file), data.folder.images)
+        )
+        if other_case:
+            warnings.append(
+                f"{len(other_case)} image(s) are left out, because their names differ from {data.folder.images} in "
+                f"upper and lower case ({shorten(other_case)}); correct data.folder.images"
+            )
     if broken := sorted(file for file, why in images.items() if why == BROKEN):
         warnings.append(
             f"{len(broken)} image(s) are links to files that do not exist, and are left out ({shorten(broken)}); "
