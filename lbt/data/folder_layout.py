@@ -15,7 +15,7 @@ from lbt.data.groups import cut_groups, name_groups
 from lbt.data.pairing import Pairing, image_core, mask_core, pair
 from lbt.data.problems import Problem, no_image
 from lbt.data.sample import Sample
-from lbt.data.unpaired import explain_missing, explain_unpaired
+from lbt.data.unpaired import describe_likeness, explain_missing, explain_unpaired
 from lbt.errors import LbtError
 
 WITHOUT_AFFIX = "name without the prefix or suffix"
@@ -82,21 +82,25 @@ def find_folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
     of_parts: list[list[str]] = []
     claimed: set[str] = set()
     broken: dict[str, str] = {}
+    lonely: list[str] = []
     for split in ("train",) if is_undivided(folder) else OFFICIAL_SPLITS:
         images, masks = list_part(root, folder, split)
-        claimed |= pair(images, masks, folder).claimed
+        found = pair(images, masks, folder)
+        claimed |= found.claimed
         broken |= {image_core(file, folder) or "": file for file, why in images.left_out.items() if why == BROKEN}
+        lonely += [image for image in images.files if not found.masks[image]]
         if images.files and split != "unlabeled":
             of_parts.append(masks.files)
     # Where no mask has an image, the cause is one for all: see `explain_unpaired`.
-    orphans = {mask for masks in of_parts if claimed & set(masks) for mask in masks} - claimed
-    return [_orphan(mask, mask_core(mask, folder) or "", broken) for mask in sorted(orphans)]
+    orphans = sorted({mask for masks in of_parts if claimed & set(masks) for mask in masks} - claimed)
+    hint = describe_likeness(lonely, orphans) if lonely and orphans else ""
+    return [_orphan(mask, mask_core(mask, folder) or "", broken, hint) for mask in orphans]
 
 
-def _orphan(mask: str, core: str, broken: Mapping[str, str]) -> Problem:
+def _orphan(mask: str, core: str, broken: Mapping[str, str], hint: str) -> Problem:
     if core in broken:
         return Problem(mask, f"has an image that is a broken link: {broken[core]}; restore it", "has a broken image")
-    return Problem(mask, f"has no image of the stem {core}", "has no image of its stem")
+    return Problem(mask, f"has no image of the stem {core}{hint}", f"has no image of its stem{hint}")
 
 
 def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:

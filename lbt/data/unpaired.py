@@ -93,6 +93,18 @@ def explain_unpaired(root: Path, folder: FolderSettings, split: OfficialSplit, i
     return f"{text}; a mask needs the stem of its image: correct {keys}"
 
 
+def describe_likeness(images: Sequence[str], masks: Sequence[str]) -> str:
+    """How the names of images without a mask resemble those of masks without an image; empty if they do not."""
+    names = [stem_of(file) for file in images], [stem_of(file) for file in masks]
+    affixes = find_affixes(*names)
+    if affixes and any(affixes.values()):
+        texts = " and ".join(repr(text) for text in affixes.values() if text)
+        return f"; images without a mask, such as {images[0]}, differ from such names by {texts}: rename them"
+    if loose := describe_loose_match(*names):
+        return f"; such names differ from those of images in {loose}: rename them"
+    return ""
+
+
 def _samples(images: Sequence[str], masks: Sequence[str]) -> str:
     names = ["images are named " + _some(list(map(os.path.basename, images)))]
     names.append("masks " + _some(list(map(os.path.basename, masks))))

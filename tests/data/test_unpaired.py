@@ -173,6 +173,16 @@ def test_a_mask_whose_image_is_a_broken_link(tmp_path):
     assert text.strip() == "masks/IMG_03.png: has an image that is a broken link: photos/IMG_03.jpg; restore it"
 
 
+def test_some_masks_of_another_name(tmp_path):
+    write(tmp_path)
+    for number in (3, 5):
+        (tmp_path / f"masks/IMG_{number:02d}.png").rename(tmp_path / f"masks/IMG_{number:02d}_mask.png")
+    assert refusal(folder_data(tmp_path)).strip() == (
+        "masks/IMG_03_mask.png, masks/IMG_05_mask.png: each has no image of its stem; images without a mask, such as "
+        "photos/IMG_03.jpg, differ from such names by '_mask': rename them"
+    )
+
+
 def test_a_folder_of_masks_behind_a_broken_link(tmp_path):
     for camera in "ab":
         for number in range(6):
