@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -25,6 +26,9 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code; every code but 0 comes with a message on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold what the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _log(options: argparse.Namespace, text: str) -> None:
     """Append to the stage's log, if there is one. A failure to write it must not hide the error itself."""
     if getattr(options, "log", None) is not None:
-        with suppress(OSError), open(options.log, "a", encoding="utf-8") as log:
+        with suppress(OSError), open(options.log, "a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(text)
 
 

@@ -1,8 +1,33 @@
-"""The exceptions that are meant for the user of the tool."""
+"""The exceptions that are meant for the user of the tool, and text of files that is shown without any effect."""
 
 from __future__ import annotations
 
+import re
 import signal
+
+# Control characters, line separators, marks that reverse the direction of text, and halves of characters.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_LONGEST = 2000
+"""Characters of a shown line; of a longer one the middle is left out."""
+
+
+def is_hidden(text: str) -> bool:
+    """Whether a text holds a character that a terminal or a page obeys instead of showing it, such as a line break."""
+    return _HIDDEN.search(text) is not None
+
+
+def visible(text: object, longest: int = _LONGEST) -> str:
+    r"""A text of a file in one line that a terminal shows as it is: an escape character becomes the text `\x1b`.
+
+    Args:
+        text: a name or another value of a file.
+        longest: characters to show, at least 10; of a longer text the middle becomes `...`.
+    """
+    shown = str(text)
+    if len(shown) > longest:
+        half = (longest - 3) // 2
+        shown = f"{shown[:half]}...{shown[-half:]}"
+    return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], shown)
 
 
 class LbtError(Exception):
@@ -10,9 +35,19 @@ class LbtError(Exception):
 
     The command line prints it without a traceback and exits with `exit_code`. Any other exception is a defect of the
     project and keeps its traceback.
+
+    Args:
+        *lines: the lines of the message. A line break inside a line is shown as `\\n`, because it can only come from a
+            file or a name; the lines of another error are passed as `*str(error).splitlines()`.
     """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+
+    def __str__(self) -> str:
+        return "\n".join(map(visible, self.args))
 
 
 class Stopped(LbtError):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 _TEMPORARY = ".partial"
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 
 
 @contextmanager
@@ -95,7 +98,8 @@ def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str
     Args:
         path: the file.
         columns: the names in its first line, in order.
-        parse: turns a row, as text by column, into a value; its ValueError says what is wrong with the row.
+        parse: turns a row, as text by column without the guard of `guard_cell`, into a value; its ValueError says what
+            is wrong with the row.
         stage: the stage that makes the file, for messages.
 
     Returns:
@@ -123,10 +127,25 @@ def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str
         try:
             if None in row or None in row.values():  # where csv puts surplus and absent values
                 raise ValueError(f"does not have {len(columns)} values")
-            values.append(parse(row))
+            values.append(parse({name: unguard_cell(text) for name, text in row.items()}))
         except ValueError as error:
             raise LbtError(f"{path}, line {line}: {error}. {remedy}") from error
     return values
+
+
+def guard_cell(value: T) -> T | str:
+    """The value of a cell of a CSV table; a text that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    Numbers do not change. `read_csv` removes the apostrophe.
+    """
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
+
+
+def unguard_cell(text: str) -> str:
+    """The text before `guard_cell`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def sha256(path: Path | str) -> str:

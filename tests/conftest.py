@@ -29,6 +29,7 @@ SLOWEST = ("workflow", "slurm", "stages", "search", "runtime")
 """Folders whose groups of tests start first, so that no process runs a long group while the others have finished."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group the tests by file, and those that read the finished run, which takes minutes, in one group."""
     for item in items:

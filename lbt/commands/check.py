@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
         problems.append(Problem(*other.split(": ", 1)))
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         if problems:
-            raise LbtError("\n".join(map(str, problems)))
+            raise LbtError(*map(str, problems))
         print(f"{options.config}: the settings are good. The first run generates the street scenes and checks them.")
         print(check_disk(settings, folder))
         return

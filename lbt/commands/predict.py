@@ -64,6 +64,4 @@ def run(options: argparse.Namespace) -> None:
     done = predict_images(network.to(device), images, options.output, options.opacity)
     print(f"{options.output}: {done.speed()}")
     if done.unreadable:
-        raise LbtError(
-            f"{len(done.unreadable)} of {len(images)} images could not be read:\n" + "\n".join(done.unreadable)
-        )
+        raise LbtError(f"{len(done.unreadable)} of {len(images)} images could not be read:", *done.unreadable)

@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.pseudo_labels.survey import count_round, previous_heads, survey_round
     from lbt.runtime.progress import Progress
     from lbt.views.shard_tables import LEGEND, format_summary, list_files, summarise_round
+    from lbt.views.tables.formats import format_csv
 
     for folder in filter(None, (options.labels, options.root)):
         if not folder.is_dir():
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace) -> None:
     if tables:
         print(f"\n{LEGEND}")
     if options.csv is not None and tables:
-        write_text(options.csv, pd.concat(tables).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        write_text(options.csv, format_csv(pd.concat(tables), "%.6g"))
     for write, path in ((_write_overlays, options.png), (_write_galleries, options.gallery)):
         if path is not None:
             try:
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
             except LbtError as error:
                 problems.append(str(error))
     if problems:
-        raise LbtError("\n".join(["some shards have problems:", *problems]))
+        raise LbtError("some shards have problems:", *problems)
 
 
 def _true_labels(survey: Survey, folder: Path | None) -> TrueLabels | None:

@@ -13,7 +13,7 @@ from lbt.config import Section, Settings
 from lbt.config.base import WITHOUT_EFFECT, select_keys
 from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, SceneSettings, SplitSettings
 from lbt.config.round import RoundSearch, SearchWindow
-from lbt.config.search import DerivationSettings, DerivationWindow, SearchSettings
+from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
     Calibration,
@@ -186,6 +186,7 @@ class DeriveJob(NetworkJob, PredictionJob, Generic[Wanted]):
 
 class DeriveGuideJob(NetworkJob):
     space: SpaceSettings
+    derivation: DerivationRule
 
 
 class ProfileJob(Section):

@@ -33,7 +33,7 @@ def read_settings(path: Path | str) -> Settings:
             f"{path}: could not be read ({reason}). Name a YAML file, such as config/config.yaml."
         ) from error
     except yaml.YAMLError as error:
-        raise LbtError(f"{path}: is not YAML: {error}") from error
+        raise LbtError(*f"{path}: is not YAML: {error}".splitlines()) from error
     if not isinstance(content, dict):
         raise LbtError(
             f"{path}: holds {type(content).__name__}, settings (key: value) are needed. See config/README.md."
@@ -52,8 +52,8 @@ def parse_settings(content: Mapping[str, Any], source: str) -> Settings:
         return Settings.model_validate_json(json.dumps(_text_keys(content), default=str))
     except ValidationError as error:
         problems = [_explain(e) for e in error.errors()]
-    lines = "\n".join(f"  {line}" for line in dict.fromkeys(problems))
-    raise LbtError(f"{source}: {len(lines.splitlines())} problem(s) in the settings:\n{lines}")
+    lines = [f"  {line}" for line in dict.fromkeys(problems)]
+    raise LbtError(f"{source}: {len(lines)} problem(s) in the settings:", *lines)
 
 
 def _explain(error: Mapping[str, Any]) -> str:

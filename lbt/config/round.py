@@ -87,9 +87,9 @@ class SearchWindow(Section):
 
     fps: Window | None = Field(
         None,
-        description="Least and most frames per second wanted of the network that the released rule derives (16+32 with "
-        "`branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below the "
-        "window and halves above it. Absent: it is constant.",
+        description="Least and most frames per second wanted of the network that the rule `consistent` derives (16+32 "
+        "with `branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below "
+        "the window and halves above it. Absent: it is constant.",
     )
 
 
@@ -157,11 +157,6 @@ class LbtSearch(StudentSearch):
         description="The gradient of stage 3: `one_step` through one step of the teacher's and the student's weights; "
         "`direct` without the part through the teacher's step; `published` without the direct dependence of the labels "
         "on the architecture, as in the released code.",
-    )
-    second_derivative: Literal["exact", "difference"] = Field(
-        "exact",
-        description="How `one_step` and `published` take the mixed second derivative: exactly, or by a central "
-        "difference, which takes less time, and less memory where features are larger than weights.",
     )
     second_order_limit: Positive = Field(
         1.0,

@@ -17,7 +17,7 @@ class SearchSettings(LbtSearch, LptSearch):
     ORDER = (
         *("rounds", "keep_every", "epochs", "batch_size", "decay", "teacher", "student", "architecture"),
         *("latency_weight", "latency_balance", "fps", "cosearch", "pseudo_weight", "pseudo_labels"),
-        *("student_weight", "student_term", "gradient", "second_derivative", "second_order_limit", "lpt"),
+        *("student_weight", "student_term", "gradient", "second_order_limit", "lpt"),
         *("shards", "random_match", "random_tolerance", "gpus"),
     )
 
@@ -47,14 +47,20 @@ class SearchSettings(LbtSearch, LptSearch):
         return self
 
 
-class DerivationWindow(Section):
+class DerivationRule(Section):
+    """How the path of a network is chosen."""
+
+    rule: Literal["consistent", "released", "search"] = Field(
+        "consistent",
+        description="`consistent`: the path by the largest product of beta, each row read as the supernet reads it; "
+        "`released`: FasterSeg's code to the letter, which reads the row of a path to 1/16 one layer late; `search`: "
+        "every path is scored on teacher_val with the supernet's weights, and the best inside the window is kept.",
+    )
+
+
+class DerivationWindow(DerivationRule):
     """The keys of `derivation` that say how fast the network must be."""
 
-    rule: Literal["released", "search"] = Field(
-        "released",
-        description="`released`: the path by the largest product of beta, as in FasterSeg's code; `search`: every path "
-        "is scored on teacher_val with the supernet's weights, and the best inside the window is kept.",
-    )
     fps: Window | None = Field(
         None, description="`rule: search`: window in frames per second; absent: that of `search.fps`, or none."
     )

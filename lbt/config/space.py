@@ -12,8 +12,10 @@ from lbt.config.base import Positive, Section, Size
 class SpaceSettings(Section):
     """The FasterSeg search space."""
 
-    layers: int = Field(16, ge=4, description="Number of searched layers L after the stem.")
-    base_width: int = Field(12, ge=2, description="Base width F: scales 1/8, 1/16, 1/32 have 8F, 16F, 32F channels.")
+    layers: int = Field(16, ge=4, le=128, description="Number of searched layers L after the stem.")
+    base_width: int = Field(
+        12, ge=2, le=256, description="Base width F: scales 1/8, 1/16, 1/32 have 8F, 16F, 32F channels."
+    )
     width_twelfths: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
         (4, 6, 8, 10, 12), description="Selectable widths of a cell in twelfths of the full width, ascending."
     )

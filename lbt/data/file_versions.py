@@ -21,7 +21,7 @@ from lbt.config import DataSettings, SplitSettings
 from lbt.data.sample import Sample
 from lbt.data.write_split import split_dataset
 from lbt.errors import LbtError
-from lbt.files import digest, read_csv, sha256, write_text
+from lbt.files import digest, guard_cell, read_csv, sha256, write_text
 
 RECORD = "files.csv"
 """Name of the record, which lies beside the report of the check."""
@@ -158,7 +158,8 @@ def write_record(path: Path, contents: Mapping[str, Content]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(contents[file]) for file in sorted(contents))
+    rows = (asdict(contents[file]) for file in sorted(contents))
+    writer.writerows({name: guard_cell(value) for name, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lbt.config import Color
+from lbt.errors import visible
 
 MARGIN, LINE, SWATCH = 10, 24, 28
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 INK, PAPER = (25, 25, 25), (255, 255, 255)
 
 
@@ -50,9 +54,11 @@ def overlay_image(pixels: np.ndarray, labels: np.ndarray, colors: Sequence[Color
 
 
 def legend_image(classes: Sequence[str], colors: Sequence[Color]) -> Image.Image:
-    """A line for each class: its colour, its index and its name."""
-    font = ImageFont.load_default(15)
-    lines = [f"{index}  {name}" for index, name in enumerate(classes)]
+    r"""A line for each class: its colour, its index and its name, with `\u8def` for a character that no font has."""
+    names = [visible(name, 200) for name in classes]
+    font = _find_font(names)
+    shown = ("".join(c if _has(font, c) else ascii(c)[1:-1] for c in name) for name in names)
+    lines = [f"{index}  {name}" for index, name in enumerate(shown)]
     width = 2 * MARGIN + SWATCH + 10 + int(max(map(font.getlength, lines))) + 1
     image = Image.new("RGB", (width, 2 * MARGIN + LINE * len(lines)), PAPER)
     draw = ImageDraw.Draw(image)
@@ -61,3 +67,17 @@ def legend_image(classes: Sequence[str], colors: Sequence[Color]) -> Image.Image
         draw.rectangle((MARGIN, top + 3, MARGIN + SWATCH, top + LINE - 4), fill=tuple(color), outline=INK)
         draw.text((MARGIN + SWATCH + 10, top + 2), line, INK, font)
     return image
+
+
+def _find_font(names: Sequence[str]) -> _Font:
+    """Pillow's font; if it lacks a character of the names, matplotlib's, which has those of most alphabets."""
+    font = ImageFont.load_default(15)
+    found = find_spec("matplotlib")  # imports nothing
+    if all(_has(font, char) for name in names for char in name) or found is None or found.origin is None:
+        return font
+    return ImageFont.truetype(Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", 13)
+
+
+def _has(font: _Font, char: str) -> bool:
+    """Whether a font has a character; it draws a box for others."""
+    return char.isspace() or bytes(font.getmask(char)) != bytes(font.getmask("\U0010ffff"))

@@ -59,4 +59,4 @@ def raise_problems(root: str, problems: Sequence[Problem]) -> None:
     lines = fold(problems)
     if lines:
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        raise LbtError("\n  ".join([f"{root}: {count} in the data set", *lines]))
+        raise LbtError(f"{root}: {count} in the data set", *(f"  {line}" for line in lines))

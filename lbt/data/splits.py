@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lbt.config.names import require_below, require_shown
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.files import read_csv
@@ -46,6 +47,10 @@ def _read(path: Path | str) -> dict[str, list[Sample]]:
             raise ValueError(f"has the unknown role {role!r}")
         if not name or not image:
             raise ValueError("lacks an image")
+        for file in filter(None, (name, image, label)):
+            require_below(file)
+        if group:
+            require_shown(group)
         if (role == "unlabeled") == bool(label):
             raise ValueError("has a label for an unlabelled image" if label else f"lacks the label of {name}")
         if (name, role) in seen:

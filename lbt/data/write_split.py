@@ -15,7 +15,7 @@ from lbt.data.layouts import list_samples
 from lbt.data.sample import Sample
 from lbt.data.splits import COLUMNS, ROLES, TRAINING_ROLES
 from lbt.errors import LbtError
-from lbt.files import write_text
+from lbt.files import guard_cell, write_text
 from lbt.runtime.progress import Progress
 
 
@@ -41,7 +41,8 @@ def run(settings: SplitJob, files: Files, *, log: Path | None = None) -> None:
     writer.writerow(COLUMNS)
     with Progress("split", len(ROLES), log) as progress:
         for role, samples in split_dataset(settings.data, settings.splits).items():
-            writer.writerows((s.id, s.image, s.label or "", s.group, role) for s in samples)
+            rows = ((s.id, s.image, s.label or "", s.group, role) for s in samples)
+            writer.writerows(map(guard_cell, row) for row in rows)
             progress.note(f"{role}: {len(samples)} images in {len({s.group for s in samples})} groups")
             progress.advance()
     write_text(files.split, text.getvalue())

@@ -70,8 +70,8 @@ def _derive(
     architecture: Path, space: SpaceSettings, rule: Rule, table: LatencyTable, candidates: Path | None
 ) -> Genotype:
     logits = architecture_from_json(read_json(architecture), space, str(architecture))
-    if not needs_candidates(rule, space.branches):
-        return derive_genotype(logits, space)
+    if rule != "search" and not needs_candidates(rule, space.branches):
+        return derive_genotype(logits, space, rule=rule)
     if candidates is None:
         raise LbtError(
             "`derivation.rule: search` and `space.branches: best` compare scores. Give the stage the input "

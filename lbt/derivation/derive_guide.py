@@ -13,7 +13,7 @@ from lbt.config import SpaceSettings
 from lbt.config.jobs import DeriveGuideJob
 from lbt.config.methods import METHODS
 from lbt.files import read_json, write_json, write_text
-from lbt.network.derivation_rule import best_convolution, candidate_paths, most_probable_path, path_scales
+from lbt.network.derivation_rule import Rule, best_convolution, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.runtime.seeding import generator
 from lbt.space.architecture import alpha_row, architecture_from_json, architecture_shapes
@@ -37,7 +37,8 @@ def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> N
     seed, method, space = settings.seed, settings.method, settings.space
     if METHODS[method].searches:
         logits = architecture_from_json(read_json(files.architecture), space, str(files.architecture))
-        genotype = guide_genotype(logits, space)
+        rule: Rule = "released" if settings.derivation.rule == "released" else "consistent"
+        genotype = guide_genotype(logits, space, rule)
     else:
         genotype = random_guide(space, generator(seed, "guide genotype"))
     write_json(files.genotype, genotype.to_json())
@@ -45,7 +46,7 @@ def run(settings: DeriveGuideJob, files: Files, *, log: Path | None = None) -> N
         write_text(log, f"derive guide {method} seed-{seed}: {len(genotype.branches)} branches at full width\n")
 
 
-def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> Genotype:
+def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings, rule: Rule = "consistent") -> Genotype:
     """The genotype of a guide by the released rule for unpruned networks.
 
     Each branch follows its most probable path. The branches end at the first choice of `BRANCH_SCALES`.
@@ -53,11 +54,12 @@ def guide_genotype(architecture: Mapping[str, Tensor], space: SpaceSettings) -> 
     Args:
         architecture: alpha and beta are read.
         space: the search space.
+        rule: which row of beta scores a path to 1/16.
     """
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
     return Genotype(
         tuple(
-            guide_branch(logits, space, most_probable_path(logits, space.layers, scale))
+            guide_branch(logits, space, most_probable_path(logits, space.layers, scale, rule))
             for scale in BRANCH_SCALES[space.branches][0]
         )
     )

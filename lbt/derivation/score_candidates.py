@@ -134,7 +134,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
                 f"derivation.images: the {len(scored)} images of {files.split} have no labelled pixel. Take more."
             )
         row, miou = rows[index], scores(confusion, classes)["miou"]
-        factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule == "released" else 1.0
+        factor = row["predicted_ms"] ** LATENCY_EXPONENT if derivation.rule != "search" else 1.0
         row |= {"miou": miou, "objective": miou * factor}
     write_metrics(files.candidates, rows)
 

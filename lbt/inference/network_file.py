@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
+from lbt.inference.network_facts import read_facts
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
-from lbt.runtime.checkpoint import load_checkpoint, save_checkpoint
+from lbt.runtime.checkpoint import load_checkpoint, require_shapes, require_sound, save_checkpoint
+from lbt.runtime.shapes import shapes_only
 
 KIND = "network"
-USE = ("input_size", "settings_digest", "scores", "profile")
-"""Entries of the finished file that training does not write; see `SegmentationNetwork`."""
 
 
 def save_network(
@@ -65,10 +64,12 @@ def save_network(
 def load_network(path: Path | str) -> SegmentationNetwork:
     """Load the network of a file `networks/<method>-seed-<s>.pt` of a run, ready for use on the CPU.
 
+    The file may be a stranger's: nothing is made of it before its facts and the shapes of its weights are checked.
+
     Raises:
         LbtError: the file is missing, damaged, of an older version, or not a network.
     """
-    return _network(path, load_checkpoint(path, kind=KIND))
+    return _network(path, load_checkpoint(path, kind=KIND, plain=True))
 
 
 def load_trained(path: Path | str, classes: Sequence[str], space: SpaceSettings) -> SegmentationNetwork:
@@ -78,22 +79,25 @@ def load_trained(path: Path | str, classes: Sequence[str], space: SpaceSettings)
         LbtError: as for `load_network`, or the file has other classes or another space.
     """
     expect = {"classes": list(classes), "space": space.model_dump(mode="json")}
-    return _network(path, load_checkpoint(path, kind=KIND, expect=expect))
+    return _network(path, load_checkpoint(path, kind=KIND, expect=expect, plain=True))
 
 
 def _network(path: Path | str, content: dict[str, Any]) -> SegmentationNetwork:
     try:
-        identity: dict[str, Any] = dict(content["identity"])
-        space = SpaceSettings.model_validate_json(json.dumps(identity.pop("space")))
-        network = Network(Genotype.from_json(content["genotype"], space, str(path)), space, len(identity["classes"]))
+        facts = read_facts(content)
+        genotype = Genotype.from_json(content.get("genotype"), facts.space, str(path))
+        with shapes_only():  # the file may describe a network that no memory holds
+            network = Network(genotype, facts.space, len(facts.classes))
         network.auxiliary.clear()  # the heads that only training uses
-        weights = {name: w for name, w in content["network"].items() if not name.startswith("auxiliary.")}
-        network.load_state_dict(weights)
-        use: dict[str, Any] = {name: content.get(name) for name in USE}
-        if use["input_size"] is not None:
-            use["input_size"] = tuple(use["input_size"])
-        return SegmentationNetwork(network, space=space, **identity, **use)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        saved = content.get("network")
+        if not isinstance(saved, dict):
+            raise ValueError("its weights are not tensors by name")
+        weights = {name: w for name, w in saved.items() if not str(name).startswith("auxiliary.")}
+        require_shapes(weights, network.state_dict())
+        require_sound(weights)
+        network.to_empty(device="cpu").load_state_dict(weights)
+        return SegmentationNetwork(network, **{name: getattr(facts, name) for name in type(facts).model_fields})
+    except (TypeError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LbtError(
             f"{path}: is not a network that this version of lbt can read ({first}). Rerun the stage that makes it."

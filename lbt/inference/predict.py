@@ -15,7 +15,7 @@ import torch
 from lbt.data.images import read_photograph, write_png
 from lbt.data.label_images import label_image, legend_image, overlay_image
 from lbt.errors import LbtError
-from lbt.files import write_text
+from lbt.files import guard_cell, write_text
 from lbt.inference.input_files import output_names
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.runtime.progress import Progress
@@ -101,7 +101,7 @@ def _classes(network: SegmentationNetwork) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("index", "name", "red", "green", "blue"))
     for index, (name, color) in enumerate(zip(network.classes, network.colors, strict=True)):
-        writer.writerow((index, name, *color))
+        writer.writerow((index, guard_cell(name), *color))
     return text.getvalue()
 
 

@@ -11,11 +11,12 @@ from typing import Literal
 from torch import Tensor
 
 from lbt.config import SpaceSettings
+from lbt.network import derivation_rule
 from lbt.network.derivation_rule import build_branch, candidate_paths, most_probable_path, path_probability
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.space.architecture import probabilities, validate_architecture
 
-Rule = Literal["released", "search"]
+Rule = derivation_rule.Rule | Literal["search"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def needs_candidates(rule: str, branches: str) -> bool:
 def list_candidates(architecture: Mapping[str, Tensor], space: SpaceSettings, rule: Rule) -> list[Candidate]:
     """All candidates of an architecture, the most probable first.
 
-    `search` takes every path of every branch (`lbt.network.derivation_rule.candidate_paths`), `released` the most
-    probable one. Operators, widths and pruning are those of the released rule in both cases. With `branches: best`, the
+    `search` takes every path of every branch (`lbt.network.derivation_rule.candidate_paths`), the other rules the most
+    probable one by their reading of beta. Operators, widths and pruning are the release's. With `branches: best`, the
     list alternates between the two combinations of branches. Their probabilities cannot be compared, because a path
     that stays at 1/8 has the probability 1.
 
@@ -76,9 +77,13 @@ def _rank_candidates(
     # In double precision, so that the order of nearly equal paths does not depend on the processor.
     weights, choices = probabilities({key: value.double() for key, value in logits.items()}), []
     for scale in branch_scales:
-        every = rule == "search"
-        paths = candidate_paths(space.layers, scale) if every else [most_probable_path(logits, space.layers, scale)]
-        choices.append([(path, path_probability(weights, path), build_branch(logits, space, path)) for path in paths])
+        if rule == "search":
+            paths = candidate_paths(space.layers, scale)
+        else:
+            paths = [most_probable_path(logits, space.layers, scale, rule)]
+        choices.append(
+            [(path, path_probability(weights, path, "consistent"), build_branch(logits, space, path)) for path in paths]
+        )
     candidates = []
     for combination in product(*choices):
         paths_of_branches, chances, branches = zip(*combination, strict=True)

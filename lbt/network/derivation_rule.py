@@ -1,5 +1,8 @@
 """From an architecture's logits to a genotype: FasterSeg's released rule (train/model_seg.py) as pure functions.
 
+The release reads the row of beta of a path to 1/16 one layer late. The rule `released` does the same; `consistent`
+reads the row with which the supernet weighs that path.
+
 A path is the list of its downsampling layers: the layers whose cell has stride 2, none for a path that stays at 1/8.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
+from typing import Literal
 
 from torch import Tensor
 
@@ -25,6 +29,9 @@ from lbt.space.architecture import (
     probabilities,
     validate_architecture,
 )
+
+Rule = Literal["released", "consistent"]
+"""Which row of beta scores a path to 1/16; paths to 1/32 have the same score by both."""
 
 _SKIP = OPERATORS.index("skip")
 _CONVOLUTION_INDICES = [OPERATORS.index(name) for name in CONVOLUTIONS]
@@ -48,24 +55,29 @@ def _pairs(first: int, gap: int, last: int) -> list[tuple[int, ...]]:
     return [(a, b) for b in range(first + gap, last + 1) for a in range(first, b - gap + 1)]
 
 
-def path_probability(weights: Mapping[str, Tensor], downsample_layers: Sequence[int]) -> float:
-    """The release's score of a path: the product of the probabilities of its downs, 1 if it has none.
+def path_probability(weights: Mapping[str, Tensor], downsample_layers: Sequence[int], rule: Rule) -> float:
+    """The score of a path: the product of the probabilities of its downsampling layers, 1 if it has none.
 
-    A down at layer d computes the feature that enters layer d + 1. Its probability is that of this feature's finer
-    predecessor. (For paths to 1/16 the release reads the row of layer d + 2 instead, unlike for paths to 1/32.)
+    A cell of stride 2 at layer d computes a feature that enters layer d + 1. Its probability is that of the finer
+    predecessor of this feature. For a path to 1/16 the rule `released` reads the row of layer d + 2 instead, as
+    `betas2path` in the release does.
 
     Args:
         weights: `lbt.space.architecture.probabilities` of the architecture.
         downsample_layers: the path, from `candidate_paths`.
+        rule: which row scores a path to 1/16.
     """
+    offset = 2 if rule == "released" and len(downsample_layers) == 1 else 1
     scales = zip(downsample_layers, (16, 32), strict=False)
-    return prod(float(weights[f"beta.{scale}"][beta_row(layer + 1, scale), 0]) for layer, scale in scales)
+    return prod(float(weights[f"beta.{scale}"][beta_row(layer + offset, scale), 0]) for layer, scale in scales)
 
 
-def most_probable_path(architecture: Mapping[str, Tensor], layers: int, scale: int) -> tuple[int, ...]:
+def most_probable_path(architecture: Mapping[str, Tensor], layers: int, scale: int, rule: Rule) -> tuple[int, ...]:
     """The candidate with the highest `path_probability`; the first of equally probable ones."""
-    weights = probabilities(architecture)
-    return max(candidate_paths(layers, scale), key=lambda path: path_probability(weights, path))
+    weights, candidates = probabilities(architecture), candidate_paths(layers, scale)
+    if len(candidates) == 1:  # in a space of three layers, the release's row does not exist
+        return candidates[0]
+    return max(candidates, key=lambda path: path_probability(weights, path, rule))
 
 
 def path_scales(downsample_layers: Sequence[int], layers: int) -> list[Scale]:
@@ -154,15 +166,20 @@ def build_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
 
 
 def derive_genotype(
-    architecture: Mapping[str, Tensor], space: SpaceSettings, branch_scales: Sequence[int] | None = None
+    architecture: Mapping[str, Tensor],
+    space: SpaceSettings,
+    branch_scales: Sequence[int] | None = None,
+    *,
+    rule: Rule = "consistent",
 ) -> Genotype:
-    """The genotype of an architecture by the released rule.
+    """The genotype of an architecture by the released rule, with the given reading of beta.
 
     Args:
         architecture: the logits.
         space: the search space.
         branch_scales: scales at which the branches end, coarsest first. By default those of `space.branches`, and
             (32, 16) for `best`, which the release decides by scores on images (`lbt.network.candidates`).
+        rule: which row of beta scores a path to 1/16.
 
     Raises:
         LbtError: the architecture does not belong to this space.
@@ -171,5 +188,5 @@ def derive_genotype(
     logits = {key: value.detach().cpu() for key, value in architecture.items()}
     scales = branch_scales or BRANCH_SCALES[space.branches][0]
     return Genotype(
-        tuple(build_branch(logits, space, most_probable_path(logits, space.layers, scale)) for scale in scales)
+        tuple(build_branch(logits, space, most_probable_path(logits, space.layers, scale, rule)) for scale in scales)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,14 +11,12 @@ import numpy as np
 
 from lbt.data.classes import IGNORE
 from lbt.errors import LbtError
-from lbt.files import SCHEMA_VERSION
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.origin import Origin
 from lbt.pseudo_labels.read import ShardHead
-from lbt.pseudo_labels.shard_format import DATASETS, reading
+from lbt.pseudo_labels.shard_format import read_identity
+from lbt.pseudo_labels.shard_structure import DATASETS, open_shard, read_classes, read_ids, reading
 
-_V110 = 3
-"""Version of the superblock of an HDF5 file that has checksums in its own records."""
 _ROUNDING = 0.01
 """Largest distance of a sum of probabilities from 1; float16 rounds each of them by at most a factor of 2^-11."""
 
@@ -28,43 +25,13 @@ def check_file(path: Path) -> list[str]:
     """Read a whole shard and return its problems, each with the name of the file; a good file has none."""
     try:
         verify_inputs([path])
-        with reading(path, "its content"), h5py.File(path, "r") as file:
-            found = _format_problems(file) or list(_shape_problems(file))
-            if not found:
-                _compare_checksums(path, file)
-                found = list(_value_problems(file))
+        with reading(path, "its content"), open_shard(path) as file:
+            _compare_checksums(path, file)
+            read_identity(file), read_ids(file)
+            found = list(_value_problems(file))
     except LbtError as error:
         return [str(error)]
-    except (TypeError, ValueError, AttributeError) as error:
-        found = [f"is not a shard of pseudo labels ({error})"]
     return [f"{path}: {problem}. Delete it and label again." for problem in found]
-
-
-def _format_problems(file: h5py.File) -> list[str]:
-    version = file.id.get_create_plist().get_version()[0]
-    if version < _V110:
-        return [f"has the HDF5 format {version}, which does not notice damage; {_V110} is needed"]
-    schema = file.attrs.get("schema_version")
-    if schema != SCHEMA_VERSION:
-        return [f"has schema version {schema}, this program reads {SCHEMA_VERSION}"]
-    return [f"lacks the dataset {name}" for name in (*DATASETS, "palette") if name not in file]
-
-
-def _shape_problems(file: h5py.File) -> Iterator[str]:
-    """Datasets whose shape or type differs from `lbt.pseudo_labels.shard_format`."""
-    count, classes = len(file["image_id"]), len(json.loads(file.attrs["classes"]))
-    label, low = file["label"].shape, file["probability"].shape
-    expected = {
-        "label": ((count, *label[1:]), 3, np.uint8),
-        "color": ((*label, 3), 4, np.uint8),
-        "confidence": (label, 3, np.uint8),
-        "probability": ((count, classes, *low[2:]), 4, np.float16),
-        "size": ((count, 2), 2, np.int32),
-        "stride_size": ((count, 2), 2, np.int32),
-    }
-    for name, (shape, dimensions, kind) in expected.items():
-        if file[name].shape != shape or len(shape) != dimensions or file[name].dtype != kind:
-            yield f"{name} is {file[name].dtype} {file[name].shape}, {np.dtype(kind)} {shape} is needed"
 
 
 def _compare_checksums(path: Path, file: h5py.File) -> None:
@@ -77,12 +44,12 @@ def _compare_checksums(path: Path, file: h5py.File) -> None:
 
 def _value_problems(file: h5py.File) -> Iterator[str]:
     """Values that labelling cannot have written; names the first image of each dataset."""
-    classes, palette = len(json.loads(file.attrs["classes"])), file["palette"][:]
+    classes, palette = len(read_classes(file)), file["palette"][:]
     named: set[str] = set()
-    for index, name in enumerate(file["image_id"][:]):
+    for index, name in enumerate(read_ids(file)):
         (height, width), (low_height, low_width) = file["size"][index], file["stride_size"][index]
         label, confidence = file["label"][index], file["confidence"][index]
-        sums = file["probability"][index, :, :low_height, :low_width].astype(np.float32).sum(axis=0)
+        sums = file["probability"][index, :, :low_height, :low_width].sum(axis=0, dtype=np.float32)
         inside = np.zeros(label.shape, bool)
         inside[:height, :width] = True
         wrong = {
@@ -94,7 +61,7 @@ def _value_problems(file: h5py.File) -> Iterator[str]:
         for dataset, is_wrong in wrong.items():
             if is_wrong and dataset not in named:
                 named.add(dataset)
-                yield f"{dataset}[{index}] of image {name.decode()} holds values that no labelling writes"
+                yield f"{dataset}[{index}] of image {name} holds values that no labelling writes"
 
 
 def check_origin(path: Path, head: ShardHead, origin: Origin) -> list[str]:

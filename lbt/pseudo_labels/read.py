@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -12,7 +11,8 @@ import numpy as np
 
 from lbt.data.images import read_image
 from lbt.errors import LbtError
-from lbt.pseudo_labels.shard_format import ShardIdentity, reading
+from lbt.pseudo_labels.shard_format import ShardIdentity, read_identity
+from lbt.pseudo_labels.shard_structure import open_shard, read_classes, read_ids, reading
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,12 @@ def read_head(path: Path) -> ShardHead:
     """Read the header of a shard.
 
     Raises:
-        LbtError: the file is missing, damaged, or lacks an attribute.
+        LbtError: the file is missing, damaged, or not as labelling writes it.
     """
-    try:
-        with reading(path, "its head"), h5py.File(path, "r") as file:
-            values = {field.name: file.attrs[field.name] for field in fields(ShardIdentity)}
-            identity = ShardIdentity(**values | {key: int(values[key]) for key in ("round", "seed")})
-            classes = tuple(json.loads(file.attrs["classes"]))
-            colors = tuple((int(red), int(green), int(blue)) for red, green, blue in file["palette"][: len(classes)])
-            return ShardHead(identity, classes, colors, tuple(name.decode() for name in file["image_id"][:]))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise LbtError(f"{path}: is not a shard of pseudo labels ({error}). Delete it and label again.") from error
+    with reading(path, "its head"), open_shard(path) as file:
+        classes = read_classes(file)
+        colors = tuple((int(red), int(green), int(blue)) for red, green, blue in file["palette"][: len(classes)])
+        return ShardHead(read_identity(file), classes, colors, read_ids(file))
 
 
 def read_labelled_image(path: Path, label: np.ndarray) -> np.ndarray:
@@ -118,7 +113,7 @@ class LabelledImages:
         path, index = self._locations[image_id]
         with reading(path, f"image {image_id}"):
             if path not in self._files:
-                self._files[path] = h5py.File(path, "r")
+                self._files[path] = open_shard(path)
             file = self._files[path]
             height, width = file["size"][index]
             return file["label"][index, :height, :width], file["confidence"][index, :height, :width]

@@ -18,20 +18,19 @@ h5web and silx read no palette, so they show `color` first. HDFView shows `label
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from lbt.errors import LbtError
-from lbt.files import SCHEMA_VERSION
+from lbt.errors import LbtError, visible
+from lbt.pseudo_labels.shard_structure import open_shard, read_classes, read_ids, read_number, read_text, reading
 
-DATASETS = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
+_METHOD, _DIGEST = re.compile("[a-z][a-z0-9_]{,60}"), re.compile("[0-9a-f]{,64}")
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ class PseudoLabels:
         for path in paths:
             with reading(path, "its head"):
                 file = self._open(path)
-                _check_head(path, file, classes, identity)
-                names = [name.decode() for name in file["image_id"][:]]
+                _check_origin(path, file, classes, identity)
+                names = read_ids(file)
             for index, name in enumerate(names):
                 if name in self._locations:
                     raise LbtError(f"{path}: image {name} is in {self._locations[name][0]} too. Label again.")
@@ -97,34 +96,30 @@ class PseudoLabels:
     def _open(self, path: Path) -> h5py.File:
         key = (os.getpid(), path)
         if key not in self._handles:
-            self._handles[key] = h5py.File(path, "r")
+            self._handles[key] = open_shard(path)
         return self._handles[key]
 
 
-def _check_head(path: Path, file: h5py.File, classes: Sequence[str], identity: ShardIdentity) -> None:
-    required = {"schema_version": SCHEMA_VERSION, **asdict(identity), "classes": json.dumps(list(classes))}
-    del required["code"]
-    for key, value in required.items():
-        if file.attrs.get(key) != value:
-            raise LbtError(f"{path}: has {key} {file.attrs.get(key)}, {value} is needed. Delete it and label again.")
-    missing = [name for name in DATASETS if name not in file]
-    if missing:
-        raise LbtError(f"{path}: lacks the dataset {missing[0]}. Delete it and label again.")
-
-
-@contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn an error of HDF5 inside the `with` block into a message that names the file and `what` was being read.
+def read_identity(file: h5py.File) -> ShardIdentity:
+    """The origin of a shard.
 
     Raises:
-        LbtError: the file is missing or damaged.
+        ValueError: it lacks an attribute, or one cannot be part of a file's name or a table.
     """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise LbtError(f"{path}: is missing. Run the labelling stage.") from error
-    except (OSError, KeyError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise LbtError(
-            f"{path}: {what} cannot be read, the file is damaged ({first}). Delete it and label again."
-        ) from error
+    method, teacher, code = (read_text(file, name) for name in ("method", "teacher", "code"))
+    if not _METHOD.fullmatch(method):
+        raise ValueError(f"its method {visible(method, 60)} is no name of a method")
+    if not _DIGEST.fullmatch(teacher) or not _DIGEST.fullmatch(code):
+        raise ValueError("its teacher or its code is no digest")
+    return ShardIdentity(read_number(file, "round"), method, read_number(file, "seed"), teacher, code)
+
+
+def _check_origin(path: Path, file: h5py.File, classes: Sequence[str], identity: ShardIdentity) -> None:
+    found = read_identity(file)
+    for key in ("round", "method", "seed", "teacher"):
+        have, value = getattr(found, key), getattr(identity, key)
+        if have != value:
+            raise LbtError(f"{path}: has {key} {have}, {value} is needed. Delete it and label again.")
+    names = read_classes(file)
+    if names != tuple(classes):
+        raise LbtError(f"{path}: has classes {names}, {tuple(classes)} is needed. Delete it and label again.")

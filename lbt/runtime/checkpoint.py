@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickletools
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +15,15 @@ from torch import Tensor
 
 from lbt.errors import LbtError
 from lbt.files import SCHEMA_VERSION, atomic_path
+
+SMALL = 1_000_000
+"""Bytes that names, plain values and the description of the tensors take at most in a file of `plain` content."""
+_PLAIN = frozenset(
+    {"torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch LongStorage", "collections OrderedDict"}
+)
+"""What such a file may name: tensors of float32 and int64, and the dictionary of a module's weights."""
+_NAMES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"})
+"""Instructions of a pickle that name something of Python."""
 
 
 def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
@@ -34,7 +44,9 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
             raise OSError(f"PyTorch could not write: {str(error).splitlines()[0]}") from error
 
 
-def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None, plain: bool = False
+) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Every byte is compared with the archive's checksums, which PyTorch's own reader ignores.
@@ -43,13 +55,16 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
         path: the file.
         kind: the required kind.
         expect: required items of the identity, such as the caller's list of classes.
+        plain: refuse everything but tensors of float32 and int64 and at most `SMALL` bytes of plain values, before any
+            of it is made.
 
     Raises:
-        LbtError: the file is missing, truncated or damaged, or has another schema version, kind or identity.
+        LbtError: the file is missing, truncated or damaged, holds something else, or has another schema version, kind
+            or identity.
     """
     try:
-        _verify_checksums(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        size = _verify(path, plain)
+        content = _share_strings(torch.load(path, map_location="cpu", weights_only=True), [size])
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
     except IsADirectoryError as error:
@@ -59,42 +74,105 @@ def load_checkpoint(path: Path | str, *, kind: str, expect: Mapping[str, Any] | 
         raise LbtError(
             f"{path}: is damaged or no PyTorch file ({first}). If a stage made it, delete it and rerun that stage."
         ) from error
-    if not isinstance(content, dict) or not {"schema_version", "kind", "identity"} <= content.keys():
+    if not isinstance(content, dict) or not isinstance(content.get("identity"), dict):
         raise LbtError(f"{path}: was not written by lbt. Name a {kind} file that a stage of lbt made.")
-    found = content["schema_version"]
-    if found != SCHEMA_VERSION:
+    found = content.get("schema_version")
+    if type(found) is not int or found != SCHEMA_VERSION:
         raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
+    if not isinstance(content.get("kind"), str):
+        raise LbtError(f"{path}: does not say what it holds, a {kind} is needed. Name the right file.")
     if content["kind"] != kind:
         raise LbtError(f"{path}: holds a {content['kind']}, a {kind} is needed. Name the right file.")
     for key, value in (expect or {}).items():
         have = content["identity"].get(key)
-        if have != value:
+        if _plain_text(have) != _plain_text(value):
             if isinstance(value, list) and isinstance(have, list) and len(have) != len(value):
                 have, value = f"{len(have)} ({have})", f"{len(value)} ({value})"
             raise LbtError(f"{path}: was made with {key} = {have}; these settings have {value}. Rerun its stage.")
-    return _share_strings(content)
+    return content
 
 
-def _verify_checksums(path: Path | str) -> None:
+def _verify(path: Path | str, plain: bool) -> int:
+    """Compare every byte with its checksum; returns the size of the pickle, which makes all but the tensors' bytes."""
     with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
         # PyTorch's reader takes an entry with attributes for a folder, so its tensor could hold anything
-        odd = (e.filename for e in archive.infolist() if e.compress_type != zipfile.ZIP_STORED or e.external_attr)
+        odd = (e.filename for e in entries if e.compress_type != zipfile.ZIP_STORED or e.external_attr)
         bad = next(odd, None) or archive.testzip()
-    if bad is not None:
-        raise zipfile.BadZipFile(f"wrong checksum of {bad}")
+        if bad is not None:
+            raise zipfile.BadZipFile(f"wrong checksum of {bad}")
+        pickles = [e for e in entries if e.filename.lower().endswith("/data.pkl")]
+        if len(pickles) != 1 or len({e.filename.lower() for e in entries}) < len(entries):
+            raise zipfile.BadZipFile("not one file of each name, or no data.pkl")
+        if plain:
+            if pickles[0].file_size > SMALL:
+                raise ValueError(f"{pickles[0].file_size} bytes of names and plain values, at most {SMALL} are read")
+            for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
+                if code.name in _NAMES and argument not in _PLAIN:
+                    raise ValueError(f"it holds {argument or code.name}, tensors and plain values are needed")
+        return pickles[0].file_size
 
 
-def _share_strings(value: Any) -> Any:
+def _plain_text(value: Any) -> str:
+    """A value as text by which two values can be compared, whatever they hold."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError):
+        return f"a {type(value).__name__}"
+
+
+def _share_strings(value: Any, left: list[int]) -> Any:
     """The value with equal strings as one object, as in a run that read no string from a file.
 
     Pickle writes a repeated object as a reference. Otherwise the bytes of a checkpoint would show whether its
     optimisers came from another checkpoint.
+
+    Args:
+        value: the content of a file.
+        left: how many more values there may be; a file of few bytes can name one list so often that it has no end.
     """
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError("its lists repeat each other without end")
     if type(value) is dict:
-        return {_share_strings(key): _share_strings(item) for key, item in value.items()}
+        return {_share_strings(key, left): _share_strings(item, left) for key, item in value.items()}
     if type(value) is list:
-        return [_share_strings(item) for item in value]
+        return [_share_strings(item, left) for item in value]
     return sys.intern(value) if type(value) is str else value
+
+
+def require_shapes(saved: Any, needed: Mapping[str, Tensor]) -> None:
+    """Compare tensors from a file with those of a module, which may be on the meta device, before they are copied.
+
+    Raises:
+        ValueError: a name, a shape or a type differs, or the tensors claim more values than the file holds.
+    """
+    if not isinstance(saved, Mapping) or not all(isinstance(value, Tensor) for value in saved.values()):
+        raise ValueError("its weights are not tensors by name")
+    different = sorted(map(str, set(needed) ^ set(saved)))
+    if different:
+        more = f" and {len(different) - 1} more" if len(different) > 1 else ""
+        raise ValueError(f"it {'lacks' if different[0] in needed else 'has the unknown'} {different[0]}{more}")
+    for name, own in needed.items():
+        have, need = (f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for t in (saved[name], own))
+        if have != need or saved[name].layout != torch.strided or saved[name].device.type == "meta":
+            raise ValueError(f"{name} is {have}, {need} is needed")
+    storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in saved.values()}
+    if sum(value.numel() * value.element_size() for value in saved.values()) > sum(storages.values()):
+        raise ValueError("its tensors claim more values than it holds")
+
+
+def require_sound(weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights with which a network computes nonsense.
+
+    Raises:
+        ValueError: a value is NaN or infinite, or a variance is negative.
+    """
+    for name, value in weights.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity")
+        if name.endswith("running_var") and (value < 0).any():
+            raise ValueError(f"{name} holds a negative variance")
 
 
 Parts = Mapping[str, Any]

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lbt.files import write_text
+from lbt.files import guard_cell, write_text
 
 
 def write_metrics(path: Path, rows: Sequence[Mapping[str, float | int | str]]) -> None:
@@ -31,4 +31,4 @@ def write_metrics(path: Path, rows: Sequence[Mapping[str, float | int | str]]) -
 
 
 def _cell(value: float | int | str) -> float | int | str:
-    return "" if isinstance(value, float) and not math.isfinite(value) else value
+    return "" if isinstance(value, float) and not math.isfinite(value) else guard_cell(value)

@@ -98,7 +98,7 @@ def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, f
     """
     expected, exit_code, text = (False, 1, "") if reports.empty() else reports.get()
     if expected:
-        failure = LbtError(text)
+        failure = LbtError(*text.splitlines())
         failure.exit_code = exit_code
         raise failure from None
     for number in forwarded:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 
 
 class Progress:
@@ -73,6 +73,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Write a separate line, such as a warning that an update was skipped."""
+        text = visible(text)
         if self.bar is not None:
             tqdm.write(f"{self.stage}: {text}", file=sys.stderr)
         self._line(f"{self.stage}: {text}")

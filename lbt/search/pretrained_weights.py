@@ -202,7 +202,10 @@ def _check_keys(
 
 def _check_value(key: str, value: Tensor, own: Tensor, source: Path) -> None:
     have, need = (f"{str(t.dtype).removeprefix('torch.')} of shape {tuple(t.shape)}" for t in (value, own))
+    if value.layout != torch.strided or value.device.type == "meta":
+        have = f"a {value.device.type} tensor of layout {value.layout}"
     if have != need:
         raise LbtError(f"{source}: {key}: is {have}, the student's is {need}. Name weights of the student's network.")
-    if not value.isfinite().all():
-        raise LbtError(f"{source}: {key}: holds NaN or infinity. Its training failed; name other weights.")
+    if not value.isfinite().all() or (key.endswith("running_var") and (value < 0).any()):
+        what = "a negative variance" if value.isfinite().all() else "NaN or infinity"
+        raise LbtError(f"{source}: {key}: holds {what}. Its training failed; name other weights.")

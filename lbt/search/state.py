@@ -78,7 +78,7 @@ def start_round(
             these settings need, such as a guide; first weights of the partner that are not available.
     """
     supernet, architecture, content = load_supernet(path, classes, space, device)
-    found = {key: content["identity"][key] for key in ("method", "seed", "round")}
+    found = {key: content["identity"].get(key) for key in ("method", "seed", "round")}
     expected = {"method": "warmup" if round == 1 else method.name, "seed": seed, "round": round - 1}
     if found != expected:
         raise LbtError(
@@ -112,8 +112,14 @@ def _load_previous(state: SearchState, content: dict[str, Any], path: Path, *, s
                 f"{path}: holds no {key}, from which a round with {setting} continues. Delete the round's folder "
                 f"{path.parent} and those of the rounds before it, and search again."
             )
-    load_state(state.parts(), content)
-    state.skips = content["skips"]
+    try:
+        load_state(state.parts(), content)
+        state.skips = content["skips"]
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LbtError(
+            f"{path}: does not fit these settings ({first}). Delete its round's folder, and search again."
+        ) from error
     if steered:
         state.latency_weight = content["latency_weight"]
 

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from lbt.config import SpaceSettings
+from lbt.errors import LbtError
 from lbt.files import digest
-from lbt.runtime.checkpoint import load_checkpoint
-from lbt.space.architecture import Architecture
+from lbt.runtime.checkpoint import load_checkpoint, require_shapes
+from lbt.space.architecture import Architecture, architecture_shapes
 from lbt.space.supernet import Supernet
 
 KIND = "supernet"
@@ -40,6 +41,12 @@ def load_supernet(
     """
     content = load_checkpoint(path, kind=KIND, expect=_content_identity(classes, space))
     supernet = Supernet(space, len(classes)).to(device)
+    try:
+        require_shapes(content.get("supernet"), supernet.state_dict())
+        logits = {name: torch.empty(shape, device="meta") for name, shape in architecture_shapes(space).items()}
+        require_shapes(content.get("architecture"), logits)
+    except ValueError as error:
+        raise LbtError(f"{path}: cannot be used, because {error}. Rerun the stage that makes it.") from error
     supernet.load_state_dict(content["supernet"])
     architecture = {name: value.to(device) for name, value in content["architecture"].items()}
     return supernet, architecture, content

@@ -29,6 +29,7 @@ from lbt.network.network import Network
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.dataset import count_to_label
 from lbt.runtime.distributed import ALONE
+from lbt.runtime.shapes import shapes_only
 from lbt.search.checkpoint_retention import kept_rounds
 from lbt.search.methods import load_method
 from lbt.space.architecture import OPERATORS, architecture_shapes
@@ -95,7 +96,7 @@ def disk_needs(settings: Settings, images: Images) -> dict[str, float]:
     """Bytes that a whole run holds at most at one time, by the kind of file."""
     search, seeds, classes = settings.search, len(settings.seeds), class_table(settings.data).num_classes
     genotype = _largest_genotype(settings.space)
-    with torch.device("meta"):
+    with shapes_only():
         supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
     states = seeds * sum(_round_bytes(supernet, settings, classes, method) for method in settings.methods)
     # a round's weights are removed once the second round after it has written its own
@@ -124,15 +125,16 @@ def require_space(needs: Mapping[str, float], folder: Path) -> str:
     total = sum(needs.values())
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    kinds = "".join(f"\n    {kind:31} {readable(n):>9}" for kind, n in needs.items() if n >= 0.005 * total)
+    kinds = [f"    {kind:31} {readable(n):>9}" for kind, n in needs.items() if n >= 0.005 * total]
     missing = total - _present_bytes(folder) - free
     if missing > 0:
         raise LbtError(
             f"{folder}: the disk has {readable(free)} free, and the run needs up to {readable(missing)} more. Free "
             "space, link the folder to a larger disk, or lower search.rounds, the number of seeds or of methods; a "
-            f"larger search.keep_every keeps fewer weights. The whole run:{kinds}"
+            "larger search.keep_every keeps fewer weights. The whole run:",
+            *kinds,
         )
-    return f"disk: at most {readable(total)} for the whole run, {readable(free)} free{kinds}"
+    return "\n".join([f"disk: at most {readable(total)} for the whole run, {readable(free)} free", *kinds])
 
 
 def readable(count: float) -> str:
@@ -147,7 +149,7 @@ def readable(count: float) -> str:
 def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: str) -> float:
     """Bytes of a round's checkpoint: the supernet and its momentum, and what the method's partner keeps."""
     weights = _weight_bytes(supernet.state_dict().values()) + _weight_bytes(supernet.parameters())
-    with torch.device("meta"):
+    with shapes_only():
         partner = load_method(method).partner(
             settings.search, classes, 0, torch.device("meta"), ALONE, pretrained=False
         )

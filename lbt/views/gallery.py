@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -147,15 +148,15 @@ def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], 
     }
     text = json.dumps(facts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     gradient = ", ".join("rgb({} {} {})".format(*color) for color in _UNSURE_TO_SURE)
-    for mark, content in {
+    content = {
         "/*STYLE*/": parts["css"].replace("GRADIENT", gradient),
         "TITLE": escape(f"Pseudo labels: {head.title}"),
         "FACTS": text,
         "/*SCRIPT*/": parts["js"],
-    }.items():
-        before, _, after = parts["html"].partition(mark)
-        parts["html"] = before + content + after
-    page.write(parts["html"])
+    }
+    # In one pass, because a class may have the name of a mark.
+    marks = re.compile("|".join(map(re.escape, content)))
+    page.write(marks.sub(lambda found: content[found[0]], parts["html"]))
 
 
 def _encode_pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:

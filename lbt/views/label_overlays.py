@@ -33,13 +33,27 @@ def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mappi
     """
     head = next(iter(heads.values()))
     place = folder / head.file_name
+    refuse_links(folder, place / "legend.png")
     with LabelledImages(heads) as images, Progress(f"overlays of {head.title}", len(images)) as progress:
         write_png(place / "legend.png", legend_image(head.classes, head.colors))
         for image_id in images:
             if image_id not in samples:
                 raise LbtError(f"{place}: image {image_id} is not in the split. Label again, or name its own run.")
+            file = place / f"{image_id}.png"
+            refuse_links(folder, file)
             label, _ = images.read(image_id)
             pixels = read_labelled_image(root / samples[image_id].image, label)
-            write_png(place / f"{image_id}.png", overlay_image(pixels, label, head.colors, OPACITY))
+            write_png(file, overlay_image(pixels, label, head.colors, OPACITY))
             progress.advance()
     return place
+
+
+def refuse_links(folder: Path, file: Path) -> None:
+    """Refuse to write a file below a folder through a link that leads to another folder.
+
+    Raises:
+        LbtError: names the link.
+    """
+    for outer in file.parents[: len(file.relative_to(folder).parts) - 1]:
+        if outer.is_symlink():
+            raise LbtError(f"{outer}: is a link to another folder. Remove it, or name another folder with --png.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lbt.config import Settings
+from lbt.errors import visible
 from lbt.views.results import CONTROLS
 
 
@@ -34,7 +36,12 @@ def _describe_data(settings: Settings) -> str:
             f"synthetic street scenes: {scenes.train} to train, {scenes.val} to validate, {scenes.test} "
             f"without labels, {scenes.height} x {scenes.width} pixels (height x width)"
         )
-    return f"{settings.data.root} ({settings.data.layout} layout)"
+    return f"{_escape(settings.data.root)} ({settings.data.layout} layout)"
+
+
+def _escape(text: str) -> str:
+    """A text that reStructuredText shows as it is, in one line."""
+    return re.sub(r"[!-/:-@\[-`{-~]", r"\\\g<0>", visible(text))
 
 
 def _list_caveats(settings: Settings) -> list[str]:

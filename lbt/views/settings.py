@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from lbt.config import Settings
-from lbt.files import software_versions, write_text
+from lbt.files import software_versions, unguard_cell, write_text
 from lbt.provenance.fingerprint import ROOT
 from lbt.views.tables.formats import STYLE
 
@@ -65,7 +65,7 @@ def render(run: str, settings: str, versions: dict[str, str]) -> str:
 def read_device(table: Path) -> str:
     """Read the name of the processor or GPU from the first row of a latency table; all rows have the same."""
     with open(table, encoding="utf-8", newline="") as file:
-        return next(csv.DictReader(file))["device"]
+        return unguard_cell(next(csv.DictReader(file))["device"])
 
 
 def describe_commit(folder: Path) -> str | None:

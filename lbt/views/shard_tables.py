@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lbt.errors import visible
 from lbt.pseudo_labels.read import ShardHead
 from lbt.pseudo_labels.statistics import Counts, mean_confidence, quantile, shares
 from lbt.pseudo_labels.survey import Survey
@@ -44,7 +45,7 @@ def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
             good = "good" if survey.origin is not None else "good, but no manifest lists it"
             rows.append(
                 {
-                    "file": path.name if path == place else str(path.relative_to(place)),
+                    "file": visible(path.name if path == place else path.relative_to(place)),
                     "method": identity.method if identity else "",
                     "seed": identity.seed if identity else "",
                     "round": identity.round if identity else "",

@@ -43,17 +43,15 @@ REVERSE_TIMES = 9
 """About how much more memory reverse mode takes than a first-order step and a student's step together."""
 
 
-def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str, Callable[[], object]]:
+def architecture_steps(steps: Steps) -> dict[str, Callable[[], object]]:
     """The architecture steps and their sides, by the name of their row."""
     found: dict[str, Callable[[], object]] = {
         FIRST_ORDER: lambda: load_method("fasterseg").architecture_gradient(steps.lbt),
         STUDENT_SIDE: lambda: label_derivative(steps.lbt),
     }
     derivative = label_derivative(steps.lbt)
-    kinds = [("direct", None), *(("one_step", second) for second in second_derivatives), ("published", "exact")]
-    for gradient, second in kinds:
-        changes = {"gradient": gradient} | ({} if second is None else {"second_derivative": second})
-        context = replace(steps.lbt, search=steps.lbt.search.model_copy(update=changes))
+    for gradient in ("direct", "one_step", "published"):
+        context = replace(steps.lbt, search=steps.lbt.search.model_copy(update={"gradient": gradient}))
 
         def whole(context: StepContext = context) -> object:
             return load_method("lbt").architecture_gradient(context)
@@ -62,8 +60,7 @@ def architecture_steps(steps: Steps, second_derivatives: list[str]) -> dict[str,
             with patch("lbt.search.methods.lbt.student.label_derivative", return_value=derivative):
                 return whole(context)
 
-        name = f"lbt {gradient}" if second is None else f"lbt {gradient}, {second}"
-        found |= {name: whole, f"{name}, teacher's side": teachers}
+        found |= {f"lbt {gradient}": whole, f"lbt {gradient}, teacher's side": teachers}
     found["lpt"] = lambda: load_method("lpt").architecture_gradient(steps.lpt)
     found["lpt, creator's gradient"] = lambda: creator_gradient(steps.lpt)
     return found
@@ -104,8 +101,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
 
 def compare_with_reverse_mode(steps: Steps, title: str, seconds: list[float], peak: int, device: torch.device) -> None:
     """Print its time and memory, and how far `one_step` is from it."""
-    changes = {"gradient": "one_step", "second_derivative": "exact"}
-    exact = replace(steps.lbt, search=steps.lbt.search.model_copy(update=changes))
+    exact = replace(steps.lbt, search=steps.lbt.search.model_copy(update={"gradient": "one_step"}))
     found = load_method("lbt").architecture_gradient(exact).gradient
     try:
         expected = reverse_mode(steps)
@@ -116,7 +112,7 @@ def compare_with_reverse_mode(steps: Steps, title: str, seconds: list[float], pe
         return
     memory = {title: peak_memory(lambda: reverse_mode(steps), device)}
     show("", timed({title: lambda: reverse_mode(steps)}, 1, device), memory, [median(seconds)], peak)
-    print(f"one_step, exact, differs from it by {norm(add(found, expected, -1)) / norm(expected):.1e}")
+    print(f"one_step differs from it by {norm(add(found, expected, -1)) / norm(expected):.1e}")
 
 
 def free_memory(device: torch.device) -> int:
@@ -164,7 +160,6 @@ def main() -> None:
     parser.add_argument("--student-height", type=int, default=128)
     parser.add_argument("--student-width", type=int, default=256)
     parser.add_argument("--student-batch", type=int, default=2)
-    parser.add_argument("--second-derivative", default="both", choices=("exact", "difference", "both"))
     parser.add_argument("--reverse", action=argparse.BooleanOptionalAction, default=True, help="reverse mode, too")
     options = parser.parse_args()
     device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))
@@ -182,9 +177,8 @@ def main() -> None:
     print(f"PyTorch {torch.__version__}, {options.threads} threads")
     print("peak memory beyond what was allocated before the step", flush=True)
     steps = take_steps(space, search, options, device)
-    second = ["exact", "difference"] if options.second_derivative == "both" else [options.second_derivative]
 
-    forms = architecture_steps(steps, second)
+    forms = architecture_steps(steps)
     memory = {name: peak_memory(form, device) for name, form in forms.items()}  # and a first pass, which warms up
     times = timed(forms, options.passes, device)
     show("architecture step", times, memory, times[FIRST_ORDER], memory[FIRST_ORDER])

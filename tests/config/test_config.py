@@ -45,7 +45,10 @@ REFUSED = [
     ({"search": {"batch_size": 4, "gpus": 4}}, "gpus: 4 GPUs cannot share a search.student.batch_size of 2 evenly"),
     ({"retrain": {"batch_size": 9, "gpus": 2}}, "retrain: gpus: 2 GPUs cannot share a batch_size of 9 evenly"),
     ({"derivation": {"fps": [40.0, 30.0]}}, "derivation: fps: the lower end 40"),
-    ({"derivation": {"fps": [30.0, 40.0]}}, "derivation: fps: has no effect with `rule: released`; remove it or write"),
+    (
+        {"derivation": {"fps": [30.0, 40.0]}},
+        "derivation: fps: has no effect with `rule: consistent`; remove it or write",
+    ),
     ({"derivation": {"rule": "released", "paths": 9}}, "derivation: paths: has no effect with `rule: released`"),
     (
         {"space": {"width_twelfths": [4, 6]}, "retrain": {"initial": "supernet"}},

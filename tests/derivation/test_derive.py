@@ -47,7 +47,7 @@ class Job:
         self.table = read_table(self.folder / "table.csv")
 
     def derive(
-        self, method="lbt", space=SPACE, rule="released", candidates=None, match=None, seed=0, table=None, **search
+        self, method="lbt", space=SPACE, rule="consistent", candidates=None, match=None, seed=0, table=None, **search
     ):
         output, search = self.folder / "genotype.json", SearchSettings(**search)
         call_stage(

@@ -25,13 +25,63 @@ from lbt.space.architecture import (
     initial_architecture,
 )
 
-RELEASED = json.loads((Path(__file__).parent / "fasterseg_arch_1.json").read_text())
+HERE = Path(__file__).parent
+RELEASED = json.loads((HERE / "fasterseg_arch_1.json").read_text())
+LATENCY_FREE = json.loads((HERE / "fasterseg_arch_0.json").read_text())
+DERIVED = json.loads((HERE / "fasterseg_derived.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def released() -> dict[str, torch.Tensor]:
     value = {f"{kind}.{s}": rows for kind in ("alpha", "beta", "gamma") for s, rows in RELEASED[kind].items()}
     return architecture_from_json(value, SpaceSettings())
+
+
+def random_architecture(case: dict) -> dict[str, torch.Tensor]:
+    """The logits of a case of the released derivation."""
+    rows = {"alpha": case["alpha"], "beta": [None, *case["beta"]], "gamma": case["ratio"]}
+    return {
+        f"{kind}.{scale}": torch.tensor(values[i])
+        for kind, values in rows.items()
+        for i, scale in enumerate(SCALES)
+        if values[i] is not None
+    }
+
+
+@pytest.mark.parametrize("case", DERIVED, ids=lambda case: str(case["case"]))
+@pytest.mark.parametrize(("end", "scale"), [("0", 8), ("1", 16), ("2", 32)])
+def test_released_rule_derives_what_the_release_derives(case, end, scale):
+    """The release's own code derived these branches of random architectures, skips and their pruning included."""
+    expected = case["derived"][end]
+    (branch,) = derive_genotype(random_architecture(case), SpaceSettings(), (scale,), rule="released").branches
+    assert [OPERATORS.index(cell.operator) for cell in branch.cells] == expected["ops"]
+    assert [SCALES.index(cell.scale) for cell in branch.cells] == expected["path"]
+    assert [cell.width_twelfths for cell in branch.cells[:-1]] == expected["widths_twelfths"]
+
+
+def test_rules_differ_at_one_sixteenth_only():
+    different = {8: 0, 16: 0, 32: 0}
+    for case, scale in product(DERIVED, SCALES):
+        architecture, space = random_architecture(case), SpaceSettings()
+        consistent = derive_genotype(architecture, space, (scale,), rule="consistent")
+        different[scale] += consistent != derive_genotype(architecture, space, (scale,), rule="released")
+    assert different[8] == different[32] == 0 and different[16] > len(DERIVED) // 2
+
+
+@pytest.mark.parametrize(("scales", "name"), [((32, 16), "branches 1/32 + 1/16"), ((32, 8), "branches 1/32 + 1/8")])
+def test_latency_free_network_has_the_published_size(scales, name):
+    """The release's teacher arch_0: one width, no skips."""
+    space = SpaceSettings(width_twelfths=(12,), stem_twelfths=12, head_twelfths=12)
+    architecture = {key: torch.zeros(shape) for key, shape in architecture_shapes(space).items()}
+    for kind in ("alpha", "beta"):
+        for scale, rows_of_scale in LATENCY_FREE[kind].items():
+            architecture[f"{kind}.{scale}"] = torch.tensor(rows_of_scale)
+    for scale in SCALES:
+        architecture[f"alpha.{scale}"][:, OPERATORS.index("skip")] = -torch.inf
+    network = Network(derive_genotype(architecture, space, scales, rule="released"), space, 19)
+    expected = LATENCY_FREE["expected"][name]
+    assert count_parameters(network) == expected["parameters"]
+    assert round(count_macs(network, (1024, 2048)) / 1e9, 3) == expected["conv_gmacs_1024x2048_19_classes"]
 
 
 @pytest.mark.parametrize("scale", [32, 16, 8])
@@ -78,16 +128,18 @@ def test_candidates_are_all_paths_with_the_released_margins(layers, end):
 
 @pytest.mark.parametrize("layers", range(4, 20))
 @pytest.mark.parametrize("end", [8, 16, 32])
-def test_every_number_of_layers_has_a_path(layers, end):
+@pytest.mark.parametrize("rule", ["released", "consistent"])
+def test_every_number_of_layers_has_a_path(layers, end, rule):
     space = SpaceSettings(layers=layers)
     architecture = initial_architecture(space, torch.Generator().manual_seed(layers))
-    downs = most_probable_path(architecture, layers, end)
+    downs = most_probable_path(architecture, layers, end, rule)
     scales = path_scales(downs, layers)
     assert scales[0] == 8 and scales[-1] == end and layers - 1 not in downs
-    derive_genotype(architecture, space)
+    derive_genotype(architecture, space, rule=rule)
 
 
-def test_path_has_the_largest_product():
+@pytest.mark.parametrize("rule", ["released", "consistent"])
+def test_path_has_the_largest_product(rule):
     """Three paths compete; the product decides, not the best single factor."""
     layers = 9
     architecture = {key: torch.zeros(s) for key, s in architecture_shapes(SpaceSettings(layers=layers)).items()}
@@ -95,14 +147,14 @@ def test_path_has_the_largest_product():
     architecture["beta.32"][3, 0] = 1.0  # second down at layer 5
     architecture["beta.16"][2, 0] = 3.5  # first down at layer 3, which leaves only layer 6 for the second
     architecture["beta.32"][4, 0] = -9.0
-    assert most_probable_path(architecture, layers, 32) == (2, 5)
+    assert most_probable_path(architecture, layers, 32, rule) == (2, 5)
 
 
 @pytest.mark.parametrize("down", [1, 3, 5])
 def test_a_down_has_the_probability_of_the_feature_it_makes(down):
     architecture = {key: torch.zeros(s) for key, s in architecture_shapes(SpaceSettings(layers=9)).items()}
     architecture["beta.16"][down - 1, 0] = 1.0  # the feature that enters layer down + 1; the first row is layer 2's
-    assert most_probable_path(architecture, 9, 16) == (down,)
+    assert most_probable_path(architecture, 9, 16, "consistent") == (down,)
 
 
 def rows(*best: str, skip: float = 5.0) -> list[torch.Tensor]:

@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from labelled_run import update_digest
 from PIL import Image
 
 from lbt.__main__ import main
-from lbt.files import digest, sha256, write_json
+from lbt.files import digest, write_json
 from lbt.pseudo_labels.origin import read_origin
 
 
@@ -23,15 +24,6 @@ def run(labelled, tmp_path):
 
 def shard(run, number=1, index=0):
     return run / f"search/lbt/seed-0/round-{number}/pseudo_labels/shard-{index:03d}.h5"
-
-
-def update_digest(path):
-    """Write the present digest of a shard into its manifest, as if the shard had been written like this."""
-    manifest = path.with_name(path.name.replace("shard", "manifest")).with_suffix(".json")
-    content = json.loads(manifest.read_text())
-    content["outputs"][path.name]["sha256"] = sha256(path)
-    del content["digest"]
-    write_json(manifest, content | {"digest": digest(content)})
 
 
 def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):

@@ -69,7 +69,6 @@ def test_the_next_round_resumes_the_partner(play, method, keys):
     quick_first(
         2,
         [
-            {"gradient": "one_step", "second_derivative": "difference"},
             {"pseudo_labels": PseudoLabelSettings(targets="hard", threshold=0.2, temperature=0.5)},
             {"gradient": "one_step"},
             {"gradient": "published"},

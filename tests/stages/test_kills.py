@@ -149,6 +149,7 @@ def test_the_scenarios_cover_all_kinds_of_kills():
     assert sum(kill.at in ("in save", "before rename", "after rename") for kill in kills) >= 5
 
 
+@pytest.mark.exhaustive
 def test_a_signal_to_all_processes_does_not_end_the_loaders(case):
     """A cluster's scheduler also signals the loader processes; the stage must still save its state."""
     stage = case("warmup")

@@ -11,6 +11,9 @@ from angles_figure import draw
 TINY = Path(__file__).resolve().parent.parent / "workflow" / "tiny.yaml"
 
 
+pytestmark = pytest.mark.exhaustive
+
+
 @pytest.fixture(scope="module")
 def found(tiny):
     options = {

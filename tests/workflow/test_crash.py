@@ -80,6 +80,7 @@ def longer(finished, tmp_path_factory):
     return clone, rows_and_bytes(whole)
 
 
+@pytest.mark.exhaustive
 def test_a_killed_job_and_a_stopped_machine_lose_no_result(longer):
     clone, expected = longer
     Running(clone).kill_job()

@@ -49,6 +49,7 @@ def test_a_folder_that_moved_with_its_times_reruns_nothing(finished, tmp_path):
     assert finished[0].copy(tmp_path / "elsewhere").would_rerun() == set()
 
 
+@pytest.mark.exhaustive
 def test_a_folder_that_moved_without_times_is_touched_once(moved):
     os.utime(moved.folder / "results" / "tiny" / "warmup" / "seed-0" / "checkpoint.pt")
     assert {"round", "retrain"} <= moved.would_rerun()  # large files are compared by time
@@ -103,6 +104,7 @@ def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
     }
 
 
+@pytest.mark.exhaustive
 def test_a_stage_that_ran_while_the_clock_was_back_is_named(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     folder = clone.folder / "results" / "tiny" / "warmup" / "seed-0"

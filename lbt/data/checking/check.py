@@ -25,7 +25,7 @@ from lbt.data.sample import Sample
 from lbt.data.splits import ROLES
 from lbt.data.swapped import seem_swapped
 from lbt.data.write_split import split_dataset
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 from lbt.files import write_json
 from lbt.runtime.progress import Progress
 
@@ -50,7 +50,7 @@ def run(settings: CheckJob, files: Files, *, log: Path | None = None) -> None:
     report = _check(settings.data, settings.splits, batch_sizes(settings), log)
     with Progress("check", 0, log) as progress:
         for warning in report["warnings"]:
-            progress.note(f"warning: {warning}")
+            progress.note(f"warning: {visible(warning)}")
     record_contents(settings.data, settings.splits, files.report.with_name(RECORD))
     write_json(files.report, report)
 
@@ -83,7 +83,7 @@ def describe(report: dict[str, Any]) -> str:
 
 def describe_warnings(report: dict[str, Any]) -> str:
     """The warnings of the report, each in a paragraph; empty if there are none."""
-    return "\n".join(f"warning: {warning}" for warning in report["warnings"])
+    return "\n".join(f"warning: {visible(warning)}" for warning in report["warnings"])
 
 
 def _check(

@@ -15,6 +15,7 @@ from lbt.data.pairing import image_core, mask_core
 from lbt.data.problems import shorten
 from lbt.data.sample import Sample
 from lbt.data.unpaired import differs_in_case
+from lbt.errors import visible
 
 USED, UNLABELLED = "used", "unlabelled"
 NOT_READ = "mask of an unlabelled image"
@@ -76,11 +77,12 @@ def count_files(
 
 def describe_files(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rows of `count_files` as lines of a table."""
-    width = max([len("folder"), *(len(row["folder"]) for row in rows)])
+    names = [visible(row["folder"]) for row in rows]
+    width = max(map(len, ["folder", *names]))
     lines = [f"  {'folder':{width}} {'found':>7} {'used':>7} {'unlabelled':>10}  left out"]
-    for row in rows:
-        out = ", ".join(f"{count} {reason}" for reason, count in row["left_out"].items()) or "0"
-        lines.append(f"  {row['folder']:{width}} {row['found']:7} {row['used']:7} {row['unlabelled']:10}  {out}")
+    for name, row in zip(names, rows, strict=True):
+        out = ", ".join(f"{count} {visible(reason)}" for reason, count in row["left_out"].items()) or "0"
+        lines.append(f"  {name:{width}} {row['found']:7} {row['used']:7} {row['unlabelled']:10}  {out}")
     return lines
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from lbt.views.figures.style import MISSING
+from lbt.views.figures.style import MISSING, write_label
 
 ANNOTATED = 20
 """Largest number of classes whose cells have room for a number."""
@@ -30,6 +30,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], names: Sequence[str], tit
         title: heading.
     """
     shares = normalise_rows(confusion)
+    names = [write_label(name) for name in names]
     count = len(names)
     size = 2.4 + (0.46 if count <= ANNOTATED else 0.27) * count
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")

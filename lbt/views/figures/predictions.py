@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.data.label_images import color_labels
+from lbt.views.figures.style import write_label
 
 LARGEST = 640
 """Longest side of a panel in pixels; larger images are thinned out."""
@@ -62,11 +63,12 @@ def draw_predictions(rows: Sequence[Example], table: ClassTable, title: str) -> 
             if row is rows[0]:
                 axes.set_title(heading, pad=4)
             if i == 0:
-                axes.text(0, -0.02, row.name, transform=axes.transAxes, va="top", fontsize=7, color="#555555")
+                name = write_label(row.name)
+                axes.text(0, -0.02, name, transform=axes.transAxes, va="top", fontsize=7, color="#555555")
         top -= gap
     patches = [
         Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="#444444", linewidth=0.5, label=name)
-        for name, (red, green, blue) in zip(table.names, table.colors, strict=True)
+        for name, (red, green, blue) in zip(map(write_label, table.names), table.colors, strict=True)
     ]
     figure.legend(handles=patches, loc="lower center", ncols=min(per_line, len(patches)), fontsize=8, handlelength=1.4)
     figure.suptitle(title, fontsize=11, y=1 - 0.12 / total, va="top")

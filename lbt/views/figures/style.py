@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 
+from lbt.errors import visible
 from lbt.files import atomic_path
 
 INK, GRID, MISSING = "#1a1a1a", "#dddddd", "#ececec"
 DPI = 150
+
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so figures are the same everywhere."""
+_FURTHER_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "WenQuanYi Zen Hei", "Noto Sans")
+"""Fonts of some systems for characters that `FONT` lacks."""
+_LONGEST_LABEL = 40
+"""Characters of a name in a figure."""
 
 
 class MethodStyle(NamedTuple):
@@ -39,7 +51,8 @@ _OTHERS = (
 )
 """The colours of Okabe and Ito, which colour-blind people can tell apart."""
 _RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.family": [FONT],
+    "text.parse_math": False,  # a class may be called `$cost$`
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -63,8 +76,30 @@ _RC: dict[Any, Any] = {
 @contextmanager
 def use_style() -> Iterator[None]:
     """Set the style for drawing and saving inside the `with` block."""
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(_RC | {"font.family": [FONT, *_find_fonts()]}):
         yield
+
+
+@cache
+def _find_fonts() -> dict[str, FT2Font]:
+    """Those of the further fonts that this system has, in their order."""
+    present = set(font_manager.get_font_names())
+    return {name: _load(name) for name in _FURTHER_FONTS if name in present}
+
+
+@cache
+def _load(name: str) -> FT2Font:
+    return font_manager.get_font(font_manager.findfont(name, fallback_to_default=False))
+
+
+def write_label(name: str) -> str:
+    r"""A name as a figure shows it: in one line, at most 40 characters, `\u8def` for a character that no font has."""
+    fonts = (_load(FONT), *_find_fonts().values())
+
+    def shown(char: str) -> str:
+        return char if any(font.get_char_index(ord(char)) for font in fonts) else ascii(char)[1:-1]
+
+    return "".join(map(shown, visible(name, _LONGEST_LABEL)))
 
 
 def method_style(method: str, methods: Sequence[str]) -> MethodStyle:

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lbt.views.figures.style import draw_grid, method_style
+from lbt.views.figures.style import draw_grid, method_style, write_label
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.formats import mean_and_deviation
 
@@ -46,7 +46,7 @@ def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]
             )  # fmt: skip
     axes.axhline(100 * constant["miou"], color="#444444", linestyle=":", linewidth=1.2)
     axes.annotate(
-        f"constant prediction ({constant['class']}): {100 * constant['miou']:.1f} %",
+        f"constant prediction ({write_label(constant['class'])}): {100 * constant['miou']:.1f} %",
         (0.01, 100 * constant["miou"]),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from lbt.files import write_text
+from lbt.errors import visible
+from lbt.files import guard_cell, write_text
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
@@ -26,6 +27,9 @@ code { white-space: nowrap; }
 .warning { border-left: .3rem solid #d08700; background: #fff6e0; padding: .5rem .8rem; }
 .wide { overflow-x: auto; }
 """
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~#!&$@]|:(?=//)|(?<=www)\.")
+"""What Markdown takes for more than a character, with the addresses that it turns into links."""
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _NUMBER = re.compile(r"[-+]?\d[\d.]*( ± [\d.]+)?")
 
 
@@ -49,7 +53,7 @@ class Table:
     Attributes:
         name: stem of its files.
         title: heading.
-        note: meaning of its columns.
+        note: meaning of its columns, in Markdown; see `escape_markdown`.
         values: the numbers of the CSV.
         shown: the cells for people, text by column title; a missing value is an empty text. A column that holds
             anything but numbers is aligned to the left.
@@ -65,7 +69,7 @@ class Table:
 
     def csv(self) -> str:
         """Comma-separated values; a missing one is blank."""
-        return self.values.to_csv(index=False, float_format="%.12g", lineterminator="\n")
+        return format_csv(self.values, "%.12g")
 
     def html(self) -> str:
         """A page that opens offline."""
@@ -82,7 +86,7 @@ class Table:
 
     def markdown(self) -> str:
         """A heading, the table with aligned columns, the warnings and the note."""
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in self._rows()]
+        rows = [[cell if _NUMBER.fullmatch(cell) else escape_markdown(cell) for cell in row] for row in self._rows()]
         widths, left = [max(3, *map(len, column)) for column in zip(*rows, strict=True)], self._left()
         rule = ["-" * width if text else "-" * (width - 1) + ":" for width, text in zip(widths, left, strict=True)]
         lines = [_line(row, widths, left) for row in [rows[0], rule, *rows[1:]]]
@@ -103,6 +107,24 @@ class Table:
         columns = zip(*self.shown.to_numpy().tolist(), strict=True)
         text = [any(cell and not _NUMBER.fullmatch(cell) for cell in column) for column in columns]
         return [True, *text[1:]]
+
+
+def format_csv(values: pd.DataFrame, number: str) -> str:
+    """A table as CSV; numbers have the format `number`, and no text is a formula for a spreadsheet."""
+    texts = {
+        str(name): values[name].map(guard_cell) for name in values if not pd.api.types.is_numeric_dtype(values[name])
+    }
+    return values.assign(**texts).to_csv(index=False, float_format=number, lineterminator="\n")
+
+
+def escape_markdown(name: str) -> str:
+    """A name that Markdown shows as it is. Notes and warnings of a table are Markdown, so names in them need this."""
+    return _MARKUP.sub(r"\\\g<0>", visible(name))
+
+
+def unescape_markdown(text: str) -> str:
+    """The text before `escape_markdown`."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def format_columns(values: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
@@ -135,8 +157,10 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _format_prose(text: str) -> str:
-    """A paragraph in HTML; text between backticks is code, as in Markdown."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    """A paragraph of Markdown in HTML: text between backticks is code, and a backslash shows its next mark as it is."""
+    parts = re.findall(rf"{_ESCAPED.pattern}|`([^`]+)`|([^\\`]+|.)", text, re.S)
+    shown = (f"<code>{html.escape(code)}</code>" if code else html.escape(mark + plain) for mark, code, plain in parts)
+    return "".join(shown)
 
 
 def _row(cells: Sequence[str], left: Sequence[bool], tag: str) -> str:

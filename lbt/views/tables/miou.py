@@ -9,7 +9,15 @@ import pandas as pd
 
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.decisiveness import UNIFORM, Choices, warn_of_undecided
-from lbt.views.tables.formats import Column, Table, format_columns, format_mean, format_percent, mean_and_deviation
+from lbt.views.tables.formats import (
+    Column,
+    Table,
+    escape_markdown,
+    format_columns,
+    format_mean,
+    format_percent,
+    mean_and_deviation,
+)
 from lbt.views.tables.timing_noise import warn_of_noise
 
 WHAT = (
@@ -52,7 +60,7 @@ def make_miou_table(
         values[name] = values[name].astype("Int64")
     note = (
         f"{WHAT}{describe_classes(constant)} Predicted is the sum of the lookup table. "
-        f"{CONTROL.format(constant=constant['class'])}Budget of each method and seed: {budget}."
+        f"{CONTROL.format(constant=escape_markdown(constant['class']))}Budget of each method and seed: {budget}."
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
     columns = {"method": Column("method"), "seed": Column("seed"), **_TEXTS}
@@ -75,7 +83,7 @@ def make_summary_table(
     rows.append({"method": _name_constant(constant), "role": "control", "retrained_miou_mean": constant["miou"]})
     values = pd.DataFrame(rows)
     values["seeds"] = values["seeds"].astype("Int64")
-    control = CONTROL.format(constant=constant["class"])
+    control = CONTROL.format(constant=escape_markdown(constant["class"]))
     note = (
         f"{WHAT}{describe_classes(constant)} {CHOICES}{control}{_describe_seeds(networks)} Budget of each method and "
         f"seed: {budget}."
@@ -87,7 +95,7 @@ def make_summary_table(
 
 def describe_classes(scores: Mapping[str, Any]) -> str:
     """Over how many classes the mean goes; see `lbt.evaluation.scores`."""
-    absent = [name for name, value in scores["iou"].items() if value is None]
+    absent = [escape_markdown(name) for name, value in scores["iou"].items() if value is None]
     count = len(scores["iou"])
     if not absent:
         return f"The mIoU goes over all {count} classes."

@@ -116,8 +116,10 @@ def _require_equal(first: _Run, other: _Run) -> None:
         lines = [f"  {key}: {first.facts.get(key, 'absent')} | {other.facts.get(key, 'absent')}" for key in different]
         more = [f"  and {len(lines) - 10} more"] if len(lines) > 10 else []
         raise LbtError(
-            "\n".join([f"{first.folder} and {other.folder} differ in more than the ratio:", *lines[:10], *more])
-            + "\nRun them again with settings that differ in `run` and `search.pseudo_labels.ratio` only."
+            f"{first.folder} and {other.folder} differ in more than the ratio:",
+            *lines[:10],
+            *more,
+            "Run them again with settings that differ in `run` and `search.pseudo_labels.ratio` only.",
         )
 
 

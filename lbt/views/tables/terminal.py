@@ -8,8 +8,9 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 from lbt.provenance.manifest import verify_inputs
+from lbt.views.tables.formats import unescape_markdown
 from lbt.views.tables.ratio_files import is_ratio_current
 
 SHOWN = ("summary", "miou", "classes", "latency")
@@ -35,7 +36,8 @@ def print_tables(run: Path) -> None:
     verify_inputs(files)
     width = terminal_width()
     for file in files:
-        print(fit_to_width(file.read_text(encoding="utf-8"), width))
+        for line in fit_to_width(file.read_text(encoding="utf-8", errors="replace"), width).split("\n"):
+            print(visible(line))
     if ratio is False:
         print(f"{run}/tables/ratio.html was made of other scores than the runs have now. Run `python -m lbt ratio`.\n")
     print(f"tables:   {run}/tables/{', '.join(f'{file.stem}.html' for file in files)}")
@@ -61,13 +63,16 @@ def fit_to_width(markdown: str, width: int) -> str:
 
 def _wrap_paragraph(text: str, width: int) -> str:
     heading = text.startswith("## ")
-    plain = text.removeprefix("## ").replace("**", "")
+    plain = unescape_markdown(text.removeprefix("## ").replace("**", ""))
     lines = textwrap.wrap(plain, min(width, WIDEST), break_long_words=False, break_on_hyphens=False)
     return "\n".join([*lines, "=" * max(map(len, lines))] if heading else lines)
 
 
 def _format_table(lines: Sequence[str]) -> str:
-    titles, rule, *rows = ([_unescape(cell) for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in lines)
+    cells = [[unescape_markdown(cell.strip()) for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in lines]
+    if len(cells) < 2 or len({len(row) for row in cells}) > 1:
+        return "\n".join(lines)  # someone has edited the file
+    titles, rule, *rows = cells
     widths = [
         max(len(text) for text in (*title.split(), *column))
         for title, column in zip(titles, zip(*rows, strict=True), strict=True)
@@ -83,7 +88,3 @@ def _format_table(lines: Sequence[str]) -> str:
 def _format_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     padded = (c.rjust(w) if end else c.ljust(w) for c, w, end in zip(cells, widths, right, strict=True))
     return _GAP.join(padded).rstrip()
-
-
-def _unescape(cell: str) -> str:
-    return cell.strip().replace("\\|", "|")

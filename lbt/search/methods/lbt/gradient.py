@@ -20,12 +20,7 @@ from torch import Tensor
 
 from lbt.config.round import LbtSearch
 from lbt.search.gradient_terms import add_latency, teacher_term
-from lbt.search.hypergradient import (
-    Parameters,
-    call_without_side_effects,
-    mixed_second_derivative,
-    mixed_second_derivative_by_difference,
-)
+from lbt.search.hypergradient import Parameters, call_without_side_effects, mixed_second_derivative
 from lbt.search.methods.lbt.student import student_term
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
 from lbt.search.tensor_dicts import add, add_, cosine, norm, scale
@@ -103,7 +98,7 @@ def through_teacher_step(context: StepContext[LbtSearch], vector: Mapping[str, T
     """d2L(T, A, D_t^tr)/dA dT * vector, the gradient in A through the teacher's step only.
 
     T' = T - xi_t clip(grad_T L(T, A, D_t^tr)) + ... Therefore, for a function of T', the vector is its gradient pulled
-    back through that step (`WeightStep.vjp_`). `search.second_derivative` selects how to compute the product.
+    back through that step (`WeightStep.vjp_`).
     """
     teacher = context.teacher_step
     images, labels = teacher.batch
@@ -113,6 +108,4 @@ def through_teacher_step(context: StepContext[LbtSearch], vector: Mapping[str, T
         outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)
         return supernet_loss(outputs, labels, context.processes)
 
-    exact = context.search.second_derivative == "exact"
-    product = mixed_second_derivative if exact else mixed_second_derivative_by_difference
-    return product(loss, teacher.step.before, context.architecture, vector, context.processes)
+    return mixed_second_derivative(loss, teacher.step.before, context.architecture, vector, context.processes)
