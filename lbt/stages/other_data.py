@@ -10,7 +10,7 @@ from typing import Any
 from lbt.config import Settings
 from lbt.data.file_versions import RECORD, read_record
 from lbt.data.splits import COLUMNS
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 from lbt.files import read_csv
 from lbt.provenance.manifest import PATTERN, read_manifest
 
@@ -38,7 +38,7 @@ def describe_other_data(settings: Settings, run: Path) -> str:
         return ""
     if not reason:
         return ""
-    return (
+    return visible(
         f"run: {run} holds the results of another data set ({reason}), and this run would replace them. Write another "
         f"`run:`, or, to replace the results, remove the folder {run / 'data'} and start again."
     )
