@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from lbt.commands import check, export, predict, ratio, shards, show, stage
 from lbt.errors import LbtError
+from lbt.files import open_own
 
 COMMANDS = {
     "check": check,
@@ -26,9 +27,9 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code; every code but 0 comes with a message on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold what the terminal's encoding lacks
-            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold what the terminal's encoding lacks
+        with suppress(OSError):  # of a stream that was redirected after it was opened
+            sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
@@ -51,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _log(options: argparse.Namespace, text: str) -> None:
     """Append to the stage's log, if there is one. A failure to write it must not hide the error itself."""
     if getattr(options, "log", None) is not None:
-        with suppress(OSError), open(options.log, "a", encoding="utf-8", errors="backslashreplace") as log:
+        with (
+            suppress(OSError),
+            open(options.log, "a", encoding="utf-8", errors="backslashreplace", opener=open_own) as log,
+        ):
             log.write(text)
 
 

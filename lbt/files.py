@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import platform
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic_core import from_json
 
 from lbt.errors import LbtError
 
@@ -20,6 +25,7 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 _TEMPORARY = ".partial"
+_LARGEST = 2**24  # characters of a JSON file
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 
@@ -60,13 +66,56 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}"):
-            leftover.unlink(missing_ok=True)
+            with suppress(OSError):  # of a folder of this name
+                leftover.unlink()
+
+
+def require_own_folders(folder: Path) -> None:
+    """Check that no folder below a folder of results is a link that leads out of it, because stages write there.
+
+    The folder itself may be a link, such as to a larger disk.
+
+    Raises:
+        LbtError: there is such a link.
+    """
+    for place, names, _ in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+                raise LbtError(
+                    f"{path}: is a link to {path.resolve()}, where results would replace other files. Remove the link; "
+                    f"for results on another disk make {folder} itself a link."
+                )
 
 
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def open_own(path: str, flags: int) -> int:
+    """An `opener` for files that are written in place, such as logs and locks.
+
+    Raises:
+        OSError: writing would change something else, because a link, pipe or device has this name.
+    """
+    file = open_regular(path, flags & ~os.O_TRUNC | os.O_NOFOLLOW)
+    if os.fstat(file).st_nlink > 1:
+        os.close(file)
+        raise OSError(errno.EMLINK, "it is a link", path)
+    if flags & os.O_TRUNC:
+        os.ftruncate(file, 0)
+    return file
+
+
+def open_regular(path: str, flags: int) -> int:
+    """An opener that refuses pipes and devices, from which a reader would wait or read for ever."""
+    file = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    mode = os.fstat(file).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(file)
+        raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "it is no file", path)
+    return file
 
 
 def write_json(path: Path | str, value: Any) -> None:
@@ -78,18 +127,33 @@ def read_json(path: Path | str) -> Any:
     """Read JSON.
 
     Raises:
-        LbtError: the file is missing, unreadable or not JSON.
+        LbtError: the file is missing, unreadable, too large or not JSON: NaN, infinite numbers and keys that are given
+            twice are refused.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+        with open(path, encoding="utf-8", opener=open_regular) as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST} characters")
+        from_json(text, allow_inf_nan=False)  # refuses NaN, halves of characters and what is nested too deeply
+        return json.loads(text, parse_float=_finite, object_pairs_hook=_unique)
     except OSError as error:
         raise LbtError(f"{path}: could not be read ({error.strerror}). Run the stage that makes it.") from error
     except ValueError as error:
         raise LbtError(f"{path}: is not JSON ({error}). Delete it and rerun the stage that makes it.") from error
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a key is given twice in {{{', '.join(key for key, _ in pairs)[:100]}}}")
+    return found
 
 
 def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str, str]], T], *, stage: str) -> list[T]:
@@ -111,7 +175,7 @@ def read_csv(path: Path | str, columns: Sequence[str], parse: Callable[[dict[str
     """
     remedy = f"Delete it and rerun the stage `{stage}`."
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8", newline="", opener=open_regular) as file:
             reader = csv.DictReader(file, strict=True)
             rows = [(reader.line_num, row) for row in reader]
             found = tuple(reader.fieldnames or ())

@@ -8,8 +8,8 @@ from typing import Any
 from lbt.config import Settings
 from lbt.config.jobs import pick_settings
 from lbt.stages.run import Job, build_files
-from lbt.stages.settings import job_settings
 from lbt.stages.table import STAGES
+from lbt.stages.up_to_date import job_settings
 
 SCALARS = {"seed": 0, "method": "lbt", "round": 1, "shard": 0}
 

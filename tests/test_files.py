@@ -1,8 +1,9 @@
-"""Whole or absent: atomic writes, manifests and checkpoints under faults."""
+"""Whole or absent: atomic writes, JSON, CSV and checkpoints under faults."""
 
 import errno
-import json
 import os
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,17 @@ import torch
 
 from lbt import files as artifacts
 from lbt.errors import LbtError
-from lbt.files import atomic_path, canonical_json, digest, read_csv, write_json, write_text
-from lbt.provenance.manifest import require_unchanged, verify_inputs, write_manifest
+from lbt.files import (
+    atomic_path,
+    canonical_json,
+    digest,
+    open_own,
+    read_csv,
+    read_json,
+    require_own_folders,
+    write_json,
+    write_text,
+)
 from lbt.runtime.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -48,90 +58,90 @@ def test_a_link_of_the_temporary_name_is_not_followed(tmp_path):
     assert not path.is_symlink() and len(os.listdir(tmp_path)) == 2
 
 
-def test_json_refuses_nan():
+def test_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         canonical_json({"x": float("nan")})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", [float("inf")])
+    assert not list(tmp_path.iterdir())
+
+
+STRANGE_JSON = {
+    "empty": (b"", "EOF"),
+    "not UTF-8": (b'"\xe9"', "utf-8"),
+    "UTF-16": ('{"a": 1}'.encode("utf-16"), "utf-8"),
+    "NaN": (b'{"a": NaN}', "expected value"),
+    "infinite": (b"[-Infinity]", "invalid number"),
+    "too large a number": (b"[-1e999]", "1e999 is too large a number"),
+    "too many digits": (b"1" * 5000, "number out of range"),
+    "half a character": (b'"\\ud800"', "hex escape"),
+    "a key twice": (b'[{"a": 1, "b": 2, "a": 3}]', "a key is given twice in {a, b, a}"),
+    "nested lists": (b"[" * 100_000, "recursion limit"),
+    "nested objects": (b'{"a":' * 100_000, "recursion limit"),
+    "too long": (b"[" + b"[]," * 6_000_000 + b"[]]", "more than 16777216 characters"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE_JSON)
+def test_strange_json_is_a_message(tmp_path, name):
+    content, message = STRANGE_JSON[name]
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(LbtError, match=rf"x\.json: is not JSON \(.*{re.escape(message)}.*\)\. Delete it"):
+        read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_json,
+        partial(read_csv, columns=("a",), parse=dict, stage="make"),
+        partial(load_checkpoint, kind="supernet"),
+    ],
+)
+def test_what_has_no_end_is_not_read(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros", "."):
+        with pytest.raises(LbtError, match=r"it is no file|is a folder"):
+            read(tmp_path / name)
+
+
+def test_a_file_that_is_written_in_place_is_no_link(tmp_path):
+    victim, log = tmp_path / "victim", tmp_path / "log"
+    victim.write_text("as it was")
+    for plant in (log.symlink_to, log.hardlink_to):
+        plant(victim)
+        for mode in ("w", "a", "r"):
+            with pytest.raises(OSError, match="link"), open(log, mode, opener=open_own):
+                pass
+        log.unlink()
+    os.mkfifo(log)
+    with pytest.raises(OSError), open(log, "a", opener=open_own):
+        pass
+    log.unlink()
+    for mode, text in (("a", "1"), ("a", "12"), ("w", "3")):
+        with open(log, mode, opener=open_own) as file:
+            file.write(text[-1])
+        assert log.read_text() == text
+    assert victim.read_text() == "as it was"
+
+
+def test_folders_that_lead_out_of_the_results_are_refused(tmp_path):
+    disk, run = tmp_path / "disk" / "run", tmp_path / "run"
+    (disk / "search" / "lbt").mkdir(parents=True)
+    (tmp_path / "victim").mkdir()
+    run.symlink_to(disk)  # the whole run on another disk
+    (disk / "tables").symlink_to(disk / "search")
+    require_own_folders(run)
+    require_own_folders(tmp_path / "absent")
+    (disk / "search" / "lbt" / "round-1").symlink_to("../../../../victim")
+    with pytest.raises(LbtError, match=rf"run/search/lbt/round-1: is a link to {tmp_path}/victim.*make {run} itself"):
+        require_own_folders(run)
 
 
 def test_digest_ignores_the_order_of_keys_only():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest({"a": 1, "b": 2}) != digest({"a": 1, "b": 2.5})
-
-
-@pytest.fixture
-def stage_folder(tmp_path):
-    (tmp_path / "out").mkdir()
-    write_text(tmp_path / "in.csv", "input")
-    output = tmp_path / "out" / "table.csv"
-    write_text(output, "output")
-    write_manifest(
-        tmp_path / "out" / "manifest.json",
-        stage="latency",
-        settings={"a": 1},
-        code="c0de",
-        inputs=verify_inputs([tmp_path / "in.csv"]),
-        outputs=[output],
-    )
-    return tmp_path
-
-
-def test_a_manifest_names_settings_code_versions_and_digests(stage_folder):
-    manifest = json.loads((stage_folder / "out" / "manifest.json").read_text())
-    assert manifest["settings"] == {"a": 1} and manifest["code"] == "c0de"
-    assert set(manifest["inputs"]) == {"../in.csv"}  # relative: the folder may move
-    assert len(manifest["outputs"]["table.csv"]["sha256"]) == 64
-    assert manifest["versions"]["torch"] == torch.__version__.split("+")[0]
-
-
-def test_an_input_that_changed_after_its_stage_is_refused(stage_folder):
-    output = stage_folder / "out" / "table.csv"
-    verify_inputs([output, stage_folder / "in.csv"])
-    output.write_text("0utput")
-    with pytest.raises(LbtError, match=r"table\.csv: its content differs"):
-        verify_inputs([output])
-    output.unlink()
-    with pytest.raises(LbtError, match=r"table\.csv: is missing"):
-        verify_inputs([output])
-
-
-def test_another_schema_version_is_refused(stage_folder):
-    path = stage_folder / "out" / "manifest.json"
-    write_json(path, json.loads(path.read_text()) | {"schema_version": 99})
-    with pytest.raises(LbtError, match="schema version 99"):
-        verify_inputs([stage_folder / "out" / "table.csv"])
-
-
-@pytest.mark.parametrize("change", [{"outputs": None}, {"code": "beef"}, {"digest": "0" * 16}, {"more": 1}])
-def test_a_damaged_manifest_is_named(stage_folder, change):
-    path = stage_folder / "out" / "manifest.json"
-    write_json(path, json.loads(path.read_text()) | change)
-    with pytest.raises(LbtError, match=r"manifest\.json: is damaged"):
-        verify_inputs([stage_folder / "out" / "table.csv"])
-
-
-@pytest.mark.parametrize("name", ["../../victim", "/victim", "a/../../victim"])
-def test_a_manifest_that_lists_outputs_outside_of_its_folder_is_refused(stage_folder, name):
-    path = stage_folder / "out" / "manifest.json"
-    content = json.loads(path.read_text())
-    content["outputs"][name] = content["outputs"]["table.csv"]
-    del content["digest"]
-    write_json(path, content | {"digest": digest(content)})
-    with pytest.raises(LbtError, match=r"manifest\.json: lists outputs outside of its folder"):
-        verify_inputs([stage_folder / "out" / "table.csv"])
-
-
-def test_an_input_that_changes_during_its_stage_is_refused(stage_folder):
-    file, new = stage_folder / "in.csv", stage_folder / "new.csv"
-    read = verify_inputs([file])
-    os.utime(file)
-    require_unchanged(read)  # another time of the same content
-    new.write_text("other")
-    os.replace(new, file)
-    with pytest.raises(LbtError, match=r"in\.csv: was changed or removed while this stage"):
-        require_unchanged(read)
-    file.unlink()
-    with pytest.raises(LbtError, match=r"in\.csv: was changed or removed while this stage"):
-        require_unchanged(read)
 
 
 IDENTITY = {"classes": ["road", "sky"]}

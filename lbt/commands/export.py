@@ -52,6 +52,9 @@ def run(options: argparse.Namespace) -> None:
     refuse_as_network(options.network, "the file to write")
     if options.output.is_dir():
         raise LbtError(f"{options.output}: is a folder. Name the file to write, such as {options.output}/network.onnx.")
+    if options.output.suffix != ".onnx" and (options.output.suffix or options.output.exists()):
+        what = "exists and is no .onnx file" if options.output.exists() else "does not end in .onnx"
+        raise LbtError(f"{options.output}: {what}. Name the file to write, such as {options.output.stem}.onnx.")
     network = load_network(options.network)
     size = network.input_size if options.size is None else tuple(options.size)
     if size is None:

@@ -41,6 +41,12 @@ camera marked it as rotated is turned upright. For a video, extract the frames f
         "--opacity", type=float, default=0.5, metavar="SHARE", help="opacity of the colours in overlays, 0 to 1 (0.5)"
     )
     parser.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="most pixels of an image; a larger one is skipped before it fills the memory (70 million)",
+    )
+    parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if there is one (auto)"
     )
 
@@ -50,18 +56,23 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from lbt.config import ComputeSettings
-    from lbt.inference.input_files import find_images, refuse_as_network
+    from lbt.data.images import MAX_PIXELS
+    from lbt.inference.input_files import find_images, refuse_as_folder, refuse_as_network
     from lbt.inference.network_file import load_network
     from lbt.inference.predict import predict_images
     from lbt.runtime.device import prepare_device
 
     if not 0 <= options.opacity <= 1:
         raise LbtError(f"--opacity: is {options.opacity:g}; write a number from 0 to 1.")
+    max_pixels = MAX_PIXELS if options.max_pixels is None else options.max_pixels
+    if max_pixels < 1:
+        raise LbtError(f"--max-pixels: is {max_pixels}; write a number above 0.")
     refuse_as_network(options.network, "the images")
+    refuse_as_folder(options.output)
     network = load_network(options.network)
     images = find_images(options.images, options.output)
     device = prepare_device(ComputeSettings(device=options.device, threads=torch.get_num_threads()))
-    done = predict_images(network.to(device), images, options.output, options.opacity)
+    done = predict_images(network.to(device), images, options.output, options.opacity, max_pixels)
     print(f"{options.output}: {done.speed()}")
     if done.unreadable:
         raise LbtError(f"{len(done.unreadable)} of {len(images)} images could not be read:", *done.unreadable)

@@ -124,7 +124,7 @@ def _write_overlays(good: Sequence[Survey], _: Sequence[Survey], folder: Path) -
 
     for survey in good:
         samples = survey.samples()
-        print(f"overlays: {write_overlays(folder, survey.heads, samples, Path(survey.require_origin().data.root))}")
+        print(f"overlays: {write_overlays(folder, survey.heads, samples, survey.require_origin().data)}")
 
 
 def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Path) -> None:
@@ -141,8 +141,8 @@ def _write_galleries(good: Sequence[Survey], surveys: Sequence[Survey], path: Pa
         near = {"previous": (method, seed, number - 1), "next": (method, seed, number + 1)}
         links = {where: pages[key].name if key in pages else None for where, key in near.items()}
         samples, before = survey.samples(), previous_heads(survey, surveys)
-        root = Path(survey.require_origin().data.root)
-        write_gallery(pages[_identify(survey)], survey.heads, before, samples, root, links)
+        data = survey.require_origin().data
+        write_gallery(pages[_identify(survey)], survey.heads, before, samples, data, links)
         print(f"gallery: {pages[_identify(survey)]}")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config.base import OFFICIAL_SPLITS, Color, Fraction, Positive, Section, Size
+from lbt.config.base import OFFICIAL_SPLITS, WITHOUT_EFFECT, Color, Fraction, Positive, Section, Size
 
 
 class SceneSettings(Section):
@@ -87,12 +87,20 @@ class FolderSettings(Section):
         description="What a mask holds: `id` of the class in one 8-bit channel, or the `color` of the class in red, "
         "green and blue.",
     )
+    exif: Literal["turn", "stored"] | None = Field(
+        None,
+        description="Photographs that are marked as turned (EXIF) are turned upright, as viewers show them. `turn`: "
+        "their masks were drawn on the upright photograph; `stored`: on the stored pixels, so that a mask is turned "
+        "with its photograph; absent: the size of each mask must show that it is upright.",
+    )
     classes: tuple[ClassSettings, ...] = Field((), description="The evaluated classes, in the order of the tables.")
     ignore: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
-        (255,), description="Mask values that are neither trained nor scored."
+        (255,), description="Mask values that are neither trained nor scored; absent: 255, if no class has it."
     )
     ignore_colors: tuple[Color, ...] = Field(
-        ((0, 0, 0),), description="`mask_values: color`: colours that are neither trained nor scored."
+        ((0, 0, 0),),
+        description="`mask_values: color`: colours that are neither trained nor scored; absent: black, if no class has "
+        "it.",
     )
     group: str = Field(
         r"^(.*?)_?[^_]*$",
@@ -113,6 +121,11 @@ class FolderSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> FolderSettings:
+        # A default of the ignored values gives way to a class.
+        if "ignore" not in self.model_fields_set and any(c.id == 255 for c in self.classes):
+            object.__setattr__(self, "ignore", ())
+        if "ignore_colors" not in self.model_fields_set and any(c.color == (0, 0, 0) for c in self.classes):
+            object.__setattr__(self, "ignore_colors", ())
         for name in ("images", "masks"):
             if "*" not in getattr(self, name):
                 raise ValueError(f"{name}: needs a `*` for the file name, as in `{{split}}/*`")
@@ -137,11 +150,13 @@ class FolderSettings(Section):
                 )
             both = sorted({c.id for c in self.classes if c.id is not None} & set(self.ignore))
             if both:
-                raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`")
+                raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`; remove it there")
         else:
             ignored = sorted({c.color for c in self.classes} & set(self.ignore_colors))
             if ignored:
-                raise ValueError(f"classes: color {list(ignored[0])} is a class and stands in `ignore_colors`")
+                raise ValueError(
+                    f"classes: color {list(ignored[0])} is a class and stands in `ignore_colors`; remove it there"
+                )
         return self
 
 
@@ -168,12 +183,23 @@ class DataClasses(Section):
         return self
 
 
-class DataSettings(DataClasses):
-    """The data set: layout, place, classes, normalisation."""
-
-    ORDER = ("layout", "root", "classes", "unlabeled", "folder", "mean", "std")
+class ImageFiles(Section):
+    """The keys of `data` that reading an image needs."""
 
     root: str = Field("results/data/scenes", min_length=1, description="Folder of the data set.")
+    max_pixels: Annotated[int, WITHOUT_EFFECT] = Field(
+        70_000_000,
+        ge=1,
+        description="Most pixels of an image: a larger file is refused before its pixels are decoded, because a few "
+        "kilobytes can hold gigabytes of them.",
+    )
+
+
+class DataSettings(ImageFiles, DataClasses):
+    """The data set: layout, place, classes, normalisation."""
+
+    ORDER = ("layout", "root", "classes", "unlabeled", "folder", "mean", "std", "max_pixels")
+
     unlabeled: Literal["test", "train_extra"] = Field(
         "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
     )

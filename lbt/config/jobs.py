@@ -11,7 +11,14 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from lbt.config import Section, Settings
 from lbt.config.base import WITHOUT_EFFECT, select_keys
-from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, SceneSettings, SplitSettings
+from lbt.config.data import (
+    AugmentationSettings,
+    DataClasses,
+    DataSettings,
+    ImageFiles,
+    SceneSettings,
+    SplitSettings,
+)
 from lbt.config.round import RoundSearch, SearchWindow
 from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
@@ -146,10 +153,6 @@ class LabelJob(InferenceJob):
     search: LabelSearch
 
 
-class DataRoot(Section):
-    root: str
-
-
 class Rounds(Section):
     rounds: int
 
@@ -157,7 +160,7 @@ class Rounds(Section):
 class GalleryJob(Section):
     """The page links to the next round's, so it depends on the number of rounds."""
 
-    data: DataRoot
+    data: ImageFiles
     search: Rounds
 
 

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
+from lbt.config import DataSettings
 from lbt.data.classes import ClassTable
-from lbt.data.images import read_image, read_label
+from lbt.data.images import read_image
+from lbt.data.masks import read_pair
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
@@ -25,22 +28,13 @@ class Items(Protocol):
     def __getitem__(self, index: int) -> tuple[Tensor, ...]: ...
 
 
-def decode_image(path: Path | str) -> Tensor:
-    """Decode an image to a uint8 tensor of shape (3, H, W).
+def decode_image(path: Path | str, data: DataSettings) -> Tensor:
+    """Decode an image of the data set to a uint8 tensor of shape (3, H, W).
 
     Raises:
         LbtError: see `lbt.data.images.read_image`.
     """
-    return torch.from_numpy(read_image(path)).permute(2, 0, 1).contiguous()
-
-
-def decode_label(path: Path | str, table: ClassTable) -> Tensor:
-    """Decode a mask to a uint8 tensor of shape (H, W) of class indices and `IGNORE`.
-
-    Raises:
-        LbtError: see `lbt.data.images.read_label`.
-    """
-    return torch.from_numpy(read_label(path, table))
+    return _channels_first(read_image(path, data.max_pixels))
 
 
 class ImageDataset(Dataset[tuple[Tensor, ...]]):
@@ -49,8 +43,8 @@ class ImageDataset(Dataset[tuple[Tensor, ...]]):
     Items are tuples of one `tv_tensors.Image`, uint8 of shape (3, H, W).
     """
 
-    def __init__(self, samples: Sequence[Sample], root: Path | str) -> None:
-        self.samples, self.root = list(samples), Path(root)
+    def __init__(self, samples: Sequence[Sample], data: DataSettings) -> None:
+        self.samples, self.data, self.root = list(samples), data, Path(data.root)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -60,7 +54,7 @@ class ImageDataset(Dataset[tuple[Tensor, ...]]):
 
     def image(self, index: int) -> tv_tensors.Image:
         """Decode one image."""
-        return tv_tensors.Image(decode_image(self.root / self.samples[index].image))
+        return tv_tensors.Image(decode_image(self.root / self.samples[index].image, self.data))
 
 
 class SegmentationDataset(ImageDataset):
@@ -70,8 +64,8 @@ class SegmentationDataset(ImageDataset):
     class indices and `IGNORE`. Decoding raises LbtError for a damaged file or a mask of another size than its image.
     """
 
-    def __init__(self, samples: Sequence[Sample], root: Path | str, table: ClassTable) -> None:
-        super().__init__(samples, root)
+    def __init__(self, samples: Sequence[Sample], data: DataSettings, table: ClassTable) -> None:
+        super().__init__(samples, data)
         self.table = table
         self._masks: list[Path] = []
         for sample in self.samples:
@@ -80,11 +74,10 @@ class SegmentationDataset(ImageDataset):
             self._masks.append(self.root / sample.label)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image, mask = self.image(index), self._masks[index]
-        label = decode_label(mask, self.table)
-        if label.shape != image.shape[1:]:
-            raise LbtError(
-                f"{mask}: is {label.shape[1]} x {label.shape[0]} pixels (width x height), "
-                f"its image {image.shape[2]} x {image.shape[1]}; replace one of them."
-            )
-        return image, tv_tensors.Mask(label)
+        image = self.root / self.samples[index].image
+        pixels, label = read_pair(image, self._masks[index], self.data, self.table)
+        return tv_tensors.Image(_channels_first(pixels)), tv_tensors.Mask(torch.from_numpy(label))
+
+
+def _channels_first(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -12,7 +12,7 @@ from lbt.data.classes import class_table
 from lbt.derivation.candidate_table import choose_candidate
 from lbt.derivation.draw_at_latency import draw_genotype
 from lbt.errors import LbtError
-from lbt.files import read_json, write_json
+from lbt.files import read_json, write_json, write_text
 from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable, read_table, settings_key
 from lbt.network.candidates import Rule, list_candidates, needs_candidates
@@ -56,14 +56,10 @@ def run(settings: DeriveJob[SearchWindow], files: Files, *, log: Path | None = N
         genotype = _derive(files.architecture, space, derivation.rule, table, files.candidates)
     write_json(files.genotype, genotype.to_json())
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
         predicted = genotype_latency(genotype, space, table)
         chosen = derivation.fps if derivation.rule == "search" and not isinstance(search, RandomMatch) else None
         window = search.fps if chosen is None else chosen
-        log.write_text(
-            f"derive {settings.method} seed-{settings.seed}: {_summary(genotype, predicted, window)}\n",
-            encoding="utf-8",
-        )
+        write_text(log, f"derive {settings.method} seed-{settings.seed}: {_summary(genotype, predicted, window)}\n")
 
 
 def _derive(

@@ -101,7 +101,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
             )
 
     supernet, _, _ = load_supernet(files.checkpoint, classes.names, space, device)
-    train = SegmentationDataset(read_split(files.split, "teacher_train"), data.root, classes)
+    train = SegmentationDataset(read_split(files.split, "teacher_train"), data, classes)
     calibration = training_loader(
         train,
         data=data,
@@ -120,7 +120,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         supernet,
         classes,
         [images.to(device) for images, _ in calibration],
-        SegmentationDataset(scored, data.root, classes),
+        SegmentationDataset(scored, data, classes),
         evaluation.batch_size,
         data,
         device,

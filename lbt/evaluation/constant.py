@@ -33,8 +33,8 @@ class Files:
 def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     """Predict the most frequent class of the training images everywhere, and score it on the held-out images."""
     table = class_table(settings.data)
-    train = SegmentationDataset(training_samples(files.split), settings.data.root, table)
-    held_out = SegmentationDataset(read_split(files.split, "evaluation"), settings.data.root, table)
+    train = SegmentationDataset(training_samples(files.split), settings.data, table)
+    held_out = SegmentationDataset(read_split(files.split, "evaluation"), settings.data, table)
     with Progress("evaluate constant", len(train) + len(held_out), log) as progress:
         frequent = int(_pixels(train, table.num_classes, progress).argmax())
         confusion = torch.zeros(table.num_classes, table.num_classes, dtype=torch.int64)

@@ -10,6 +10,7 @@ import torch
 from lbt.config.jobs import EvaluateNetworkJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
+from lbt.data.images import read_image
 from lbt.data.loader import evaluation_batches
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
@@ -47,7 +48,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     table = class_table(data)
     model = load_trained(files.network, table.names, settings.space).network.to(device)
     samples = read_split(files.split, "evaluation")
-    dataset = SegmentationDataset(samples, data.root, table)
+    dataset = SegmentationDataset(samples, data, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data)
     with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
         confusion = count_confusion(model, count_progress(batches, progress), table.num_classes, device)
@@ -61,6 +62,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
         with torch.no_grad():
             prediction = model(images.to(device)).argmax(dim=1)[0].cpu()
         name = f"{samples[index].id.replace('/', '_')}.png"
-        write_picture(files.pictures / name, Path(data.root) / samples[index].image, labels[0], prediction, table)
+        photograph = read_image(Path(data.root) / samples[index].image, data.max_pixels)
+        write_picture(files.pictures / name, photograph, labels[0], prediction, table)
         write_labels(files.predictions / name, prediction, table)
     write_json(files.scores, result)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lbt.data.classes import IGNORE, ClassTable
-from lbt.data.images import read_image, write_png
+from lbt.data.images import write_png
 from lbt.data.label_images import INK, PAPER, color_labels, label_image, label_palette
 
 GAP, HEADING, LINE, LEAST_WIDTH = 8, 22, 20, 320
@@ -20,19 +20,19 @@ def write_labels(path: Path, labels: Tensor, table: ClassTable) -> None:
     write_png(path, label_image(labels.numpy(), label_palette(table.colors)))
 
 
-def write_picture(path: Path, image: Path, truth: Tensor, prediction: Tensor, table: ClassTable) -> None:
+def write_picture(path: Path, image: np.ndarray, truth: Tensor, prediction: Tensor, table: ClassTable) -> None:
     """Write a PNG of three panels (image, ground truth, prediction) above a legend.
 
     Args:
         path: the PNG.
-        image: file of the photograph.
+        image: the photograph, (H, W, 3) uint8.
         truth: class indices (H, W), `IGNORE` where ignored; these pixels are black in the prediction too.
         prediction: class indices (H, W).
         table: classes, for names and colours.
     """
     label, predicted = (labels.numpy().astype(np.uint8) for labels in (truth, prediction))
     panels = {
-        "image": read_image(image),
+        "image": image,
         "ground truth": color_labels(label, table.colors),
         "prediction": color_labels(np.where(label == IGNORE, IGNORE, predicted), table.colors),
     }

@@ -48,7 +48,7 @@ def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None)
     data, space = settings.data, settings.space
     device = prepare_device(settings.compute)
     table = class_table(data)
-    dataset = SegmentationDataset(read_split(files.split, "evaluation"), data.root, table)
+    dataset = SegmentationDataset(read_split(files.split, "evaluation"), data, table)
     rows = []
     name = f"evaluate supernet {settings.method} seed-{settings.seed}"
     with Progress(name, len(files.checkpoints) * len(dataset), log) as progress:

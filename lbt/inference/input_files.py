@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from lbt.data.find_files import find_images_below
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.errors import LbtError
 
-VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+VIDEO_ENDINGS = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
+    *(".webm", ".wmv"),
+)
 
 
 def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
@@ -36,8 +40,8 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
             raise LbtError(f"{place}: there is no such file or folder.")
         elif place.suffix.lower() in VIDEO_ENDINGS:
             raise LbtError(
-                f"{place}: is a video. Make its frames first, `mkdir frames && ffmpeg -i {place} frames/%06d.png`, and "
-                "name the folder `frames`."
+                f"{place}: is a video. Make its frames first, `mkdir frames && ffmpeg -i {quote(str(place))} "
+                "frames/%06d.png`, and name the folder `frames`."
             )
         else:
             images = [place]
@@ -65,6 +69,21 @@ def refuse_as_network(path: Path, then: str) -> None:
     else:
         return
     raise LbtError(f"{path}: {kind}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.")
+
+
+def refuse_as_folder(path: Path) -> None:
+    """Refuse a file, and the name of an image, as the folder of the results.
+
+    Raises:
+        LbtError: the path is one of them.
+    """
+    if path.exists() and not path.is_dir():
+        raise LbtError(f"--output: {path} is a file. Name a folder for the results, such as predictions.")
+    if path.suffix.lower() in IMAGE_ENDINGS and not path.exists():
+        raise LbtError(
+            f"--output: {path} is the name of an image, but the results are a folder of several files. Name a folder, "
+            f"such as {path.with_suffix('')}."
+        )
 
 
 def output_names(images: Sequence[Path]) -> list[Path]:

@@ -121,7 +121,7 @@ def metadata(network: SegmentationNetwork) -> dict[str, str]:
         "scores": network.scores,
     }
     return {
-        **{name: json.dumps(value) for name, value in plain.items()},
+        **{name: json.dumps(value, allow_nan=False) for name, value in plain.items()},
         "settings_digest": network.settings_digest or "",
         "method": network.method,
         "seed": str(network.seed),

@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 
-from lbt.data.images import read_photograph, write_png
+from lbt.data.images import MAX_PIXELS, read_image, write_png
 from lbt.data.label_images import label_image, legend_image, overlay_image
 from lbt.errors import LbtError
 from lbt.files import guard_cell, write_text
@@ -49,7 +49,13 @@ class Outcome:
         )
 
 
-def predict_images(network: SegmentationNetwork, images: Sequence[Path], output: Path, opacity: float = 0.5) -> Outcome:
+def predict_images(
+    network: SegmentationNetwork,
+    images: Sequence[Path],
+    output: Path,
+    opacity: float = 0.5,
+    max_pixels: int = MAX_PIXELS,
+) -> Outcome:
     """Write `labels/<name>.png` and `overlays/<name>.png` for each image, at the image's size, into a folder.
 
     A label map is an 8-bit palette image of class indices. The folder also gets `legend.png`, the colours of the
@@ -60,6 +66,7 @@ def predict_images(network: SegmentationNetwork, images: Sequence[Path], output:
         images: the files, of any sizes.
         output: the folder; files of the same names in it are replaced.
         opacity: of the colours in the overlays, from 0 to 1.
+        max_pixels: the most pixels that an image may have.
 
     Raises:
         LbtError: a file to write is one of the images or cannot be written, or the folder has predictions of a network
@@ -78,7 +85,7 @@ def predict_images(network: SegmentationNetwork, images: Sequence[Path], output:
     with Progress("predict", len(images)) as progress:
         for path, name in zip(images, names, strict=True):
             try:
-                pixels = read_photograph(path)
+                pixels = read_image(path, max_pixels, "--max-pixels")
             except LbtError as error:
                 done.unreadable.append(str(error))
                 progress.note(str(error))

@@ -12,12 +12,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lbt.config import Color, SpaceSettings
-from lbt.data.images import read_photograph, upright_rgb
+from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.network.network import Network
 
 Images = str | Path | Image.Image | np.ndarray | Tensor
 """The file of an image, a Pillow image, an array (H, W, 3), or a tensor (3, H, W) or (B, 3, H, W); red is first."""
+
+
+ROUNDING = 1e-4
+"""How far a float may lie outside [0, 1] by rounding."""
 
 
 class SegmentationNetwork(nn.Module):
@@ -46,6 +50,7 @@ class SegmentationNetwork(nn.Module):
             images.
         profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs`, and `key`, the device and software of the
             measurement.
+        max_pixels: the most pixels of a file that a call reads; may be changed.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class SegmentationNetwork(nn.Module):
         self.method, self.seed = method, seed
         self.input_size, self.settings_digest = input_size, settings_digest
         self.scores, self.profile = scores, profile
+        self.max_pixels = MAX_PIXELS
         self.palette: Tensor
         self._mean: Tensor
         self._std: Tensor
@@ -91,14 +97,17 @@ class SegmentationNetwork(nn.Module):
         Args:
             images: the file of an image, a Pillow image, or an array (H, W, 3): uint8, or floats in [0, 1]; or a
                 tensor of such values, (3, H, W) or (B, 3, H, W). Channels are red, green, blue (OpenCV has the
-                reverse order). Any size works. A photograph whose EXIF data say that it is turned is turned upright.
+                reverse order). Any size works. A file and a Pillow image that are marked as turned (EXIF) are turned
+                upright, as in training.
 
         Returns:
             int64 on the network's device, (H, W), or (B, H, W) for a batch: indices into `classes`.
 
         Raises:
-            LbtError: the file cannot be read.
-            ValueError: an array or a tensor of another shape or number format.
+            LbtError: the file cannot be read, or has more than `max_pixels`.
+            TypeError: something else than these.
+            ValueError: an array or a tensor of another shape or number format, without a pixel, or with floats outside
+                [0, 1]; a Pillow image of more than 8 bits a channel.
         """
         with torch.no_grad():
             labels = self.logits(self._batch(images)).argmax(dim=1)
@@ -112,15 +121,30 @@ class SegmentationNetwork(nn.Module):
 
     def _batch(self, images: Images) -> Tensor:
         if isinstance(images, str | Path):
-            images = read_photograph(images)
+            images = read_image(images, self.max_pixels, "network.max_pixels")
         elif isinstance(images, Image.Image):
             images = upright_rgb(images)
         if isinstance(images, np.ndarray):
             if images.ndim != 3 or images.shape[2] != 3:
                 raise ValueError(f"an array of shape {images.shape}, (H, W, 3) is needed")
-            images = torch.from_numpy(np.ascontiguousarray(images)).permute(2, 0, 1)
+            if images.dtype != np.uint8 and images.dtype.kind != "f":
+                raise ValueError(f"values of type {images.dtype}, uint8 or floats in [0, 1] are needed")
+            known = images.dtype in (np.uint8, np.float16, np.float32, np.float64) and images.dtype.isnative
+            images = np.ascontiguousarray(images if known else images.astype(np.float64))
+            images = torch.from_numpy(images).permute(2, 0, 1)
+        if not isinstance(images, Tensor):
+            raise TypeError(f"a {type(images).__name__}, but a file, a Pillow image, an array or a tensor is needed")
         if images.ndim not in (3, 4) or images.shape[-3] != 3:
             raise ValueError(f"a tensor of shape {tuple(images.shape)}, (3, H, W) or (B, 3, H, W) is needed")
-        if images.dtype != torch.uint8 and not images.is_floating_point():
+        if not images.numel():
+            raise ValueError(f"a tensor of shape {tuple(images.shape)}, at least one pixel is needed")
+        if images.is_floating_point():
+            low, high = (float(end) for end in images.aminmax())
+            if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # also NaN
+                raise ValueError(
+                    f"floats from {low:.6g} to {high:.6g}, floats in [0, 1] are needed: divide values of 0 to 255 by "
+                    "255, and leave the normalisation to the network"
+                )
+        elif images.dtype != torch.uint8:
             raise ValueError(f"values of type {images.dtype}, uint8 or floats in [0, 1] are needed")
         return (images if images.ndim == 4 else images[None]).to(self.device)

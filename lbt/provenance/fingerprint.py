@@ -12,8 +12,10 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
-from typing import NamedTuple
+
+from lbt.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (".css", ".html", ".js")
@@ -34,9 +36,9 @@ def fingerprint(*modules: str, root: Path = ROOT) -> str:
     """
     hashed = hashlib.sha256()
     for name, file in sorted(find_imports(*modules, root=root).items()):
-        hashed.update(f"{name}\0{_read(name, file).digest}\0".encode())
-        for part in _parts(file):
-            hashed.update(f"{part.name}\0{hashlib.sha256(part.read_bytes()).hexdigest()}\0".encode())
+        hashed.update(f"{name}\0{_parse(file.read_bytes(), name, file.name)[0]}\0".encode())
+        for part in filter(Path.is_file, map(file.with_suffix, PARTS)):  # no editor's copy of the module
+            hashed.update(f"{part.name}\0{sha256(part)}\0".encode())
     return hashed.hexdigest()[:16]
 
 
@@ -50,85 +52,52 @@ def find_imports(*modules: str, root: Path = ROOT) -> dict[str, Path]:
     pending, files = list(modules), {}
     while pending:
         name = pending.pop()
-        if name in files or _without_effect(name) or name.split(".")[0] != package:
+        parent = name.rpartition(".")[0]
+        if name in files or name.split(".")[0] != package or WITHOUT_EFFECT & {name, parent}:
             continue
-        file = _source(name, root)
-        if file is None:
-            if name in modules:
-                raise ModuleNotFoundError(f"{name}: no such module below {root}")
-            continue  # `from lbt.x import y` is tried as the module lbt.x.y; here y is not a module
-        files[name] = file
-        pending.extend(_read(name, file).imports)
-        if "." in name:
-            pending.append(name.rpartition(".")[0])
+        path = root.joinpath(*name.split("."))
+        file = next(filter(Path.is_file, (path.with_suffix(".py"), path / "__init__.py")), None)
+        if file is not None:
+            files[name] = file
+            pending += [parent or name, *_parse(file.read_bytes(), name, file.name)[1]]
+        elif name in modules:
+            raise ModuleNotFoundError(f"{name}: no such module below {root}")
+        # else `from lbt.x import y` was tried as the module lbt.x.y, but y is not a module
     return files
 
 
-def _parts(file: Path) -> list[Path]:
-    """Files of a web page beside a module with its stem, but no editor's copy of the module."""
-    return [part for suffix in PARTS if (part := file.with_suffix(suffix)).is_file()]
-
-
-class _Module(NamedTuple):
-    imports: tuple[str, ...]
-    digest: str
-
-
-def _read(name: str, file: Path) -> _Module:
-    return _parsed(file.read_bytes(), name, file.name == "__init__.py")
-
-
 @cache
-def _parsed(source: bytes, name: str, is_package: bool) -> _Module:
-    """Each source is parsed once, although most modules are part of many stages."""
+def _parse(source: bytes, name: str, file: str) -> tuple[str, frozenset[str]]:
+    """The digest of a module's code and the names that it imports.
+
+    Each source is parsed once, although most modules are part of many stages.
+    """
     tree = _executed(ast.parse(source))
-    imports = tuple(dict.fromkeys(_imports(tree, name, is_package)))
-    return _Module(imports, hashlib.sha256("".join(_dump(tree)).encode()).hexdigest())
+    package = name if file == "__init__.py" else name.rpartition(".")[0]
+    return hashlib.sha256(_dump(tree).encode()).hexdigest(), frozenset(_imports(tree, package))
 
 
-def _dump(node: object) -> Iterator[str]:
+def _dump(node: object) -> str:
     """A syntax tree as text.
 
     `ast.dump` also writes empty fields, so its text differs between versions of Python that have more of them.
     """
-    if isinstance(node, ast.Constant):
-        yield f"{node.value!r};"
-    elif isinstance(node, ast.AST):
-        yield f"{type(node).__name__}("
-        for name, value in ast.iter_fields(node):
-            if value is not None and value != []:
-                yield f"{name}="
-                yield from _dump(value)
-        yield ")"
-    elif isinstance(node, list):
-        yield "["
-        for part in node:
-            yield from _dump(part)
-        yield "]"
-    else:
-        yield f"{node!r};"
+    if isinstance(node, list):
+        return f"[{','.join(map(_dump, node))}]"
+    if isinstance(node, ast.Constant) or not isinstance(node, ast.AST):
+        return repr(getattr(node, "value", node))
+    fields = (f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value is not None and value != [])
+    return f"{type(node).__name__}({','.join(fields)})"
 
 
-def _without_effect(name: str) -> bool:
-    return name in WITHOUT_EFFECT or name.rpartition(".")[0] in WITHOUT_EFFECT
-
-
-def _source(name: str, root: Path) -> Path | None:
-    path = root.joinpath(*name.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
-
-
-def _imports(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """The names that the module of a package imports; some are not those of modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = name.split(".")[: (1 if is_package else 0) - node.level or None]
-                base = ".".join([*parts, base] if base else parts)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
 
 
 def _executed(tree: ast.Module) -> ast.Module:
@@ -137,9 +106,9 @@ def _executed(tree: ast.Module) -> ast.Module:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:]
-            node.body = [part for part in node.body if not _for_type_checkers(part)]
+            node.body = [
+                part
+                for part in node.body
+                if not (isinstance(part, ast.If) and ast.unparse(part.test) == "TYPE_CHECKING")
+            ]
     return tree
-
-
-def _for_type_checkers(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"

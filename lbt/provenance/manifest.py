@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
+
+from lbt.config import Section
+from lbt.config.names import require_below
 from lbt.errors import LbtError
 from lbt.files import digest, read_json, sha256, software_versions, write_json
 
@@ -17,8 +20,7 @@ PATTERN = "manifest*.json"
 _VERSION = 3
 
 
-@dataclass(frozen=True)
-class InputFile:
+class InputFile(NamedTuple):
     """A file as it was when its stage began.
 
     Attributes:
@@ -28,6 +30,43 @@ class InputFile:
 
     sha256: str
     stat: tuple[int, int, int, int]
+
+
+class FileRecord(Section):
+    """The content of a file."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(Section):
+    """What a stage made from what.
+
+    File names are relative to the manifest's folder, so a results folder can move.
+
+    Attributes:
+        schema_version: of this format.
+        stage: name of the stage.
+        settings: all settings that it read.
+        settings_digest: their digest.
+        code: fingerprint of its code.
+        images: digests of the user's images and masks by their role; None if it reads none or synthetic ones.
+        versions: of the software that can change a result.
+        inputs: the files that it read.
+        outputs: the files that it wrote, in the manifest's folder or below.
+        digest: of all other content.
+    """
+
+    schema_version: int
+    stage: str
+    settings: dict[str, JsonValue]
+    settings_digest: str
+    code: str
+    images: JsonValue
+    versions: dict[str, str]
+    inputs: dict[str, FileRecord]
+    outputs: dict[Annotated[str, AfterValidator(require_below)], FileRecord]
+    digest: str
 
 
 def verify_inputs(paths: Iterable[Path]) -> dict[Path, InputFile]:
@@ -44,14 +83,17 @@ def verify_inputs(paths: Iterable[Path]) -> dict[Path, InputFile]:
             raise LbtError(f"{path}: is missing. Run the stage that makes it.")
         if not path.is_file():
             continue
-        found[path] = InputFile(sha256(path), _stat(path))
+        try:
+            found[path] = InputFile(sha256(path), _stat(path))
+        except OSError as error:
+            raise LbtError(f"{path}: could not be read ({error.strerror}). Restore it.") from error
         for manifest_path in sorted(path.parent.glob(PATTERN)):
             manifest = read_manifest(manifest_path)
-            entry = manifest["outputs"].get(path.name)
-            if entry is not None and entry["sha256"] != found[path].sha256:
+            record = manifest.outputs.get(path.name)
+            if record is not None and record.sha256 != found[path].sha256:
                 raise LbtError(
                     f"{path}: its content differs from the digest in {manifest_path}. Delete it and rerun stage "
-                    f"{manifest['stage']}."
+                    f"{manifest.stage}."
                 )
     return found
 
@@ -65,7 +107,7 @@ def require_unchanged(inputs: Mapping[Path, InputFile]) -> None:
     for path, before in inputs.items():
         try:
             same = _stat(path) == before.stat or sha256(path) == before.sha256
-        except FileNotFoundError:
+        except OSError:
             same = False
         if not same:
             raise LbtError(
@@ -75,7 +117,7 @@ def require_unchanged(inputs: Mapping[Path, InputFile]) -> None:
 
 
 def write_manifest(
-    path: Path | str,
+    path: Path,
     *,
     stage: str,
     settings: Mapping[str, Any],
@@ -84,21 +126,11 @@ def write_manifest(
     inputs: Mapping[Path, InputFile],
     outputs: Sequence[Path],
 ) -> None:
-    """Write the record of a stage's run: the settings, code, images and inputs that its outputs were made from.
+    """Write the record of a stage's run, see `Manifest`; folders among the outputs are not listed."""
 
-    File names are relative to the manifest's folder, so a results folder can move. Folders among the outputs are not
-    listed.
+    def relative(file: Path) -> str:
+        return os.path.relpath(file, path.parent)
 
-    Args:
-        path: the manifest.
-        stage: name of the stage.
-        settings: all settings that it read.
-        code: fingerprint of its code.
-        images: digests of the user's images and masks by their role; None if it reads none or synthetic ones.
-        inputs: see `verify_inputs`.
-        outputs: the files that it wrote, in the manifest's folder or below.
-    """
-    folder = Path(path).parent
     content = {
         "schema_version": _VERSION,
         "stage": stage,
@@ -107,21 +139,16 @@ def write_manifest(
         "code": code,
         "images": images,
         "versions": software_versions(),
-        "inputs": {
-            os.path.relpath(file, folder): {"sha256": read.sha256, "bytes": read.stat[2]}
-            for file, read in sorted(inputs.items())
-        },
+        "inputs": {relative(f): {"sha256": read.sha256, "bytes": read.stat[2]} for f, read in sorted(inputs.items())},
         "outputs": {
-            os.path.relpath(file, folder): {"sha256": sha256(file), "bytes": file.stat().st_size}
-            for file in sorted(outputs)
-            if file.is_file()
+            relative(f): {"sha256": sha256(f), "bytes": f.stat().st_size} for f in sorted(outputs) if f.is_file()
         },
     }
     write_json(path, content | {"digest": digest(content)})
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The content of a manifest, which holds the digest of its other content.
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
 
     Raises:
         LbtError: it cannot be read, is damaged, has another schema version, or lists outputs outside of its folder.
@@ -129,45 +156,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
     content = read_json(path)
     found = content.get("schema_version") if isinstance(content, dict) else None
     if found != _VERSION:
-        raise LbtError(f"{path}: schema version {found}, this program reads {_VERSION}. Rerun its stage.")
+        raise LbtError(f"{path}: schema version {found!r}, this program reads {_VERSION}. Rerun its stage.")
     if content.get("digest") != digest({key: value for key, value in content.items() if key != "digest"}):
         raise LbtError(f"{path}: is damaged, or was edited (its digest is not that of its content). Rerun its stage.")
-    named = [content.get(kind) for kind in ("settings", "inputs", "outputs")]
-    if not all(isinstance(value, dict) for value in named) or any(map(_leaves_folder, content["outputs"])):
-        raise LbtError(f"{path}: lists outputs outside of its folder, or none. Delete it and rerun its stage.")
-    return content
-
-
-def read_manifests(folder: Path) -> dict[Path, dict[str, Any]]:
-    """All manifests below a folder that can be read, in the order of their paths.
-
-    Stages that verify their inputs report the others.
-    """
-    found = {}
-    for path in sorted(folder.rglob(PATTERN)):
-        try:
-            found[path] = read_manifest(path)
-        except LbtError:
-            continue
-    return found
-
-
-def absolute(manifest: Path, name: str) -> Path:
-    """The absolute path of a file, given its name in a manifest."""
-    return Path(os.path.normpath(manifest.parent.absolute() / name))
-
-
-def written_digests(records: Mapping[Path, Mapping[str, Any]]) -> dict[Path, str]:
-    """The digest of each file that manifests (by their paths) list as an output, by absolute path."""
-    return {
-        absolute(path, name): entry["sha256"]
-        for path, content in records.items()
-        for name, entry in content["outputs"].items()
-    }
-
-
-def _leaves_folder(name: str) -> bool:
-    return os.path.isabs(name) or ".." in name.split("/")
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place, problem = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise LbtError(f"{path}: is no manifest ({place}: {problem}). Delete it and rerun its stage.") from error
 
 
 def _stat(path: Path) -> tuple[int, int, int, int]:

@@ -7,39 +7,50 @@ manifests hold settings, code and the digests of what was read and written, so t
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from lbt.provenance.manifest import absolute, read_manifests, written_digests
+from lbt.errors import LbtError, visible
+from lbt.provenance.manifest import PATTERN, FileRecord, Manifest, read_manifest
 
 
-def find_outdated(run: Path, changes: Callable[[Mapping[str, Any]], Sequence[str]]) -> dict[Path, str]:
+def find_outdated(run: Path, changes: Callable[[Manifest], Sequence[str] | None]) -> dict[Path, str]:
     """The outdated stages of a run, without those that rerun anyway because they read from a listed one.
 
     Args:
         run: the folder of the run.
-        changes: names what a manifest records differently from the present: see `lbt.stages.up_to_date`.
+        changes: names what a manifest records differently from the present, or gives None for a job that the run does
+            not have now; see `lbt.stages.up_to_date`.
 
     Returns:
         The reason for each manifest, by its path.
     """
-    records = read_manifests(run)
-    digests = written_digests(records)
-    reasons = {}
-    for path, content in records.items():
-        inputs = {absolute(path, name): entry["sha256"] for name, entry in content["inputs"].items()}
-        replaced = [file.name for file, digest in inputs.items() if digests.get(file, digest) != digest]
-        if replaced:
+    records, reasons = {}, {}
+    for path in sorted(run.rglob(PATTERN)):
+        try:
+            records[path] = read_manifest(path)
+        except LbtError:
+            reasons[path] = "its manifest cannot be read"
+    inputs = {path: _digests(path, record.inputs) for path, record in records.items()}
+    outputs = {path: _digests(path, record.outputs) for path, record in records.items()}
+    written = {file: digest for files in outputs.values() for file, digest in files.items()}
+    for path, record in records.items():
+        replaced = [file.name for file, digest in inputs[path].items() if written.get(file, digest) != digest]
+        changed = changes(record)
+        if replaced and changed is not None:
             reasons[path] = f"made from another {', '.join(replaced)}"
-        elif changed := changes(content):
+        elif changed:
             reasons[path] = f"made with other {', '.join(changed)}"
-    outdated = written_digests({path: records[path] for path in reasons}).keys()
-    return {
-        path: reason
-        for path, reason in reasons.items()
-        if not any(absolute(path, name) in outdated for name in records[path]["inputs"])
-    }
+    outdated = {file for path in reasons for file in outputs.get(path, ())}
+    return {path: reason for path, reason in reasons.items() if not outdated & inputs.get(path, {}).keys()}
+
+
+def _digests(manifest: Path, files: Mapping[str, FileRecord]) -> dict[Path, str]:
+    """The digest of each file that a manifest lists, by the absolute path of the file."""
+    folder = manifest.parent.absolute()
+    return {Path(os.path.normpath(folder / name)): file.sha256 for name, file in files.items()}
 
 
 def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
@@ -51,10 +62,10 @@ def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
     """
     if not outdated:
         return ""
-    listed = "\n".join(f"  {path.parent}: {reason}" for path, reason in outdated.items())
-    files = " ".join(map(str, outdated))
+    listed = "\n".join(f"  {visible(path.parent)}: {visible(reason)}" for path, reason in outdated.items())
+    command = ["snakemake", "--cores", "8", "--configfile", str(config), "--forcerun", *map(str, outdated)]
     return (
         f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
         "This command runs them again; add --dry-run to see its jobs first:\n"
-        f"  snakemake --cores 8 --configfile {config} --forcerun {files}"
+        f"  {visible(shlex.join(command), 10**6)}"
     )

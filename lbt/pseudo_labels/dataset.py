@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lbt.config import DataSettings
 from lbt.data.dataset import ImageDataset
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split
@@ -53,7 +54,7 @@ class PseudoLabeledDataset(ImageDataset):
 
     Args:
         samples: the images.
-        root: folder of the data set.
+        data: the data set.
         labels: the shards.
         temperature: of the softmax of the labels; see `temper`.
 
@@ -62,9 +63,9 @@ class PseudoLabeledDataset(ImageDataset):
     """
 
     def __init__(
-        self, samples: Sequence[Sample], root: Path | str, labels: PseudoLabels, temperature: float = 1.0
+        self, samples: Sequence[Sample], data: DataSettings, labels: PseudoLabels, temperature: float = 1.0
     ) -> None:
-        super().__init__(samples, root)
+        super().__init__(samples, data)
         self.labels, self.temperature = labels, temperature
         missing = [sample.id for sample in self.samples if sample.id not in labels]
         if missing:

@@ -12,7 +12,7 @@ import torch
 from lbt.config.jobs import LabelJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import decode_image
-from lbt.data.images import image_size
+from lbt.data.images import read_facts
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
 from lbt.files import sha256
@@ -67,12 +67,12 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
     supernet.eval()
     widths = argmax_widths(architecture, settings.space)
     photographs = {sample.id: Path(data.root) / sample.image for sample in samples}
-    sizes = {image_id: image_size(file) for image_id, file in photographs.items()}
+    sizes = {image_id: read_facts(file, data.max_pixels).size for image_id, file in photographs.items()}
     identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.teacher), code=code)
 
     def predictions(progress: Progress) -> Iterator[ImagePrediction]:
         for image_id, file in photographs.items():
-            image = decode_image(file)
+            image = decode_image(file, data)
             size = tuple(image.shape[-2:])
             if size != sizes[image_id]:
                 raise LbtError(

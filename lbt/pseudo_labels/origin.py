@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from lbt.config import DataSettings
 from lbt.errors import LbtError
-from lbt.files import read_json
+from lbt.provenance.manifest import read_manifest
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,21 @@ def read_origin(shard: Path, root: Path | None = None) -> Origin | None:
         LbtError: the manifest is damaged or was not written by labelling.
     """
     for path in sorted(shard.parent.glob("manifest*.json")):
-        manifest = read_json(path)
+        manifest = read_manifest(path)
+        if shard.name not in manifest.outputs:
+            continue
+        settings: Any = manifest.settings
         try:
-            if shard.name not in manifest["outputs"]:
-                continue
-            settings = manifest["settings"]
             data = DataSettings.model_validate_json(json.dumps(settings["data"]))
-            inputs = {Path(name).suffix: (name, entry["sha256"]) for name, entry in manifest["inputs"].items()}
+            inputs = {Path(name).suffix: (name, file.sha256) for name, file in manifest.inputs.items()}
             return Origin(
                 data=data.model_copy(update={"root": str(root or _locate(Path(data.root), path.parent))}),
                 split=(path.parent / inputs[".csv"][0]).resolve(),
                 teacher=inputs[".pt"][1],
-                code=manifest["code"],
+                code=manifest.code,
                 ratio=settings["search"]["pseudo_labels"]["ratio"],
             )
-        except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        except (KeyError, TypeError, ValidationError) as error:
             first = str(error).splitlines()[0]
             raise LbtError(f"{path}: is not a record of labelling ({first}). Delete it and label again.") from error
     return None

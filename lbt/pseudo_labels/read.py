@@ -59,13 +59,18 @@ def read_head(path: Path) -> ShardHead:
         return ShardHead(read_identity(file), classes, colors, read_ids(file))
 
 
-def read_labelled_image(path: Path, label: np.ndarray) -> np.ndarray:
+def read_labelled_image(path: Path, label: np.ndarray, max_pixels: int) -> np.ndarray:
     """Decode the image (H, W, 3) uint8 at `path`, which must have the size of its label (H, W).
+
+    Args:
+        path: the image.
+        label: of the image.
+        max_pixels: the most pixels that an image may have.
 
     Raises:
         LbtError: the image is missing, damaged or of another size.
     """
-    pixels = read_image(path)
+    pixels = read_image(path, max_pixels)
     if pixels.shape[:2] != label.shape:
         raise LbtError(
             f"{path}: is {pixels.shape[1]} x {pixels.shape[0]} pixels (width x height), its label {label.shape[1]} x "

@@ -13,7 +13,8 @@ import numpy as np
 
 from lbt.config import DataSettings, SceneSettings
 from lbt.data.classes import IGNORE, class_table
-from lbt.data.images import read_image, read_label
+from lbt.data.images import read_image
+from lbt.data.masks import read_label
 from lbt.data.sample import Sample
 from lbt.data.scenes.write_dataset import MARKER, generate_scene, scene_number
 from lbt.errors import LbtError
@@ -64,12 +65,12 @@ class TrueLabels:
         found = [path for name in _names(self._data, sample) for path in self._masks.get(name, ())]
         if len(found) > 1:
             raise LbtError(f"{found[0]}: and {found[1]} both fit image {sample.id}; name a folder that holds one.")
-        return read_label(found[0], self._table) if found else None
+        return read_label(self._root / sample.image, found[0], self._data, self._table) if found else None
 
     def _generate(self, scenes: SceneSettings, sample: Sample) -> np.ndarray:
         image, label = generate_scene(scenes, "test", scene_number("test", sample.id))
         path = self._root / sample.image
-        if not np.array_equal(np.array(image), read_image(path)):
+        if not np.array_equal(np.array(image), read_image(path, self._data.max_pixels)):
             raise LbtError(f"{path}: is not the scene that its settings generate. Generate the scenes again.")
         return self._table.lut[np.array(label)]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
-from lbt.files import SCHEMA_VERSION, atomic_path
+from lbt.files import SCHEMA_VERSION, atomic_path, open_regular
 
 SMALL = 1_000_000
 """Bytes that names, plain values and the description of the tensors take at most in a file of `plain` content."""
@@ -94,7 +94,7 @@ def load_checkpoint(
 
 def _verify(path: Path | str, plain: bool) -> int:
     """Compare every byte with its checksum; returns the size of the pickle, which makes all but the tensors' bytes."""
-    with zipfile.ZipFile(path) as archive:
+    with open(path, "rb", opener=open_regular) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         # PyTorch's reader takes an entry with attributes for a folder, so its tensor could hold anything
         odd = (e.filename for e in entries if e.compress_type != zipfile.ZIP_STORED or e.external_attr)

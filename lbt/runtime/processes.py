@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
-from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import multiprocessing
-from torch.multiprocessing.spawn import ProcessContext, ProcessExitedException
+from torch.multiprocessing.spawn import ProcessExitedException
 
 from lbt.errors import LbtError
-from lbt.runtime.signals import STOP, handled_signals
+from lbt.runtime.signals import STOP, handle_signals
 
 TIMEOUT = timedelta(minutes=30)
 """Longest wait of a process for the others in one message. A process that fails ends the others at once."""
@@ -72,46 +70,31 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
     context = multiprocessing.start_processes(
         _work, (count, device, store.port, reports, work, arguments), nprocs=count, join=False
     )
-    ended: dict[int, int] = {}
+    forwarded: set[signal.Signals] = set()
+
+    def forward(number: signal.Signals) -> None:
+        forwarded.add(number)
+        for process in context.processes:
+            if process.is_alive():
+                os.kill(process.pid, number)
+
     try:
-        with _forward_signals(context) as forwarded:
-            while True:
-                ready = wait(context.sentinels)
-                for rank, process in enumerate(context.processes):
-                    if process.sentinel in ready:
-                        process.join()
-                        ended[rank] = process.exitcode
-                if context.join():  # ends the others if one failed
-                    return
-    except ProcessExitedException:
-        _raise_failure(reports, ended, count, forwarded)
-
-
-def _raise_failure(reports: SimpleQueue, ended: Mapping[int, int], count: int, forwarded: Sequence[int]) -> None:
-    """Raise the first failure, because a failed process makes the processes fail that wait for it.
-
-    Args:
-        reports: of the processes, in the order in which they failed.
-        ended: exit codes of the processes that had ended when the first failure was seen.
-        count: number of processes.
-        forwarded: signals that were forwarded.
-    """
-    expected, exit_code, text = (False, 1, "") if reports.empty() else reports.get()
-    if expected:
-        failure = LbtError(*text.splitlines())
-        failure.exit_code = exit_code
-        raise failure from None
-    for number in forwarded:
-        if number in STOP:
+        with handle_signals(forward):
+            while not context.join():  # ends the others if one failed
+                pass
+    except ProcessExitedException as ended:
+        report = None if reports.empty() else reports.get()  # of the process that failed first
+        if isinstance(report, LbtError):
+            raise report from None
+        for number in forwarded & STOP:
             signal.raise_signal(number)  # the processes did not handle it, so neither does this one
-    killed = [(rank, signal.Signals(-code).name) for rank, code in ended.items() if code < 0]
-    if text and not killed:
-        raise RuntimeError(text) from None
-    rank, how = killed[0] if killed else next((rank, f"exit code {code}") for rank, code in ended.items() if code)
-    raise LbtError(
-        f"Process {rank} of {count} ended without a message ({how}). SIGKILL often means that the machine or the job "
-        "ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
-    ) from None
+        if report is not None and ended.signal_name is None:
+            raise report from None
+        raise LbtError(
+            f"Process {ended.error_index} of {count} ended without a message "
+            f"({ended.signal_name or f'exit code {ended.exit_code}'}). SIGKILL often means that the machine or the job "
+            "ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
+        ) from None
 
 
 def _work(
@@ -129,35 +112,18 @@ def _work(
         dist.destroy_process_group()
     except BaseException as error:
         try:
-            _report(error, rank, count, reports)
+            with suppress(OSError):  # nobody reads it if the parent is gone
+                reports.put(_report(error, f"process {rank} of {count}"))
         finally:  # also after a second Ctrl-C
             os._exit(1)  # exit handlers would wait for the other processes
 
 
-def _report(error: BaseException, rank: int, count: int, reports: SimpleQueue) -> None:
-    expected = isinstance(error, LbtError)
-    text = str(error) if expected else f"process {rank} of {count}:\n{''.join(traceback.format_exception(error))}"
-    if isinstance(error, Exception) and not expected:
+def _report(error: BaseException, process: str) -> Exception:
+    """The error as the parent raises it: a message for the user as it is, a defect as text with its traceback."""
+    if isinstance(error, LbtError):
+        message = LbtError(*str(error)[-_LONGEST:].splitlines())
+        message.exit_code = error.exit_code
+        return message
+    if isinstance(error, Exception):
         time.sleep(_PAUSE)
-    with suppress(OSError):  # nobody reads it if the parent is gone
-        reports.put((expected, getattr(error, "exit_code", 1), text[-_LONGEST:]))
-    sys.stderr.flush()
-
-
-@contextmanager
-def _forward_signals(context: ProcessContext) -> Iterator[list[int]]:
-    """Forward signals to the processes; yields the list of those that came."""
-    forwarded: list[int] = []
-
-    def forward(number: int, _: object) -> None:
-        forwarded.append(number)
-        for process in context.processes:
-            if process.is_alive():
-                os.kill(process.pid, number)
-
-    previous = {number: signal.signal(number, forward) for number in handled_signals()}
-    try:
-        yield forwarded
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    return RuntimeError(f"{process}:\n{''.join(traceback.format_exception(error))[-_LONGEST:]}")

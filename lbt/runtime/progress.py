@@ -10,6 +10,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from lbt.errors import LbtError, visible
+from lbt.files import open_own
 
 
 class Progress:
@@ -38,7 +39,7 @@ class Progress:
         self.log: TextIO | None = None
         if log is not None and shown:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - __exit__ closes it
+            self.log = open(log, "a", encoding="utf-8", buffering=1, opener=open_own)  # noqa: SIM115 - __exit__ closes it
 
     def __enter__(self) -> Progress:
         return self

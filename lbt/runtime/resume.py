@@ -19,7 +19,7 @@ from lbt.errors import LbtError, Stopped
 from lbt.runtime.checkpoint import Parts, load_checkpoint, load_state, save_checkpoint, to_state
 from lbt.runtime.distributed import group
 from lbt.runtime.progress import Progress
-from lbt.runtime.signals import Signals
+from lbt.runtime.signals import SAVE, STOP, handle_signals
 
 KIND = "resume"
 Item = TypeVar("Item")
@@ -51,11 +51,6 @@ class Resume:
         """Steps that an earlier run took and that are not repeated."""
         return self._saved.step
 
-    @property
-    def note(self) -> str | None:
-        """One line that says how the file is used; None without a file."""
-        return self._saved.note
-
     @cached_property
     def _saved(self) -> _Saved:
         """The content of the file, which each process of the stage reads when it first needs it."""
@@ -63,14 +58,13 @@ class Resume:
             return _Saved()
         try:
             content = load_checkpoint(self.path, kind=KIND)
-        except LbtError as error:
+            found, step, parts = content["identity"], int(content["step"]), dict(content["parts"])
+            other = [name for name in sorted({**found, **self.identity}) if found.get(name) != self.identity.get(name)]
+        except Exception as error:  # the file of another program may hold anything
             return _Saved(note=f"starts at the beginning, because the saved state cannot be used ({error})")
-        found = content["identity"]
-        other = [name for name in sorted({**found, **self.identity}) if found.get(name) != self.identity.get(name)]
         if other:
             return _Saved(note=f"starts at the beginning, because {self.path} was made with other {', '.join(other)}")
-        step = content["step"]
-        return _Saved(step, content["parts"], f"resumes after step {step}, which an earlier run saved in {self.path}")
+        return _Saved(step, parts, f"resumes after step {step}, which an earlier run saved in {self.path}")
 
     def steps(self, items: Iterable[Item], parts: Parts, progress: Progress) -> Iterator[tuple[int, Item]]:
         """Number the items of a loop, starting at `step`, and save the parts after some of them.
@@ -90,31 +84,35 @@ class Resume:
 
         Raises:
             Stopped: a signal ended the loop.
-            LbtError: the side file cannot be written.
+            LbtError: the side file cannot be written, or its state is not one of this loop.
         """
-        if self.note is not None:
-            progress.note(self.note)
-        if self._saved.parts is not None:
-            load_state(parts, self._saved.parts)
-            self._saved.parts = None  # as large as the stage's checkpoint
+        saved = self._saved
+        if saved.note is not None:
+            progress.note(saved.note)
+        if saved.parts is not None:
+            try:
+                load_state(parts, saved.parts)
+            except Exception as error:
+                raise LbtError(f"{self.path}: holds no state of this loop ({error}). Delete it and rerun.") from error
+            saved.parts = None  # as large as the stage's checkpoint
             progress.skip(self.step)
         if self.path is None:
             yield from enumerate(items, self.step)
             return
         last, together = time.monotonic(), group()
-        with Signals() as signals:
+        came: set[signal.Signals] = set()
+        with handle_signals(came.add):
             for step, item in enumerate(items, self.step):
                 yield step, item
-                due = signals.stop is not None or signals.save or time.monotonic() - last >= 60 * self.minutes
-                if not together.any(due):
+                if not together.any(bool(came) or time.monotonic() - last >= 60 * self.minutes):
                     continue
-                signals.save = False
+                came -= SAVE
                 if together.first:
                     self._save(self.path, step + 1, parts)
                 last = time.monotonic()
-                if together.any(signals.stop is not None):  # no process ends before the first has saved
+                if together.any(bool(came & STOP)):  # no process ends before the first has saved
                     where = f"{progress.stage}: saved after step {step + 1} of {progress.total}"
-                    raise Stopped(where, signals.stop or signal.SIGTERM)
+                    raise Stopped(where, min(came & STOP, default=signal.SIGTERM))
 
     def _save(self, path: Path, step: int, parts: Parts) -> None:
         save_checkpoint(path, kind=KIND, identity=self.identity, state={"step": step, "parts": to_state(parts)})

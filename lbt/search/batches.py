@@ -51,7 +51,7 @@ class RoundStreams:
         self, name: str, role: str, steps: int, batch_size: int, crop: tuple[int, int] | None = None
     ) -> Iterator[Batch]:
         """Images and labels of a role: `steps` batches minus those already taken."""
-        dataset = SegmentationDataset(read_split(self.split, role), self.data.root, self.classes)
+        dataset = SegmentationDataset(read_split(self.split, role), self.data, self.classes)
         return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
 
     def pseudo_labelled(
@@ -59,7 +59,7 @@ class RoundStreams:
     ) -> Iterator[Batch]:
         """Unlabelled images with the teacher's soft labels, at the student's crop, as many as in `labelled`."""
         samples = images_to_label(self.split, settings.ratio)
-        dataset = PseudoLabeledDataset(samples, self.data.root, labels, settings.temperature)
+        dataset = PseudoLabeledDataset(samples, self.data, labels, settings.temperature)
         return self._stream(name, dataset, steps, student.batch_size, student.crop)
 
     def _stream(self, name: str, dataset: Items, steps: int, batch_size: int, crop: tuple[int, int]) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.config.round import RoundSearch
-from lbt.latency.steering import predict_fps
+from lbt.latency.expected import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.distributed import Group

@@ -64,7 +64,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     architecture = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "architecture")).items()}
 
     samples = read_split(files.split, "teacher_train")
-    dataset = SegmentationDataset(samples, data.root, table)
+    dataset = SegmentationDataset(samples, data, table)
     steps = steps_for(warmup.epochs, len(samples), warmup.batch_size)
 
     def batches(name: str, length: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

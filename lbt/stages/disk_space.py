@@ -10,16 +10,18 @@ import math
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from lbt.config import Settings, SpaceSettings
 from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
-from lbt.data.images import read_image
+from lbt.data.images import read_facts
 from lbt.data.layouts import list_samples
 from lbt.derivation.derive_guide import guide_genotype
 from lbt.errors import LbtError
@@ -45,6 +47,8 @@ TENSOR_BYTES = 400
 """What a checkpoint holds of a tensor beside its values."""
 REST = 0.02
 """Share of metrics, pictures, tables and logs."""
+
+readable = partial(tqdm.format_sizeof, suffix="B")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def count_images(settings: Settings, report: Mapping[str, Any] | None) -> Images
         return Images(scenes.test, scenes.height * scenes.width, scenes.train + scenes.val + scenes.test)
     if report is None:
         samples = list_samples(settings.data, "unlabeled", settings.splits.seed)
-        height, width = read_image(Path(settings.data.root) / samples[0].image).shape[:2]
+        image = Path(settings.data.root) / samples[0].image
+        height, width = read_facts(image, settings.data.max_pixels).size
         return Images(len(samples), height * width)
     labelling = any(METHODS[method].needs_pseudo_labels for method in settings.methods)
     ratio = settings.search.pseudo_labels.ratio if labelling else None
@@ -125,7 +130,7 @@ def require_space(needs: Mapping[str, float], folder: Path) -> str:
     total = sum(needs.values())
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    kinds = [f"    {kind:31} {readable(n):>9}" for kind, n in needs.items() if n >= 0.005 * total]
+    kinds = [f"    {kind:31} {readable(n):>8}" for kind, n in needs.items() if n >= 0.005 * total]
     missing = total - _present_bytes(folder) - free
     if missing > 0:
         raise LbtError(
@@ -135,15 +140,6 @@ def require_space(needs: Mapping[str, float], folder: Path) -> str:
             *kinds,
         )
     return "\n".join([f"disk: at most {readable(total)} for the whole run, {readable(free)} free", *kinds])
-
-
-def readable(count: float) -> str:
-    """Bytes with a decimal unit, such as `48 GB`; two digits at least."""
-    unit = 0
-    while count >= 999.5:
-        count, unit = count / 1000, unit + 1
-    digits = 1 if 0 < count < 9.95 else 0
-    return f"{count:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[unit]}"
 
 
 def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: str) -> float:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lbt.errors import LbtError
+from lbt.files import write_text
 
 ENDING = ".error"
 _KILLED = "It ended without a message. It was killed, possibly because memory or its time ran out."
@@ -31,9 +32,8 @@ def leave_message(log: Path) -> Iterator[None]:
 
 def _write(path: Path, text: str) -> None:
     """A message that cannot be written must not hide the error itself."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    with suppress(LbtError):
+        write_text(path, text)
 
 
 def forget_failures(logs: Path) -> None:

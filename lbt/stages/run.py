@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from lbt.config import Section
 from lbt.config.jobs import ResumingJob, TrainingJob
-from lbt.errors import LbtError
 from lbt.files import canonical_json, digest, remove_leftovers, software_versions, write_text
 from lbt.provenance.lock import locked
 from lbt.provenance.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
@@ -91,26 +90,15 @@ def run_job(stage: str, job: Job, log: Path) -> None:
 
 
 def build_files(kind: type[Files], named: Names) -> Files:
-    """The files of a stage from their names and paths.
-
-    Raises:
-        LbtError: a name is missing or unknown, or stands for several files where the stage reads one.
-    """
+    """The files of a stage from their names and paths. The rule of the stage must name what its `Files` lists."""
     types = get_type_hints(kind)
     found: dict[str, Path | tuple[Path, ...]] = {}
     for name, value in named.items():
         paths = tuple(_paths({name: value}))
-        if types.get(name) == tuple[Path, ...]:
+        if types[name] == tuple[Path, ...]:
             found[name] = paths
-        elif len(paths) > 1:
-            raise LbtError(f"{name}: the stage takes one file of this name, {len(paths)} are given.")
         elif paths:
-            found[name] = paths[0]
-    required = {field.name for field in fields(kind) if field.default is MISSING}  # type: ignore[arg-type]
-    problems = [f"{name}: is missing" for name in sorted(required - found.keys())]
-    problems += [f"{name}: is unknown" for name in sorted(named.keys() - types.keys())]
-    if problems:
-        raise LbtError(f"The files of the stage do not fit its `Files`: {'; '.join(problems)}.")
+            (found[name],) = paths
     return kind(**found)
 
 

@@ -60,10 +60,7 @@ class Stage:
 STAGES: dict[str, Stage] = {
     "scenes": Stage("lbt.data.scenes.write_dataset", jobs.ScenesJob, "generate street scenes in the Cityscapes layout"),
     "check": Stage(
-        "lbt.data.checking.check",
-        jobs.CheckJob,
-        "read the whole data set and list every problem",
-        lists_images=True,
+        "lbt.data.checking.check", jobs.CheckJob, "read the whole data set and list every problem", lists_images=True
     ),
     "split": Stage("lbt.data.write_split", jobs.SplitJob, "divide the training images into parts", lists_images=True),
     "latency": Stage("lbt.latency.measure_table", jobs.LatencyJob, "measure the latency lookup table"),
@@ -79,16 +76,10 @@ STAGES: dict[str, Stage] = {
         reads=("teacher_train",),
     ),
     "label": Stage(
-        "lbt.pseudo_labels.label",
-        jobs.LabelJob,
-        "label a shard of the unlabelled images",
-        reads=("unlabeled",),
+        "lbt.pseudo_labels.label", jobs.LabelJob, "label a shard of the unlabelled images", reads=("unlabeled",)
     ),
     "gallery": Stage(
-        "lbt.views.gallery",
-        jobs.GalleryJob,
-        "write the page of a round's pseudo labels",
-        reads=("unlabeled",),
+        "lbt.views.gallery", jobs.GalleryJob, "write the page of a round's pseudo labels", reads=("unlabeled",)
     ),
     "round": Stage(
         "lbt.search.round",
@@ -106,19 +97,12 @@ STAGES: dict[str, Stage] = {
         reads=("teacher_train", "teacher_val"),
     ),
     "derive": Stage(
-        "lbt.derivation.derive",
-        jobs.DeriveJob,
-        "derive the discrete network",
-        search_of=lambda method: method.derive,
+        "lbt.derivation.derive", jobs.DeriveJob, "derive the discrete network", search_of=lambda method: method.derive
     ),
     "derive_guide": Stage("lbt.derivation.derive_guide", jobs.DeriveGuideJob, "derive the network to distil from"),
     "profile": Stage("lbt.latency.profiler", jobs.ProfileJob, "time the derived network"),
     "retrain": Stage(
-        "lbt.training.retrain",
-        jobs.RetrainJob,
-        "train the derived network",
-        gpus="retrain.gpus",
-        reads=TRAINING_ROLES,
+        "lbt.training.retrain", jobs.RetrainJob, "train the derived network", gpus="retrain.gpus", reads=TRAINING_ROLES
     ),
     "retrain_guide": Stage(
         "lbt.training.retrain",
@@ -134,19 +118,13 @@ STAGES: dict[str, Stage] = {
         "lbt.evaluation.network", jobs.EvaluateNetworkJob, "score the retrained network", reads=("evaluation",)
     ),
     "evaluate_constant": Stage(
-        "lbt.evaluation.constant",
-        jobs.DataJob,
-        "score the most frequent class",
-        reads=(*TRAINING_ROLES, "evaluation"),
+        "lbt.evaluation.constant", jobs.DataJob, "score the most frequent class", reads=(*TRAINING_ROLES, "evaluation")
     ),
     "pack": Stage("lbt.inference.pack", jobs.PackJob, "put network, scores and profile into one file"),
     "settings": Stage("lbt.views.settings", Settings, "record settings and versions"),
     "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),
     "compare": Stage(
-        "lbt.views.figures.comparison",
-        jobs.DataJob,
-        "draw the figures that compare the methods",
-        reads=("evaluation",),
+        "lbt.views.figures.comparison", jobs.DataJob, "draw the figures that compare the methods", reads=("evaluation",)
     ),
     "draw": Stage("lbt.views.figures.networks", jobs.DrawJob, "draw the figures of each method and seed"),
 }

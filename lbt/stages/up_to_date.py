@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lbt.config import Settings
+from lbt.config.base import select_keys
+from lbt.data.checking.inspection import inspect_samples
 from lbt.data.file_versions import RECORD, Content, DataVersions, data_versions
-from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.provenance.fingerprint import fingerprint
-from lbt.stages.settings import stage_settings
+from lbt.provenance.manifest import Manifest
 from lbt.stages.table import STAGES
 
 
-def code_of_job(stage: str, method: str = "") -> str:
-    """The fingerprint of a job's code; a search round runs the one module of its method too."""
-    return fingerprint(*STAGES[stage].modules(method))
+def job_settings(
+    settings: Settings, stage: str, wildcards: Mapping[str, int | str], *, tracked: bool = False
+) -> dict[str, Any]:
+    """JSON values of the settings that a job sees, or only of those on which its results depend.
+
+    Its seed, method, round and shard, where the stage sees them, are those of `wildcards`.
+    """
+    chosen, method = STAGES[stage], wildcards.get("method", "")
+    scalars = {name: method if name == "method" else int(wildcards[name]) for name in chosen.scalars}
+    return select_keys(chosen.model(str(method)), settings.model_dump(mode="json") | scalars, tracked=tracked)
+
+
+def describe_present(
+    settings: Settings, versions: DataVersions | None, stage: str, wildcards: Mapping[str, int | str]
+) -> dict[str, Any]:
+    """What a job depends on beside the files of other stages, under the names that its manifest has for it.
+
+    `settings` are those on which its results depend, `code` is the fingerprint of all modules that it runs, and
+    `images` are the versions of the user's images and masks that it reads (None if it reads none of them).
+    """
+    chosen, method = STAGES[stage], str(wildcards.get("method", ""))
+    images: Any = None
+    if versions is not None and chosen.lists_images:
+        images = versions.split
+    elif versions is not None and chosen.reads:
+        images = versions.of(chosen.roles_read(method))
+    return {
+        "settings": job_settings(settings, stage, wildcards, tracked=True),
+        "code": fingerprint(*chosen.modules(method)),
+        "images": images,
+    }
 
 
 def record_of(settings: Settings) -> Path:
@@ -49,11 +78,7 @@ def versions_of_data(
         require_unchanged_scenes(settings.scenes, Path(settings.data.root))
         return None, {}
 
-    def inspect(samples: Sequence[Sample]) -> None:
-        from lbt.data.checking.inspection import inspect_samples
-
-        inspect_samples(settings.data, samples)
-
+    inspect = partial(inspect_samples, settings.data)
     try:
         return data_versions(settings.data, settings.splits, record, inspect=inspect, note=note)
     except LbtError:
@@ -62,33 +87,16 @@ def versions_of_data(
         return None, {}
 
 
-def compares_images(stage: str) -> bool:
-    """Whether jobs of a stage rerun if the user's images change: their names, or their content too."""
-    return STAGES[stage].lists_images or bool(STAGES[stage].reads)
-
-
-def images_read(versions: DataVersions | None, stage: str, method: str = "") -> Any:
-    """What a job compares of the images and masks that it reads; None if it reads none of the user's."""
-    if versions is None or not compares_images(stage):
-        return None
-    return versions.split if STAGES[stage].lists_images else versions.of(STAGES[stage].roles_read(method))
-
-
-def find_changes(manifest: Mapping[str, Any], settings: Settings, versions: DataVersions | None) -> list[str]:
+def find_changes(manifest: Manifest, settings: Settings, versions: DataVersions | None) -> list[str] | None:
     """What a manifest records differently from the present: `settings`, `code`, `images`.
 
-    Nothing is different for a job that the run does not have now, such as one of another method.
+    None for a job that the run does not have now, such as one of another method.
     """
-    stage, found = manifest["stage"], manifest["settings"]
-    if stage not in STAGES or not found.keys() >= set(STAGES[stage].scalars):
-        return []
-    job = {name: found[name] for name in STAGES[stage].scalars}
-    method = job.get("method", "")
-    if (method and method not in settings.methods) or job.get("seed", settings.seeds[0]) not in settings.seeds:
-        return []
-    now = {
-        "settings": json.loads(stage_settings(settings, stage, job)),
-        "code": code_of_job(stage, method),
-        "images": images_read(versions, stage, method),
-    }
-    return [name for name, value in now.items() if manifest[name] != value]
+    stage, present = manifest.stage, {"method": settings.methods, "seed": settings.seeds}
+    if stage not in STAGES:
+        return None
+    job: dict[str, Any] = {name: manifest.settings.get(name) for name in STAGES[stage].scalars}
+    if not all(value in present[name] if name in present else isinstance(value, int) for name, value in job.items()):
+        return None
+    now = describe_present(settings, versions, stage, job)
+    return [name for name, value in now.items() if getattr(manifest, name) != value]

@@ -82,7 +82,7 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     samples = training_samples(files.split)
     steps = steps_for(retrain.epochs, len(samples), retrain.batch_size)
     loader = training_loader(
-        SegmentationDataset(samples, data.root, table),
+        SegmentationDataset(samples, data, table),
         data=data,
         augmentation=settings.augmentation,
         crop=settings.augmentation.crop,

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import numpy as np
 from PIL import Image
 
+from lbt.config.data import ImageFiles
 from lbt.config.jobs import GalleryJob
 from lbt.data.label_images import label_image
 from lbt.data.sample import Sample
@@ -68,7 +69,7 @@ def run(settings: GalleryJob, files: Files, *, log: Path | None = None) -> None:
         "next": f"../round-{number + 1}/{files.page.name}" if number < settings.search.rounds else None,
     }
     samples = {sample.id: sample for sample in read_split(files.split, "unlabeled")}
-    write_gallery(files.page, heads, before, samples, Path(settings.data.root), links, log)
+    write_gallery(files.page, heads, before, samples, settings.data, links, log)
 
 
 def write_gallery(
@@ -76,7 +77,7 @@ def write_gallery(
     heads: Mapping[Path, ShardHead],
     before: Mapping[Path, ShardHead],
     samples: Mapping[str, Sample],
-    root: Path,
+    data: ImageFiles,
     links: Mapping[str, str | None],
     log: Path | None = None,
 ) -> None:
@@ -87,7 +88,7 @@ def write_gallery(
         heads: shards of the round, at least one.
         before: shards of the previous round, for counting changes; may be empty.
         samples: the images by identifier.
-        root: folder of the data set.
+        data: the files of the data set.
         links: addresses, relative to `path`, of the `previous` and the `next` round's gallery, or None.
         log: a file for progress lines.
 
@@ -111,7 +112,7 @@ def write_gallery(
             if image_id not in samples:
                 raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
             label, confidence = now.read(image_id)
-            image = read_labelled_image(root / samples[image_id].image, label)
+            image = read_labelled_image(Path(data.root) / samples[image_id].image, label, data.max_pixels)
             pictures = _encode_pictures(image, label, confidence, head)
             page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
             progress.advance()

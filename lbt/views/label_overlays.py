@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from lbt.config.data import ImageFiles
 from lbt.data.images import write_png
 from lbt.data.label_images import legend_image, overlay_image
 from lbt.data.sample import Sample
@@ -16,14 +17,16 @@ OPACITY = 0.5
 """Opacity of the colours over an image."""
 
 
-def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mapping[str, Sample], root: Path) -> Path:
+def write_overlays(
+    folder: Path, heads: Mapping[Path, ShardHead], samples: Mapping[str, Sample], data: ImageFiles
+) -> Path:
     """Write `<method>-seed-<s>-round-<r>/<image id>.png` for every image of a round, and `legend.png` beside them.
 
     Args:
         folder: receives the round's folder; files of the same names are replaced.
         heads: shards of the round, at least one.
         samples: the images by identifier.
-        root: folder of the data set.
+        data: the files of the data set.
 
     Returns:
         The round's folder.
@@ -42,7 +45,7 @@ def write_overlays(folder: Path, heads: Mapping[Path, ShardHead], samples: Mappi
             file = place / f"{image_id}.png"
             refuse_links(folder, file)
             label, _ = images.read(image_id)
-            pixels = read_labelled_image(root / samples[image_id].image, label)
+            pixels = read_labelled_image(Path(data.root) / samples[image_id].image, label, data.max_pixels)
             write_png(file, overlay_image(pixels, label, head.colors, OPACITY))
             progress.advance()
     return place

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import pandas as pd
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from lbt.config.base import Positive, Section
 from lbt.config.methods import METHODS
+from lbt.config.names import ClassName
+from lbt.errors import LbtError
 from lbt.files import read_json
 
 CONTROLS = tuple(name for name, facts in METHODS.items() if not facts.searches)
 """Methods that do not search: a searched network must beat them."""
+
+
+class _Part(Section):
+    """What tables and figures need of a file, which may hold more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Scores(_Part):
+    """Scores of a network, see `lbt.evaluation.scores`."""
+
+    miou: float
+    iou: dict[ClassName, float | None] = Field(min_length=1)
+    confusion: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]
+
+    @model_validator(mode="after")
+    def _square(self) -> Scores:
+        if any(len(row) != len(self.iou) for row in (self.confusion, *self.confusion)):
+            raise ValueError("confusion: needs a row and a column for each class")
+        return self
+
+
+class ConstantScores(Scores):
+    """Scores of the constant prediction, see `lbt.evaluation.constant`."""
+
+    constant: str = Field(alias="class")
+
+
+class Profile(_Part):
+    """Latency and size of a network, see `lbt.latency.profiler`."""
+
+    median_ms: Positive
+    p95_ms: Positive
+    fps: Positive
+    predicted_ms: Positive
+    parts_ms: Positive
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -38,14 +83,54 @@ def identify(path: Path) -> tuple[str, int]:
     return path.parent.parent.name, int(path.parent.name.removeprefix("seed-"))
 
 
+def read_part(path: Path, model: type[_Part]) -> dict[str, Any]:
+    """The content of a JSON file of results.
+
+    Raises:
+        LbtError: the file cannot be read, or lacks what `model` needs.
+    """
+    content = read_json(path)
+    try:
+        model.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise LbtError(
+            f"{path}: {place}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}. Delete it and rerun "
+            "the stage that makes it."
+        ) from error
+    return content
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of a CSV file of numbers, at least one, which has at least these columns.
+
+    Raises:
+        LbtError: the file cannot be read, or a column is missing or holds something other than numbers and blanks.
+    """
+    try:
+        frame = pd.read_csv(path)
+        missing = [name for name in columns if name not in frame]
+        if missing or frame.empty:
+            raise ValueError(f"it lacks the column {missing[0]}" if missing else "it has no rows")
+        odd = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()]
+        if odd or frame[list(columns)].isna().any(axis=None):
+            raise ValueError(f"the column {(odd or columns)[0]} does not hold numbers")
+        return frame
+    except (OSError, ValueError) as error:  # also what pandas raises for other bytes
+        raise LbtError(
+            f"{path}: is no table of numbers ({error}). Delete it and rerun the stage that makes it."
+        ) from error
+
+
 def read_results(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[NetworkResult]:
     """Read the files of all networks. The three lists have the same order.
 
     Raises:
-        LbtError: a file cannot be read.
+        LbtError: a file cannot be read, or lacks a score.
     """
     return [
-        NetworkResult(*identify(n), read_json(s), read_json(n), read_json(p))
+        NetworkResult(*identify(n), read_part(s, Scores), read_part(n, Scores), read_part(p, Profile))
         for s, n, p in zip(supernet, network, profile, strict=True)
     ]
 

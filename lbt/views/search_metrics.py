@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lbt.views.results import read_columns
+
 POINTS = 150
 """Most points of a curve."""
 
@@ -21,7 +23,7 @@ def read_steps(files: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for file in files:
         folder = file.parent.parent
-        frame = pd.read_csv(file)
+        frame = read_columns(file, ("round",))
         frame["method"], frame["seed"] = folder.parent.name, int(folder.name.removeprefix("seed-"))
         frame["place"] = frame["round"] - 1 + (np.arange(len(frame)) + 1) / len(frame)
         counts = [name for name in frame.columns if name.startswith("skipped_")]

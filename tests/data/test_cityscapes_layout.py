@@ -113,6 +113,7 @@ def test_label_ids_of_few_classes_are_no_train_ids(tmp_path):
     found = report(cityscapes_data(write(tmp_path, values=(0, 7, 8, 11)), classes=["road", "sidewalk", "building"]))
     assert found["splits"]["train"]["classes"]["road"] > 0.2
     report(cityscapes_data(write(tmp_path, values=(1, 4, 7, 9)), classes=["road", "parking"]))
+    report(cityscapes_data(write(tmp_path, values=(0, 7, 8, 11))))
     found = report(cityscapes_data(write(tmp_path)))
     assert (
         len(found["warnings"]) == 2

@@ -9,14 +9,14 @@ from PIL import Image
 
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE, class_table
-from lbt.data.dataset import ImageDataset, SegmentationDataset, decode_label
+from lbt.data.dataset import ImageDataset, SegmentationDataset
 from lbt.data.layouts import list_samples
 from lbt.data.loader import Stream, evaluation_batches, training_loader
 from lbt.errors import LbtError
 
 
 def dataset_of(data: DataSettings) -> SegmentationDataset:
-    return SegmentationDataset(list_samples(data, "train"), data.root, class_table(data))
+    return SegmentationDataset(list_samples(data, "train"), data, class_table(data))
 
 
 def batches(data: DataSettings, dataset=None, **changes) -> list[tuple[torch.Tensor, ...]]:
@@ -86,13 +86,13 @@ def test_the_seed_matters_and_the_global_generator_does_not(cityscapes):
 
 
 def test_an_image_is_augmented_differently_in_each_epoch(cityscapes):
-    dataset = SegmentationDataset(list_samples(cityscapes, "train")[:1], cityscapes.root, class_table(cityscapes))
+    dataset = SegmentationDataset(list_samples(cityscapes, "train")[:1], cityscapes, class_table(cityscapes))
     images = [image for image, _ in batches(cityscapes, dataset, batch_size=1, steps=4)]
     assert all(not torch.equal(images[0], other) for other in images[1:])
 
 
 def test_a_batch_above_the_data_set_is_refused(cityscapes):
-    dataset = SegmentationDataset(list_samples(cityscapes, "train")[:3], cityscapes.root, class_table(cityscapes))
+    dataset = SegmentationDataset(list_samples(cityscapes, "train")[:3], cityscapes, class_table(cityscapes))
     with pytest.raises(LbtError, match="batch of 4 images is larger than its part, which has 3"):
         list(batches(cityscapes, dataset, batch_size=4, steps=1))
 
@@ -113,7 +113,7 @@ class SoftTargets:
 
 
 def test_any_number_of_targets(cityscapes):
-    images = ImageDataset(list_samples(cityscapes, "unlabeled"), cityscapes.root)
+    images = ImageDataset(list_samples(cityscapes, "unlabeled"), cityscapes)
     for batch in batches(cityscapes, images, steps=2):
         assert [part.shape for part in batch] == [(3, 3, 32, 48)]
     for image, label, soft in batches(cityscapes, SoftTargets(images), steps=2, workers=1):
@@ -124,12 +124,12 @@ def test_any_number_of_targets(cityscapes):
 
 def test_unlabelled_samples_are_refused_in_a_labelled_data_set(cityscapes):
     with pytest.raises(LbtError, match="is an unlabelled image"):
-        SegmentationDataset(list_samples(cityscapes, "unlabeled"), cityscapes.root, class_table(cityscapes))
+        SegmentationDataset(list_samples(cityscapes, "unlabeled"), cityscapes, class_table(cityscapes))
 
 
 def test_an_empty_data_set_is_refused(cityscapes):
     with pytest.raises(LbtError, match="zero images"):
-        batches(cityscapes, ImageDataset([], cityscapes.root))
+        batches(cityscapes, ImageDataset([], cityscapes))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -146,7 +146,7 @@ def test_an_unknown_id_is_named(cityscapes):
     path = Path(cityscapes.root) / list_samples(cityscapes, "train")[0].label
     Image.fromarray(np.full((40, 60), 77, np.uint8)).save(path)
     with pytest.raises(LbtError, match=r"labelIds\.png: holds the mask values \[77\]"):
-        decode_label(path, class_table(cityscapes))
+        dataset_of(cityscapes)[0]
 
 
 def test_a_mask_of_another_size_is_named(cityscapes):

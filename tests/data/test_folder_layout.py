@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from lbt.config import DataSettings, Settings, SplitSettings
 from lbt.data.checking.check import check_data, describe, examine
 from lbt.data.classes import IGNORE, class_table
-from lbt.data.dataset import decode_label
 from lbt.data.layouts import find_orphan_masks, list_samples
+from lbt.data.masks import read_mask
 from lbt.data.splits import ROLES
 from lbt.data.write_split import split_dataset
 from lbt.errors import LbtError
@@ -107,7 +107,8 @@ def color_mask(path: Path, rows: list[tuple[int, int, int]], mode: str = "RGB") 
 def test_a_mask_of_colours(tmp_path, mode):
     color_mask(tmp_path / "a.png", [ROAD] * 20 + [CAR] * 10 + [(0, 0, 0)] * 10, mode)
     classes = [{"name": c["name"], "color": c["color"]} for c in CLASSES]
-    label = decode_label(tmp_path / "a.png", class_table(settings(tmp_path, mask_values="color", classes=classes)))
+    table = class_table(settings(tmp_path, mask_values="color", classes=classes))
+    label, _ = read_mask(tmp_path / "a.png", table.codes)
     assert label[:, 5].tolist() == [0] * 20 + [1] * 10 + [IGNORE] * 10
 
 

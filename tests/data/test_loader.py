@@ -12,7 +12,7 @@ from lbt.data.loader import training_loader
 from lbt.data.layouts import list_samples
 
 data = DataSettings.model_validate_json(sys.argv[1])
-dataset = SegmentationDataset(list_samples(data, "train"), data.root, class_table(data))
+dataset = SegmentationDataset(list_samples(data, "train"), data, class_table(data))
 
 
 class Plan:

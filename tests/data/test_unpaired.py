@@ -155,6 +155,14 @@ def test_masks_that_cannot_be_used_do_not_make_their_images_unlabelled(tmp_path)
     assert report(folder_data(tmp_path))["splits"]["unlabeled"]["without_mask"] == 4
 
 
+def test_unusable_masks_are_named_where_too_few_others_are_left_to_divide(tmp_path):
+    write(tmp_path)
+    for number in range(9):
+        (tmp_path / f"masks/IMG_{number:02d}.png").rename(tmp_path / f"masks/IMG_{number:02d}.gif")
+    text = refusal(folder_data(tmp_path))
+    assert "(9 in all): each has the ending .gif" in text and text.count("\n") == 0
+
+
 def test_the_way_out_for_files_beside_the_masks(tmp_path):
     write(tmp_path)
     (tmp_path / "masks/IMG_03.png").rename(tmp_path / "masks/IMG_03.json")

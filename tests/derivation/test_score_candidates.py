@@ -109,7 +109,7 @@ def independent_miou(job, genotype, samples):
     classes = job.tiny.classes
     network = Network(genotype, job.space, classes.num_classes).eval()
     inherit_weights(network, job.supernet)
-    train = SegmentationDataset(read_split(job.tiny.split, "teacher_train"), job.data.root, classes)
+    train = SegmentationDataset(read_split(job.tiny.split, "teacher_train"), job.data, classes)
     loader = training_loader(
         train,
         data=job.data,
@@ -121,7 +121,7 @@ def independent_miou(job, genotype, samples):
     )
     recalibrate(network, loader, lambda batch: network(batch[0]))
     hit, union, true = (np.zeros(classes.num_classes) for _ in range(3))
-    dataset = SegmentationDataset(samples, job.data.root, classes)
+    dataset = SegmentationDataset(samples, job.data, classes)
     with torch.no_grad():
         # batches of the same size, because another size may round the logits of a pixel differently
         for images, labels in evaluation_batches(dataset, EVALUATION.batch_size, job.data):

@@ -21,8 +21,8 @@ def test_labels_hold_the_classes_and_show_their_colours(tmp_path):
 
 def test_ignored_pixels_are_black_in_truth_and_prediction(tmp_path):
     truth, prediction = torch.tensor([[0, IGNORE], [1, 2]]), torch.tensor([[2, 1], [1, 0]])
-    Image.new("RGB", (2, 2), (9, 8, 7)).save(tmp_path / "image.png")
-    write_picture(tmp_path / "a.png", tmp_path / "image.png", truth, prediction, TABLE)
+    image = np.full((2, 2, 3), (9, 8, 7), np.uint8)
+    write_picture(tmp_path / "a.png", image, truth, prediction, TABLE)
     picture = np.array(Image.open(tmp_path / "a.png"))
     side = 320  # two pixels, each enlarged by 160
     lefts = [8 + i * (side + 8) for i in range(3)]

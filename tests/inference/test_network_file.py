@@ -18,8 +18,8 @@ from lbt.errors import LbtError
 from lbt.files import digest, write_json
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.checkpoint import save_checkpoint
-from lbt.stages.settings import stage_settings
 from lbt.stages.table import STAGES
+from lbt.stages.up_to_date import job_settings
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,9 @@ def test_every_kind_of_image_gives_the_same_labels(path, tmp_path):
     other = torch.from_numpy(picture(33, 50, seed=1)).permute(2, 0, 1)
     batch = network(torch.stack([tensor, other]))
     assert batch.shape == (2, 33, 50) and torch.equal(batch[1], network(other))
+    for dtype in (np.float16, np.float32, np.float64, np.longdouble, ">f4"):
+        floats = (pixels / np.float64(255)).astype(dtype)
+        assert (network(floats) == expected).float().mean() > (0.99 if dtype == np.float16 else 0.9999)
     assert torch.equal(network.palette[expected], torch.tensor(list(CLASSES.values()), dtype=torch.uint8)[expected])
 
 
@@ -103,6 +106,20 @@ def test_any_size_works(path, size):
     ("image", "message"),
     [
         (np.zeros((4, 4), np.uint8), r"\(H, W, 3\) is needed"),
+        (np.zeros((4, 4, 4), np.uint8), r"\(H, W, 3\) is needed"),
+        (np.zeros((3, 4, 4), np.float32), r"\(H, W, 3\) is needed"),
+        (np.zeros((0, 4, 3), np.uint8), "at least one pixel is needed"),
+        (torch.zeros(0, 3, 4, 4), "at least one pixel is needed"),
+        (np.zeros((4, 4, 3), bool), "type bool, uint8 or floats"),
+        (np.zeros((4, 4, 3), np.uint16), "type uint16, uint8 or floats"),
+        (np.zeros((4, 4, 3), object), "type object, uint8 or floats"),
+        (np.full((4, 4, 3), 255, np.float32), r"floats from 255 to 255, floats in \[0, 1\] are needed: divide"),
+        (np.full((4, 4, 3), 1.01), "floats from 1.01 to 1.01"),
+        (np.full((4, 4, 3), -0.01, np.float16), "floats from -0.01"),
+        (torch.full((2, 3, 4, 4), float("nan")), "floats from nan to nan"),
+        (torch.tensor([0.5, 0.5, float("inf")])[:, None, None], "floats from 0.5 to inf"),
+        (torch.zeros(3, 4, 4, dtype=torch.complex64), "uint8 or floats"),
+        (Image.new("F", (4, 4)), "8 bits a channel"),
         (torch.zeros(4, 4, 3), r"\(3, H, W\)"),
         (torch.zeros(3, 4, 4, dtype=torch.int32), "uint8 or floats"),
         (Image.new("I;16", (4, 4)), "8 bits a channel"),
@@ -111,6 +128,21 @@ def test_any_size_works(path, size):
 def test_images_of_another_shape_or_format_are_refused(path, image, message):
     with pytest.raises(ValueError, match=message):
         lbt.load_network(path)(image)
+
+
+def test_other_objects_and_large_files_are_refused(path, tmp_path):
+    network = lbt.load_network(path)
+    for other in ([[0, 0, 0]], None, b"a.png", 7):
+        with pytest.raises(
+            TypeError, match=rf"a {type(other).__name__}, but a file, a Pillow image, an array or a tensor"
+        ):
+            network(other)
+    Image.new("RGB", (9, 7)).save(tmp_path / "a.png")
+    network.max_pixels = 62
+    with pytest.raises(LbtError, match=r"a\.png: is 9 x 7 pixels .* above the limit network\.max_pixels = 62"):
+        network(tmp_path / "a.png")
+    network.max_pixels = 63
+    assert network(tmp_path / "a.png").shape == (7, 9)
 
 
 def test_loading_needs_no_code_of_the_search(path, tmp_path):
@@ -209,20 +241,20 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     scores = {**USE["scores"], "confusion": [[1]]}
     write_json(tmp_path / "network.json", scores)
     write_json(tmp_path / "profile.json", USE["profile"])
-    text = stage_settings(settings, "pack", {"seed": 3, "method": "lpt"})
+    seen = job_settings(settings, "pack", {"seed": 3, "method": "lpt"}, tracked=True)
     call_stage(
         "pack",
         settings,
         seed=3,
         method="lpt",
-        settings_digest=digest(json.loads(text)),
+        settings_digest=digest(seen),
         network=tmp_path / "network.pt",
         scores=tmp_path / "network.json",
         profile=tmp_path / "profile.json",
         packed=tmp_path / "finished.pt",
     )
     finished = lbt.load_network(tmp_path / "finished.pt")
-    assert finished.settings_digest == digest(json.loads(text))
+    assert finished.settings_digest == digest(seen)
     assert finished.scores == USE["scores"] and finished.profile == USE["profile"]
     assert finished.input_size == settings.latency.input_size
     assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)

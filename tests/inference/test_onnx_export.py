@@ -112,6 +112,18 @@ def test_a_file_that_differs_is_not_written(network, tmp_path, capsys, monkeypat
     assert [file.name for file in tmp_path.iterdir()] == ["out.onnx"] and path.read_text() == "an older file"
 
 
+def test_a_file_of_another_kind_is_not_replaced(network, tmp_path, capsys):
+    (tmp_path / "older").write_text("a file")
+    cases = {
+        "net.pt": "net.pt: does not end in .onnx. Name the file to write, such as net.onnx",
+        "older": "older: exists",
+    }
+    for name, message in cases.items():
+        assert main(["export", str(network), str(tmp_path / name), "--size", "32", "32"]) == 1
+        assert message in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["older"] and (tmp_path / "older").read_text() == "a file"
+
+
 @pytest.mark.parametrize("differences", [(2e-4, 0.0), (0.0, 2e-4), (float("nan"), 0.0), (0.0, float("nan"))])
 def test_each_size_of_a_file_for_any_size_must_agree(network, exported, tmp_path, monkeypatch, differences):
     found = iter(differences)

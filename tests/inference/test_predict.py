@@ -13,7 +13,10 @@ from stage_calls import call_stage
 
 import lbt
 from lbt.__main__ import main
-from lbt.data.dataset import decode_label
+from lbt.config import DataSettings
+from lbt.data.dataset import ImageDataset
+from lbt.data.masks import read_label
+from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
@@ -82,7 +85,7 @@ def test_predictions_equal_the_scored_ones(tiny, tmp_path):
     written = {path.name: path for path in (tmp_path / "out" / "labels").rglob("*.png")}
     assert len(written) == len(samples)
     for sample in samples:
-        truth = decode_label(root / sample.label, classes).numpy()
+        truth = read_label(root / sample.image, root / sample.label, settings.data, classes)
         mode, predicted = read(written[(root / sample.image).name])
         assert mode == "P" and predicted.shape == truth.shape == (61, 97)
         np.add.at(confusion, (truth[truth != 255], predicted[truth != 255]), 1)
@@ -128,7 +131,7 @@ def test_unreadable_files_are_named_and_the_others_are_predicted(network, tmp_pa
     assert predict(network, folder, "--output", tmp_path / "out") == 1
     message = capsys.readouterr().err
     assert "3 of 5 images could not be read" in message and "Traceback" not in message
-    assert "deep.png: is an image of mode I;16; save it with 8 bits a channel" in message
+    assert "deep.png: is an image of mode I;16 with 16 bits a channel; save it with 8 bits a channel" in message
     assert all(f"{name}: cannot be decoded" in message for name in ("text.png", "cut.jpg")) and "notes" not in message
     for kind in ("labels", "overlays"):
         assert sorted(path.name for path in (tmp_path / "out" / kind).iterdir()) == ["good.png", "whole.png"]
@@ -191,12 +194,16 @@ def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, 
 def test_wrong_arguments_are_reported_and_nothing_is_written(network, tmp_path, capsys):
     image = save(tmp_path / "a.png", picture(33, 44))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "clip.mp4").write_bytes(b"\0" * 99)
+    for name in ("my clip's.mp4", "clip.ts"):
+        (tmp_path / name).write_bytes(b"\0" * 99)
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "network.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
     cases = {
         (network, tmp_path / "none.png"): "none.png: there is no such file or folder",
         (network, tmp_path / "empty"): "empty: holds no image",
-        (network, image, tmp_path / "clip.mp4"): "ffmpeg -i ",
+        (network, image, tmp_path / "my clip's.mp4"): f"ffmpeg -i '{tmp_path}/my clip'\"'\"'s.mp4' frames/%06d.png",
+        (network, image, tmp_path / "clip.ts"): "clip.ts: is a video",
+        (network, image, "--max-pixels", "0"): "--max-pixels: is 0",
         (tmp_path / "none.pt", image): "none.pt: is missing",
         (tmp_path / "network.onnx", image): "network.onnx: is damaged or no PyTorch file",
         (network, image, "--opacity", "1.5"): "--opacity: is 1.5",
@@ -207,6 +214,38 @@ def test_wrong_arguments_are_reported_and_nothing_is_written(network, tmp_path, 
         assert predict(*words, "--output", tmp_path / "out") == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    assert predict(network, image, "--output", tmp_path / "result.JPG") == 1
+    assert "result.JPG is the name of an image, but the results are a folder" in capsys.readouterr().err
+    assert not (tmp_path / "result.JPG").exists()
+
+
+def test_text_and_large_images_are_named(network, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("no image")
+    image = save(tmp_path / "a.png", picture(33, 44))
+    assert predict(network, tmp_path / "notes.txt", image, "--output", tmp_path / "out", "--max-pixels", 1451) == 1
+    message = capsys.readouterr().err
+    assert "notes.txt: cannot be decoded (it is text, and not JPEG, PNG" in message
+    assert "a.png: is 44 x 33 pixels" in message and "above the limit --max-pixels = 1451" in message
+    assert predict(network, image, "--output", tmp_path / "out", "--max-pixels", 1452) == 0
+
+
+def test_training_and_prediction_read_the_same_pixels(network, tmp_path):
+    """Of a turned photograph, of a picture with transparency, and of the same picture in other containers."""
+    pixels, loaded = picture(40, 56), lbt.load_network(network)
+    turned = Image.Exif()
+    turned[0x0112] = 8
+    save(tmp_path / "in" / "turned.webp", pixels, lossless=True, exif=turned)
+    save(tmp_path / "in" / "plain.bmp", pixels)
+    save(tmp_path / "in" / "alpha.png", np.dstack([pixels, pixels[..., 0]]))
+    save(tmp_path / "in" / "pages.tif", pixels, compression="tiff_lzw")
+    assert predict(network, tmp_path / "in", "--output", tmp_path / "out") == 0
+    names = ("turned.webp", "plain.bmp", "alpha.png", "pages.tif")
+    dataset = ImageDataset([Sample(name, name, None, "") for name in names], DataSettings(root=str(tmp_path / "in")))
+    for index, name in enumerate(names):
+        (trained,) = dataset[index]
+        assert np.array_equal(trained.permute(1, 2, 0).numpy(), np.rot90(pixels) if index == 0 else pixels), name
+        written = read(tmp_path / "out" / "labels" / f"{name.split('.')[0]}.png")[1]
+        assert np.array_equal(written, loaded(trained).numpy()) and len(np.unique(written)) > 1, name
 
 
 def test_predictions_of_two_networks_do_not_mix_in_a_folder(network, tmp_path, capsys):
@@ -225,6 +264,8 @@ def test_a_folder_that_cannot_be_written_is_named(network, tmp_path, capsys):
     image = save(tmp_path / "a.png", picture(33, 44))
     (tmp_path / "out").write_text("a file")
     assert predict(network, image, "--output", tmp_path / "out") == 1
+    assert "out is a file. Name a folder for the results" in capsys.readouterr().err
+    assert predict(network, image, "--output", tmp_path / "out" / "deep") == 1
     assert "could not be written" in capsys.readouterr().err
 
 

@@ -9,8 +9,7 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
-from lbt.latency.expected import genotype_latency
-from lbt.latency.steering import predict_fps, steer
+from lbt.latency.expected import genotype_latency, predict_fps, steer
 from lbt.latency.window import check_window, reachable_latency
 from lbt.network.derivation_rule import candidate_paths, find_pruned_skips, minimum_length, path_scales
 from lbt.network.genotype import BRANCH_SCALES

@@ -1,6 +1,8 @@
 """Outdated results that Snakemake takes for current."""
 
 import os
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -42,17 +44,30 @@ def test_an_input_with_other_content_is_found_whatever_the_times_say(tmp_path, c
 
 def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, chain):
     def changes(manifest):
-        return ["settings", "code"] if manifest["stage"] in ("first", "second") else []
+        return ["settings", "code"] if manifest.stage in ("first", "second") else []
 
     outdated = find_outdated(tmp_path, changes)
     assert outdated == {tmp_path / "first" / "manifest.json": "made with other settings, code"}
-    text = describe_outdated(outdated, "config/tiny.yaml")
+    text = describe_outdated(outdated, Path("config/tiny.yaml"))
     assert f"{tmp_path}/first: made with other settings, code" in text
     assert text.endswith(f"--configfile config/tiny.yaml --forcerun {tmp_path}/first/manifest.json")
-    assert describe_outdated({}, "config/tiny.yaml") == ""
+    assert describe_outdated({}, Path("config/tiny.yaml")) == ""
 
 
-def test_damaged_manifests_are_left_to_the_stages_that_read_them(tmp_path, chain):
-    for text in ("{", "[]", '{"inputs": {"../first/out.txt": 3}, "outputs": {}}', '{"inputs": {}}'):
-        (tmp_path / "second" / "manifest.json").write_text(text)
-        assert find_outdated(tmp_path, no_changes) == {}
+def test_the_command_is_safe_to_paste(tmp_path):
+    first = run_stage(tmp_path / "a run; touch x $(y)", "first", [], "one")
+    text = describe_outdated(find_outdated(tmp_path, lambda manifest: ["code"]), Path("my settings.yaml"))
+    words = shlex.split(text.splitlines()[-1])
+    assert words[-4:] == ["--configfile", "my settings.yaml", "--forcerun", str(first.with_name("manifest.json"))]
+
+
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path, chain):
+    path = tmp_path / "second" / "manifest.json"
+    for text in ("{", "[]", '{"inputs": {"../first/out.txt": 3}, "outputs": {}}', '{"schema_version": 2}'):
+        path.write_text(text)
+        assert find_outdated(tmp_path, no_changes) == {path: "its manifest cannot be read"}
+
+
+def test_a_job_that_the_run_does_not_have_is_not_named(tmp_path, chain):
+    run_stage(tmp_path, "first", [], "another one")
+    assert find_outdated(tmp_path, lambda manifest: None) == {}

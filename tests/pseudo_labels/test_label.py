@@ -32,7 +32,7 @@ def test_shards_hold_every_second_image_and_its_prediction(tiny, tmp_path):
         label(tiny, tmp_path / f"{shard}.h5", shard, 2)
         with h5py.File(tmp_path / f"{shard}.h5") as file:
             assert [name.decode() for name in file["image_id"]] == [sample.id for sample in images[shard::2]]
-            pixels = decode_image(Path(data.root) / images[shard].image)
+            pixels = decode_image(Path(data.root) / images[shard].image, data)
             with torch.no_grad():
                 logits = supernet(normalise(pixels[None], data.mean, data.std), architecture, widths)[0]
             low = logits.softmax(dim=1)

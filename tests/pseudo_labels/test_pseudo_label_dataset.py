@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lbt.config import DataSettings
 from lbt.data.classes import ClassTable
 from lbt.data.sample import Sample
 from lbt.data.splits import COLUMNS
@@ -52,10 +53,10 @@ def test_items_are_the_image_and_its_soft_labels(tmp_path, temperature):
     write_shard(tmp_path / "shard.h5", [prediction], {"a": (16, 24)}, CLASSES, IDENTITY)
     labels = PseudoLabels([tmp_path / "shard.h5"], CLASSES.names, IDENTITY)
 
-    sample = Sample("a", "a.png", None, "g")
-    image, soft = PseudoLabeledDataset([sample], tmp_path, labels, temperature)[0]
+    sample, data = Sample("a", "a.png", None, "g"), DataSettings(root=str(tmp_path))
+    image, soft = PseudoLabeledDataset([sample], data, labels, temperature)[0]
     assert np.array_equal(image.permute(1, 2, 0).numpy(), pixels)
     raised = torch.from_numpy(probability.astype(np.float32)) ** (1 / temperature)
     torch.testing.assert_close(soft, raised / raised.sum(dim=0) if temperature != 1 else raised)
     with pytest.raises(LbtError, match="1 of 2 unlabelled images are in no shard, such as b"):
-        PseudoLabeledDataset([sample, Sample("b", "b.png", None, "g")], tmp_path, labels)
+        PseudoLabeledDataset([sample, Sample("b", "b.png", None, "g")], data, labels)

@@ -44,6 +44,6 @@ def test_images_of_different_sizes_come_without_padding(tmp_path):
 
 def test_an_image_of_another_size_than_its_label_is_named(tmp_path):
     Image.new("RGB", (5, 4), (1, 2, 3)).save(tmp_path / "a.png")
-    assert read_labelled_image(tmp_path / "a.png", np.zeros((4, 5))).shape == (4, 5, 3)
+    assert read_labelled_image(tmp_path / "a.png", np.zeros((4, 5)), 20).shape == (4, 5, 3)
     with pytest.raises(LbtError, match=r"a\.png: is 5 x 4 pixels \(width x height\), its label 4 x 5"):
-        read_labelled_image(tmp_path / "a.png", np.zeros((5, 4)))
+        read_labelled_image(tmp_path / "a.png", np.zeros((5, 4)), 20)

@@ -13,6 +13,7 @@ from kills import Kill, run_stage
 from stage_calls import call_stage, stage_words
 
 from lbt.data.classes import IGNORE, ClassTable
+from lbt.data.image_facts import ImageFacts
 from lbt.errors import LbtError
 from lbt.pseudo_labels import label as labelling
 from lbt.pseudo_labels.shard_format import ShardIdentity
@@ -162,7 +163,7 @@ def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path
 
 
 def test_an_image_with_a_wrong_size_in_its_header_is_named(tmp_path, tiny, monkeypatch):
-    monkeypatch.setattr(labelling, "image_size", lambda path: (61, 96))
+    monkeypatch.setattr(labelling, "read_facts", lambda *_: ImageFacts("RGB", (61, 96)))
     with pytest.raises(LbtError, match=r"\.png: is 97 x 61 pixels .*its header said 96 x 61"):
         label(tiny, tmp_path / "shard.h5")
     assert not list(tmp_path.iterdir())

@@ -23,20 +23,24 @@ def data(tmp_path):
     return DataSettings(layout="folder", root=str(tmp_path / "set"), folder=folder)
 
 
-def save(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.array(values, np.uint8)).save(path)
+def save(path, values, image=None):
+    """Write a mask, and beside it an image of its size."""
+    values = np.array(values, np.uint8)
+    for file, pixels in ((path, values), (image, np.dstack([values] * 3))):
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(file)
 
 
 def test_a_mask_of_the_unlabelled_part_is_found(data, tmp_path):
     assert TrueLabels(data).find(SAMPLE, (1, 2)) is None
-    save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]])
+    save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]], tmp_path / "set/test/a.png")
     truth = TrueLabels(data)
     assert truth.find(SAMPLE, (1, 3)).tolist() == [[0, 1, 255]] and truth.source.endswith("set/testannot/*")
 
 
 def test_masks_of_another_folder_are_found_below_it(data, tmp_path):
-    save(tmp_path / "mine/deep/a_mask.png", [[5, 5]])
+    save(tmp_path / "mine/deep/a_mask.png", [[5, 5]], tmp_path / "set/test/a.png")
     assert TrueLabels(data, tmp_path / "mine").find(SAMPLE, (1, 2)).tolist() == [[1, 1]]
     save(tmp_path / "mine/other/a_mask.png", [[0, 0]])
     with pytest.raises(LbtError, match="both fit image test/a"):
@@ -45,12 +49,12 @@ def test_masks_of_another_folder_are_found_below_it(data, tmp_path):
 
 def test_a_mask_without_any_class_is_not_a_true_label(data, tmp_path):
     """Cityscapes publishes such masks instead of the labels of the test set."""
-    save(tmp_path / "set/testannot/a_mask.png", [[255, 255]])
+    save(tmp_path / "set/testannot/a_mask.png", [[255, 255]], tmp_path / "set/test/a.png")
     assert TrueLabels(data).find(SAMPLE, (1, 2)) is None
 
 
 def test_a_mask_of_another_size_is_named(data, tmp_path):
-    save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]])
+    save(tmp_path / "set/testannot/a_mask.png", [[0, 5, 255]], tmp_path / "set/test/a.png")
     with pytest.raises(LbtError, match="true label of test/a is 3 x 1 pixels"):
         TrueLabels(data).find(SAMPLE, (2, 3))
 
@@ -58,8 +62,8 @@ def test_a_mask_of_another_size_is_named(data, tmp_path):
 @pytest.mark.parametrize(("part", "kind"), [("test", "gtFine"), ("train_extra", "gtCoarse")])
 def test_cityscapes_masks(tmp_path, part, kind):
     data = DataSettings(root=str(tmp_path), unlabeled=part)
-    save(tmp_path / f"{kind}/{part}/ulm/ulm_1_2_{kind}_labelIds.png", [[7, 23, 0]])
     sample = Sample("ulm_1_2", f"leftImg8bit/{part}/ulm/ulm_1_2_leftImg8bit.png", None, "ulm")
+    save(tmp_path / f"{kind}/{part}/ulm/ulm_1_2_{kind}_labelIds.png", [[7, 23, 0]], tmp_path / sample.image)
     assert TrueLabels(data).find(sample, (1, 3)).tolist() == [[0, 10, 255]]
 
 

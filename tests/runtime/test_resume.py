@@ -89,15 +89,30 @@ def test_a_file_that_was_cut_off_is_refused_and_said_so(path, keep):
     content = stopped_at(path, 3).read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
     damaged = Resume(path, IDENTITY)
-    assert damaged.step == 0 and "starts at the beginning" in damaged.note and "is damaged" in damaged.note
+    assert (
+        damaged.step == 0 and "starts at the beginning" in damaged._saved.note and "is damaged" in damaged._saved.note
+    )
     assert len(walk(damaged)[1]) == 5
+
+
+@pytest.mark.parametrize("state", [{}, {"step": "x", "parts": {}}, {"step": [2], "parts": {}}, {"step": 2, "parts": 3}])
+def test_a_file_without_a_state_is_refused_and_said_so(path, state):
+    save_checkpoint(path, kind=KIND, identity=IDENTITY, state=state)
+    assert "starts at the beginning" in Resume(path, IDENTITY)._saved.note
+
+
+@pytest.mark.parametrize("parts", [{}, {"total": torch.zeros(2), "rows": "[]", "draws": torch.zeros(1)}])
+def test_the_state_of_another_loop_is_a_message(path, parts):
+    save_checkpoint(path, kind=KIND, identity=IDENTITY, state={"step": 2, "parts": parts})
+    with pytest.raises(LbtError, match=r"checkpoint\.pt\.resume: holds no state of this loop .*Delete it"):
+        walk(Resume(path, IDENTITY))
 
 
 def test_another_schema_version_is_refused(path, monkeypatch):
     monkeypatch.setattr("lbt.runtime.checkpoint.SCHEMA_VERSION", 99)
     stopped_at(path, 3)
     monkeypatch.undo()
-    assert "schema version 99" in Resume(path, IDENTITY).note
+    assert "schema version 99" in Resume(path, IDENTITY)._saved.note
 
 
 def test_no_flipped_byte_is_taken_for_the_truth(path):

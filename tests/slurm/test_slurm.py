@@ -20,7 +20,7 @@ from stage_calls import stage_words
 
 from lbt.__main__ import main
 from lbt.config.read import parse_settings
-from lbt.stages.up_to_date import code_of_job
+from lbt.stages.up_to_date import describe_present
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["snakemake", "--cores", "8", "--profile", "slurm", "--configfile", "tiny.yaml"]
@@ -65,7 +65,8 @@ def folder(tmp_path_factory) -> Path:
             ("split", "split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
         ):
             log, outputs = f"results/tiny/logs/{stage}.log", {name: output, "manifest": manifest}
-            assert main(stage_words(stage, settings, log, inputs={}, outputs=outputs, code=code_of_job(stage))) == 0
+            code = describe_present(settings, None, stage, {})["code"]
+            assert main(stage_words(stage, settings, log, inputs={}, outputs=outputs, code=code)) == 0
     finally:
         os.chdir(before)
     return folder

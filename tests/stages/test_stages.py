@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import get_origin
@@ -13,12 +14,13 @@ from lbt.config.base import section_in
 from lbt.config.jobs import ResumingJob
 from lbt.config.methods import METHODS
 from lbt.config.read import read_settings
-from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
+from lbt.stages.up_to_date import job_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = read_settings(ROOT / "config" / "config.yaml")
 JOB = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
+tracked = partial(job_settings, tracked=True)
 
 
 def parse(stage: str, values: dict, method: str = "lbt") -> Section:
@@ -63,11 +65,11 @@ def test_settings_arrive_as_they_left(name, method):
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_compares_the_keys_of_its_model(name, method):
     """Those without effect are not compared, and take their defaults where only compared ones are known."""
-    text = stage_settings(SETTINGS, name, JOB | {"method": method})
+    compared = tracked(SETTINGS, name, JOB | {"method": method})
     found = parse(name, job_settings(SETTINGS, name, JOB | {"method": method}), method)
-    assert json.loads(text) == found.tracked()
+    assert compared == found.tracked()
     if name != "check":
-        assert parse(name, json.loads(text), method).tracked() == found.tracked()
+        assert parse(name, compared, method).tracked() == found.tracked()
 
 
 def test_a_setting_that_a_stage_does_not_see_cannot_be_read():
@@ -83,7 +85,7 @@ def test_the_check_is_told_batch_sizes_that_it_does_not_compare():
     found = parse("check", job_settings(SETTINGS, "check", {}))
     assert found.search.student.batch_size == SETTINGS.search.student.batch_size
     assert found.retrain.batch_size == SETTINGS.retrain.batch_size
-    assert "batch_size" not in stage_settings(SETTINGS, "check", {})
+    assert "batch_size" not in str(tracked(SETTINGS, "check", {}))
 
 
 def test_settings_without_effect_are_not_compared():
@@ -91,7 +93,7 @@ def test_settings_without_effect_are_not_compared():
     search = SETTINGS.search.model_copy(update={"keep_every": SETTINGS.search.keep_every + 1})
     more = SETTINGS.model_copy(update={"compute": compute, "search": search})
     for name in STAGES:
-        assert stage_settings(more, name, JOB) == stage_settings(SETTINGS, name, JOB)
+        assert tracked(more, name, JOB) == tracked(SETTINGS, name, JOB)
     found = parse("round", job_settings(more, "round", JOB))
     assert (found.compute.workers, found.compute.checkpoint_minutes) == (4, 1.0)
     assert found.search.keep_every == SETTINGS.search.keep_every + 1
@@ -99,7 +101,7 @@ def test_settings_without_effect_are_not_compared():
 
 def test_a_round_sees_the_settings_of_its_method_and_not_those_of_others():
     def seen(method):
-        return set(json.loads(stage_settings(SETTINGS, "round", JOB | {"method": method}))["search"])
+        return set(tracked(SETTINGS, "round", JOB | {"method": method})["search"])
 
     common = seen("fasterseg")
     assert "rounds" not in common and "student" not in common and seen("random") == common
@@ -111,7 +113,7 @@ def test_a_round_sees_the_settings_of_its_method_and_not_those_of_others():
 
 
 def test_only_a_random_network_depends_on_how_it_is_drawn():
-    random, searched = (json.loads(stage_settings(SETTINGS, "derive", JOB | {"method": m})) for m in ("random", "lbt"))
+    random, searched = (tracked(SETTINGS, "derive", JOB | {"method": m}) for m in ("random", "lbt"))
     assert set(random["search"]) == {"fps", "random_match", "random_tolerance"}
     assert set(searched["search"]) == {"fps"}
 

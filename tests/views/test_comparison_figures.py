@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lbt.data.classes import IGNORE, ClassTable, class_table
-from lbt.data.dataset import decode_label
 from lbt.data.label_images import label_image
+from lbt.data.masks import read_label
 from lbt.data.splits import read_split
 from lbt.views.figures import comparison
 from lbt.views.figures.predictions import LARGEST, Example, draw_predictions
@@ -67,7 +67,7 @@ def test_examples_and_scores_are_read_as_they_are_drawn(labelled, tmp_path):
     """Ground truth as indices into the classes, which a mask holds as ids; mIoU in percent at the end of its round."""
     data, split, table = labelled.settings.data, labelled.run / "data/split.csv", class_table(labelled.settings.data)
     sample = read_split(split, "evaluation")[0]
-    truth = decode_label(Path(data.root) / sample.label, table).numpy()
+    truth = read_label(Path(data.root) / sample.image, Path(data.root) / sample.label, data, table)
     path = tmp_path / "lbt/seed-3" / f"{sample.id.replace('/', '_')}.png"
     path.parent.mkdir(parents=True)
     prediction = np.where(truth == IGNORE, 0, truth)

@@ -16,6 +16,7 @@ from stage_calls import call_stage
 
 from lbt.__main__ import main
 from lbt.config import SearchSettings
+from lbt.config.data import ImageFiles
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 from lbt.views import gallery
@@ -104,9 +105,9 @@ def test_a_class_name_cannot_become_a_script(labelled, tmp_path):
     name = "</script><script>alert(1)</script><!--<script>"
     heads = {path: gallery.read_head(path) for path in shards(labelled.run, 1)}
     hostile = {path: replace(head, classes=(name, *head.classes[1:])) for path, head in heads.items()}
-    samples, root = {image.id: image for image in labelled.images}, Path(labelled.settings.data.root)
+    samples, data = {image.id: image for image in labelled.images}, labelled.settings.data
     links = {"previous": None, "next": None}
-    gallery.write_gallery(tmp_path / "g.html", hostile, {}, samples, root, links)
+    gallery.write_gallery(tmp_path / "g.html", hostile, {}, samples, data, links)
     facts, _, *pictures = Scripts((tmp_path / "g.html").read_text()).texts
     assert json.loads(facts)["classes"][0] == name and "<" not in facts
     assert len(pictures) == len(labelled.images) and not any(re.search("[^A-Za-z0-9+/= ]", text) for text in pictures)
@@ -233,7 +234,9 @@ def test_of_two_thousand_images_the_page_decodes_only_those_in_view(labelled, pa
     monkeypatch.setattr(gallery, "read_labelled_image", lambda *_: image)
     samples = {f"image-{i:04d}": Sample("", "", None, "") for i in range(count)}
     path = tmp_path / "many.html"
-    gallery.write_gallery(path, {Path("a"): head}, {}, samples, tmp_path, {"previous": None, "next": None})
+    gallery.write_gallery(
+        path, {Path("a"): head}, {}, samples, ImageFiles(root=str(tmp_path)), {"previous": None, "next": None}
+    )
 
     page.goto(path.as_uri())
     page.wait_for_function("[...document.images].filter((i) => i.complete && i.naturalWidth).length >= 9")
@@ -248,7 +251,9 @@ def test_of_two_thousand_images_the_page_decodes_only_those_in_view(labelled, pa
 def test_a_shard_of_images_outside_the_split_is_refused(labelled, tmp_path):
     heads = {path: gallery.read_head(path) for path in shards(labelled.run, 1)}
     with pytest.raises(LbtError, match="is not in the split"):
-        gallery.write_gallery(tmp_path / "g.html", heads, {}, {}, tmp_path, {"previous": None, "next": None})
+        gallery.write_gallery(
+            tmp_path / "g.html", heads, {}, {}, labelled.settings.data, {"previous": None, "next": None}
+        )
 
 
 def test_the_command_writes_a_page_of_each_round_with_links(labelled, tmp_path, capsys):

@@ -18,7 +18,7 @@ def read_heads(run, number):
 
 def test_each_picture_is_half_photograph_and_half_label(labelled, tmp_path):
     root, samples = Path(labelled.settings.data.root), {image.id: image for image in labelled.images}
-    place = write_overlays(tmp_path, read_heads(labelled.run, 2), samples, root)
+    place = write_overlays(tmp_path, read_heads(labelled.run, 2), samples, labelled.settings.data)
     assert place == tmp_path / "lbt-seed-0-round-2"
     assert {path.name for path in place.iterdir()} == {*(f"{name}.png" for name in samples), "legend.png"}
     for name, sample in samples.items():
@@ -30,15 +30,15 @@ def test_each_picture_is_half_photograph_and_half_label(labelled, tmp_path):
 
 
 def test_the_legend_has_the_colour_of_each_class(labelled, tmp_path):
-    root, samples = Path(labelled.settings.data.root), {image.id: image for image in labelled.images}
-    place = write_overlays(tmp_path, read_heads(labelled.run, 1), samples, root)
+    samples = {image.id: image for image in labelled.images}
+    place = write_overlays(tmp_path, read_heads(labelled.run, 1), samples, labelled.settings.data)
     shown = {tuple(color) for color in np.array(Image.open(place / "legend.png").convert("RGB")).reshape(-1, 3)}
     assert set(labelled.classes.colors) <= shown
 
 
 def test_an_image_outside_the_split_is_named(labelled, tmp_path):
-    known, root = {image.id: image for image in labelled.images[1:]}, Path(labelled.settings.data.root)
+    known = {image.id: image for image in labelled.images[1:]}
     expected = f"{tmp_path}/lbt-seed-0-round-1: image {labelled.images[0].id} is not in the split. "
     with pytest.raises(LbtError) as caught:
-        write_overlays(tmp_path, read_heads(labelled.run, 1), known, root)
+        write_overlays(tmp_path, read_heads(labelled.run, 1), known, labelled.settings.data)
     assert str(caught.value) == f"{expected}Label again, or name its own run."

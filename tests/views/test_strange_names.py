@@ -7,7 +7,6 @@ import json
 import re
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,9 +143,9 @@ def test_the_legend_takes_another_font_for_letters_that_the_first_lacks():
 def test_the_gallery_has_every_name(labelled, tmp_path):
     path = shards(labelled.run, 1)[0]
     names = ("/*SCRIPT*/", "FACTS", "TITLE", "/*STYLE*/", "</script><script>alert(1)</script>", "<!--")
-    samples, root = {sample.id: sample for sample in labelled.images}, Path(labelled.settings.data.root)
-    write_gallery(tmp_path / "a.html", {path: replace(read_head(path), classes=names)}, {}, samples, root, {})
-    write_gallery(tmp_path / "b.html", {path: read_head(path)}, {}, samples, root, {})
+    samples, data = {sample.id: sample for sample in labelled.images}, labelled.settings.data
+    write_gallery(tmp_path / "a.html", {path: replace(read_head(path), classes=names)}, {}, samples, data, {})
+    write_gallery(tmp_path / "b.html", {path: read_head(path)}, {}, samples, data, {})
     text, plain = ((tmp_path / name).read_text() for name in ("a.html", "b.html"))
     facts = json.loads(re.search(r'id="facts">(.*?)</script>', text, re.S)[1])
     assert tuple(facts["classes"]) == names

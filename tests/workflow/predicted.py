@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from lbt.config import Settings
 from lbt.config.methods import METHODS
 from lbt.provenance.fingerprint import find_imports
-from lbt.stages.settings import stage_settings
 from lbt.stages.table import STAGES
+from lbt.stages.up_to_date import job_settings
 
 
 def setting_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -46,8 +46,8 @@ def modules_of(stage: str) -> set[str]:
     return {module for method in METHODS for module in find_imports(*STAGES[stage].modules(method))}
 
 
-def _parameter(settings: Settings, job: Job) -> str:
-    return stage_settings(settings, job.rule, job.scalars)
+def _parameter(settings: Settings, job: Job) -> dict[str, Any]:
+    return job_settings(settings, job.rule, job.scalars, tracked=True)
 
 
 def _with_readers(jobs: list[Job], changed: Iterable[Job]) -> set[str]:

@@ -3,6 +3,7 @@ import os
 import shlex
 import signal
 import sys
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from snakemake.exceptions import WorkflowError
 from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
 from lbt.errors import LbtError
+from lbt.files import canonical_json
 from lbt.stages.run import Job
-from lbt.stages.settings import job_settings, stage_settings
 from lbt.stages.table import STAGES
-from lbt.stages.up_to_date import code_of_job, compares_images
+from lbt.stages.up_to_date import describe_present, job_settings
 from lbt.views.report_page import collect_facts
 
 
@@ -67,26 +68,20 @@ def params_of(stage):
     command line: all settings, and the named files of the rule; a file without a name only orders jobs.
     """
 
-    def numbers(wildcards):
-        return {k: v if k == "method" else int(v) for k, v in wildcards.items()}
+    @cache
+    def present(items):
+        return describe_present(SETTINGS, VERSIONS, stage, dict(items))
 
-    def settings(wildcards):
-        return stage_settings(SETTINGS, stage, numbers(wildcards))
-
-    def code(wildcards):
-        return code_of_job(stage, wildcards.get("method", ""))
+    def compared(name):
+        return lambda wildcards: canonical_json(present(tuple(wildcards.items()))[name])
 
     def job(wildcards, input, output):
-        return Job(
-            settings=job_settings(SETTINGS, stage, numbers(wildcards)),
-            code=code(wildcards),
-            images=images_read(VERSIONS, stage, wildcards.get("method", "")),
-            inputs=dict(input.items()),
-            outputs=dict(output.items()),
-        ).to_json()
+        whole = {"settings": job_settings(SETTINGS, stage, wildcards)}
+        files = {"inputs": dict(input.items()), "outputs": dict(output.items())}
+        return Job(**present(tuple(wildcards.items())) | whole | files).to_json()
 
-    params = {"stage": stage, "settings": settings, "code": code, "job": job}
-    return params | ({"images": images_of(stage)} if compares_images(stage) else {})
+    seen = {name: compared(name) for name in ("settings", "code", "images")}
+    return {"stage": stage, "job": job, **seen}
 
 
 def processes_of(stage):

@@ -2,12 +2,14 @@
 
 
 onstart:
+    from lbt.files import require_own_folders
     from lbt.stages.disk_space import check_disk
     from lbt.stages.failure_summary import forget_failures
 
     if OTHER_DATA:
         raise WorkflowError(OTHER_DATA)
     try:
+        require_own_folders(Path(RUN))
         print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
         update_record()
         forget_failures(LOGS)

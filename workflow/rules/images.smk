@@ -5,9 +5,8 @@ from dataclasses import asdict
 from snakemake.logging import logger
 
 from lbt.data.file_versions import DataVersions, write_record
-from lbt.files import canonical_json
 from lbt.stages.other_data import describe_other_data
-from lbt.stages.up_to_date import images_read, record_of, versions_of_data
+from lbt.stages.up_to_date import record_of, versions_of_data
 
 # The run hands the versions on to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
@@ -26,13 +25,6 @@ else:
     except LbtError as error:
         raise WorkflowError(str(error))
     os.environ[HANDED_ON] = json.dumps(VERSIONS and asdict(VERSIONS))
-
-
-def images_of(stage):
-    """The versions of the images and masks that a job reads, as text."""
-    return lambda wildcards: canonical_json(
-        images_read(VERSIONS, stage, wildcards.get("method", ""))
-    )
 
 
 def update_record():

@@ -3,49 +3,19 @@ SEARCH = f"{RUN}/search/{{method}}/seed-{{seed}}/round-{{round}}"
 STUDENT_WEIGHTS = SETTINGS.search.student.weights_file or []
 COMPARES = SETTINGS.derivation.rule == "search" or SETTINGS.space.branches == "best"
 LABELLED = [m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels]
+SHARDS = [f"{shard:03d}" for shard in range(SETTINGS.search.shards)]
+TAUGHT = [m for m in SETTINGS.methods if METHODS[m].has_student]
 
 # If the round exists already, Snakemake would not notice that its input is missing.
-if (
-    STUDENT_WEIGHTS
-    and any(METHODS[method].has_student for method in SETTINGS.methods)
-    and not os.path.exists(STUDENT_WEIGHTS)
-):
+if STUDENT_WEIGHTS and TAUGHT and not os.path.exists(STUDENT_WEIGHTS):
     raise WorkflowError(
         f"search.student.weights: {STUDENT_WEIGHTS}: is missing. Name a file, or write `none`, `imagenet` or `coco`."
     )
 
 
-def previous_checkpoint(wildcards):
-    if int(wildcards.round) == 1:
-        return f"{RUN}/warmup/seed-{wildcards.seed}/checkpoint.pt"
-    folder = SEARCH.format(
-        method=wildcards.method, seed=wildcards.seed, round=int(wildcards.round) - 1
-    )
-    return f"{folder}/checkpoint.pt"
-
-
-def pseudo_label_shards(wildcards, back=0):
-    """The shards of a job's round, or of `back` rounds before; none before the first round."""
-    number = int(wildcards.round) - back
-    if not METHODS[wildcards.method].needs_pseudo_labels or number < 1:
-        return []
-    folder = SEARCH.format(method=wildcards.method, seed=wildcards.seed, round=number)
-    return [
-        f"{folder}/pseudo_labels/shard-{shard:03d}.h5"
-        for shard in range(SETTINGS.search.shards)
-    ]
-
-
-def first_student_weights(wildcards):
-    """The file of the first weights of the student or tester; later rounds continue from a checkpoint."""
-    first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
-    return STUDENT_WEIGHTS if first else []
-
-
 def of_round(file, number):
     """The given file of a round of a method."""
-    folder = SEARCH.replace("{round}", str(number))
-    return f"{folder}/{file}"
+    return f"{SEARCH}/{file}".replace("{round}", str(number))
 
 
 def last_round(file):
@@ -56,6 +26,34 @@ def last_round(file):
 def every_round(file):
     """The given file of all rounds of a method, in their order."""
     return [of_round(file, number) for number in range(1, SETTINGS.search.rounds + 1)]
+
+
+def of_all_networks(*patterns):
+    """Files of all methods and seeds, of one pattern after another."""
+    return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
+
+
+def previous_checkpoint(wildcards):
+    before = int(wildcards.round) - 1
+    pattern = (
+        of_round("checkpoint.pt", before) if before else rules.warmup.output.checkpoint
+    )
+    return pattern.format(**wildcards)
+
+
+def pseudo_label_shards(wildcards, back=0):
+    """The shards of a job's round, or of `back` rounds before; none before the first round."""
+    number = int(wildcards.round) - back
+    if not METHODS[wildcards.method].needs_pseudo_labels or number < 1:
+        return []
+    pattern = of_round("pseudo_labels/shard-{shard}.h5", number)
+    return expand(pattern, **wildcards, shard=SHARDS)
+
+
+def first_student_weights(wildcards):
+    """The file of the first weights of the student or tester; later rounds continue from a checkpoint."""
+    first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
+    return STUDENT_WEIGHTS if first else []
 
 
 def initial_supernet():
@@ -84,13 +82,27 @@ def compared_candidates(wildcards):
     return rules.candidates.output.candidates.format(**wildcards)
 
 
-def of_all_networks(*patterns):
-    """Files of all methods and seeds, of one pattern after another."""
-    return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
-
-
 def reach_of(window):
     """The file that proves that the window of the search or of the derivation can be met, if there is a window."""
     if getattr(SETTINGS, window).fps is None:
         return []
     return f"{RUN}/latency/reach-{window}.json"
+
+
+def every_manifest():
+    """The manifests of all jobs: a stage that was stopped has lost its own, so the next run makes it again."""
+    once = [rules.check, rules.split, rules.latency, rules.evaluate_constant]
+    each = [
+        *(rules.derive, rules.profile, rules.retrain),
+        *(rules.evaluate_supernet, rules.evaluate_network, rules.pack),
+    ]
+    if SETTINGS.search.cosearch:
+        each += [rules.derive_guide, rules.retrain_guide]
+    of_labels = every_round("pseudo_labels/manifest-{shard}.json")
+    return [
+        *(rule.output.manifest for rule in once),
+        *expand(rules.warmup.output.manifest, seed=SETTINGS.seeds),
+        *of_all_networks(*every_round("manifest.json")),
+        *of_all_networks(*(rule.output.manifest for rule in each)),
+        *expand(of_labels, method=LABELLED, seed=SETTINGS.seeds, shard=SHARDS),
+    ]

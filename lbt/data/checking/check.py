@@ -12,6 +12,7 @@ from lbt.config.jobs import CheckJob, pick_settings
 from lbt.data.checking.file_counts import count_files, describe_files, list_parts
 from lbt.data.checking.ignored_pixels import describe_ignored
 from lbt.data.checking.inspection import Inspection, inspect, summarise, unknown_problems
+from lbt.data.checking.palettes import palette_problems
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes, part_problems, too_few_labelled
 from lbt.data.checking.unseen_classes import class_problems
 from lbt.data.checking.warnings import find_warnings
@@ -162,6 +163,7 @@ def _file_problems(
     inspections = [inspection for split in samples for inspection in found[split]]
     problems = [problem for inspection in inspections for problem in inspection.problems]
     problems += unknown_problems(everything, inspections, table)
+    problems += palette_problems(everything, inspections, table)
     if all(inspection.readable for inspection in inspections):
         # Otherwise a class may seem to be missing because its mask could not be read.
         problems += class_problems(data, table, samples, found)

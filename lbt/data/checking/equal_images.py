@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lbt.config import DataSettings
 from lbt.data.images import read_image
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
@@ -29,11 +30,13 @@ def sketch(pixels: np.ndarray) -> bytes:
     return found.digest()
 
 
-def equal_image_warnings(root: Path, sketches: Mapping[str, bytes], roles: Mapping[str, Sequence[Sample]]) -> list[str]:
+def equal_image_warnings(
+    data: DataSettings, sketches: Mapping[str, bytes], roles: Mapping[str, Sequence[Sample]]
+) -> list[str]:
     """Warnings of images with equal pixels in two parts.
 
     Args:
-        root: of the data set.
+        data: the data set.
         sketches: of each image.
         roles: the images of each role.
     """
@@ -41,7 +44,7 @@ def equal_image_warnings(root: Path, sketches: Mapping[str, bytes], roles: Mappi
     for role, members in roles.items():
         for sample in members:
             parts[sample.image].append(role)
-    groups = [group for group in _equal_images(root, sketches) if len(group) > 1]
+    groups = [group for group in _equal_images(data, sketches) if len(group) > 1]
     if groups and len(groups[0]) == len(sketches):
         return [f"all {len(sketches)} photographs are equal, such as {' and '.join(groups[0][:2])}; replace the copies"]
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -61,8 +64,9 @@ def equal_image_warnings(root: Path, sketches: Mapping[str, bytes], roles: Mappi
     return warnings
 
 
-def _equal_images(root: Path, sketches: Mapping[str, bytes]) -> list[list[str]]:
+def _equal_images(data: DataSettings, sketches: Mapping[str, bytes]) -> list[list[str]]:
     """Groups of images with equal pixels, the largest first. Only those of one sketch are read again."""
+    root = Path(data.root)
     alike: dict[bytes, list[str]] = defaultdict(list)
     for image, found in sketches.items():
         alike[found].append(image)
@@ -73,7 +77,9 @@ def _equal_images(root: Path, sketches: Mapping[str, bytes]) -> list[list[str]]:
         first = {contents[image]: image for image in reversed(doubtful)}
         several = [group for group in alike.values() if len({contents.get(image) for image in group}) > 1]
         decoded = [image for group in several for image in group if first[contents[image]] == image]
-        pixels = dict(zip(decoded, pool.map(lambda image: _pixels(root / image), decoded), strict=True))
+        pixels = dict(
+            zip(decoded, pool.map(lambda image: _pixels(root / image, data.max_pixels), decoded), strict=True)
+        )
     return sorted(_group(doubtful, {i: pixels.get(first[c], c) for i, c in contents.items()}), key=len, reverse=True)
 
 
@@ -84,9 +90,9 @@ def _group(images: Iterable[str], keys: Mapping[str, str]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _pixels(path: Path) -> str:
+def _pixels(path: Path, max_pixels: int) -> str:
     try:
-        pixels = read_image(path)
+        pixels = read_image(path, max_pixels)
     except LbtError:  # changed since its sketch
         return str(path)
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()

@@ -16,7 +16,9 @@ from lbt.data.checking.equal_images import sketch
 from lbt.data.checking.ignored_pixels import count_ignored
 from lbt.data.checking.unknown_values import describe_unknown
 from lbt.data.classes import IGNORE, ClassTable, class_table
-from lbt.data.images import UnknownColors, read_image, read_mask
+from lbt.data.image_facts import ImageFacts
+from lbt.data.images import read_photograph
+from lbt.data.masks import Misfit, UnknownColors, exif_setting, fit_mask, read_mask
 from lbt.data.problems import Problem, raise_problems
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
@@ -34,10 +36,11 @@ class Inspection:
 
     Attributes:
         problems: all but unknown values of the mask, which are reported for all masks together.
-        size: height and width in pixels; None if the image cannot be read.
+        size: height and width in pixels, upright; None if the image cannot be read.
         values: (256,) int64, number of pixels of each mask value.
         unknown: number of pixels of each id or colour of the mask that is not in the table.
         readable: whether the sample has no mask, or a mask that can be decoded and has known values only.
+        mask: what the file of the mask says about itself; None if there is none that can be decoded.
         sketch: digest of some pixels of the image; see `lbt.data.checking.equal_images`.
     """
 
@@ -46,6 +49,7 @@ class Inspection:
     values: np.ndarray
     unknown: Mapping[int | Color, int]
     readable: bool
+    mask: ImageFacts | None = None
     sketch: bytes | None = None
 
 
@@ -57,7 +61,7 @@ def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
     """
     table = class_table(data)
     with ThreadPoolExecutor(_THREADS) as pool:
-        inspections = list(pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples))
+        inspections = list(pool.map(lambda sample: _inspect(sample, data, table), samples))
     problems = [problem for inspection in inspections for problem in inspection.problems]
     raise_problems(data.root, problems + unknown_problems(samples, inspections, table))
 
@@ -66,7 +70,7 @@ def inspect(samples: Sequence[Sample], data: DataSettings, table: ClassTable, pr
     """Read samples in threads; returns the findings in the order of the samples."""
     inspections = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for inspection in pool.map(lambda sample: _inspect(sample, Path(data.root), table), samples):
+        for inspection in pool.map(lambda sample: _inspect(sample, data, table), samples):
             inspections.append(inspection)
             progress.advance()
     return inspections
@@ -97,13 +101,15 @@ def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], tabl
     }
 
 
-def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
+def _inspect(sample: Sample, data: DataSettings, table: ClassTable) -> Inspection:
     """Read one image and its mask."""
-    problems: list[Problem] = []
+    root, problems = Path(data.root), list[Problem]()
+    image: ImageFacts | None = None
+    facts: ImageFacts | None = None
     size, found, values = None, None, np.zeros(256, np.int64)
     try:
-        pixels = read_image(root / sample.image)
-        size, found = pixels.shape[:2], sketch(pixels)
+        pixels, image = read_photograph(root / sample.image, data.max_pixels)
+        size, found = image.size, sketch(pixels)
         if min(size) < SMALLEST:
             problems.append(
                 Problem(sample.image, f"is {_text(size)} pixels; {SMALLEST} x {SMALLEST} are needed at least")
@@ -114,23 +120,24 @@ def _inspect(sample: Sample, root: Path, table: ClassTable) -> Inspection:
     readable = sample.label is None
     if sample.label is not None:
         try:
-            mask = read_mask(root / sample.label, table.codes)
+            mask, facts = read_mask(root / sample.label, table.codes, data.max_pixels)
             values = np.bincount(mask.ravel(), minlength=256)
             present = map(int, np.flatnonzero(values))
             unknown = {value: int(values[value]) for value in present if value not in table.known}
             readable = not unknown
-            if size is not None and mask.shape != size:
-                what = f"is {_text(mask.shape)} pixels, its image {_text(size)}; replace one"
-                problems.append(Problem(sample.label, what, "has another size than its image; replace one"))
+            if image is not None:
+                fit_mask(mask, image, exif_setting(data))
+        except Misfit as misfit:
+            problems.append(Problem(sample.image if misfit.of_image else sample.label, misfit.what, misfit.alike))
         except UnknownColors as error:
             unknown = error.counts
         except LbtError as error:
             problems.append(_problem(error, root, sample.label))
-    return Inspection(problems, size, values, unknown, readable, found)
+    return Inspection(problems, size, values, unknown, readable, facts, found)
 
 
 def _problem(error: LbtError, root: Path, file: str) -> Problem:
-    return Problem(file, str(error).removeprefix(f"{root / file}: "))
+    return Problem(file, str(error).removeprefix(f"{root / file}: ").removesuffix("."))
 
 
 def _text(size: tuple[int, ...]) -> str:

@@ -44,8 +44,7 @@ def class_problems(
             if places:
                 what = _only_held_out(data, places)
             else:
-                instead = _ignored_instead(data, table, [*found["train"], *found["val"]]) if len(missing) == 1 else ""
-                what = _nowhere(data, len(samples["unlabeled"]), instead)
+                what = _nowhere(data, table, [*found["train"], *found["val"]], len(samples["unlabeled"]), len(missing))
             problems.append(Problem(f"{key}: {table.names[index]}", what))
     absent = listed and problems
     if data.folder is None and (absent or not listed) and _hold_train_ids([*found["train"], *found["val"]]):
@@ -146,9 +145,21 @@ def _only_held_out(data: DataSettings, places: Sequence[str]) -> str:
     )
 
 
-def _nowhere(data: DataSettings, unlabelled: int, instead: str) -> str:
+def _ignored(inspections: Sequence[Inspection], table: ClassTable) -> dict[int, float]:
+    """The share of the pixels of each ignored mask value that occurs; empty for masks of colours."""
+    pixels = sum((inspection.values for inspection in inspections), np.zeros(256, np.int64))
+    values = np.flatnonzero((pixels > 0) & (table.lut == IGNORE)) if table.codes is None else ()
+    return {int(value): float(pixels[value] / pixels.sum()) for value in values}
+
+
+def _nowhere(data: DataSettings, table: ClassTable, found: Sequence[Inspection], unlabelled: int, missing: int) -> str:
+    instead = _ignored_instead(data, table, found) if missing == 1 else ""
     what = f"has no pixel in the training and held-out images{instead or ';'} remove the class or correct its "
     what += _mark(data)
+    ignored = _ignored(found, table)
+    if data.folder is not None and ignored and not instead:
+        values = ", ".join(f"{value} ({share:.1%} of the pixels)" for value, share in ignored.items())
+        what += f"; if it is one of the ignored values that the masks hold, {values}, write that as its id"
     if data.folder is not None and is_undivided(data.folder) and unlabelled:
         what += f"; if only the {unlabelled} unlabelled images show it, change `splits.seed` or add photographs of it"
     return what

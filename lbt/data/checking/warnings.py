@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lbt.config import DataSettings
 from lbt.data.checking.equal_images import equal_image_warnings
@@ -44,5 +43,5 @@ def find_warnings(
         *ignored_warnings(counts, table),
         *absent_class_warnings(of_roles, table),
         *(frame_warnings(data.folder, roles) if data.folder is not None else []),
-        *equal_image_warnings(Path(data.root), sketches, roles),
+        *equal_image_warnings(data, sketches, roles),
     ]

@@ -146,7 +146,10 @@ def _clear(root: Path) -> None:
             "Point data.root to another folder, or remove `scenes` from the settings to use this data set."
         )
     for folder in old:
-        shutil.rmtree(folder)
+        if folder.is_symlink():
+            folder.unlink()  # what it leads to was not generated here
+        else:
+            shutil.rmtree(folder)
 
 
 def _write_scene(root: Path, scenes: SceneSettings, split: str, number: int) -> list[Path]:

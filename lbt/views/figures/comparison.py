@@ -12,16 +12,15 @@ from matplotlib.figure import Figure
 from lbt.config import DataSettings
 from lbt.config.jobs import DataJob
 from lbt.data.classes import ClassTable, class_table
-from lbt.data.images import read_image, read_label, read_mask
+from lbt.data.masks import read_mask, read_pair
 from lbt.data.splits import read_split
-from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
 from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
 from lbt.views.figures.predictions import Example, draw_predictions
 from lbt.views.figures.style import save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
-from lbt.views.results import identify, read_results
+from lbt.views.results import ConstantScores, identify, read_columns, read_part, read_results
 from lbt.views.search_metrics import read_steps
 
 
@@ -58,7 +57,10 @@ class Files:
 
 def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     """Write the figures into one folder."""
-    networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
+    networks, least = (
+        read_results(files.supernet, files.network, files.profile),
+        read_part(files.constant, ConstantScores),
+    )
     order = list(dict.fromkeys(n.method for n in networks))
     measured = pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True)
     searches = _sort_by_method(measured, order)
@@ -88,7 +90,7 @@ def _read_rounds(files: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for file in files:
         method, seed = identify(file)
-        scores = pd.read_csv(file)
+        scores = read_columns(file, ("round", "miou"))
         miou = {"part": scores["round"], "place": scores["round"], "supernet_miou": 100 * scores["miou"]}
         frames.append(pd.DataFrame(miou).assign(method=method, seed=seed))
     return pd.concat(frames, ignore_index=True)
@@ -98,7 +100,7 @@ def _read_retraining(files: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for file in files:
         method, seed = identify(file)
-        frame = pd.read_csv(file)
+        frame = read_columns(file, ("step",))
         part = frame.index * BINS // len(frame)
         frames.append(frame.assign(method=method, seed=seed, place=frame["step"] + 1, part=part))
     return pd.concat(frames, ignore_index=True)
@@ -117,9 +119,6 @@ def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, ta
         name = f"{sample.id.replace('/', '_')}.png"
         if sample.label is None or not (first / name).is_file():
             continue
-        yield Example(
-            sample.id,
-            read_image(root / sample.image),
-            read_label(root / sample.label, table),
-            {method: read_mask(folder / name) for method, folder in folders.items()},
-        )
+        image, label = read_pair(root / sample.image, root / sample.label, data, table)
+        predictions = {method: read_mask(folder / name, None, data.max_pixels)[0] for method, folder in folders.items()}
+        yield Example(sample.id, image, label, predictions)

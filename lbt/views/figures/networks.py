@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -13,11 +14,12 @@ from lbt.config.jobs import DrawJob
 from lbt.files import read_json
 from lbt.network.genotype import read_genotype
 from lbt.runtime.progress import Progress
+from lbt.space.architecture import architecture_from_json
 from lbt.views.figures.architecture import draw_architecture
 from lbt.views.figures.confusion import draw_confusion
 from lbt.views.figures.derived import draw_network
 from lbt.views.figures.style import save, use_style
-from lbt.views.results import identify
+from lbt.views.results import Scores, identify, read_part
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,19 @@ def run(settings: DrawJob, files: Files, *, log: Path | None = None) -> None:
                 progress.advance()
 
 
+def _read_logits(path: Path, space: SpaceSettings) -> Any:
+    logits = read_json(path)
+    architecture_from_json(logits, space, str(path))  # refuses what is none
+    return logits
+
+
 def _draw(
     title: str, rounds: Sequence[Path], genotype: Path, scores: Path, space: SpaceSettings
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure; `rounds` may come in any order."""
     in_turn = sorted(rounds, key=lambda path: int(path.parent.name.removeprefix("round-")))
     if in_turn:
-        yield "architecture", draw_architecture([read_json(path) for path in in_turn], space, title)
+        yield "architecture", draw_architecture([_read_logits(path, space) for path in in_turn], space, title)
     yield "network", draw_network(read_genotype(genotype, space), space, f"Derived network: {title}")
-    result = read_json(scores)
+    result = read_part(scores, Scores)
     yield "confusion", draw_confusion(result["confusion"], list(result["iou"]), f"Retrained network: {title}")

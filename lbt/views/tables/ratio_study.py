@@ -12,7 +12,7 @@ import pandas as pd
 from lbt.config.methods import METHODS
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
-from lbt.files import read_json
+from lbt.provenance.manifest import read_manifest
 from lbt.pseudo_labels.dataset import count_to_label
 from lbt.views.results import group_by_method, read_results
 from lbt.views.tables.formats import Column, Table, format_columns, format_mean, format_percent, mean_and_deviation
@@ -73,12 +73,13 @@ def _read(folder: Path) -> _Run:
     facts: dict[str, Any] = {}
     ratios = set()
     for path in _find_manifests(folder):
-        name, manifest = path.relative_to(folder).as_posix(), read_json(path)
-        facts |= {f"{name}: {key}": value for key, value in _flatten(manifest["settings"], "")}
-        facts |= {f"{name}: version of {key}": value for key, value in manifest["versions"].items()}
-        facts[f"{name}: code"] = manifest["code"]
+        name, manifest = path.relative_to(folder).as_posix(), read_manifest(path)
+        facts |= {f"{name}: {key}": value for key, value in _flatten(manifest.settings, "")}
+        facts |= {f"{name}: version of {key}": value for key, value in manifest.versions.items()}
+        facts[f"{name}: code"] = manifest.code
         if name == "data/manifest.json":
-            facts["data/split.csv: content"] = manifest["outputs"]["split.csv"]["sha256"]
+            split = manifest.outputs.get("split.csv")
+            facts["data/split.csv: content"] = split and split.sha256
         ratios |= {facts.pop(key) for key in list(facts) if key.endswith("search.pseudo_labels.ratio")}
     if not ratios:
         raise LbtError(f"{folder}: no method of this run learns from pseudo labels. Name finished runs of lbt.")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbt.config.jobs import TablesJob
-from lbt.files import read_json
 from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budget
-from lbt.views.results import read_results
+from lbt.views.results import ConstantScores, read_part, read_results
 from lbt.views.tables.classes import make_classes_table
 from lbt.views.tables.decisiveness import read_choices
 from lbt.views.tables.latency import make_latency_table
@@ -46,7 +45,10 @@ class Files:
 def run(settings: TablesJob, files: Files, *, log: Path | None = None) -> None:
     """Write the tables into one folder."""
     budget = describe_budget(files.split, settings)
-    networks, least = read_results(files.supernet, files.network, files.profile), read_json(files.constant)
+    networks, least = (
+        read_results(files.supernet, files.network, files.profile),
+        read_part(files.constant, ConstantScores),
+    )
     choices = read_choices(files.architecture, settings.space)
     tables = (
         make_summary_table(networks, least, choices, budget),

@@ -83,7 +83,7 @@ def test_every_problem_is_listed_by_file(cityscapes, tmp_path):
     expected = {
         images[0]: "cannot be decoded",
         masks[1]: "cannot be decoded",
-        masks[2]: "is 50 x 40 pixels, its image 60 x 40",
+        masks[2]: "is 50 x 40 pixels (width x height), its image 60 x 40",
         masks[3]: "ids outside the table: 99 (2400 pixels)",
         masks[4]: "mode RGB (3 channels)",
         images[5]: "has no label",

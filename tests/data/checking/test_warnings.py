@@ -250,7 +250,7 @@ def test_all_photographs_alike(tmp_path):
 def test_files_of_equal_bytes_are_not_decoded_again(tmp_path, monkeypatch):
     data = parts(tmp_path)
     shutil.copy(tmp_path / "train/a.png", tmp_path / "val/u.png")
-    monkeypatch.setattr(equal_images, "_pixels", lambda path: pytest.fail(f"{path} was decoded again"))
+    monkeypatch.setattr(equal_images, "_pixels", lambda path, _: pytest.fail(f"{path} was decoded again"))
     assert "val/u.png = train/a.png" in report(data)["warnings"][0]
 
 

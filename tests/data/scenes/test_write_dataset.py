@@ -119,6 +119,17 @@ def test_a_foreign_data_set_is_never_deleted(tmp_path):
     assert list(tmp_path.rglob("*.png")) == [precious]
 
 
+def test_a_link_among_older_scenes_is_removed_and_not_its_target(tmp_path):
+    tiny = SceneSettings(train=8, val=2, test=1, height=32, width=64)
+    write(tmp_path / "a", tiny)
+    victim = (tmp_path / "a" / "leftImg8bit").rename(tmp_path / "victim")
+    before = contents(victim)
+    (tmp_path / "a" / "leftImg8bit").symlink_to(victim)
+    write(tmp_path / "a", tiny.model_copy(update={"seed": 1}))
+    assert contents(victim) == before
+    assert not (tmp_path / "a" / "leftImg8bit").is_symlink()
+
+
 def test_a_root_that_is_a_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LbtError, match="could not be written"):

@@ -1,0 +1,84 @@
+"""A finished run whose manifests a stranger has spoiled, and what reads them; see `mutations`."""
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from mutations import damage, mutate
+
+from lbt.config import Settings
+from lbt.errors import LbtError
+from lbt.files import digest, write_text
+from lbt.provenance.manifest import verify_inputs, write_manifest
+from lbt.provenance.outdated import describe_outdated, find_outdated
+from lbt.pseudo_labels.origin import read_origin
+from lbt.stages.up_to_date import describe_present, find_changes
+from lbt.views.tables.ratio_files import is_ratio_current
+
+SETTINGS = Settings()
+CHAIN = {
+    "split": "data/split.csv",
+    "warmup": "warmup/seed-0/checkpoint.pt",
+    "label": "search/lbt/seed-0/round-1/pseudo_labels/shard-000.h5",
+    "round": "search/lbt/seed-0/round-1/checkpoint.pt",
+    "ratio": "tables/ratio.md",
+}
+"""A file of each of these stages, which read the files of the ones before."""
+JOB = {"seed": 0, "method": "lbt", "round": 1, "shard": 0}
+
+
+def make_run(run: Path) -> None:
+    """The files of a run and their manifests, which are up to date."""
+    read: list[Path] = []
+    for stage, name in CHAIN.items():
+        output = run / name
+        write_text(output, f"of {stage}")
+        now = {"settings": {}, "code": "c0de"} if stage == "ratio" else describe_present(SETTINGS, None, stage, JOB)
+        manifest = output.with_name("manifest-ratio.json" if stage == "ratio" else "manifest.json")
+        write_manifest(manifest, stage=stage, **now, inputs=verify_inputs(read), outputs=[output])
+        read.append(output)
+
+
+def use(run: Path) -> str:
+    """Everything that reads manifests, as text; raises LbtError if one of them refuses."""
+    read = verify_inputs([run / name for name in CHAIN.values()])
+    outdated = find_outdated(run, lambda manifest: find_changes(manifest, SETTINGS, None))
+    origin = read_origin(run / CHAIN["label"])
+    assert origin is not None
+    said = (sorted(file.sha256 for file in read.values()), origin.code, origin.teacher, is_ratio_current(run))
+    return f"{said} {describe_outdated(outdated, Path('settings.yaml'))}"
+
+
+def case(folder: Path, draw: random.Random) -> Iterator[str]:
+    """Spoil one manifest, mostly with a digest that fits, and read all."""
+    run = folder / "results" / "run"
+    make_run(run)
+    before = use(run)
+    path = draw.choice(sorted(run.rglob("manifest*.json")))
+    if draw.random() < 0.25:
+        content, what = damage(path.read_bytes(), draw)
+    else:
+        value, what = mutate(json.loads(path.read_text()), draw)
+        if isinstance(value, dict) and draw.random() < 0.8:
+            value.pop("digest", None)
+            with suppress(ValueError, TypeError, RecursionError):  # NaN, keys of two types, 3000 lists in each other
+                value["digest"] = digest(value)
+        content = _to_json(value).encode()
+    path.write_bytes(content)
+    yield f"{path.relative_to(run)}: {what}"
+    try:
+        after = use(run)
+    except LbtError as error:
+        assert "manifest" in str(error), error
+        yield "refused"
+        return
+    yield "same" if after == before else "outdated"
+
+
+def _to_json(value: object) -> str:
+    try:
+        return json.dumps(value, skipkeys=True)
+    except RecursionError:
+        return "[" * 100_000
