@@ -13,7 +13,19 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config.base import OFFICIAL_SPLITS, Color, OfficialSplit, OneOf, Section, Size, Window, check_gpus
+from lbt.config.base import (
+    LONGEST_NAME,
+    OFFICIAL_SPLITS,
+    Color,
+    OfficialSplit,
+    OneOf,
+    Section,
+    Seed,
+    Size,
+    Window,
+    WrongSetting,
+    check_gpus,
+)
 from lbt.config.data import (
     AugmentationSettings,
     ClassSettings,
@@ -84,6 +96,10 @@ __all__ = [
     "Window",
 ]
 
+_RESERVED = r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?"
+"""Names that Windows keeps for devices."""
+_MOST_JOBS = 100_000
+
 
 class Settings(Section):
     """A whole configuration file."""
@@ -92,7 +108,7 @@ class Settings(Section):
         "default",
         description="Name of the folder below `results/`: letters, digits, `_`, `.` and `-`, a letter or digit first.",
     )
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
     methods: tuple[Annotated[str, OneOf(tuple(METHODS))], ...] = Field(
         tuple(METHODS),
         min_length=1,
@@ -115,23 +131,36 @@ class Settings(Section):
     @classmethod
     def _folder_name(cls, run: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run):
-            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run).lstrip("_.-") or "my-run"
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run).lstrip("_.-")[:20] or "my-run"
             raise ValueError(
-                f"{run!r} is no name of a folder below `results/`; letters, digits, `_`, `.` and `-` are allowed, with "
-                f"a letter or digit first, as in {name}"
+                f"{run[:LONGEST_NAME]!r} is no name of a folder below `results/`; letters, digits, `_`, `.` and `-` "
+                f"are allowed, with a letter or digit first, as in {name}"
             )
+        if len(run) > LONGEST_NAME:
+            raise ValueError(f"{run[:20]!r}... has {len(run)} characters; a name has at most {LONGEST_NAME}")
+        if run.endswith(".") or re.fullmatch(_RESERVED, run, re.IGNORECASE):
+            raise ValueError(f"{run!r} cannot be copied to every file system; choose another name")
         return run
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.scenes is not None and self.data.layout != "cityscapes":
-            raise ValueError(
-                "scenes: drawn scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"
+            raise WrongSetting(
+                "scenes", "drawn scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"
+            )
+        if self.scenes is not None and self.data.unlabeled != "test":
+            raise WrongSetting(
+                "data.unlabeled", f"drawn scenes have no part {self.data.unlabeled}; write `unlabeled: test`"
+            )
+        if self.scenes is not None and any(char in self.data.root for char in "{}"):
+            raise WrongSetting(
+                "data.root",
+                f"{self.data.root!r} has a brace, which Snakemake takes for a wildcard; choose another name",
             )
         for name in ("seeds", "methods"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
-                raise ValueError(f"{name}: a value stands twice in {list(values)}")
+                raise WrongSetting(name, f"a value stands twice in {list(values)}")
         inherits = {
             "retrain.initial: supernet": self.retrain.initial == "supernet",
             "derivation.rule: search": self.derivation.rule == "search",
@@ -139,26 +168,37 @@ class Settings(Section):
         }
         reason = next((setting for setting, wanted in inherits.items() if wanted), None)
         if reason is not None and self.space.head_twelfths > self.space.width_twelfths[-1]:
-            raise ValueError(
-                f"space.head_twelfths: {self.space.head_twelfths} is above the largest of space.width_twelfths, "
+            raise WrongSetting(
+                "space.head_twelfths",
+                f"{self.space.head_twelfths} is above the largest of space.width_twelfths, "
                 f"{self.space.width_twelfths[-1]}: with `{reason}` a network whose last cells are pruned could not "
-                "take its weights from the supernet; add that width or lower the head's"
+                "take its weights from the supernet; add that width or lower the head's",
             )
         if any(METHODS[method].has_student for method in self.methods):
             check_gpus(self.search.gpus, **{"search.student.batch_size": self.search.student.batch_size})
         if self.evaluation.every_round and self.search.rounds > 2 and self.search.keep_every > 1:
-            raise ValueError(
-                f"evaluation.every_round: true scores the weights of all {self.search.rounds} rounds at the end, but "
+            raise WrongSetting(
+                "evaluation.every_round",
+                f"true scores the weights of all {self.search.rounds} rounds at the end, but "
                 f"search.keep_every: {self.search.keep_every} removes most of them; write `keep_every: 1`, which takes "
-                "more disk, or `every_round: false`"
+                "more disk, or `every_round: false`",
             )
         match = self.search.random_match
         if match == "random":
-            raise ValueError(
-                "search.random_match: random cannot match itself; name a searched method, `window` or `none`"
+            raise WrongSetting(
+                "search.random_match", "random cannot match itself; name a searched method, `window` or `none`"
             )
         if "random" in self.methods and match not in ("none", "window", *self.methods):
-            raise ValueError(
-                f"search.random_match: {match} is not among `methods`; add it there or write `random_match: none`"
+            raise WrongSetting(
+                "search.random_match",
+                f"{match} is not among `methods`; add it there or write `random_match: none`",
+            )
+        shards = {name: self.search.shards if METHODS[name].needs_pseudo_labels else 0 for name in self.methods}
+        jobs = len(self.seeds) * self.search.rounds * sum(1 + number for number in shards.values())
+        if jobs > _MOST_JOBS:
+            raise WrongSetting(
+                "search.rounds",
+                f"seeds, methods, rounds and shards give {jobs} jobs, more than the {_MOST_JOBS} that can be planned; "
+                "lower one of them",
             )
         return self

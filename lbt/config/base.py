@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -13,18 +14,62 @@ OfficialSplit = Literal["train", "val", "unlabeled"]
 OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = get_args(OfficialSplit)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+Positive = Annotated[float, Field(gt=0, le=1.0e9)]
+NotNegative = Annotated[float, Field(ge=0, le=1.0e9)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Pixels = Annotated[int, Field(ge=32, le=16384)]
+Size = tuple[Pixels, Pixels]
 Color = tuple[
     Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]
 ]
 Window = tuple[Positive, Positive]
 """Least and greatest."""
 
+LONGEST_NAME = 100
+"""Most characters of a name that is shown in tables and pictures."""
 
 WITHOUT_EFFECT = "without effect"
 """Mark, in an `Annotated` type, of a setting on which no result depends; on a section it marks each of its keys."""
+
+
+PATH = "path"
+"""Mark, in an `Annotated` type, of a text that names a file or folder of the user; see `lbt.config.paths`."""
+
+
+@dataclass(frozen=True)
+class ReadWith:
+    """Mark, in an `Annotated` type, of a setting that is read only if another one has a certain value.
+
+    A setting with several marks is read if one of them holds. `lbt.config.unread` finds the settings that a user wrote
+    and that nothing reads.
+
+    Attributes:
+        key: the other setting, by its path from the top level.
+        holds: whether a value of the other setting is such a value.
+        words: that value in words, for a message that says what to write.
+    """
+
+    key: str
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def read_with(key: str, *values: Any) -> ReadWith:
+    """The mark of a setting that is read if another one has one of these values."""
+    name = key.rpartition(".")[2]
+    words = " or ".join(f"`{name}: {str(v).lower() if isinstance(v, bool) else v}`" for v in values)
+    return ReadWith(key, lambda value: value in values, words)
+
+
+def read_above_zero(key: str) -> ReadWith:
+    """The mark of a setting that is read if another one is above 0."""
+    return ReadWith(key, lambda value: value > 0, f"`{key.rpartition('.')[2]}` above 0")
+
+
+def read_if_text(key: str, text: str, *, holds: bool) -> ReadWith:
+    """The mark of a setting that is read if another one, a text, holds the given text, or if it does not."""
+    words = f"`{key.rpartition('.')[2]}` {'with' if holds else 'without'} {text}"
+    return ReadWith(key, lambda value: (text in value) == holds, words)
 
 
 @dataclass(frozen=True)
@@ -86,7 +131,15 @@ def select_keys(model: type[Section], values: Mapping[str, Any], *, tracked: boo
     return found
 
 
-Gpus = Annotated[int, Field(ge=1)]
+class WrongSetting(ValueError):
+    """A value that does not fit the others, with its key inside the section that notices it."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(f"{key}: {what}")
+        self.key = key
+
+
+Gpus = Annotated[int, Field(ge=1, le=1024)]
 """Number of processes of a stage."""
 GPUS_HELP = (
     "GPUs of one machine that share each batch, a process each (with `compute.device: cpu` processes on the CPU). "
@@ -99,13 +152,33 @@ def check_gpus(gpus: int, **batch_sizes: int) -> None:
     """Refuse batches that cannot be divided evenly among GPUs."""
     for name, size in batch_sizes.items():
         if size % gpus:
-            raise ValueError(
-                f"gpus: {gpus} GPUs cannot share a {name} of {size} evenly; make it a multiple of {gpus}, such as "
-                f"{-(-size // gpus) * gpus}, or change `gpus`"
+            raise WrongSetting(
+                "gpus",
+                f"{gpus} GPUs cannot share a {name} of {size} evenly; make it a multiple of {gpus}, such as "
+                f"{-(-size // gpus) * gpus}, or change `gpus`",
             )
 
 
 def check_window(fps: Window | None) -> None:
     """Refuse a window of frames per second whose ends are not in order."""
     if fps is not None and fps[0] >= fps[1]:
-        raise ValueError(f"fps: the lower end {fps[0]:g} must be below the upper end {fps[1]:g}")
+        raise WrongSetting("fps", f"the lower end {fps[0]:g} must be below the upper end {fps[1]:g}")
+
+
+def check_path(key: str, path: str) -> None:
+    """Refuse a path that no file system can hold."""
+    longest = max(len(part.encode(errors="surrogateescape")) for part in path.split("/"))
+    if longest > 255 or len(path) > 4000:
+        raise WrongSetting(key, f"{path[:60]}... is longer than a file system takes; choose a shorter path")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is blank, invisible in part, or too long for a table."""
+    if not name.strip():
+        raise ValueError(f"{name!r} is blank; give a name")
+    if name != name.strip():
+        raise ValueError(f"{name!r} has blanks at its ends; remove them")
+    if any(unicodedata.category(char)[0] == "C" for char in name):
+        raise ValueError(f"{name!a} holds a character that cannot be shown; remove it")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{name[:20]!r}... has {len(name)} characters; a name has at most {LONGEST_NAME}")

@@ -6,18 +6,39 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lbt.config.base import OFFICIAL_SPLITS, WITHOUT_EFFECT, Color, Fraction, Positive, Section, Size
+from lbt.config.base import (
+    OFFICIAL_SPLITS,
+    PATH,
+    WITHOUT_EFFECT,
+    Color,
+    Fraction,
+    Pixels,
+    Section,
+    Seed,
+    Size,
+    WrongSetting,
+    check_name,
+    check_path,
+    read_if_text,
+    read_with,
+)
+
+Deviation = Annotated[float, Field(ge=0.001, le=1)]
+Scale = Annotated[float, Field(ge=0.01, le=100)]
+_MASK_VALUES = "data.folder.mask_values"
+_WITH_SPLIT = read_if_text("data.folder.images", "{split}", holds=True)
+_WITHOUT_SPLIT = read_if_text("data.folder.images", "{split}", holds=False)
 
 
 class SceneSettings(Section):
     """The drawn street scenes, written in the Cityscapes layout to `data.root`."""
 
-    train: int = Field(160, ge=8, description="Number of training scenes with labels.")
-    val: int = Field(40, ge=2, description="Number of held-out scenes with labels (`leftImg8bit/val`).")
-    test: int = Field(60, ge=1, description="Number of scenes without labels (`leftImg8bit/test`).")
-    height: int = Field(128, ge=32, description="Height of a scene in pixels; odd sizes work.")
-    width: int = Field(256, ge=32, description="Width of a scene in pixels; odd sizes work.")
-    seed: int = Field(0, ge=0, description="Seed of the drawing.")
+    train: int = Field(160, ge=8, le=100_000, description="Number of training scenes with labels.")
+    val: int = Field(40, ge=2, le=100_000, description="Number of held-out scenes with labels (`leftImg8bit/val`).")
+    test: int = Field(60, ge=1, le=100_000, description="Number of scenes without labels (`leftImg8bit/test`).")
+    height: Pixels = Field(128, description="Height of a scene in pixels; odd sizes work.")
+    width: Pixels = Field(256, description="Width of a scene in pixels; odd sizes work.")
+    seed: Seed = Field(0, description="Seed of the drawing.")
 
 
 class ClassSettings(Section):
@@ -25,7 +46,7 @@ class ClassSettings(Section):
 
     name: str = Field(min_length=1, description="Name of the class in tables and shards.")
     id: int | None = Field(
-        None, ge=0, le=255, description="Value of the class in the masks; not needed with `mask_values: color`."
+        None, ge=0, le=255, description="Value of the class in the masks; with `mask_values: color` it is not read."
     )
     color: Color = Field(
         description="Red, green and blue of the class in pictures, and in the masks with `mask_values: color`."
@@ -38,6 +59,12 @@ class ClassSettings(Section):
             color = _three_numbers(f"class {content.get('name', '')}".rstrip(), content["color"])
             return content | {"color": color}
         return content
+
+    @field_validator("name")
+    @classmethod
+    def _shown(cls, name: str) -> str:
+        check_name(name)
+        return name
 
 
 def _three_numbers(where: str, color: Any) -> Color:
@@ -65,17 +92,17 @@ class FolderSettings(Section):
     image_suffix: str = Field("", description="Text at the end of an image's stem that its mask lacks, such as `_rgb`.")
     mask_prefix: str = Field("", description="Text at the start of a mask's stem that its image lacks.")
     mask_suffix: str = Field("", description="Text at the end of a mask's stem that its image lacks, such as `_mask`.")
-    splits: dict[Literal["train", "val", "unlabeled"], str] = Field(
+    splits: Annotated[dict[Literal["train", "val", "unlabeled"], str], _WITH_SPLIT] = Field(
         {"train": "train", "val": "val", "unlabeled": "test"},
         description="What stands for `{split}` in each of the three official parts.",
     )
-    val_share: float = Field(
+    val_share: Annotated[float, _WITHOUT_SPLIT] = Field(
         0.2,
         gt=0,
         lt=1,
         description="Patterns without `{split}`: share of the images with a mask that are held out for the evaluation.",
     )
-    unlabeled_share: float = Field(
+    unlabeled_share: Annotated[float, _WITHOUT_SPLIT] = Field(
         0.2,
         ge=0,
         lt=1,
@@ -93,11 +120,15 @@ class FolderSettings(Section):
         "their masks were drawn on the upright photograph; `stored`: on the stored pixels, so that a mask is turned "
         "with its photograph; absent: the size of each mask must show that it is upright.",
     )
-    classes: tuple[ClassSettings, ...] = Field((), description="The evaluated classes, in the order of the tables.")
-    ignore: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(
-        (255,), description="Mask values that are neither trained nor scored; absent: 255, if no class has it."
+    classes: tuple[ClassSettings, ...] = Field(
+        (), max_length=255, description="The evaluated classes, in the order of the tables."
     )
-    ignore_colors: tuple[Color, ...] = Field(
+    ignore: Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], read_with(_MASK_VALUES, "id")] = Field(
+        (255,),
+        description="`mask_values: id`: mask values that are neither trained nor scored; absent: 255, if no class has "
+        "it.",
+    )
+    ignore_colors: Annotated[tuple[Color, ...], read_with(_MASK_VALUES, "color")] = Field(
         ((0, 0, 0),),
         description="`mask_values: color`: colours that are neither trained nor scored; absent: black, if no class has "
         "it.",
@@ -109,7 +140,10 @@ class FolderSettings(Section):
         "`photos/camera-a/0001`.",
     )
     stretch: int = Field(
-        1, ge=1, description="Cut each group into this many runs of neighbouring images; each run stays together."
+        1,
+        ge=1,
+        le=1_000_000,
+        description="Cut each group into this many runs of neighbouring images; each run stays together.",
     )
 
     @field_validator("ignore_colors", mode="before")
@@ -127,35 +161,43 @@ class FolderSettings(Section):
         if "ignore_colors" not in self.model_fields_set and any(c.color == (0, 0, 0) for c in self.classes):
             object.__setattr__(self, "ignore_colors", ())
         for name in ("images", "masks"):
-            if "*" not in getattr(self, name):
-                raise ValueError(f"{name}: needs a `*` for the file name, as in `{{split}}/*`")
+            pattern = getattr(self, name)
+            if "*" not in pattern:
+                raise WrongSetting(name, "needs a `*` for the file name, as in `{split}/*`")
+            for split in self.splits.values():
+                check_path(name, pattern.replace("{split}", split))
         if ("{split}" in self.images) != ("{split}" in self.masks) and "{split}" not in self.images:
-            raise ValueError("masks: has `{split}`, `images` has not; write it in both or in `masks` not")
+            raise WrongSetting("masks", "has `{split}`, `images` has not; write it in both or in `masks` not")
         if self.val_share + self.unlabeled_share >= 1:
-            raise ValueError(
-                f"val_share, unlabeled_share: {self.val_share:g} + {self.unlabeled_share:g} leaves no image to train on"
+            raise WrongSetting(
+                "val_share",
+                f"with unlabeled_share, {self.val_share:g} + {self.unlabeled_share:g} leaves no image to train on",
             )
         if set(self.splits) != set(OFFICIAL_SPLITS):
-            raise ValueError(f"splits: needs the keys {', '.join(OFFICIAL_SPLITS)}")
+            raise WrongSetting("splits", f"needs the keys {', '.join(OFFICIAL_SPLITS)}")
         for key in ("name", "id", "color"):
             values = [getattr(c, key) for c in self.classes if getattr(c, key) is not None]
             double = sorted({v for v in values if values.count(v) > 1}, key=str)
             if double:
-                raise ValueError(f"classes: the {key} {double[0]!r} stands twice")
+                raise WrongSetting("classes", f"the {key} {double[0]!r} stands twice")
         if self.mask_values == "id":
             without = [c.name for c in self.classes if c.id is None]
             if without:
-                raise ValueError(
-                    f"classes: {without[0]} has no `id`; give its value in the masks, or write `mask_values: color`"
+                raise WrongSetting(
+                    "classes", f"{without[0]} has no `id`; give its value in the masks, or write `mask_values: color`"
                 )
             both = sorted({c.id for c in self.classes if c.id is not None} & set(self.ignore))
             if both:
-                raise ValueError(f"classes: id {both[0]} is a class and stands in `ignore`; remove it there")
+                raise WrongSetting(
+                    "classes", f"id {both[0]} is a class and stands in `ignore`; remove it from one of them"
+                )
         else:
             ignored = sorted({c.color for c in self.classes} & set(self.ignore_colors))
             if ignored:
-                raise ValueError(
-                    f"classes: color {list(ignored[0])} is a class and stands in `ignore_colors`; remove it there"
+                rest = [list(color) for color in self.ignore_colors if color not in ignored]
+                raise WrongSetting(
+                    "classes",
+                    f"color {list(ignored[0])} is a class and stands in `ignore_colors`; write `ignore_colors: {rest}`",
                 )
         return self
 
@@ -166,7 +208,7 @@ class DataClasses(Section):
     layout: Literal["cityscapes", "folder"] = Field(
         "cityscapes", description="`cityscapes` (leftImg8bit/, gtFine/) or `folder` (any images and masks)."
     )
-    classes: Literal[19, 34] | tuple[str, ...] = Field(
+    classes: Annotated[Literal[19, 34] | tuple[str, ...], read_with("data.layout", "cityscapes")] = Field(
         19, description="Cityscapes layout: 19 evaluated classes, all 34, or a list of class names."
     )
     folder: FolderSettings | None = Field(None, description="Folder layout: patterns, classes and ignored ids.")
@@ -175,21 +217,27 @@ class DataClasses(Section):
     def _folder_classes(self) -> Self:
         if self.layout == "folder":
             if self.folder is None or len(self.folder.classes) < 2:
-                raise ValueError("layout `folder` needs `folder.classes` with at least two classes")
+                raise WrongSetting("layout", "`folder` needs `folder.classes` with at least two classes")
         elif self.folder is not None:
-            raise ValueError("`folder` is only read with `layout: folder`; remove it or change the layout")
+            raise WrongSetting("folder", "is only read with `layout: folder`; remove it or change the layout")
         if isinstance(self.classes, tuple) and len(self.classes) < 2:
-            raise ValueError("classes: at least two class names are needed")
+            raise WrongSetting("classes", "at least two class names are needed")
         return self
 
 
 class ImageFiles(Section):
     """The keys of `data` that reading an image needs."""
 
-    root: str = Field("results/data/scenes", min_length=1, description="Folder of the data set.")
+    root: Annotated[str, PATH] = Field(
+        "results/data/scenes",
+        min_length=1,
+        description="Folder of the data set. `~` and `$HOME` stand for their folders. A relative path is looked for "
+        "from the folder where the run starts, then from the folder of the configuration file.",
+    )
     max_pixels: Annotated[int, WITHOUT_EFFECT] = Field(
         70_000_000,
         ge=1,
+        le=1_000_000_000,
         description="Most pixels of an image: a larger file is refused before its pixels are decoded, because a few "
         "kilobytes can hold gigabytes of them.",
     )
@@ -200,15 +248,25 @@ class DataSettings(ImageFiles, DataClasses):
 
     ORDER = ("layout", "root", "classes", "unlabeled", "folder", "mean", "std", "max_pixels")
 
-    unlabeled: Literal["test", "train_extra"] = Field(
+    unlabeled: Annotated[Literal["test", "train_extra"], read_with("data.layout", "cityscapes")] = Field(
         "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
     )
-    mean: tuple[float, float, float] = Field(
+    mean: tuple[Fraction, Fraction, Fraction] = Field(
         (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1] that is subtracted."
     )
-    std: tuple[Positive, Positive, Positive] = Field(
+    std: tuple[Deviation, Deviation, Deviation] = Field(
         (0.229, 0.224, 0.225), description="Standard deviation of red, green and blue in [0, 1] that is divided by."
     )
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _on_the_scale(cls, numbers: Any) -> Any:
+        """Recognise numbers for pixels of 0 to 255, which other programs write."""
+        values = list(numbers) if isinstance(numbers, list | tuple) else []
+        if all(isinstance(value, int | float) and 1 <= value <= 255 for value in values) and max(values, default=0) > 1:
+            scaled = ", ".join(f"{value / 255:.4g}" for value in values)
+            raise ValueError(f"{values} is on the scale of 0 to 255; pixels are read as 0 to 1: write [{scaled}]")
+        return tuple(values) if values else numbers
 
 
 class SplitSettings(Section):
@@ -219,16 +277,15 @@ class SplitSettings(Section):
         description="`halves`: one part trains, one validates, shared by teacher and student (the published scheme); "
         "`disjoint`: four parts without a common image.",
     )
-    train_fraction: float = Field(
+    train_fraction: Annotated[float, read_with("splits.scheme", "halves")] = Field(
         0.5, gt=0, lt=1, description="`halves`: share of images that train weights; the rest moves the architecture."
     )
-    parts: tuple[Fraction, Fraction, Fraction, Fraction] = Field(
+    parts: Annotated[tuple[Fraction, Fraction, Fraction, Fraction], read_with("splits.scheme", "disjoint")] = Field(
         (0.4, 0.2, 0.2, 0.2),
         description="`disjoint`: shares of teacher_train, teacher_val, student_train, student_val; sum at most 1.",
     )
-    seed: int = Field(
+    seed: Seed = Field(
         0,
-        ge=0,
         description="Seed of the division, also of that by `data.folder.val_share` and `data.folder.unlabeled_share`; "
         "one division serves all seeds and methods.",
     )
@@ -236,9 +293,9 @@ class SplitSettings(Section):
     @model_validator(mode="after")
     def _sum(self) -> SplitSettings:
         if sum(self.parts) > 1 + 1e-9:
-            raise ValueError(f"parts: the four shares sum to {sum(self.parts):g}; they may sum to 1 at most")
+            raise WrongSetting("parts", f"the four shares sum to {sum(self.parts):g}; they may sum to 1 at most")
         if self.scheme == "disjoint" and min(self.parts) == 0:
-            raise ValueError("parts: with `scheme: disjoint` each of the four shares must be above 0")
+            raise WrongSetting("parts", "with `scheme: disjoint` each of the four shares must be above 0")
         return self
 
 
@@ -246,7 +303,7 @@ class AugmentationSettings(Section):
     """Random changes of training images; held-out images are never changed."""
 
     crop: Size = Field((128, 256), description="Height and width of a training crop in pixels, at least 32 each.")
-    scale: tuple[Positive, Positive] = Field(
+    scale: tuple[Scale, Scale] = Field(
         (0.75, 1.5), description="Range of the random resizing before the crop, as a factor of the image's size."
     )
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
@@ -257,5 +314,5 @@ class AugmentationSettings(Section):
     @model_validator(mode="after")
     def _order(self) -> AugmentationSettings:
         if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale: the lower end {self.scale[0]} is above the upper end {self.scale[1]}")
+            raise WrongSetting("scale", f"the lower end {self.scale[0]} is above the upper end {self.scale[1]}")
         return self

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from lbt.config import Section, Settings
-from lbt.config.base import OneOf, section_in
+from lbt.config.base import OneOf, ReadWith, section_in
 
 INTRODUCTION = """# Settings
 
@@ -25,8 +25,20 @@ python -m lbt check config/camvid.yaml
 snakemake --cores 8 --configfile config/camvid.yaml
 ```
 
-A key that you leave out has its default. Unknown keys, values of another type and impossible combinations are refused
-before any job starts. YAML reads `1e-3` as text: write `1.0e-3`.
+A key that you leave out has its default. Before any job starts, unknown keys, keys given twice, values of another type,
+impossible combinations and keys that another key switches off are refused, each with its line in the file. Numbers are
+decimal (`1e-3`, not `0x1F`). A word that YAML takes for something else needs quotes (`"no"`, `"2"`).
+
+Several files may follow `--configfile`: each replaces what it names. `--config` replaces single settings, as in
+`--config 'search={"rounds": 3}' 'seeds=[0, 1]'`.
+
+`data.root` and `search.student.weights` are paths. `~` and variables such as `$HOME` stand for their folders. A
+relative path is looked for from the folder where you start, then from the folder of the configuration file;
+`lbt check` prints which one was taken. The CamVid configurations expect the data set in `data/camvid`: put it there,
+link it (`ln -s /where/it/is data/camvid`), or write its path as `data.root`.
+
+Snakemake runs the code in a configuration file that contains `__use_yte__`. Check a file from somebody else with
+`lbt check` first: it runs nothing and refuses such a key.
 
 `lbt/config/` generates this page: `python -m lbt.config.docs > config/README.md`.
 
@@ -71,11 +83,41 @@ A window that no network of the space can meet is refused, with the range that c
 searches a second network without regard to speed and distils it into the fast one, as FasterSeg does.
 """
 
+UNREAD = """
+## Keys that another key switches off
+
+A key of this table that you write without what stands beside it is refused. The keys of methods that are not in
+`methods` may stay.
+
+| key | is read with |
+|---|---|
+"""
+
 
 def markdown() -> str:
     """The whole page."""
     first = "".join(f"| `{key}` | {_default_of(key)} | {why} |\n" for key, why in FIRST.items())
-    return INTRODUCTION + first + SPEED + "".join(_section("", Settings, "Top level"))
+    return (
+        INTRODUCTION
+        + first
+        + SPEED
+        + UNREAD
+        + "".join(_unread("", Settings))
+        + "".join(_section("", Settings, "Top level"))
+    )
+
+
+def _unread(prefix: str, model: type[Section]) -> Iterator[str]:
+    """A row for each key that another one switches off."""
+    for name, field in model.model_fields.items():
+        marks = [mark for mark in field.metadata if isinstance(mark, ReadWith)]
+        inner = section_in(field.annotation)
+        if marks:
+            whole = ", with every key in it" if inner else ""
+            others = ", or ".join(f"{mark.words} in `{mark.key.rpartition('.')[0]}`" for mark in marks)
+            yield f"| `{prefix}{name}`{whole} | {others} |\n"
+        elif inner and not _is_list(field.annotation):
+            yield from _unread(f"{prefix}{name}.", inner)
 
 
 def _default_of(key: str) -> str:

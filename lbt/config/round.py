@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lbt.config.base import (
     GPUS_HELP,
+    PATH,
     WITHOUT_EFFECT,
     Fraction,
     Gpus,
@@ -16,8 +17,12 @@ from lbt.config.base import (
     Section,
     Size,
     Window,
+    read_above_zero,
+    read_with,
 )
 from lbt.config.training import AdamSettings, OptimizerSettings
+
+_SECOND_ORDER = read_with("search.gradient", "one_step", "published")
 
 
 class PseudoLabelSettings(Section):
@@ -36,8 +41,10 @@ class PseudoLabelSettings(Section):
         description="Weight of a pixel: the same for all, or the probability of its most probable class. The "
         "architecture's gradient holds the weights fixed, as the student's step does.",
     )
-    temperature: Positive = Field(
+    temperature: float = Field(
         1.0,
+        ge=0.001,
+        le=1000,
         description="The labels are softmax(logits / temperature); above 1 levels them, below 1 sharpens them. Shards "
         "keep no probability below 3e-8: at 2 that changes a label by less than 0.01, at 4 by up to 0.2.",
     )
@@ -64,16 +71,18 @@ class StudentSettings(Section):
     model: Literal["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"] = Field(
         "deeplabv3_resnet50", description="torchvision segmentation network."
     )
-    weights: str = Field(
+    weights: Annotated[str, PATH] = Field(
         "none",
         min_length=1,
         description="First weights. `none`: drawn from the seed; `imagenet`: torchvision's of the backbone; `coco`: "
         "torchvision's of the network, without the layers that depend on the classes (both are downloaded once); other "
-        "text: path of a state dict, relative to where snakemake is started - of the whole network and as many "
-        "classes, or the file that torchvision downloads for `imagenet` or `coco`.",
+        "text: path of a state dict, looked for like `data.root` - of the whole network and as many classes, or "
+        "the file that torchvision downloads for `imagenet` or `coco`.",
     )
     crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
-    batch_size: int = Field(2, ge=2, description="Labelled images, and as many unlabelled ones, per student step.")
+    batch_size: int = Field(
+        2, ge=2, le=65_536, description="Labelled images, and as many unlabelled ones, per student step."
+    )
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
 
     @property
@@ -107,16 +116,18 @@ class RoundSearch(SearchWindow):
     """
 
     epochs: Positive = Field(1.0, description="Passes over teacher_train per round; fractions work.")
-    batch_size: int = Field(4, ge=2, description="Images per teacher step and per architecture step.")
+    batch_size: int = Field(4, ge=2, le=65_536, description="Images per teacher step and per architecture step.")
     decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")
     teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
     architecture: AdamSettings = Field(
         AdamSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
     )
-    latency_weight: float = Field(
-        0.01, ge=0, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
+    latency_weight: NotNegative = Field(
+        0.01, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
     )
-    latency_balance: tuple[NotNegative, NotNegative, NotNegative] = Field(
+    latency_balance: Annotated[
+        tuple[NotNegative, NotNegative, NotNegative], read_above_zero("search.latency_weight")
+    ] = Field(
         (1.0, 1.0, 1.5),
         description="Factors on the latency's gradient to alpha, beta and gamma; the default makes the three about "
         "equally long where a search of two branches begins.",
@@ -130,6 +141,7 @@ class RoundSearch(SearchWindow):
     keep_every: Annotated[int, WITHOUT_EFFECT] = Field(
         10,
         ge=1,
+        le=1_000_000,
         description="Full weights are kept of the rounds that this number divides and of the last two; the others are "
         "removed as the search goes on. Architecture, metrics and labels of every round are kept.",
     )
@@ -145,9 +157,11 @@ class LbtSearch(StudentSearch):
     """The keys of `search` for a round of the method lbt."""
 
     pseudo_weight: NotNegative = Field(1.0, description="Weight of the pseudo-labelled images in the student's loss.")
-    pseudo_labels: PseudoLabelSettings = Field(PseudoLabelSettings(), description="What the student learns of them.")
+    pseudo_labels: Annotated[PseudoLabelSettings, read_above_zero("search.pseudo_weight")] = Field(
+        PseudoLabelSettings(), description="What the student learns of them."
+    )
     student_weight: NotNegative = Field(1.0, description="Weight of the student's validation loss in stage 3.")
-    student_term: Literal["matched", "raw"] = Field(
+    student_term: Annotated[Literal["matched", "raw"], read_above_zero("search.student_weight")] = Field(
         "matched",
         description="`matched` rescales the student's term so that its gradient at fixed weights is as long as the "
         "teacher's before `student_weight`; `raw` leaves it.",
@@ -158,7 +172,7 @@ class LbtSearch(StudentSearch):
         "`direct` without the part through the teacher's step; `published` without the direct dependence of the labels "
         "on the architecture, as in the released code.",
     )
-    second_order_limit: Positive = Field(
+    second_order_limit: Annotated[Positive, _SECOND_ORDER] = Field(
         1.0,
         description="Largest norm of the part through the teacher's step, as a multiple of the part at fixed weights; "
         "a longer one is scaled down to it.",

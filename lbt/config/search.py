@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import OneOf, Section, Window, check_gpus, check_window
+from lbt.config.base import OneOf, Section, Window, WrongSetting, check_gpus, check_window, read_with
 from lbt.config.methods import METHODS
 from lbt.config.round import LbtSearch, LptSearch
 
@@ -21,14 +21,14 @@ class SearchSettings(LbtSearch, LptSearch):
         *("shards", "random_match", "random_tolerance", "gpus"),
     )
 
-    rounds: int = Field(30, ge=1, description="Rounds; more rounds continue from the last one.")
-    shards: int = Field(1, ge=1, description="Pseudo-label shards per round; each is a job of its own.")
+    rounds: int = Field(30, ge=1, le=10_000, description="Rounds; more rounds continue from the last one.")
+    shards: int = Field(1, ge=1, le=1000, description="Pseudo-label shards per round; each is a job of its own.")
     random_match: Annotated[str, OneOf((*METHODS, "window", "none"))] = Field(
         "lbt",
         description="Searched method whose predicted latency the random architectures must have; `window`: any in "
         "`fps`; `none`: any latency.",
     )
-    random_tolerance: float = Field(
+    random_tolerance: Annotated[float, read_with("search.random_match", *METHODS)] = Field(
         0.1, gt=0, lt=1, description="Allowed relative difference of that predicted latency."
     )
 
@@ -41,10 +41,15 @@ class SearchSettings(LbtSearch, LptSearch):
     def _window(self) -> Self:
         check_window(self.fps)
         if self.random_match == "window" and self.fps is None:
-            raise ValueError("random_match: `window` needs `fps`; give a window or another match")
+            raise WrongSetting("random_match", "`window` needs `fps`; give a window or another match")
         if self.fps is not None and self.latency_weight == 0:
-            raise ValueError("latency_weight: 0 stays 0 when it is doubled or halved; with `fps` it must be above 0")
+            raise WrongSetting(
+                "latency_weight", "0 stays 0 when it is doubled or halved; with `fps` it must be above 0"
+            )
         return self
+
+
+_SEARCHED = read_with("derivation.rule", "search")
 
 
 class DerivationRule(Section):
@@ -61,7 +66,7 @@ class DerivationRule(Section):
 class DerivationWindow(DerivationRule):
     """The keys of `derivation` that say how fast the network must be."""
 
-    fps: Window | None = Field(
+    fps: Annotated[Window | None, _SEARCHED] = Field(
         None, description="`rule: search`: window in frames per second; absent: that of `search.fps`, or none."
     )
 
@@ -69,17 +74,21 @@ class DerivationWindow(DerivationRule):
 class DerivationSettings(DerivationWindow):
     """From the searched architecture to the discrete network."""
 
-    paths: int | None = Field(
-        None, ge=1, description="`rule: search`: score only so many paths, the most probable ones; absent: all."
+    paths: Annotated[int | None, _SEARCHED] = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="`rule: search`: score only so many paths, the most probable ones; absent: all.",
     )
-    images: int | None = Field(
-        None, ge=1, description="Images of teacher_val on which a path is scored, evenly spaced; absent: all."
+    images: Annotated[int | None, _SEARCHED, read_with("space.branches", "best")] = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="`rule: search` or `space.branches: best`: images of teacher_val on which a path is scored, evenly "
+        "spaced; absent: all.",
     )
 
     @model_validator(mode="after")
     def _window(self) -> Self:
         check_window(self.fps)
-        for name in ("fps", "paths"):
-            if self.rule != "search" and getattr(self, name) is not None:
-                raise ValueError(f"{name}: has no effect with `rule: {self.rule}`; remove it or write `rule: search`")
         return self

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import Positive, Section, Size
+from lbt.config.base import Section, Size, WrongSetting
 
 
 class SpaceSettings(Section):
@@ -30,6 +30,7 @@ class SpaceSettings(Section):
     min_length: int | None = Field(
         None,
         ge=1,
+        le=128,
         description="Skip cells of a derived branch are pruned only while more than this many cells remain; absent: "
         "the released rule, a third of the layers plus 2 per halving of the resolution after 1/8.",
     )
@@ -37,7 +38,7 @@ class SpaceSettings(Section):
     @model_validator(mode="after")
     def _widths(self) -> SpaceSettings:
         if not self.width_twelfths or list(self.width_twelfths) != sorted(set(self.width_twelfths)):
-            raise ValueError(f"width_twelfths: must ascend without repeats, found {list(self.width_twelfths)}")
+            raise WrongSetting("width_twelfths", f"must ascend without repeats; found {list(self.width_twelfths)}")
         return self
 
 
@@ -52,15 +53,18 @@ class LatencyKey(Section):
 class TableTiming(LatencyKey):
     """The keys of `latency` for the lookup table."""
 
-    min_run_seconds: Positive = Field(
-        0.02, description="Time in seconds for which one entry of the table is measured, on average over the entries."
+    min_run_seconds: float = Field(
+        0.02,
+        gt=0,
+        le=3600,
+        description="Time in seconds for which one entry of the table is measured, on average over the entries.",
     )
 
 
 class NetworkTiming(LatencyKey):
     """The keys of `latency` for a derived network."""
 
-    profile_runs: int = Field(50, ge=5, description="Timed forward passes of a derived network.")
+    profile_runs: int = Field(50, ge=5, le=1_000_000, description="Timed forward passes of a derived network.")
 
 
 class LatencySettings(NetworkTiming, TableTiming):

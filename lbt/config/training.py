@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import GPUS_HELP, WITHOUT_EFFECT, Gpus, Positive, Section, check_gpus
+from lbt.config.base import GPUS_HELP, WITHOUT_EFFECT, Gpus, NotNegative, Positive, Section, check_gpus, read_with
 
 
 class OptimizerSettings(Section):
@@ -14,7 +14,7 @@ class OptimizerSettings(Section):
 
     lr: Positive = Field(0.01, description="Learning rate at the first step.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum.")
-    weight_decay: float = Field(5.0e-4, ge=0, description="Weight decay.")
+    weight_decay: NotNegative = Field(5.0e-4, description="Weight decay.")
     clip_norm: Positive = Field(5.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
 
 
@@ -24,7 +24,7 @@ class AdamSettings(Section):
     lr: Positive = Field(3.0e-4, description="Learning rate.")
     beta1: float = Field(0.5, ge=0, lt=1, description="First decay rate.")
     beta2: float = Field(0.999, ge=0, lt=1, description="Second decay rate.")
-    weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
+    weight_decay: NotNegative = Field(0.0, description="Weight decay.")
     clip_norm: Positive = Field(1.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
 
 
@@ -32,7 +32,7 @@ class WarmupSettings(Section):
     """Training of the supernet before the search, with the architecture frozen; shared by all methods of a seed."""
 
     epochs: Positive = Field(20.0, description="Passes over teacher_train; fractions work.")
-    batch_size: int = Field(4, ge=2, description="Images per step.")
+    batch_size: int = Field(4, ge=2, le=65_536, description="Images per step.")
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the supernet's weights.")
     decay: float = Field(0.99, gt=0, le=1, description="Factor on the learning rate after each pass.")
     gpus: Gpus = Field(1, description=GPUS_HELP)
@@ -47,10 +47,10 @@ class GuideTraining(Section):
     """The keys of `retrain` with which the network to distil from is trained."""
 
     epochs: Positive = Field(600.0, description="Passes over the training images; fractions work.")
-    batch_size: int = Field(8, ge=2, description="Images per step.")
+    batch_size: int = Field(8, ge=2, le=65_536, description="Images per step.")
     optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the network's weights.")
-    power: float = Field(0.9, ge=0, description="The learning rate falls as (1 - step/steps) to this power.")
-    auxiliary_weight: float = Field(0.4, ge=0, description="Weight of the losses of the training-only heads.")
+    power: float = Field(0.9, ge=0, le=100, description="The learning rate falls as (1 - step/steps) to this power.")
+    auxiliary_weight: NotNegative = Field(0.4, description="Weight of the losses of the training-only heads.")
     initial: Literal["random", "supernet"] = Field(
         "random", description="First weights: drawn, or inherited from the supernet after its last round."
     )
@@ -69,15 +69,15 @@ class RetrainSettings(GuideTraining):
         *("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial", "distillation_weight", "gpus"),
     )
 
-    distillation_weight: float = Field(
-        1.0, ge=0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
+    distillation_weight: Annotated[NotNegative, read_with("search.cosearch", True)] = Field(
+        1.0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
     )
 
 
 class ScoreBatches(Section):
     """The key of `evaluation` with which the supernet is scored."""
 
-    batch_size: int = Field(4, ge=1, description="Images per forward pass.")
+    batch_size: int = Field(4, ge=1, le=65_536, description="Images per forward pass.")
 
 
 class Calibration(Section):
@@ -86,6 +86,7 @@ class Calibration(Section):
     calibration_batches: int = Field(
         8,
         ge=1,
+        le=1_000_000,
         description="Training batches on which a supernet's BatchNorm statistics are recomputed before scoring.",
     )
 
@@ -97,7 +98,7 @@ class CandidateScoring(Calibration, ScoreBatches):
 class NetworkScoring(ScoreBatches):
     """The keys of `evaluation` with which a retrained network is scored."""
 
-    pictures: int = Field(4, ge=0, description="Number of pictures of ground truth beside prediction.")
+    pictures: int = Field(4, ge=0, le=1_000_000, description="Number of pictures of ground truth beside prediction.")
 
 
 class EvaluationSettings(NetworkScoring, CandidateScoring):
@@ -117,6 +118,7 @@ class ComputeDevice(Section):
     threads: int = Field(
         2,
         ge=1,
+        le=4096,
         description="CPU threads of a job. Part of the settings, because sums in another order round otherwise.",
     )
 
@@ -125,11 +127,12 @@ class ComputeSettings(ComputeDevice):
     """Where and how wide the jobs run."""
 
     workers: Annotated[int, WITHOUT_EFFECT] = Field(
-        0, ge=0, description="Loader processes of a job; the results do not depend on it."
+        0, ge=0, le=1024, description="Loader processes of a job; the results do not depend on it."
     )
     checkpoint_minutes: Annotated[float, WITHOUT_EFFECT] = Field(
         5.0,
         ge=0,
+        le=1_000_000,
         description="Minutes between two savings of a long stage's state, from which it goes on after a stop; at most "
         "so much work is lost, and the results do not depend on it.",
     )

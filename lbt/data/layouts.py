@@ -7,6 +7,7 @@ from pathlib import Path
 from lbt.config import DataSettings, OfficialSplit
 from lbt.data.cityscapes_layout import find_cityscapes_orphans, scan_cityscapes
 from lbt.data.folder_layout import find_folder_orphans, scan_folder
+from lbt.data.names import select_named
 from lbt.data.problems import Problem, fold
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
@@ -53,7 +54,8 @@ def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[
         samples, problems = scan_cityscapes(root, data, split)
     else:
         samples, problems = scan_folder(root, data.folder, split, seed)
-    return sorted(samples), sorted(problems)
+    samples, unnamed = select_named(samples)
+    return sorted(samples), sorted(problems + unnamed)
 
 
 def find_orphan_masks(data: DataSettings) -> list[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +58,16 @@ def split_dataset(data: DataSettings, splits: SplitSettings) -> dict[str, list[S
     Raises:
         LbtError: a file is missing, an image is listed in two official parts, or there are fewer groups than parts.
     """
-    official = {split: list_samples(data, split, splits.seed) for split in OFFICIAL_SPLITS}
+    return assign_roles({split: list_samples(data, split, splits.seed) for split in OFFICIAL_SPLITS}, data.root, splits)
+
+
+def assign_roles(official: Mapping[str, list[Sample]], root: str, splits: SplitSettings) -> dict[str, list[Sample]]:
+    """Assign roles to the images of the official parts; see `split_dataset`. `root` is for messages."""
     counts = Counter(sample.id for samples in official.values() for sample in samples)
     double = sorted(name for name, count in counts.items() if count > 1)
     if double:
         raise LbtError(
-            f"{data.root}: {double[0]} (and {len(double) - 1} more) is listed in two of train, val and unlabeled; "
+            f"{root}: {double[0]} (and {len(double) - 1} more) is listed in two of train, val and unlabeled; "
             "give each part its own images."
         )
     train = official["train"]

@@ -53,17 +53,17 @@ def _digests(manifest: Path, files: Mapping[str, FileRecord]) -> dict[Path, str]
     return {Path(os.path.normpath(folder / name)): file.sha256 for name, file in files.items()}
 
 
-def describe_outdated(outdated: Mapping[Path, str], config: Path) -> str:
+def describe_outdated(outdated: Mapping[Path, str], settings: Sequence[str]) -> str:
     """What is outdated, and the command that makes it again; empty if nothing is.
 
     Args:
         outdated: see `find_outdated`.
-        config: the configuration file for the command.
+        settings: the options of snakemake for the settings of the run.
     """
     if not outdated:
         return ""
     listed = "\n".join(f"  {visible(path.parent)}: {visible(reason)}" for path, reason in outdated.items())
-    command = ["snakemake", "--cores", "8", "--configfile", str(config), "--forcerun", *map(str, outdated)]
+    command = ["snakemake", "--cores", "8", *settings, "--forcerun", *map(str, outdated)]
     return (
         f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
         "This command runs them again; add --dry-run to see its jobs first:\n"

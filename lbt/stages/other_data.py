@@ -39,7 +39,7 @@ def describe_other_data(settings: Settings, run: Path) -> str:
     if not reason:
         return ""
     return visible(
-        f"run: {run} holds the results of another data set ({reason}), and this run would replace them. Write another "
+        f"{run} holds the results of another data set ({reason}), and this run would replace them. Write another "
         f"`run:`, or, to replace the results, remove the folder {run / 'data'} and start again."
     )
 

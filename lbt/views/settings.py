@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from lbt.config import Settings
+from lbt.config.unread import select_read
 from lbt.files import software_versions, unguard_cell, write_text
 from lbt.provenance.fingerprint import ROOT
 from lbt.views.tables.formats import STYLE
@@ -37,7 +38,7 @@ class Files:
 
 def run(settings: Settings, files: Files, *, log: Path | None = None) -> None:
     """Write the settings as YAML, and as a page together with device and versions."""
-    text = yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
+    text = yaml.safe_dump(select_read(settings), sort_keys=False, width=100)
     write_text(files.yaml, text)
     facts, commit = {"device": read_device(files.table)}, describe_commit(ROOT)
     if commit is not None:
@@ -54,7 +55,8 @@ def render(run: str, settings: str, versions: dict[str, str]) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Settings and versions</title>'
         f"<style>{STYLE}</style></head>\n<body>\n<h1>Settings and versions of {html.escape(run)}</h1>\n"
-        "<p>Every setting, defaults included; config/README.md explains each. The versions are those of the job that "
+        "<p>Every setting that the run reads, defaults included; config/README.md explains each. "
+        "The versions are those of the job that "
         "wrote this page; the manifest of each stage names its own. Device: where latencies were measured. Commit: of "
         "the clone, <code>dirty</code> if files differ from it.</p>\n"
         f'<table><thead><tr><th>what</th><th class="text">which</th></tr></thead><tbody>\n{rows}</tbody></table>\n'

@@ -8,6 +8,7 @@ import yaml
 
 from lbt.config import Section, Settings
 from lbt.config.read import parse_settings, read_settings
+from lbt.config.unread import select_read
 from lbt.errors import LbtError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +23,12 @@ def folder_with(**change):
 REFUSED = [
     ({"search": {"round": 3}}, "search.round: unknown key; did you mean `rounds`"),
     ({"serach": {}}, "serach: unknown key; did you mean `search`"),
-    ({"warmup": {"optimizer": {"lr": "1e-3"}}}, "warmup.optimizer.lr: YAML reads 1e-3 as text; write 1.0e-3"),
-    ({"warmup": {"optimizer": {"lr": "5e4"}}}, "write 5.0e+4"),
+    ({"warmup": {"optimizer": {"lr": "5e4x"}}}, "warmup.optimizer.lr: a number is needed; found '5e4x'"),
+    ({"search": {"rounds": 2.5}}, "search.rounds: a whole number is needed; found 2.5"),
+    ({"search": {"fps": [30.0]}}, "search.fps.1: is missing"),
+    ({"search": 3}, "search: a section (key: value) is needed; found 3"),
+    ({"seeds": 3}, "seeds: a list is needed; found 3"),
+    ({"compute": {"device": "gpu"}}, "compute.device: must be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
     ({"search": {"student": {"batch_size": 1}}}, "search.student.batch_size"),
     ({"search": {"student": {"weights": ""}}}, "search.student.weights"),
     ({"search": {"rounds": 0}}, "search.rounds"),
@@ -38,18 +43,13 @@ REFUSED = [
     ({"methods": ["lbt", "darts"]}, "methods.1"),
     ({"methods": ["random"]}, "search.random_match: lbt is not among `methods`"),
     ({"methods": ["random"], "search": {"random_match": "window"}}, "random_match: `window` needs `fps`"),
-    ({"search": {"fps": [30.0, 30.0]}}, "search: fps: the lower end 30 must be below the upper end 30"),
+    ({"search": {"fps": [30.0, 30.0]}}, "search.fps: the lower end 30 must be below the upper end 30"),
     ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
-    ({"warmup": {"batch_size": 6, "gpus": 4}}, "warmup: gpus: 4 GPUs cannot share a batch_size of 6 evenly; make it a"),
-    ({"search": {"batch_size": 4, "gpus": 3}}, "search: gpus: 3 GPUs cannot share a batch_size of 4 evenly"),
+    ({"warmup": {"batch_size": 6, "gpus": 4}}, "warmup.gpus: 4 GPUs cannot share a batch_size of 6 evenly; make it a"),
+    ({"search": {"batch_size": 4, "gpus": 3}}, "search.gpus: 3 GPUs cannot share a batch_size of 4 evenly"),
     ({"search": {"batch_size": 4, "gpus": 4}}, "gpus: 4 GPUs cannot share a search.student.batch_size of 2 evenly"),
-    ({"retrain": {"batch_size": 9, "gpus": 2}}, "retrain: gpus: 2 GPUs cannot share a batch_size of 9 evenly"),
-    ({"derivation": {"fps": [40.0, 30.0]}}, "derivation: fps: the lower end 40"),
-    (
-        {"derivation": {"fps": [30.0, 40.0]}},
-        "derivation: fps: has no effect with `rule: consistent`; remove it or write",
-    ),
-    ({"derivation": {"rule": "released", "paths": 9}}, "derivation: paths: has no effect with `rule: released`"),
+    ({"retrain": {"batch_size": 9, "gpus": 2}}, "retrain.gpus: 2 GPUs cannot share a batch_size of 9 evenly"),
+    ({"derivation": {"fps": [40.0, 30.0]}}, "derivation.fps: the lower end 40"),
     (
         {"space": {"width_twelfths": [4, 6]}, "retrain": {"initial": "supernet"}},
         "space.head_twelfths: 8 is above the largest of space.width_twelfths, 6",
@@ -74,7 +74,30 @@ REFUSED = [
         "ignore_colors: a colour has three numbers, 0 to 255; found [0, 0]",
     ),
     ({"scenes": {}, "data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES}}}, "scenes"),
-    ({"retrain": {"epochs": ".nan"}}, "retrain.epochs"),
+    ({"retrain": {"epochs": ".nan"}}, "retrain.epochs: a number is needed"),
+    ({"retrain": {"epochs": float("inf")}}, "retrain.epochs: a number is needed"),
+    ({"scenes": {}, "data": {"unlabeled": "train_extra"}}, "data.unlabeled: drawn scenes have no part train_extra"),
+    ({"data": {"mean": [123.7, 116.3, 103.5]}}, "scale of 0 to 255; pixels are read as 0 to 1: write [0.4851, 0.4561,"),
+    ({"data": {"std": [58.395, 57.12, 57.375]}}, "data.std: [58.395, 57.12, 57.375] is on the scale of 0 to 255"),
+    ({"data": {"mean": [-3, 0, 99]}}, "data.mean.0: must be at least 0; found -3"),
+    ({"data": {"std": [0, 0.2, 0.2]}}, "data.std.0: must be at least 0.001; found 0"),
+    ({"data": {"std": [0.2, 0.2, 1.5]}}, "data.std.2: must be at most 1; found 1.5"),
+    ({"data": {"mean": [0.5, 0.5]}}, "data.mean.2: is missing"),
+    ({"data": {"std": [0.5, 0.5, 0.5, 0.5]}}, "data.std: a list of at most 3 is needed; found 4"),
+    (
+        {"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "images": "i" * 256 + "/*"}}},
+        "data.folder.images: iiiiiiiiii",
+    ),
+    (folder_with(name="  "), "data.folder.classes.1.name: '  ' is blank"),
+    (folder_with(name="car "), "'car ' has blanks at its ends"),
+    (folder_with(name="a\u200bb"), "holds a character that cannot be shown"),
+    (folder_with(name="n" * 101), "has 101 characters; a name has at most 100"),
+    ({"run": "r" * 101}, "has 101 characters"),
+    ({"run": "my.run."}, "cannot be copied to every file system"),
+    ({"run": "con"}, "cannot be copied to every file system"),
+    ({"run": "NUL.2"}, "cannot be copied to every file system"),
+    ({"space": {"layers": 10**9}}, "space.layers: must be at most 128; found 1000000000"),
+    ({"search": {"rounds": 10000}, "seeds": [1, 2, 3]}, "give 150000 jobs, more than the 100000 that can be planned"),
 ]
 
 
@@ -94,7 +117,7 @@ def test_without_a_student_its_batch_need_not_be_divided():
 def test_all_problems_are_listed_at_once():
     with pytest.raises(LbtError) as error:
         parse_settings({"serach": {}, "seeds": [], "space": {"layers": 2}}, "my.yaml")
-    assert str(error.value).startswith("my.yaml: 3 problem(s)")
+    assert str(error.value).startswith("my.yaml: 3 problems in the settings:")
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
@@ -112,16 +135,23 @@ def test_a_missing_file_and_broken_yaml_are_named(tmp_path):
         read_settings(tmp_path / "absent.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("run: [")
-    with pytest.raises(LbtError, match=r"broken\.yaml: is not YAML"):
+    with pytest.raises(LbtError, match=r"broken\.yaml, line 1: is not YAML"):
         read_settings(broken)
     broken.write_text("just text")
     with pytest.raises(LbtError, match="settings"):
         read_settings(broken)
 
 
-def test_settings_survive_a_round_trip_through_yaml():
-    settings = read_settings(ROOT / "config" / "camvid.yaml")
-    assert parse_settings(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json"))), "again") == settings
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_settings_survive_a_round_trip_through_yaml(file):
+    """What is written back lacks the settings that nothing reads, which would be refused."""
+    settings = read_settings(file)
+    assert parse_settings(yaml.safe_load(yaml.safe_dump(select_read(settings))), "again") == settings
+
+
+@pytest.mark.parametrize("name", ["Straße 路", "a & b", "=x", "<b>", "name: with colon", "n" * 100])
+def test_a_class_may_have_any_visible_name(name):
+    assert parse_settings(folder_with(name=name), "my.yaml").data.folder.classes[1].name == name
 
 
 def keys(model: type[Section] = Settings, prefix: str = "") -> dict[str, str]:

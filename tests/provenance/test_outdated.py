@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -48,15 +47,15 @@ def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, ch
 
     outdated = find_outdated(tmp_path, changes)
     assert outdated == {tmp_path / "first" / "manifest.json": "made with other settings, code"}
-    text = describe_outdated(outdated, Path("config/tiny.yaml"))
+    text = describe_outdated(outdated, ["--configfile", "config/tiny.yaml"])
     assert f"{tmp_path}/first: made with other settings, code" in text
     assert text.endswith(f"--configfile config/tiny.yaml --forcerun {tmp_path}/first/manifest.json")
-    assert describe_outdated({}, Path("config/tiny.yaml")) == ""
+    assert describe_outdated({}, ["--configfile", "config/tiny.yaml"]) == ""
 
 
 def test_the_command_is_safe_to_paste(tmp_path):
     first = run_stage(tmp_path / "a run; touch x $(y)", "first", [], "one")
-    text = describe_outdated(find_outdated(tmp_path, lambda manifest: ["code"]), Path("my settings.yaml"))
+    text = describe_outdated(find_outdated(tmp_path, lambda manifest: ["code"]), ["--configfile", "my settings.yaml"])
     words = shlex.split(text.splitlines()[-1])
     assert words[-4:] == ["--configfile", "my settings.yaml", "--forcerun", str(first.with_name("manifest.json"))]
 

@@ -45,7 +45,7 @@ def test_the_same_data_set_may_grow_move_and_be_corrected(tmp_path, run):
 
 def test_other_images_are_said_with_both_ways_out(tmp_path, run):
     found = describe_other_data(write(tmp_path / "new", text="yz"), run)  # of the same names
-    assert found.startswith(f"run: {run} holds the results of another data set (10 of 10 images of {tmp_path / 'old'}")
+    assert found.startswith(f"{run} holds the results of another data set (10 of 10 images of {tmp_path / 'old'}")
     assert f"Write another `run:`, or, to replace the results, remove the folder {run / 'data'}" in found
     shutil.rmtree(run / "data")
     assert describe_other_data(settings(tmp_path / "new"), run) == ""

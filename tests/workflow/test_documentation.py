@@ -26,6 +26,7 @@ ELSEWHERE = {
     "snakemake --cores 8 --resources gpu=1": "a test below",
     "snakemake --cores 8 --profile slurm": "tests/slurm",
     "snakemake --unlock": "tests of killed runs",
+    "snakemake --cores 8 --directory /data/runs": "tests of a start in any folder",
     "snakemake --report report.html": "the same with --configfile",
     "snakemake --cores 8 --configfile config/my-camera.yaml half.yaml": "tests of options",
     "snakemake --cores 8 --configfile config/my-camera.yaml one.yaml": "tests of options",

@@ -25,9 +25,12 @@ def test_one_file_uses_what_is_not_documented():
 
 
 def test_a_version_without_it_does_without_it(capsys):
-    names = {"workflow": SimpleNamespace(configfiles=["a.yaml", "b.yaml"]), "sys": sys}
+    found = SimpleNamespace(configfiles=["a.yaml", "b.yaml"], config_args=["run=x"])
+    names = {"workflow": SimpleNamespace(config_settings=found), "sys": sys}
     exec((RULES / "private.smk").read_text(), names)
-    assert names["name_of_settings"]() == "a.yaml, b.yaml" and not capsys.readouterr().err
+    assert names["sources_of_settings"]() == (["a.yaml", "b.yaml"], ["run=x"]) and not capsys.readouterr().err
+    found.config_args = None
+    assert names["sources_of_settings"]() == (["a.yaml", "b.yaml"], [])
     names["workflow"] = SimpleNamespace()
-    assert names["name_of_settings"]() == "the configuration"
-    assert "does not tell the name of the configuration file" in capsys.readouterr().err
+    assert names["sources_of_settings"]() is None
+    assert "does not tell the configuration files" in capsys.readouterr().err

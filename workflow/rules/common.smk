@@ -12,14 +12,24 @@ sys.path.insert(0, str(ROOT))
 # Slurm sends its warning before the time limit to every process of a job. Only a loop that saves its state handles
 # it; the Snakemake and the shell that the stage runs in ignore it.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-# Jobs import the package from this clone. Snakemake formats the prefix, so braces are doubled.
-PACKAGE = shlex.quote(str(ROOT)).replace("{", "{{").replace("}", "}}")
-shell.prefix(f"set -euo pipefail; trap '' USR1; export PYTHONPATH={PACKAGE}; ")
+
+
+def without_wildcards(text):
+    """The text for Snakemake, which takes braces for wildcards."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+# Jobs import the package from this clone, whatever its folder is called.
+shell.prefix(
+    "set -euo pipefail; trap '' USR1; "
+    f"export PYTHONPATH={without_wildcards(shlex.quote(str(ROOT)))}; "
+)
+ENVIRONMENT = without_wildcards(str(ROOT / "environment.yml"))
 
 from snakemake.exceptions import WorkflowError
 
 from lbt.config.methods import METHODS
-from lbt.config.read import parse_settings
+from lbt.config.read import parse_settings, read_configuration
 from lbt.errors import LbtError
 from lbt.files import canonical_json
 from lbt.stages.run import Job
@@ -35,8 +45,13 @@ if not config:
     raise WorkflowError(
         "There are no settings: name a file with --configfile, or keep workflow/profiles/default, which names one."
     )
+# The files are read again, as `lbt check` reads them: Snakemake keeps neither lines nor keys that are given twice.
+SOURCES = sources_of_settings()
 try:
-    SETTINGS = parse_settings(config, name_of_settings())
+    if SOURCES is None:
+        SETTINGS = parse_settings(config, "the configuration")
+    else:
+        SETTINGS = read_configuration(*SOURCES).settings
 except LbtError as error:
     raise WorkflowError(str(error))
 

@@ -10,7 +10,7 @@ if SETTINGS.search.cosearch:
         log:
             f"{RUN}/logs/derive-guide-{{method}}-seed-{{seed}}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         params:
             **params_of("derive_guide"),
         shell:
@@ -28,7 +28,7 @@ if SETTINGS.search.cosearch:
         log:
             f"{RUN}/logs/retrain-guide-{{method}}-seed-{{seed}}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         threads: threads_of("retrain_guide")
         resources:
             gpu=gpus_of("retrain_guide"),

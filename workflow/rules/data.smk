@@ -11,7 +11,7 @@ if SETTINGS.scenes is not None:
         log:
             f"{RUN}/logs/scenes.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         params:
             **params_of("scenes"),
         shell:
@@ -27,7 +27,7 @@ rule check:
     log:
         f"{RUN}/logs/check.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("check"),
     shell:
@@ -43,7 +43,7 @@ rule split:
     log:
         f"{RUN}/logs/split.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("split"),
     shell:

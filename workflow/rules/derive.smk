@@ -14,7 +14,7 @@ if COMPARES:
         log:
             f"{RUN}/logs/candidates-{{method}}-seed-{{seed}}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         threads: THREADS
         resources:
             gpu=gpus_of("candidates"),
@@ -37,7 +37,7 @@ rule derive:
     log:
         f"{RUN}/logs/derive-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("derive"),
     shell:
@@ -55,7 +55,7 @@ rule profile:
     log:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: whole_machine
     resources:
         gpu=gpus_of("profile"),

@@ -14,7 +14,7 @@ rule evaluate_supernet:
     log:
         f"{RUN}/logs/evaluate-supernet-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
         gpu=gpus_of("evaluate_supernet"),
@@ -36,7 +36,7 @@ rule evaluate_network:
     log:
         f"{RUN}/logs/evaluate-network-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
         gpu=gpus_of("evaluate_network"),
@@ -55,7 +55,7 @@ rule evaluate_constant:
     log:
         f"{RUN}/logs/evaluate-constant.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("evaluate_constant"),
     shell:

@@ -17,7 +17,7 @@ rule compare:
     log:
         f"{RUN}/logs/compare.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("compare"),
     shell:
@@ -41,7 +41,7 @@ rule draw:
     log:
         f"{RUN}/logs/draw.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("draw"),
     shell:

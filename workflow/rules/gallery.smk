@@ -18,7 +18,7 @@ rule gallery:
     log:
         f"{RUN}/logs/gallery-{{method}}-seed-{{seed}}-round-{{round}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("gallery"),
     shell:

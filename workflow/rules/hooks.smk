@@ -2,14 +2,12 @@
 
 
 onstart:
-    from lbt.files import require_own_folders
     from lbt.stages.disk_space import check_disk
     from lbt.stages.failure_summary import forget_failures
+    from lbt.stages.preconditions import require_preconditions
 
-    if OTHER_DATA:
-        raise WorkflowError(OTHER_DATA)
     try:
-        require_own_folders(Path(RUN))
+        require_preconditions(SETTINGS, Path(RUN))
         print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
         update_record()
         forget_failures(LOGS)

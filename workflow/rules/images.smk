@@ -10,14 +10,13 @@ from lbt.stages.up_to_date import record_of, versions_of_data
 
 # The run hands the versions on to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
-OTHER_DATA = ""
 
 
 if HANDED_ON in os.environ:
     handed_on = json.loads(os.environ[HANDED_ON])
     VERSIONS, NEW_RECORD = handed_on and DataVersions(**handed_on), {}
-elif OTHER_DATA := describe_other_data(SETTINGS, Path(RUN)):
-    logger.warning(OTHER_DATA)  # a dry-run goes on; a run is refused before its first job
+elif other := describe_other_data(SETTINGS, Path(RUN)):
+    logger.warning(other)  # a dry-run goes on; a run is refused before its first job
     VERSIONS, NEW_RECORD = None, {}
 else:
     try:

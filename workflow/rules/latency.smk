@@ -7,7 +7,7 @@ rule latency:
         f"{RUN}/logs/latency.log",
     priority: 1
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: whole_machine
     resources:
         gpu=gpus_of("latency"),
@@ -30,7 +30,7 @@ if SETTINGS.search.fps is not None:
             f"{RUN}/logs/reach-search.log",
         priority: 1
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         params:
             **params_of("reach_search"),
         shell:
@@ -49,7 +49,7 @@ if SETTINGS.derivation.fps is not None:
             f"{RUN}/logs/reach-derivation.log",
         priority: 1
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         params:
             **params_of("reach_derivation"),
         shell:

@@ -10,7 +10,7 @@ rule pack:
     log:
         f"{RUN}/logs/pack-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("pack"),
     shell:

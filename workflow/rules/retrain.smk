@@ -12,7 +12,7 @@ rule retrain:
     log:
         f"{RUN}/logs/retrain-{{method}}-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: threads_of("retrain")
     resources:
         gpu=gpus_of("retrain"),

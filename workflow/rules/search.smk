@@ -9,7 +9,7 @@ rule label:
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
         gpu=gpus_of("label"),
@@ -36,7 +36,7 @@ rule round:
     log:
         f"{RUN}/logs/search-{{method}}-seed-{{seed}}-round-{{round}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: threads_of("round")
     resources:
         gpu=gpus_of("round"),

@@ -15,7 +15,7 @@ rule settings:
     log:
         f"{RUN}/logs/settings.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("settings"),
     shell:

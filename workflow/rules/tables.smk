@@ -15,7 +15,7 @@ rule tables:
     log:
         f"{RUN}/logs/tables.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     params:
         **params_of("tables"),
     shell:

@@ -9,7 +9,7 @@ rule warmup:
     log:
         f"{RUN}/logs/warmup-seed-{{seed}}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: threads_of("warmup")
     resources:
         gpu=gpus_of("warmup"),

@@ -1,0 +1,30 @@
+"""Names of images and masks that a run can write into its tables and results."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+
+from lbt.data.problems import Problem
+from lbt.data.sample import Sample
+
+LONGEST = 200
+"""Most bytes of an image's id: pictures and predictions have it as their name, with an ending."""
+
+
+def select_named(samples: Iterable[Sample]) -> tuple[list[Sample], list[Problem]]:
+    """The samples whose names can be written, and a problem for each other one."""
+    usable, problems = [], []
+    for sample in samples:
+        paths = [sample.image, *filter(None, [sample.label])]
+        bad = next((path for path in paths if any(unicodedata.category(char) in ("Cc", "Cs") for char in path)), None)
+        if bad is not None:
+            what = "has a name with a character that is not UTF-8 text or cannot be shown; rename the file"
+            problems.append(Problem(ascii(bad), what))
+        elif len(os.fsencode(sample.id)) > LONGEST:
+            what = f"has a longer name than {LONGEST} bytes, which results cannot have; rename image and mask"
+            problems.append(Problem(sample.image, what))
+        else:
+            usable.append(sample)
+    return usable, problems

@@ -1,0 +1,69 @@
+"""Names that cannot be written into tables and results are refused with the file, before any job."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lbt.config import DataSettings, Settings, SplitSettings
+from lbt.data.checking.check import check_data
+from lbt.data.layouts import list_samples
+from lbt.data.names import LONGEST
+from lbt.data.write_split import split_dataset
+from lbt.errors import LbtError
+
+CLASSES = [{"name": n, "id": i, "color": [i, i, i]} for i, n in enumerate("ab")]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of ten images with their masks."""
+    folder = {"images": "photos/*", "masks": "masks/*", "group": "(?s)^(.*)$", "classes": CLASSES}
+    for number in range(10):
+        pixels = np.full((32, 32), number, np.uint8)
+        for place, image in (("photos", pixels), ("masks", pixels % 2)):
+            (tmp_path / place).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / place / f"{number}.png")
+    return DataSettings.model_validate_json(json.dumps({"layout": "folder", "root": str(tmp_path), "folder": folder}))
+
+
+def rename(data, name):
+    """Give an image and its mask another name, in bytes."""
+    for place in ("photos", "masks"):
+        os.rename(f"{data.root}/{place}/3.png", os.fsencode(f"{data.root}/{place}/") + name + b".png")
+
+
+REFUSED = {
+    "latin-1": ("straße".encode("latin-1"), r"photos/stra\udcdfe.png", "not UTF-8 text"),
+    "line break": (b"a\nb", r"photos/a\nb.png", "cannot be shown"),
+    "escape": (b"a\x1b[31mb", r"photos/a\x1b[31mb.png", "cannot be shown"),
+    "long": (b"n" * (LONGEST + 1), "photos/nnn", f"longer name than {LONGEST} bytes"),
+    "long in bytes": ("é".encode() * 101, "photos/ééé", f"longer name than {LONGEST} bytes"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_name_that_results_cannot_have_is_refused_by_check_and_run(data, name):
+    new, shown, why = REFUSED[name]
+    rename(data, new)
+    for read in (
+        lambda: check_data(Settings(data=data)),
+        lambda: list_samples(data, "train"),
+        lambda: split_dataset(data, SplitSettings()),
+    ):
+        with pytest.raises(LbtError) as error:
+            read()
+        message = str(error.value)
+        assert shown in message and why in message
+        message.encode()  # can be printed
+
+
+@pytest.mark.parametrize(
+    "name", ["Straße 路", "it's {a} $(touch x)", "-x", "a;b", "#%[]*?\\", "n" * (LONGEST - len("photos/.png"))]
+)
+def test_other_names_are_used(data, name):
+    rename(data, name.encode())
+    ids = {sample.id for samples in split_dataset(data, SplitSettings()).values() for sample in samples}
+    assert sum(name in image for image in ids) == 1 and len(ids) == 10
