@@ -35,7 +35,8 @@ def test_nothing_is_replaced_before_the_user_decides(clone):
     results = clone.folder / "results" / "own-data"
     before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     looked = clone.snakemake("--dry-run")
-    assert looked.returncode == 0 and "holds the results of another data set (10 of 10 images of" in looked.stderr
+    said = looked.stdout + looked.stderr
+    assert looked.returncode == 0 and "holds the results of another data set (10 of 10 images of" in said
     refused = clone.snakemake("--until", "check")
     assert refused.returncode != 0 and "Write another `run:`, or, to replace the results, remove" in refused.stderr
     assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
