@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from lbt.errors import LbtError
+from lbt.errors import SIGNAL, LbtError
 from lbt.runtime.signals import STOP, handle_signals
 
 TIMEOUT = timedelta(minutes=30)
@@ -25,28 +25,6 @@ TIMEOUT = timedelta(minutes=30)
 _LONGEST = 30_000  # characters of a report, which must fit into the buffer of a pipe
 _PAUSE = 3.0
 """Seconds before an unexpected error is reported: the process may have failed only because it lost another one."""
-
-
-def check_gpus(key: str, count: int, device: str) -> str:
-    """The kind of device, `cuda` or `cpu`, on which `count` processes run.
-
-    Args:
-        key: the setting that holds `count`, for the message.
-        count: number of processes.
-        device: `compute.device`; any number of processes can share the CPU.
-
-    Raises:
-        LbtError: this machine has fewer GPUs.
-    """
-    if device == "cpu":
-        return "cpu"
-    present = torch.cuda.device_count()
-    if present < count:
-        raise LbtError(
-            f"{key}: {count} GPUs are wanted, this machine (or the part of it that the job may use) has {present}. "
-            "Lower it, ask the cluster for more, or write `compute.device: cpu`: the processes then share the CPU."
-        )
-    return "cuda"
 
 
 def run_together(count: int, device: str, work: Callable[..., None], *arguments: Any) -> None:
@@ -80,7 +58,8 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
 
     try:
         with handle_signals(forward):
-            while not context.join():  # ends the others if one failed
+            # It ends the others if one failed. It has no limit, because a process works as long as its stage takes.
+            while not context.join():
                 pass
     except ProcessExitedException as ended:
         report = None if reports.empty() else reports.get()  # of the process that failed first
@@ -90,11 +69,14 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
             signal.raise_signal(number)  # the processes did not handle it, so neither does this one
         if report is not None and ended.signal_name is None:
             raise report from None
-        raise LbtError(
+        failure = LbtError(
             f"Process {ended.error_index} of {count} ended without a message "
             f"({ended.signal_name or f'exit code {ended.exit_code}'}). SIGKILL often means that the machine or the job "
             "ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
-        ) from None
+        )
+        if ended.signal_name is not None:
+            failure.exit_code = SIGNAL + signal.Signals[ended.signal_name]
+        raise failure from None
 
 
 def _work(

@@ -148,9 +148,10 @@ def test_a_missing_file_is_named(tmp_path):
         read_image(tmp_path / "none.png")
 
 
-def test_the_facts_of_an_image_are_read_without_its_pixels(tmp_path):
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_the_facts_of_an_image_are_read_without_its_pixels(tmp_path, mode):
     path = tmp_path / "image.png"
-    Image.effect_noise((300, 200), 50).save(path, exif=exif(6))
+    Image.effect_noise((300, 200), 50).convert(mode).save(path, exif=exif(6))
     path.write_bytes(path.read_bytes()[:2000])
     assert read_facts(path).size == (300, 200) and read_facts(path).stored == (200, 300)
     path.write_bytes(b"no image")
