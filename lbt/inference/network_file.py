@@ -9,10 +9,11 @@ from typing import Any
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.inference.network_facts import read_facts
+from lbt.inference.plain_file import require_plain, require_sound
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
-from lbt.runtime.checkpoint import load_checkpoint, require_shapes, require_sound, save_checkpoint
+from lbt.runtime.checkpoint import load_checkpoint, require_shapes, save_checkpoint
 from lbt.runtime.shapes import shapes_only
 
 KIND = "network"
@@ -69,7 +70,7 @@ def load_network(path: Path | str) -> SegmentationNetwork:
     Raises:
         LbtError: the file is missing, damaged, of an older version, or not a network.
     """
-    return _network(path, load_checkpoint(path, kind=KIND, plain=True))
+    return _network(path, load_checkpoint(path, kind=KIND, check_pickle=require_plain))
 
 
 def load_trained(path: Path | str, classes: Sequence[str], space: SpaceSettings) -> SegmentationNetwork:
@@ -79,7 +80,7 @@ def load_trained(path: Path | str, classes: Sequence[str], space: SpaceSettings)
         LbtError: as for `load_network`, or the file has other classes or another space.
     """
     expect = {"classes": list(classes), "space": space.model_dump(mode="json")}
-    return _network(path, load_checkpoint(path, kind=KIND, expect=expect, plain=True))
+    return _network(path, load_checkpoint(path, kind=KIND, expect=expect, check_pickle=require_plain))
 
 
 def _network(path: Path | str, content: dict[str, Any]) -> SegmentationNetwork:

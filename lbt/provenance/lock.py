@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -45,9 +45,12 @@ def locked(manifest: Path) -> Iterator[None]:
         with open(path, "w", encoding="utf-8", opener=open_own) as file:
             file.write(_name_process())
     except Timeout:
+        holder = ""
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace", opener=open_own) as file:
+            holder = file.read(300)
         raise LbtError(
-            f"{path.parent}: {_read_holder(path)} is still at work on this stage. Either another run uses the folder, "
-            "or the process outlived its Snakemake. Wait until it ends, or stop it, and repeat the command."
+            f"{path.parent}: {holder or 'another process'} is still at work on this stage. Either another run uses the "
+            "folder, or the process outlived its Snakemake. Wait until it ends, or stop it, and repeat the command."
         ) from None
     except OSError as error:
         lock.release()
@@ -69,12 +72,3 @@ def _name_process() -> str:
     if job := os.environ.get("SLURM_JOB_ID"):
         return f"Slurm job {job} on {host} (`scancel {job}` stops it)"
     return f"process {process} on {host} (`kill {process}` there stops it)"
-
-
-def _read_holder(path: Path) -> str:
-    try:
-        with open(path, encoding="utf-8", opener=open_own) as file:
-            holder = file.read(300)
-    except (OSError, ValueError):
-        holder = ""
-    return holder if holder and holder.isprintable() else "another process"

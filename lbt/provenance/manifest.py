@@ -45,8 +45,6 @@ class Manifest(Section):
     File names are relative to the manifest's folder, so a results folder can move.
 
     Attributes:
-        schema_version: of this format.
-        stage: name of the stage.
         settings: all settings that it read.
         settings_digest: their digest.
         code: fingerprint of its code.

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-import pickletools
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from lbt.errors import LbtError
 from lbt.files import SCHEMA_VERSION, atomic_path, open_regular
-
-SMALL = 1_000_000
-"""Bytes that names, plain values and the description of the tensors take at most in a file of `plain` content."""
-_PLAIN = frozenset(
-    {"torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch LongStorage", "collections OrderedDict"}
-)
-"""What such a file may name: tensors of float32 and int64, and the dictionary of a module's weights."""
-_NAMES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"})
-"""Instructions of a pickle that name something of Python."""
 
 
 def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
@@ -45,7 +35,11 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
 
 
 def load_checkpoint(
-    path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None, plain: bool = False
+    path: Path | str,
+    *,
+    kind: str,
+    expect: Mapping[str, Any] | None = None,
+    check_pickle: Callable[[IO[bytes], int], None] | None = None,
 ) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
@@ -55,15 +49,14 @@ def load_checkpoint(
         path: the file.
         kind: the required kind.
         expect: required items of the identity, such as the caller's list of classes.
-        plain: refuse everything but tensors of float32 and int64 and at most `SMALL` bytes of plain values, before any
-            of it is made.
+        check_pickle: raises ValueError for a pickle, given with its size, of which nothing must be made.
 
     Raises:
         LbtError: the file is missing, truncated or damaged, holds something else, or has another schema version, kind
             or identity.
     """
     try:
-        size = _verify(path, plain)
+        size = _verify(path, check_pickle)
         content = _share_strings(torch.load(path, map_location="cpu", weights_only=True), [size])
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. Run the stage that makes it.") from error
@@ -92,7 +85,7 @@ def load_checkpoint(
     return content
 
 
-def _verify(path: Path | str, plain: bool) -> int:
+def _verify(path: Path | str, check_pickle: Callable[[IO[bytes], int], None] | None) -> int:
     """Compare every byte with its checksum; returns the size of the pickle, which makes all but the tensors' bytes."""
     with open(path, "rb", opener=open_regular) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -104,12 +97,9 @@ def _verify(path: Path | str, plain: bool) -> int:
         pickles = [e for e in entries if e.filename.lower().endswith("/data.pkl")]
         if len(pickles) != 1 or len({e.filename.lower() for e in entries}) < len(entries):
             raise zipfile.BadZipFile("not one file of each name, or no data.pkl")
-        if plain:
-            if pickles[0].file_size > SMALL:
-                raise ValueError(f"{pickles[0].file_size} bytes of names and plain values, at most {SMALL} are read")
-            for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
-                if code.name in _NAMES and argument not in _PLAIN:
-                    raise ValueError(f"it holds {argument or code.name}, tensors and plain values are needed")
+        if check_pickle is not None:
+            with archive.open(pickles[0]) as pickle:
+                check_pickle(pickle, pickles[0].file_size)
         return pickles[0].file_size
 
 
@@ -160,19 +150,6 @@ def require_shapes(saved: Any, needed: Mapping[str, Tensor]) -> None:
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in saved.values()}
     if sum(value.numel() * value.element_size() for value in saved.values()) > sum(storages.values()):
         raise ValueError("its tensors claim more values than it holds")
-
-
-def require_sound(weights: Mapping[str, Tensor]) -> None:
-    """Refuse weights with which a network computes nonsense.
-
-    Raises:
-        ValueError: a value is NaN or infinite, or a variance is negative.
-    """
-    for name, value in weights.items():
-        if not value.isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinity")
-        if name.endswith("running_var") and (value < 0).any():
-            raise ValueError(f"{name} holds a negative variance")
 
 
 Parts = Mapping[str, Any]

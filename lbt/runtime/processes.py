@@ -27,28 +27,6 @@ _PAUSE = 3.0
 """Seconds before an unexpected error is reported: the process may have failed only because it lost another one."""
 
 
-def check_gpus(key: str, count: int, device: str) -> str:
-    """The kind of device, `cuda` or `cpu`, on which `count` processes run.
-
-    Args:
-        key: the setting that holds `count`, for the message.
-        count: number of processes.
-        device: `compute.device`; any number of processes can share the CPU.
-
-    Raises:
-        LbtError: this machine has fewer GPUs.
-    """
-    if device == "cpu":
-        return "cpu"
-    present = torch.cuda.device_count()
-    if present < count:
-        raise LbtError(
-            f"{key}: {count} GPUs are wanted, this machine (or the part of it that the job may use) has {present}. "
-            "Lower it, ask the cluster for more, or write `compute.device: cpu`: the processes then share the CPU."
-        )
-    return "cuda"
-
-
 def run_together(count: int, device: str, work: Callable[..., None], *arguments: Any) -> None:
     """Run `work(*arguments)` in `count` processes that form the group of `lbt.runtime.distributed`.
 

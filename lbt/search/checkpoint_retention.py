@@ -14,11 +14,6 @@ def keeps_weights(round: int, rounds: int, keep_every: int) -> bool:
     return round > rounds - 2 or round % keep_every == 0
 
 
-def kept_rounds(rounds: int, keep_every: int) -> list[int]:
-    """The rounds whose weights a search of `rounds` rounds holds at its end."""
-    return [round for round in range(1, rounds + 1) if keeps_weights(round, rounds, keep_every)]
-
-
 def drop_weights(checkpoint: Path, round: int, keep_every: int) -> Path | None:
     """Once `round` is saved in `checkpoint`, remove the weights that are not kept any longer.
 

@@ -32,7 +32,7 @@ from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.dataset import count_to_label
 from lbt.runtime.distributed import ALONE
 from lbt.runtime.shapes import shapes_only
-from lbt.search.checkpoint_retention import kept_rounds
+from lbt.search.checkpoint_retention import keeps_weights
 from lbt.search.methods import load_method
 from lbt.space.architecture import OPERATORS, architecture_shapes
 from lbt.space.supernet import Supernet
@@ -105,7 +105,8 @@ def disk_needs(settings: Settings, images: Images) -> dict[str, float]:
         supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
     states = seeds * sum(_round_bytes(supernet, settings, classes, method) for method in settings.methods)
     # a round's weights are removed once the second round after it has written its own
-    held = len(kept_rounds(search.rounds, search.keep_every)) + (search.rounds > 2)
+    numbers = range(1, search.rounds + 1)
+    held = sum(keeps_weights(number, search.rounds, search.keep_every) for number in numbers) + (search.rounds > 2)
     label = images.pixels * (LABEL_BYTES + PROBABILITY_BYTES * classes)
     labelling = seeds * search.rounds * sum(METHODS[method].needs_pseudo_labels for method in settings.methods)
     # of the stage and packed for use; a guide is not packed

@@ -17,8 +17,8 @@ from lbt.data.problems import Problem
 from lbt.data.scenes.write_dataset import find_old_scenes
 from lbt.errors import LbtError
 from lbt.files import require_own_folders
+from lbt.runtime.device import check_gpus
 from lbt.runtime.distributed import ALONE
-from lbt.runtime.processes import check_gpus
 from lbt.search.torchvision_network import build_network
 from lbt.stages.table import STAGES
 

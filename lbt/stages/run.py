@@ -106,7 +106,8 @@ def _compute(stage: str, job: Job, settings: Section, resume: Resume | None, log
     """Do the work of a stage, in as many processes as its settings say."""
     gpus = STAGES[stage].gpus
     if gpus is not None and (count := attrgetter(gpus)(settings)) > 1:
-        from lbt.runtime.processes import check_gpus, run_together
+        from lbt.runtime.device import check_gpus
+        from lbt.runtime.processes import run_together
 
         device = check_gpus(gpus, count, attrgetter("compute.device")(settings))
         run_together(count, device, _run_module, stage, job, resume, log)
@@ -126,6 +127,8 @@ def _run_module(stage: str, job: Job, resume: Resume | None, log: Path) -> None:
 
 def _resume(stage: str, job: Job, settings: ResumingJob, read: Mapping[Path, InputFile], first: Path) -> Resume:
     """The side file of a stage, beside its first output."""
+    from lbt.data.file_versions import stat_digests
+    from lbt.data.splits import read_split
     from lbt.runtime.resume import Resume
 
     path = first.with_name(f"{first.name}.resume")
@@ -138,18 +141,10 @@ def _resume(stage: str, job: Job, settings: ResumingJob, read: Mapping[Path, Inp
         "versions": software_versions(),
     }
     if isinstance(settings, TrainingJob):
-        identity["images"] = _images_digest(stage, job, settings.data.root)
+        split, roles = Path(str(job.inputs["split"])), STAGES[stage].roles_read(job.method)
+        samples = [sample for role in roles for sample in read_split(split, role)]
+        identity["images"] = digest(stat_digests(settings.data.root, samples))
     return Resume(path, identity, settings.compute.checkpoint_minutes)
-
-
-def _images_digest(stage: str, job: Job, root: str) -> str:
-    """Digest of the images that a training job reads."""
-    from lbt.data.file_versions import stat_digests
-    from lbt.data.splits import read_split
-
-    split = Path(str(job.inputs["split"]))
-    samples = [sample for role in STAGES[stage].roles_read(job.method) for sample in read_split(split, role)]
-    return digest(stat_digests(root, samples))
 
 
 def _paths(named: Names) -> Iterator[Path]:

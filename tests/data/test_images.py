@@ -155,9 +155,10 @@ def test_hidden_files_and_other_endings_are_no_images(tmp_path):
     assert glob_images(tmp_path, "*") == ["a.JPG", "b.png"]
 
 
-def test_the_facts_of_an_image_are_read_without_its_pixels(tmp_path):
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_the_facts_of_an_image_are_read_without_its_pixels(tmp_path, mode):
     path = tmp_path / "image.png"
-    Image.effect_noise((300, 200), 50).save(path, exif=exif(6))
+    Image.effect_noise((300, 200), 50).convert(mode).save(path, exif=exif(6))
     path.write_bytes(path.read_bytes()[:2000])
     assert read_facts(path).size == (300, 200) and read_facts(path).stored == (200, 300)
     path.write_bytes(b"no image")

@@ -95,10 +95,12 @@ def test_a_job_of_a_cluster_is_named(tmp_path, impatient, monkeypatch):
         enter(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "a\x1b]0;name\x07", "\xff"])
-def test_a_damaged_name_still_refuses(tmp_path, holder, impatient, content):
+@pytest.mark.parametrize(
+    ("content", "name"), [("", "another process"), ("a\x1b]0;\x07", r"a\\x1b]0;\\x07"), ("\xff", "\ufffd")]
+)
+def test_a_damaged_name_still_refuses(tmp_path, holder, impatient, content, name):
     (tmp_path / ".manifest.json.lock").write_text(content, encoding="latin-1")
-    with pytest.raises(LbtError, match="another process is still at work"):
+    with pytest.raises(LbtError, match=f": {name} is still at work"):
         enter(tmp_path)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from lbt.errors import LbtError
 from lbt.runtime.distributed import group
-from lbt.runtime.processes import check_gpus, run_together
+from lbt.runtime.processes import run_together
 
 
 def fail(how):
@@ -90,10 +90,3 @@ def test_a_signal_is_passed_on(tmp_path, work):
         assert parent.returncode == 1 and "LbtError: saved after step 3" in errors
     else:
         assert parent.returncode == -signal.SIGTERM
-
-
-def test_more_processes_than_gpus_are_refused():
-    present = torch.cuda.device_count()
-    with pytest.raises(LbtError, match=rf"^search\.gpus: {present + 1} GPUs are wanted, .* has {present}\. Lower it"):
-        check_gpus("search.gpus", present + 1, "auto")
-    assert check_gpus("search.gpus", present + 1, "cpu") == "cpu"
