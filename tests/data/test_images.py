@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from raw_images import exif, save_marked, write_raw_png, write_raw_tiff
 
-from lbt.data.images import glob_images, read_facts, read_image, upright_rgb
+from lbt.data.images import read_facts, read_image, upright_rgb
 from lbt.data.masks import read_mask
 from lbt.errors import LbtError
 
@@ -146,13 +146,6 @@ def test_a_flipped_bit_in_a_png_is_found(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(LbtError, match=r"none\.png: is missing"):
         read_image(tmp_path / "none.png")
-
-
-def test_hidden_files_and_other_endings_are_no_images(tmp_path):
-    for name in ("b.png", "a.JPG", "._a.png", "notes.txt"):
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / "folder.png").mkdir()
-    assert glob_images(tmp_path, "*") == ["a.JPG", "b.png"]
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB"])
