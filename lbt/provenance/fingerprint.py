@@ -19,8 +19,17 @@ from lbt.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (".css", ".html", ".js")
-# Values of the settings are parameters of their own, and the wording of a progress line or message changes no artefact.
-WITHOUT_EFFECT = frozenset({"lbt.config", "lbt.errors", "lbt.runtime.progress", "lbt.provenance.fingerprint"})
+# Values of the settings are parameters of their own. The wording of a progress line or message changes no artefact, and
+# neither do the memory and the end of loader processes.
+WITHOUT_EFFECT = frozenset(
+    {
+        "lbt.config",
+        "lbt.data.loader_processes",
+        "lbt.errors",
+        "lbt.provenance.fingerprint",
+        "lbt.runtime.progress",
+    }
+)
 
 
 @cache
