@@ -70,9 +70,9 @@ def test_other_classes(tmp_path, run):
 
 def test_a_run_without_trained_weights_has_nothing_to_lose(tmp_path):
     leave_data(write(tmp_path / "old"), tmp_path / "results", trained=False)
-    assert describe_other_data(write(tmp_path / "new", text="y"), tmp_path / "results") == ""
+    assert describe_other_data(write(tmp_path / "new", text="yz"), tmp_path / "results") == ""
 
 
 def test_a_damaged_record_does_not_block(tmp_path, run):
     (run / "data/manifest-check.json").write_text("{}")
-    assert describe_other_data(write(tmp_path / "new", text="y"), run) == ""
+    assert describe_other_data(write(tmp_path / "new", text="yz"), run) == ""
