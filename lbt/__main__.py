@@ -10,12 +10,13 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lbt.commands import check, export, predict, ratio, shards, show, stage
+from lbt.commands import check, export, predict, ratio, shards, show, stage, status
 from lbt.errors import LbtError
 from lbt.files import open_own
 
 COMMANDS = {
     "check": check,
+    "status": status,
     "show": show,
     "ratio": ratio,
     "shards": shards,
@@ -44,19 +45,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lbt {options.command}: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        _log(options, f"{traceback.format_exc()}error: {type(error).__name__}: {error}\n")
-        raise
+        name = type(error).__name__
+        if not _log(options, f"{traceback.format_exc()}error: {name}: {error}\n"):
+            raise
+        print(f"lbt {options.command}: {name}: {error}. The traceback is in {options.log}.", file=sys.stderr)
+        return 1
     return 0
 
 
-def _log(options: argparse.Namespace, text: str) -> None:
-    """Append to the stage's log, if there is one. A failure to write it must not hide the error itself."""
+def _log(options: argparse.Namespace, text: str) -> bool:
+    """Append to the stage's log, if there is one; whether it could be written."""
     if getattr(options, "log", None) is not None:
         with (
             suppress(OSError),
             open(options.log, "a", encoding="utf-8", errors="backslashreplace", opener=open_own) as log,
         ):
             log.write(text)
+            return True
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import signal
 
+SIGNAL = 128
+"""Exit codes above are those of a shell for a process that a signal ended: this plus the signal's number."""
+
 # Control characters, line separators, marks that reverse the direction of text, and halves of characters.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _LONGEST = 2000
@@ -51,7 +54,7 @@ class LbtError(Exception):
 
 
 class Stopped(LbtError):
-    """A signal stopped the run after its state was saved; the exit code is that of a shell, 128 plus the signal.
+    """A signal stopped the run after its state was saved; the exit code is that of a shell.
 
     Args:
         where: what was saved.
@@ -60,4 +63,4 @@ class Stopped(LbtError):
 
     def __init__(self, where: str, by: signal.Signals) -> None:
         super().__init__(f"{where}, then stopped by {by.name}. The same command resumes from there.")
-        self.exit_code = 128 + by
+        self.exit_code = SIGNAL + by

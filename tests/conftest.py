@@ -16,7 +16,7 @@ from lbt.config import Settings
 from lbt.config.read import parse_settings
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import TableKey
 from lbt.runtime.metrics_csv import write_metrics
 
@@ -83,7 +83,7 @@ def make_tiny(folder: Path) -> None:
         folder / "table.csv",
         [
             {**asdict(key), **asdict(part), "median_ms": 0.01 * part.in_channels + 0.1 / part.scale, "iqr_ms": 0.0}
-            for part in space_parts(settings.space, classes)
+            for part in list_space_parts(settings.space, classes)
         ],
     )
     call_stage(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from lbt.config import SpaceSettings
+from lbt.config import Settings, SpaceSettings
+from lbt.data.classes import class_table
 from lbt.inference.network_file import save_network
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
@@ -65,5 +66,22 @@ def write_network(
         method="lbt",
         seed=0,
         **use,
+    )
+    return path
+
+
+def write_network_of(path: Path, settings: Settings) -> Path:
+    """Write the file of a random network with the space, classes and normalisation of a run."""
+    classes = class_table(settings.data)
+    save_network(
+        path,
+        random_network(1, settings.space, classes.num_classes),
+        space=settings.space,
+        classes=classes.names,
+        colors=classes.colors,
+        mean=settings.data.mean,
+        std=settings.data.std,
+        method="lbt",
+        seed=0,
     )
     return path

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lbt.config import SpaceSettings
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.space.architecture import Architecture, initial_architecture
 from lbt.space.supernet import Supernet
@@ -43,7 +43,7 @@ def synthetic_table() -> Callable[[SpaceSettings], LatencyTable]:
     """A function from a space to its latency table, whose entries are unrelated random numbers."""
 
     def make(space: SpaceSettings) -> LatencyTable:
-        parts = space_parts(space, TABLE_KEY.classes)
+        parts = list_space_parts(space, TABLE_KEY.classes)
         values = torch.rand(len(parts), generator=torch.Generator().manual_seed(3), dtype=torch.float64) + 0.1
         return LatencyTable(Path("table.csv"), TABLE_KEY, dict(zip(parts, values.tolist(), strict=True)))
 

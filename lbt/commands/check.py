@@ -29,13 +29,11 @@ prints the command that makes outdated results again. Snakemake does the same at
 run. Use this command after you copied results without the hidden folder .snakemake, or after the clock changed."""
     parser.epilog = "Exit code 0 if the run can start; 1 if there is a problem."
     parser.add_argument(
-        "config",
-        type=Path,
-        nargs="+",
-        metavar="CONFIG",
-        help="YAML files, such as config/config.yaml, or one folder results/RUN",
+        "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
     )
-    parser.add_argument("--config", dest="options", nargs="+", default=[], metavar="KEY=VALUE", help="single settings")
+    parser.add_argument("further", type=Path, nargs="*", metavar="CONFIG", help="files that replace what they name")
+    parser.add_argument("--config", dest="settings", nargs="+", metavar="KEY=VALUE", help="single settings")
+    parser.set_defaults(further=[], settings=[])
 
 
 def run(options: argparse.Namespace) -> None:
@@ -47,15 +45,17 @@ def run(options: argparse.Namespace) -> None:
     from lbt.stages.disk_space import check_disk
     from lbt.stages.preconditions import find_obstacles
 
-    first = options.config[0]
+    first = options.config
     if first.is_dir():
         settings = read_configuration([first / "settings.yaml"]).settings
         print(_outdated(first, settings, _words([first / "settings.yaml"], [])) or f"{first}: nothing is outdated.")
         return
-    configuration = read_configuration(options.config, options.options)
+    files, single = [first, *getattr(options, "further", ())], getattr(options, "settings", ())
+    configuration = read_configuration(files, single)
     settings, folder = configuration.settings, Path("results") / configuration.settings.run
     for path in configuration.paths:
-        print(path)
+        if path.origin or path.taken != path.written:
+            print(path)
     problems = find_obstacles(settings, folder)
     if settings.scenes is not None and not (Path(settings.data.root) / SCENES_FILE).exists():
         from lbt.data.checking.planned_scenes import check_planned_scenes
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     _check_ratio(settings, report["parts"])
     print(describe(report))
     print(check_disk(settings, folder, report))
-    if outdated := _outdated(folder, settings, _words(options.config, options.options)):
+    if outdated := _outdated(folder, settings, _words(files, single)):
         print(outdated)
 
 

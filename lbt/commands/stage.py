@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from lbt.stages.failure_summary import leave_message
+from lbt.stages.job_message import describe_job, leave_message, refuse_repetition
 from lbt.stages.run import Job, run_job
 from lbt.stages.table import STAGES
 
@@ -14,17 +14,27 @@ HELP = "run one stage (the workflow calls this)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the stage's name, its job and its log."""
+    """Add the stage's name, its job, its log and the number of the attempt."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "stages:\n" + "\n".join(f"  {name:18} {stage.help}" for name, stage in STAGES.items())
     parser.add_argument("name", choices=STAGES, metavar="NAME", help="name of the stage, see below")
+    parser.add_argument("--log", type=Path, required=True, help="file for plain progress lines")
+    parser.add_argument(
+        "--attempt",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of the attempt; a later one ends at once at a fault that the same job has met (default 1)",
+    )
     parser.add_argument(
         "--job", required=True, metavar="JSON", help="settings, fingerprint of the code, inputs and outputs"
     )
-    parser.add_argument("--log", type=Path, required=True, help="file for plain progress lines")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the stage and write its manifest."""
-    with leave_message(options.log):
+    job = describe_job(options.job)
+    if options.attempt > 1:
+        refuse_repetition(options.log, job)
+    with leave_message(options.log, job):
         run_job(options.name, Job(**json.loads(options.job)), options.log)

@@ -114,7 +114,9 @@ class Settings(Section):
         min_length=1,
         description="Search methods to compare; each is a module or folder of `lbt/search/methods`.",
     )
-    scenes: SceneSettings | None = Field(None, description="Draw street scenes into `data.root`; absent for real data.")
+    scenes: SceneSettings | None = Field(
+        None, description="Generate street scenes in `data.root`; absent for real data."
+    )
     data: DataSettings = Field(DataSettings(), description="The data set.")
     splits: SplitSettings = Field(SplitSettings(), description="Parts of the training images.")
     augmentation: AugmentationSettings = Field(AugmentationSettings(), description="Augmentation of training images.")
@@ -146,11 +148,11 @@ class Settings(Section):
     def _consistent(self) -> Self:
         if self.scenes is not None and self.data.layout != "cityscapes":
             raise WrongSetting(
-                "scenes", "drawn scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"
+                "scenes", "synthetic scenes have `data.layout: cityscapes`; change the layout or remove `scenes`"
             )
         if self.scenes is not None and self.data.unlabeled != "test":
             raise WrongSetting(
-                "data.unlabeled", f"drawn scenes have no part {self.data.unlabeled}; write `unlabeled: test`"
+                "data.unlabeled", f"synthetic scenes have no part {self.data.unlabeled}; write `unlabeled: test`"
             )
         if self.scenes is not None and any(char in self.data.root for char in "{}"):
             raise WrongSetting(
@@ -160,7 +162,7 @@ class Settings(Section):
         for name in ("seeds", "methods"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
-                raise WrongSetting(name, f"a value stands twice in {list(values)}")
+                raise WrongSetting(name, f"a value is listed twice in {list(values)}")
         inherits = {
             "retrain.initial: supernet": self.retrain.initial == "supernet",
             "derivation.rule: search": self.derivation.rule == "search",

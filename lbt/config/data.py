@@ -31,14 +31,14 @@ _WITHOUT_SPLIT = read_if_text("data.folder.images", "{split}", holds=False)
 
 
 class SceneSettings(Section):
-    """The drawn street scenes, written in the Cityscapes layout to `data.root`."""
+    """The synthetic street scenes, written in the Cityscapes layout to `data.root`."""
 
     train: int = Field(160, ge=8, le=100_000, description="Number of training scenes with labels.")
     val: int = Field(40, ge=2, le=100_000, description="Number of held-out scenes with labels (`leftImg8bit/val`).")
     test: int = Field(60, ge=1, le=100_000, description="Number of scenes without labels (`leftImg8bit/test`).")
     height: Pixels = Field(128, description="Height of a scene in pixels; odd sizes work.")
     width: Pixels = Field(256, description="Width of a scene in pixels; odd sizes work.")
-    seed: Seed = Field(0, description="Seed of the drawing.")
+    seed: Seed = Field(0, description="Seed of the scenes.")
 
 
 class ClassSettings(Section):
@@ -76,7 +76,7 @@ def _three_numbers(where: str, color: Any) -> Color:
 
 
 class FolderSettings(Section):
-    """Where a folder data set keeps its images and masks, and what the mask values mean."""
+    """The images and masks of a data set in folders, and the meaning of the mask values."""
 
     images: str = Field(
         "{split}/*",
@@ -90,7 +90,7 @@ class FolderSettings(Section):
     mask_suffix: str = Field("", description="Text between an image's stem and its mask's ending, such as `_mask`.")
     splits: Annotated[dict[Literal["train", "val", "unlabeled"], str], _WITH_SPLIT] = Field(
         {"train": "train", "val": "val", "unlabeled": "test"},
-        description="What stands for `{split}` in each of the three official parts.",
+        description="Text that replaces `{split}`, for each of the three official parts.",
     )
     val_share: Annotated[float, _WITHOUT_SPLIT] = Field(
         0.2,
@@ -102,12 +102,12 @@ class FolderSettings(Section):
         0.2,
         ge=0,
         lt=1,
-        description="Patterns without `{split}`: share of the images with a mask whose masks are not read, so that a "
-        "teacher may label them; images without a mask are unlabelled too.",
+        description="Patterns without `{split}`: share of the images with a mask that become unlabelled images. Their "
+        "masks are not read, so that the teacher may label them. Images without a mask are unlabelled too.",
     )
     mask_values: Literal["id", "color"] = Field(
         "id",
-        description="What a mask holds: `id` of the class in one 8-bit channel, or the `color` of the class in red, "
+        description="Content of a mask: the `id` of the class in one 8-bit channel, or its `color` in red, "
         "green and blue.",
     )
     exif: Literal["turn", "stored"] | None = Field(
@@ -174,7 +174,7 @@ class FolderSettings(Section):
             values = [getattr(c, key) for c in self.classes if getattr(c, key) is not None]
             double = sorted({v for v in values if values.count(v) > 1}, key=str)
             if double:
-                raise WrongSetting("classes", f"the {key} {double[0]!r} stands twice")
+                raise WrongSetting("classes", f"the {key} {double[0]!r} is listed twice")
         if self.mask_values == "id":
             without = [c.name for c in self.classes if c.id is None]
             if without:
@@ -184,7 +184,7 @@ class FolderSettings(Section):
             both = sorted({c.id for c in self.classes if c.id is not None} & set(self.ignore))
             if both:
                 raise WrongSetting(
-                    "classes", f"id {both[0]} is a class and stands in `ignore`; remove it from one of them"
+                    "classes", f"id {both[0]} is a class and is also in `ignore`; remove it from one of them"
                 )
         else:
             ignored = sorted({c.color for c in self.classes} & set(self.ignore_colors))
@@ -192,7 +192,7 @@ class FolderSettings(Section):
                 rest = [list(color) for color in self.ignore_colors if color not in ignored]
                 raise WrongSetting(
                     "classes",
-                    f"color {list(ignored[0])} is a class and stands in `ignore_colors`; write `ignore_colors: {rest}`",
+                    f"color {list(ignored[0])} is a class and also in `ignore_colors`; write `ignore_colors: {rest}`",
                 )
         return self
 
@@ -247,10 +247,11 @@ class DataSettings(ImageFiles, DataClasses):
         "test", description="Cityscapes layout: the part that serves as unlabelled images (its labels are never read)."
     )
     mean: tuple[Fraction, Fraction, Fraction] = Field(
-        (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1] that is subtracted."
+        (0.485, 0.456, 0.406), description="Mean of red, green and blue in [0, 1], subtracted from each pixel."
     )
     std: tuple[Deviation, Deviation, Deviation] = Field(
-        (0.229, 0.224, 0.225), description="Standard deviation of red, green and blue in [0, 1] that is divided by."
+        (0.229, 0.224, 0.225),
+        description="Standard deviation of red, green and blue in [0, 1], by which each pixel is divided.",
     )
 
     @field_validator("mean", "std", mode="before")

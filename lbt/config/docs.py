@@ -56,10 +56,10 @@ FIRST = {
     "augmentation.crop": "Larger crops show more context and take more memory and time.",
     "space.base_width": "The width of the networks: 12 is FasterSeg's, 4 suits a few hundred images on a CPU.",
     "latency.input_size": "The image size at which the network must be fast.",
-    "search.fps": "How fast it must be. Without a window the search trades speed for accuracy by a fixed weight.",
+    "search.fps": "The frames per second that you want. Without it, a fixed weight trades speed for accuracy.",
     "search.rounds": "More rounds let the architecture move further from its random start.",
     "search.architecture.lr": "FasterSeg's 3.0e-4 suits thousands of steps, 0.05 a search of about a hundred.",
-    "retrain.epochs": "Most of the final mIoU comes from here. The scale of a GPU is 400 to 600.",
+    "retrain.epochs": "Most of the final mIoU comes from retraining. On a GPU use 400 to 600.",
 }
 """The keys that most people change, and what to know about each."""
 SPEED = """
@@ -203,13 +203,13 @@ def _bounds(metadata: Any) -> str:
         if isinstance(item, FieldInfo):
             words.append(_bounds(item.metadata))
         elif isinstance(item, Ge):
-            words.append(f"≥ {item.ge}")
+            words.append(f"≥ {item.ge:,.12g}")
         elif isinstance(item, Gt):
-            words.append(f"> {item.gt}")
+            words.append(f"> {item.gt:,.12g}")
         elif isinstance(item, Le):
-            words.append(f"≤ {item.le}")
+            words.append(f"≤ {item.le:,.12g}")
         elif isinstance(item, Lt):
-            words.append(f"< {item.lt}")
+            words.append(f"< {item.lt:,.12g}")
         elif isinstance(item, MinLen):
             words.append("not empty" if item.min_length == 1 else f"at least {item.min_length} long")
     return ", ".join(word for word in words if word)

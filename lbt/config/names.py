@@ -1,4 +1,4 @@
-"""Names that come from files of others: what a class may be called, and paths that stay below their folder."""
+"""Checks of names from files of others: names of classes, and paths that stay below their folder."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class PseudoLabelSettings(Section):
         "is that of soft labels in both cases.",
     )
     threshold: Fraction = Field(
-        0.0, description="Least probability of the most probable class; pixels below it are not learned from."
+        0.0, description="Least probability of the most probable class; the student ignores pixels below it."
     )
     weighting: Literal["uniform", "confidence"] = Field(
         "uniform",
@@ -60,7 +60,7 @@ class LptSettings(Section):
 
     bank_weight: NotNegative = Field(1.0, description="Weight of the selected bank images in the tester's loss.")
     tester_weight: NotNegative = Field(
-        1.0, description="Weight of the tester's validation loss in what the creator of tests maximises."
+        1.0, description="Weight of the tester's validation loss in the creator's objective."
     )
     creator: AdamSettings = Field(AdamSettings(), description="Optimiser of the creator, which scores bank images.")
 
@@ -74,10 +74,10 @@ class StudentSettings(Section):
     weights: Annotated[str, PATH] = Field(
         "none",
         min_length=1,
-        description="First weights. `none`: drawn from the seed; `imagenet`: torchvision's of the backbone; `coco`: "
-        "torchvision's of the network, without the layers that depend on the classes (both are downloaded once); other "
-        "text: path of a state dict, looked for like `data.root` - of the whole network and as many classes, or "
-        "the file that torchvision downloads for `imagenet` or `coco`.",
+        description="First weights. `none`: drawn from the seed. `imagenet`: torchvision's weights of the backbone. "
+        "`coco`: torchvision's weights of the network, without the layers that depend on the classes. Both are "
+        "downloaded once. Other text is the path of a state dict, looked for like `data.root`: of the whole network "
+        "with as many classes, or the file that torchvision downloads for `imagenet` or `coco`.",
     )
     crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
     batch_size: int = Field(
@@ -96,9 +96,9 @@ class SearchWindow(Section):
 
     fps: Window | None = Field(
         None,
-        description="Least and most frames per second wanted of the network that the rule `consistent` derives (16+32 "
-        "with `branches: best`), as the latency table predicts them: after each round `latency_weight` doubles below "
-        "the window and halves above it. Absent: it is constant.",
+        description="Least and most frames per second that you want, as the latency table predicts them for the "
+        "network that the rule `consistent` derives (16+32 with `branches: best`). After each round, `latency_weight` "
+        "doubles if the network is below the window and halves if it is above. Absent: it is constant.",
     )
 
 
@@ -142,8 +142,8 @@ class RoundSearch(SearchWindow):
         10,
         ge=1,
         le=1_000_000,
-        description="Full weights are kept of the rounds that this number divides and of the last two; the others are "
-        "removed as the search goes on. Architecture, metrics and labels of every round are kept.",
+        description="The search keeps the full weights of the rounds that this number divides and of the last two, and "
+        "removes the others. It keeps architecture, metrics and labels of every round.",
     )
 
 
@@ -158,7 +158,7 @@ class LbtSearch(StudentSearch):
 
     pseudo_weight: NotNegative = Field(1.0, description="Weight of the pseudo-labelled images in the student's loss.")
     pseudo_labels: Annotated[PseudoLabelSettings, read_above_zero("search.pseudo_weight")] = Field(
-        PseudoLabelSettings(), description="What the student learns of them."
+        PseudoLabelSettings(), description="How the student learns from them."
     )
     student_weight: NotNegative = Field(1.0, description="Weight of the student's validation loss in stage 3.")
     student_term: Annotated[Literal["matched", "raw"], read_above_zero("search.student_weight")] = Field(
@@ -168,14 +168,14 @@ class LbtSearch(StudentSearch):
     )
     gradient: Literal["one_step", "direct", "published"] = Field(
         "direct",
-        description="The gradient of stage 3: `one_step` through one step of the teacher's and the student's weights; "
-        "`direct` without the part through the teacher's step; `published` without the direct dependence of the labels "
-        "on the architecture, as in the released code.",
+        description="The gradient of stage 3. `one_step`: through one step of the teacher's and the student's weights. "
+        "`direct`: without the part through the teacher's step. `published`: without the direct dependence of the "
+        "labels on the architecture, as in the released code.",
     )
     second_order_limit: Annotated[Positive, _SECOND_ORDER] = Field(
         1.0,
-        description="Largest norm of the part through the teacher's step, as a multiple of the part at fixed weights; "
-        "a longer one is scaled down to it.",
+        description="Largest norm of the part through the teacher's step, as a multiple of the norm of the part at "
+        "fixed weights; a longer part is scaled down to it.",
     )
 
 

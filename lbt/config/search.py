@@ -57,9 +57,9 @@ class DerivationRule(Section):
 
     rule: Literal["consistent", "released", "search"] = Field(
         "consistent",
-        description="`consistent`: the path by the largest product of beta, each row read as the supernet reads it; "
-        "`released`: FasterSeg's code to the letter, which reads the row of a path to 1/16 one layer late; `search`: "
-        "every path is scored on teacher_val with the supernet's weights, and the best inside the window is kept.",
+        description="`consistent`: the path with the largest product of beta, each row read as the supernet reads it. "
+        "`released`: the same, but with the row of a path to 1/16 one layer late, as FasterSeg's code reads it. "
+        "`search`: the best path inside the window, by scores on teacher_val with the supernet's weights.",
     )
 
 

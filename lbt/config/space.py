@@ -31,8 +31,8 @@ class SpaceSettings(Section):
         None,
         ge=1,
         le=128,
-        description="Skip cells of a derived branch are pruned only while more than this many cells remain; absent: "
-        "the released rule, a third of the layers plus 2 per halving of the resolution after 1/8.",
+        description="Skip cells of a derived branch are pruned only while more than this many cells remain. Absent: a "
+        "third of the layers, plus 2 per halving of the resolution after 1/8, as in the release.",
     )
 
     @model_validator(mode="after")

@@ -124,7 +124,7 @@ class ComputeDevice(Section):
 
 
 class ComputeSettings(ComputeDevice):
-    """Where and how wide the jobs run."""
+    """Device, threads and loader processes of the jobs."""
 
     workers: Annotated[int, WITHOUT_EFFECT] = Field(
         0, ge=0, le=1024, description="Loader processes of a job; the results do not depend on it."
@@ -133,6 +133,6 @@ class ComputeSettings(ComputeDevice):
         5.0,
         ge=0,
         le=1_000_000,
-        description="Minutes between two savings of a long stage's state, from which it goes on after a stop; at most "
-        "so much work is lost, and the results do not depend on it.",
+        description="Minutes after which a long stage saves its state again. After a stop it resumes from there, so at "
+        "most so much work is lost. The results do not depend on it.",
     )

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.classes import IGNORE
 from lbt.data.normalise import normalise
-from lbt.space.padding import stride_of
+from lbt.space.padding import find_stride
 
 
 def augment(
@@ -67,7 +67,7 @@ def augment(
     placed = [transforms.pad(normalise(jittered, data.mean, data.std), padding)]
     for target in targets:
         if target.is_floating_point():
-            stride = stride_of((target.shape[-2], target.shape[-1]), (height, width))
+            stride = find_stride((target.shape[-2], target.shape[-1]), (height, width))
             part = place(target.as_subclass(Tensor).float(), InterpolationMode.BILINEAR, stride)
             placed.append(transforms.pad(part, padding, fill=0))
         else:

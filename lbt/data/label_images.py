@@ -18,7 +18,7 @@ INK, PAPER = (25, 25, 25), (255, 255, 255)
 
 
 def label_palette(colors: Sequence[Color]) -> np.ndarray:
-    """Colours (256, 3) uint8 by label value; black for a value that is no class, such as `IGNORE`."""
+    """Colours (256, 3) uint8 by label value; black for a value that is not a class, such as `IGNORE`."""
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(colors)] = colors
     return palette

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext
 from functools import lru_cache
 from itertools import groupby
 from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from lbt.config import AugmentationSettings, DataSettings
 from lbt.data.augment import augment
 from lbt.data.dataset import Items
+from lbt.data.loader_processes import PATIENCE, PREFETCH, iterate, reserve_memory, share
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
 from lbt.runtime.distributed import group
@@ -80,8 +82,8 @@ def training_loader(
         soft targets (B, C, h, w) float32.
 
     Raises:
-        LbtError: the data set has fewer items than a batch, the processes cannot share a batch evenly, or an item
-            cannot be decoded.
+        LbtError: the data set has fewer items than a batch, the processes cannot share a batch evenly, an item cannot
+            be decoded, or loader processes lack shared memory or die.
     """
     stream = Stream(len(dataset), batch_size, seed)
     if batch_size > len(dataset):
@@ -95,11 +97,13 @@ def training_loader(
         batch_size=None,
         sampler=range(start, start + steps),
         num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+        timeout=PATIENCE if workers else 0,
         collate_fn=_unchanged,
         worker_init_fn=leave_to_parent,
         generator=torch.Generator(),  # by default the loader would advance the global generator
     )
-    loaded = _load(loader)
+    loaded = _load(loader, batches, start)
     # An error may leave this generator open to the end of the process. Python then sends the loader processes a signal
     # that they ignore and waits for them, so they have to be closed before.
     atexit.register(loaded.close)
@@ -109,11 +113,15 @@ def training_loader(
         atexit.unregister(loaded.close)
 
 
-def _load(loader: DataLoader[tuple[Tensor, ...] | LbtError]) -> Generator[tuple[Tensor, ...], None, None]:
-    for batch in loader:
-        if isinstance(batch, LbtError):
-            raise batch
-        yield batch
+def _load(
+    loader: DataLoader[tuple[Tensor, ...] | LbtError], batches: _AugmentedBatches, start: int
+) -> Generator[tuple[Tensor, ...], None, None]:
+    memory = reserve_memory(batches.size(start), loader.num_workers) if loader.num_workers else nullcontext()
+    with memory, closing(iterate(loader)) as loaded:
+        for batch in loaded:
+            if isinstance(batch, LbtError):
+                raise batch
+            yield batch
 
 
 class _AugmentedBatches(Dataset[tuple[Tensor, ...] | LbtError]):
@@ -139,9 +147,15 @@ class _AugmentedBatches(Dataset[tuple[Tensor, ...] | LbtError]):
 
     def __getitem__(self, step: int) -> tuple[Tensor, ...] | LbtError:
         try:
-            return _stack([self._item(epoch, index) for epoch, index in self.stream.indices(step)[self.rows]])
+            batch = _stack([self._item(epoch, index) for epoch, index in self.stream.indices(step)[self.rows]])
+            return batch if get_worker_info() is None else share(batch)
         except LbtError as error:
             return error
+
+    def size(self, step: int) -> int:
+        """Bytes of a batch, from the first item of the given step."""
+        indices = self.stream.indices(step)[self.rows]
+        return sum(part.nbytes for part in _stack([self._item(*indices[0])])) * len(indices)
 
     def _item(self, epoch: int, index: int) -> tuple[Tensor, ...]:
         item, source = self.dataset[index], generator(self.stream.seed, epoch, index)

@@ -18,7 +18,7 @@ def read_split(path: Path | str, role: str) -> list[Sample]:
     """Read the samples of one role, sorted by id.
 
     Raises:
-        LbtError: unknown role; the file is missing, is no split table, or has no row of that role.
+        LbtError: unknown role; the file is missing, is not a split table, or has no row of that role.
     """
     if role not in ROLES:
         raise LbtError(f"{role!r} is not a role of a split; choose from {', '.join(ROLES)}.")

@@ -105,4 +105,4 @@ def _number(row: Mapping[str, str], key: str) -> float:
     try:
         return float(row[key])
     except ValueError as error:
-        raise ValueError(f"{key} is {row[key]!r}, which is no number") from error
+        raise ValueError(f"{key} is {row[key]!r}, which is not a number") from error

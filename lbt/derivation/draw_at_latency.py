@@ -11,7 +11,7 @@ from lbt.latency.expected import genotype_latency
 from lbt.latency.table import LatencyTable
 from lbt.latency.window import reachable_latency
 from lbt.network.genotype import Genotype
-from lbt.network.random_genotype import random_branches, random_genotype, to_genotype
+from lbt.network.random_genotype import draw_random_branches, random_genotype, to_genotype
 from lbt.runtime.seeding import generator
 
 DRAWS = 200_000
@@ -44,7 +44,7 @@ def draw_genotype(
             f"reach {reach[0]:.4g} to {reach[1]:.4g} ms. Change `search.random_match`, `search.fps` or the space."
         )
     costs, seen = NetworkCosts(space, table), []
-    for branches in islice(random_branches(space, draws), DRAWS):
+    for branches in islice(draw_random_branches(space, draws), DRAWS):
         milliseconds = costs.milliseconds(branches)
         if least <= milliseconds <= most:
             # A sum in another order rounds differently. The sum that other stages compare with the window decides.

@@ -1,4 +1,4 @@
-"""What the file of a network says about it: classes, normalisation, origin and scores, checked like the settings."""
+"""The facts in the file of a network: classes, normalisation, origin and scores, checked like the settings."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ Shape = tuple[int, ...]
 """Number of cells of stride 1 at 1/8 and, if the branch continues there, at 1/16 and at 1/32."""
 
 
-def unpruned_shape(downsample_layers: Sequence[int], layers: int) -> Shape:
+def count_unpruned_cells(downsample_layers: Sequence[int], layers: int) -> Shape:
     """The shape of a path if no cell is pruned."""
     return tuple(after - before - 1 for before, after in pairwise((-1, *downsample_layers, layers)))
 
 
-def all_shapes(space: SpaceSettings, branch_scale: int, *, first_pruned: bool = False) -> set[Shape]:
+def list_shapes(space: SpaceSettings, branch_scale: int, *, first_pruned: bool = False) -> set[Shape]:
     """All shapes of branches that end at 1/`branch_scale`.
 
     Args:
@@ -27,23 +27,23 @@ def all_shapes(space: SpaceSettings, branch_scale: int, *, first_pruned: bool = 
     """
     shapes, least = set(), minimum_length(space, branch_scale)
     for path in candidate_paths(space.layers, branch_scale):
-        first, *others = unpruned_shape(path, space.layers)
+        first, *others = count_unpruned_cells(path, space.layers)
         counts = (range(first + (not first_pruned)), *(range(min(1, length), length + 1) for length in others))
         shapes |= {shape for shape in product(*counts) if sum(shape) + len(path) >= least}
     return shapes
 
 
-def shortest_shapes(space: SpaceSettings, branch_scale: int) -> set[Shape]:
+def list_shortest_shapes(space: SpaceSettings, branch_scale: int) -> set[Shape]:
     """Shapes of branches that end at 1/`branch_scale`, have a cell before the first down and cannot be pruned further.
 
     Pruning leaves one cell in each stretch after a down, but counts it as pruned.
     """
     least = minimum_length(space, branch_scale)
-    shapes = all_shapes(space, branch_scale)
+    shapes = list_shapes(space, branch_scale)
     return {shape for shape in shapes if shape[0] and sum(shape) + len(shape) - 1 - least <= shape[1:].count(1)}
 
 
-def common_prefix(coarse: Shape, fine: Shape) -> Shape:
+def find_common_prefix(coarse: Shape, fine: Shape) -> Shape:
     """The cells that two unpruned paths share: those before one path goes down and the other does not."""
     if len(fine) > 1 and coarse[0] == fine[0]:
         return coarse[:2]

@@ -52,7 +52,7 @@ class NetworkCosts:
         }
 
     def milliseconds(self, branches: Sequence[Sequence[PlainCell]]) -> float:
-        """`lbt.latency.expected.genotype_latency` of branches from `random_branches`, except for rounding."""
+        """`lbt.latency.expected.genotype_latency` of branches from `draw_random_branches`, except for rounding."""
         total, shared = self.fixed[len(branches)], 0
         if len(branches) > 1:
             first, second = branches

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lbt.config import SpaceSettings, Window
-from lbt.latency.parts import Part, cell_part, genotype_parts, prediction_part, refinement_part, stem_part
+from lbt.config import SpaceSettings
+from lbt.latency.parts import Part, cell_part, list_genotype_parts, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
@@ -84,27 +84,7 @@ def genotype_latency(genotype: Genotype, space: SpaceSettings, table: LatencyTab
     Raises:
         LbtError: the table lacks a part.
     """
-    return sum(table.lookup(part) for part in genotype_parts(genotype, space, table.key.classes))
-
-
-def predict_fps(genotype: Genotype, space: SpaceSettings, table: LatencyTable) -> float:
-    """Frames per second of a derived network by the table's milliseconds."""
-    return 1000 / genotype_latency(genotype, space, table)
-
-
-def steer(latency_weight: float, fps: float, window: Window) -> float:
-    """The weight of the latency for the next round, by FasterSeg's controller.
-
-    The weight halves if `fps` is at the upper end of the window or above. It doubles at the lower end or below, and
-    does not change in between.
-
-    Args:
-        latency_weight: weight of the finished round.
-        fps: frames per second predicted for the network derived after this round.
-        window: least and most frames per second that the user wants.
-    """
-    least, most = window
-    return latency_weight / 2 if fps >= most else latency_weight * 2 if fps <= least else latency_weight
+    return sum(table.lookup(part) for part in list_genotype_parts(genotype, space, table.key.classes))
 
 
 class _Costs:

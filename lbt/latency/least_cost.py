@@ -10,12 +10,12 @@ import numpy as np
 
 from lbt.latency.branch_shapes import (
     Shape,
-    all_shapes,
-    common_prefix,
+    count_unpruned_cells,
+    find_common_prefix,
     list_prefixes,
+    list_shapes,
+    list_shortest_shapes,
     remove_prefix,
-    shortest_shapes,
-    unpruned_shape,
 )
 from lbt.latency.costs import NetworkCosts
 from lbt.network.derivation_rule import candidate_paths
@@ -106,7 +106,7 @@ class LeastCost:
 
     def with_most_sharing(self, branch_scales: Sequence[int]) -> float:
         """Least cost of networks whose branches share as many leading cells as is cheapest."""
-        shapes = [all_shapes(self.space, scale) for scale in branch_scales]
+        shapes = [list_shapes(self.space, scale) for scale in branch_scales]
         if len(branch_scales) == 1:
             best = self._one_branch(shapes[0])
         else:
@@ -121,13 +121,13 @@ class LeastCost:
         the other branch keeps, because the other one cannot be pruned further.
         """
         if len(branch_scales) == 1:
-            best = self._one_branch(all_shapes(self.space, branch_scales[0]))
+            best = self._one_branch(list_shapes(self.space, branch_scales[0]))
         else:
             layers = self.space.layers
             paths = product(*(candidate_paths(layers, scale) for scale in branch_scales))
-            pairs = ([unpruned_shape(path, layers) for path in pair] for pair in paths)
-            best = min(self._two_branches(common_prefix(*pair), *([shape] for shape in pair)) for pair in pairs)
+            pairs = ([count_unpruned_cells(path, layers) for path in pair] for pair in paths)
+            best = min(self._two_branches(find_common_prefix(*pair), *([shape] for shape in pair)) for pair in pairs)
             for short, other in (branch_scales, branch_scales[::-1]):
-                shortest = self._one_branch(shortest_shapes(self.space, short))
-                best = min(best, shortest + self._one_branch(all_shapes(self.space, other, first_pruned=True)))
+                shortest = self._one_branch(list_shortest_shapes(self.space, short))
+                best = min(best, shortest + self._one_branch(list_shapes(self.space, other, first_pruned=True)))
         return self.sign * self.fixed[len(branch_scales)] + best

@@ -11,7 +11,7 @@ from lbt.config.jobs import LatencyJob
 from lbt.data.classes import class_table
 from lbt.latency.current_key import current_key
 from lbt.latency.measuring import measure_parts
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.resume import Resume
@@ -40,7 +40,7 @@ def run(settings: LatencyJob, files: Files, *, resume: Resume | None = None, log
     classes = class_table(settings.data).num_classes
     key = asdict(current_key(settings.latency, settings.compute.threads, device, classes))
     resume = resume or Resume()
-    parts = space_parts(settings.space, classes)
+    parts = list_space_parts(settings.space, classes)
     blocks = measure_parts(
         parts,
         space=settings.space,

@@ -39,7 +39,7 @@ def measure_parts(
     few.
 
     Args:
-        parts: the parts, from `space_parts`.
+        parts: the parts, from `list_space_parts`.
         space: the search space.
         size: height and width of the image in pixels.
         device: where the parts run.

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
-from lbt.network.genotype import Branch, Genotype
-from lbt.network.network import cell_channels
+from lbt.network.genotype import Branch, Genotype, cell_channels
 from lbt.space.architecture import OPERATORS, scales_at
 from lbt.space.decoder import FusionHead, Refine
 from lbt.space.operators import build_derived_operator
@@ -64,7 +63,7 @@ def prediction_part(space: SpaceSettings, branches: int, classes: int) -> Part:
     return Part("predict", "", 1, 8, branches * channels(space.base_width, 8, space.head_twelfths), 0, classes)
 
 
-def space_parts(space: SpaceSettings, classes: int) -> list[Part]:
+def list_space_parts(space: SpaceSettings, classes: int) -> list[Part]:
     """Every part that derived networks of the space can have, each once, finer scales first.
 
     Skips of stride 1 are not listed, because derivation removes them.
@@ -87,7 +86,7 @@ def space_parts(space: SpaceSettings, classes: int) -> list[Part]:
     return list(dict.fromkeys([stem_part(space), *cells, *refinements, *predictions]))
 
 
-def genotype_parts(genotype: Genotype, space: SpaceSettings, classes: int) -> list[Part]:
+def list_genotype_parts(genotype: Genotype, space: SpaceSettings, classes: int) -> list[Part]:
     """The parts that a derived network runs in one forward pass; shared cells are listed once."""
     parts, fused = [stem_part(space)], 0
     for index, branch in enumerate(genotype.branches):
@@ -119,7 +118,7 @@ def build_part(
     """Build a derived network's module for `part`, in evaluation mode, and its inputs of batch size 1.
 
     Args:
-        part: from `space_parts` or `genotype_parts`.
+        part: from `list_space_parts` or `list_genotype_parts`.
         space: gives the channels inside the stem.
         size: height and width of the image in pixels.
         device: device of module and inputs.

@@ -17,7 +17,7 @@ from lbt.files import write_json
 from lbt.latency.current_key import current_key
 from lbt.latency.expected import genotype_latency
 from lbt.latency.measuring import TURNS
-from lbt.latency.parts import build_part, genotype_parts
+from lbt.latency.parts import build_part, list_genotype_parts
 from lbt.latency.table import read_table
 from lbt.latency.timing import Call, time_passes, time_together
 from lbt.network.genotype import read_genotype
@@ -71,7 +71,9 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     network = Network(discrete, space, classes).to(device).eval()
     images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0)).to(device)
     peak = _peak_memory(network, images)
-    parts = [build_part(part, space, latency.input_size, device) for part in genotype_parts(discrete, space, classes)]
+    parts = [
+        build_part(part, space, latency.input_size, device) for part in list_genotype_parts(discrete, space, classes)
+    ]
     times, parts_ms = time_in_turn(network, images, parts, runs=latency.profile_runs, threads=threads)
     median_ms, predicted_ms = median(times), genotype_latency(discrete, space, lookup)
     profile = {
@@ -100,7 +102,7 @@ def time_in_turn(
     Args:
         network: in evaluation mode.
         images: (1, 3, H, W), its input.
-        parts: the modules of `genotype_parts` with their inputs.
+        parts: the modules of `list_genotype_parts` with their inputs.
         runs: number of passes of the network, at least `TURNS`.
         threads: CPU threads.
     """

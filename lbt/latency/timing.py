@@ -10,7 +10,6 @@ from time import perf_counter
 
 import torch
 from torch import Tensor, nn
-from torch.utils.benchmark import Timer, timer
 
 Call = tuple[nn.Module, Sequence[Tensor]]
 """A module in evaluation mode and the positional arguments of its forward pass, on one device."""
@@ -53,6 +52,8 @@ def time_together(calls: Sequence[Call], *, threads: int, seconds: float) -> lis
 
 
 def _time_block(call: Call, threads: int, seconds: float) -> float:
+    from torch.utils.benchmark import Timer  # only here, because on a machine without GPU it warns of CUDA_HOME
+
     clock = Timer("module(*inputs)", globals={"module": call[0], "inputs": tuple(call[1])}, num_threads=threads)
     passes = max(1, round(seconds / clock.timeit(1).median))
     return clock.timeit(passes).median * 1e3
@@ -69,10 +70,17 @@ def time_passes(module: nn.Module, inputs: Sequence[Tensor], *, runs: int) -> li
         for _ in range(WARMUP_PASSES):
             module(*inputs)
         for _ in range(runs):
-            started = timer()
+            started = _now()
             module(*inputs)
-            times.append((timer() - started) * 1e3)
+            times.append((_now() - started) * 1e3)
     return times
+
+
+def _now() -> float:
+    """Time in seconds, after the GPU has done everything that it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return perf_counter()
 
 
 def _keep_freed_memory() -> None:

@@ -1,7 +1,7 @@
 """From an architecture's logits to a genotype: FasterSeg's released rule (train/model_seg.py) as pure functions.
 
 The release reads the row of beta of a path to 1/16 one layer late. The rule `released` does the same; `consistent`
-reads the row with which the supernet weighs that path.
+reads the row with which the supernet weights that path.
 
 A path is the list of its downsampling layers: the layers whose cell has stride 2, none for a path that stays at 1/8.
 """

@@ -43,15 +43,15 @@ def random_genotype(
         branch_scales: scales at which the branches end, coarsest first; by default one of the combinations of
             `space.branches`, with equal probabilities.
     """
-    return to_genotype(next(random_branches(space, generator, branch_scales, block=1)))
+    return to_genotype(next(draw_random_branches(space, generator, branch_scales, block=1)))
 
 
 def to_genotype(branches: Sequence[Sequence[PlainCell]]) -> Genotype:
-    """The genotype of branches from `random_branches`."""
+    """The genotype of branches from `draw_random_branches`."""
     return Genotype(tuple(Branch(cells[-1][1], tuple(Cell(*cell) for cell in cells)) for cells in branches))
 
 
-def random_branches(
+def draw_random_branches(
     space: SpaceSettings, generator: torch.Generator, branch_scales: Sequence[int] | None = None, *, block: int = BLOCK
 ) -> Iterator[tuple[tuple[PlainCell, ...], ...]]:
     """An endless stream of draws of `random_genotype`, each as the cells of its branches.

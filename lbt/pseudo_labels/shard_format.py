@@ -108,9 +108,9 @@ def read_identity(file: h5py.File) -> ShardIdentity:
     """
     method, teacher, code = (read_text(file, name) for name in ("method", "teacher", "code"))
     if not _METHOD.fullmatch(method):
-        raise ValueError(f"its method {visible(method, 60)} is no name of a method")
+        raise ValueError(f"its method {visible(method, 60)} is not the name of a method")
     if not _DIGEST.fullmatch(teacher) or not _DIGEST.fullmatch(code):
-        raise ValueError("its teacher or its code is no digest")
+        raise ValueError("its teacher or its code is not a digest")
     return ShardIdentity(read_number(file, "round"), method, read_number(file, "seed"), teacher, code)
 
 

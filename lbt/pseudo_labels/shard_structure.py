@@ -1,4 +1,4 @@
-"""Open a shard that may be a stranger's: what is not as labelling writes it is refused before a value is read.
+"""Open a shard that somebody else may have made: a structure that labelling does not write is refused unread.
 
 HDF5 follows links into other files, joins data sets of several files, loads programs that decode data, and reads zeros
 where nothing is stored. A shard has none of these: every data set is stored in the file by hard links, whole, and with
@@ -22,7 +22,7 @@ from lbt.files import SCHEMA_VERSION
 
 DATASETS = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
 STRIDE = 8
-"""Pixels between two probabilities."""
+"""Pixels between two probabilities, the network's output stride."""
 MOST_PIXELS = 2**25
 """Pixels to which the images of a small file may be padded, 8K video; a large file may have more (`_PIXELS_A_BYTE`)."""
 LONGEST_TEXT = 200_000
@@ -67,7 +67,7 @@ def open_shard(path: Path) -> h5py.File:
     """
     with reading(path, "its content"):
         if path.exists() and not path.is_file():
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         file = h5py.File(path, "r")
         try:
             problem = _find_problem(file, path.stat().st_size)
@@ -84,13 +84,13 @@ def read_text(file: h5py.File, name: str) -> str:
     """A text attribute.
 
     Raises:
-        ValueError: it is missing, is no text, or is longer than `LONGEST_TEXT`.
+        ValueError: it is missing, is not text, or is longer than `LONGEST_TEXT`.
     """
     if name not in file.attrs:
         raise ValueError(f"it lacks the attribute {name}")
     stored = file.attrs.get_id(name)
     if stored.shape != () or h5py.check_string_dtype(stored.dtype) is None:
-        raise ValueError(f"its attribute {name} is no text")
+        raise ValueError(f"its attribute {name} is not text")
     value = file.attrs[name]
     text = value if isinstance(value, str) else value.decode()
     if len(text) > LONGEST_TEXT:
@@ -102,13 +102,13 @@ def read_number(file: h5py.File, name: str) -> int:
     """An attribute that is an integer, 0 or more.
 
     Raises:
-        ValueError: it is missing or is none.
+        ValueError: it is missing or something else.
     """
     if name not in file.attrs:
         raise ValueError(f"it lacks the attribute {name}")
     stored = file.attrs.get_id(name)
     if stored.shape != () or stored.dtype.kind not in "iu" or file.attrs[name] < 0:
-        raise ValueError(f"its attribute {name} is no whole number from 0 on")
+        raise ValueError(f"its attribute {name} is not an integer of 0 or more")
     return int(file.attrs[name])
 
 
@@ -116,11 +116,11 @@ def read_classes(file: h5py.File) -> tuple[str, ...]:
     """The names of the classes.
 
     Raises:
-        ValueError: they are no names, not different, or too many.
+        ValueError: they are not names, not distinct, or too many.
     """
     names = json.loads(read_text(file, "classes"))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("its classes are no list of names")
+        raise ValueError("its classes are not a list of names")
     if not 1 <= len(names) <= MOST_CLASSES or len(set(names)) < len(names):
         raise ValueError(f"it has {len(names)} classes, 1 to {MOST_CLASSES} different ones are needed")
     return tuple(map(require_class, names))
@@ -130,7 +130,7 @@ def read_ids(file: h5py.File) -> tuple[str, ...]:
     """The identifiers of the images.
 
     Raises:
-        ValueError: one is no path that stays below a folder.
+        ValueError: one is not a path that stays below a folder.
     """
     return tuple(require_below(name.decode()) for name in file["image_id"][:])
 
@@ -211,7 +211,7 @@ def _wrong_sizes(file: h5py.File) -> str | None:
     if not len(wrong):
         return None
     index = int(wrong[0, 0])
-    return f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()}, as of no image"
+    return f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()} of no image"
 
 
 def _wrong_storage(dataset: h5py.Dataset, name: str, filters: tuple[int, ...], chunks: tuple[int, ...]) -> str | None:

@@ -20,11 +20,9 @@ from lbt.data.label_images import label_palette
 from lbt.files import SCHEMA_VERSION, atomic_path
 from lbt.pseudo_labels.hdf5_file import DiskFile
 from lbt.pseudo_labels.shard_format import ShardIdentity
-from lbt.space.architecture import SCALES
+from lbt.pseudo_labels.shard_structure import STRIDE
 from lbt.space.padding import count_blocks
 
-_STRIDE = SCALES[0]
-"""Pixels between two probabilities, the network's output stride."""
 _SHOWN = {
     "label": ("IMAGE_INDEXED", "image"),
     "color": ("IMAGE_TRUECOLOR", "rgb-image"),
@@ -158,4 +156,4 @@ def _check(prediction: ImagePrediction | None, image_id: str, size: tuple[int, i
 
 def _stride_size(size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of an image's probabilities."""
-    return count_blocks(size[0], _STRIDE), count_blocks(size[1], _STRIDE)
+    return count_blocks(size[0], STRIDE), count_blocks(size[1], STRIDE)

@@ -50,7 +50,7 @@ class Survey:
         """
         if self.origin is None:
             raise LbtError(
-                f"{self.folder}: has no manifest of its shards, so that the place of their images is unknown. Name the "
+                f"{self.folder}: has no manifest of its shards, so the place of their images is unknown. Name the "
                 "folder in which the run wrote them."
             )
         return self.origin

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from lbt.errors import LbtError
+from lbt.errors import SIGNAL, LbtError
 from lbt.runtime.signals import STOP, handle_signals
 
 TIMEOUT = timedelta(minutes=30)
@@ -58,7 +58,8 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
 
     try:
         with handle_signals(forward):
-            while not context.join():  # ends the others if one failed
+            # It ends the others if one failed. It has no limit, because a process works as long as its stage takes.
+            while not context.join():
                 pass
     except ProcessExitedException as ended:
         report = None if reports.empty() else reports.get()  # of the process that failed first
@@ -68,11 +69,14 @@ def run_together(count: int, device: str, work: Callable[..., None], *arguments:
             signal.raise_signal(number)  # the processes did not handle it, so neither does this one
         if report is not None and ended.signal_name is None:
             raise report from None
-        raise LbtError(
+        failure = LbtError(
             f"Process {ended.error_index} of {count} ended without a message "
             f"({ended.signal_name or f'exit code {ended.exit_code}'}). SIGKILL often means that the machine or the job "
             "ran out of memory: lower the batch_size of this stage, or ask for more memory, and rerun."
-        ) from None
+        )
+        if ended.signal_name is not None:
+            failure.exit_code = SIGNAL + signal.Signals[ended.signal_name]
+        raise failure from None
 
 
 def _work(

@@ -1,4 +1,4 @@
-"""Modules whose tensors have shapes alone, for what is to be known of a network that memory may not hold."""
+"""Modules whose tensors have shapes but no values, to inspect a network that may not fit into memory."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Guide:
     optimizer: torch.optim.Optimizer
 
 
-def new_guide(space: SpaceSettings, settings: AdamSettings, source: torch.Generator, device: torch.device) -> Guide:
+def create_guide(space: SpaceSettings, settings: AdamSettings, source: torch.Generator, device: torch.device) -> Guide:
     """A guide with logits drawn from `source`, a CPU generator."""
     architecture = {name: logits.to(device) for name, logits in initial_architecture(space, source).items()}
     # Only the shape of an architecture requires gamma: the guide has the full width everywhere.

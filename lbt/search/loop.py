@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.config.round import RoundSearch
-from lbt.latency.expected import predict_fps
+from lbt.latency.steering import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.distributed import Group
@@ -27,10 +27,10 @@ from lbt.search.cosearch import guide_step
 from lbt.search.method import Method
 from lbt.search.state import SearchState
 from lbt.search.step_context import StepContext, TeacherStep
-from lbt.search.step_record import Row, StepRecord, progress_values
+from lbt.search.step_record import Row, StepRecord, select_progress_values
 from lbt.search.teacher_step import teacher_step
 from lbt.search.tensor_dicts import norm
-from lbt.space.widths import gumbel_noise
+from lbt.space.widths import draw_gumbel_noise
 from lbt.training.optimizers import GuardedStep, set_learning_rate
 
 
@@ -75,7 +75,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
     parts = state.parts() | {"guards": guards, "draws": draws, "rows": rows}
     for step, batch in resume.steps(plan.train, parts, progress):
         record = StepRecord(state, plan.round, step)
-        weight_noise, architecture_noise = (gumbel_noise(plan.space, draws) for _ in range(2))  # for every method
+        weight_noise, architecture_noise = (draw_gumbel_noise(plan.space, draws) for _ in range(2))  # for every method
         for guard in guards.values():
             guard.steps = step
 
@@ -89,7 +89,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
         record.add(architecture_step(state, plan, architecture_noise, teacher, partner, guards))
 
         rows.append(record.finish(state, guards))
-        progress.advance(**progress_values(rows[-1]))
+        progress.advance(**select_progress_values(rows[-1]))
     state.skips = {name: guard.skip_streak() for name, guard in guards.items() if guard.consecutive}
     return rows
 

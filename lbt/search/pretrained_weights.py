@@ -11,6 +11,7 @@ student may be missing, with these exceptions:
 from __future__ import annotations
 
 import pickle
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,8 @@ from lbt.config import StudentSettings
 from lbt.errors import LbtError
 
 SETTING = "search.student.weights"
+_PATIENCE = 60.0
+"""Seconds to wait for an answer of the server, and for each piece of a file."""
 _TRUNK = "backbone."
 _AUXILIARY = "aux_classifier."
 _COUNTER = ".num_batches_tracked"
@@ -136,6 +139,8 @@ def _has_classes(
 def _downloaded(weights: WeightsEnum, setting: str) -> tuple[dict[str, Tensor], Path]:
     """torchvision's weights, from torch.hub's folder or a download, and the file that holds them."""
     file = Path(torch.hub.get_dir()) / "checkpoints" / _file_name(weights)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)  # torch.hub itself would wait for ever for a server that does not answer
     try:
         # torch.hub first writes to a temporary file, which it removes if the download fails
         state = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
@@ -146,6 +151,8 @@ def _downloaded(weights: WeightsEnum, setting: str) -> tuple[dict[str, Tensor], 
             f"{SETTING}: `{setting}` needs torchvision's {weights}, which cannot be downloaded ({_reason(error)}). Put "
             f"the file {file.name} into {file.parent} by hand, name a file of weights in {SETTING}, or write `none`."
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
     return _checked_state(state, file), file
 
 

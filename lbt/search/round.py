@@ -12,7 +12,7 @@ from lbt.data.classes import class_table
 from lbt.data.splits import read_split, steps_for
 from lbt.errors import LbtError
 from lbt.files import sha256, write_json
-from lbt.latency.expected import steer
+from lbt.latency.steering import steer
 from lbt.latency.table import read_table, settings_key
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device

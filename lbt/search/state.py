@@ -14,7 +14,7 @@ from lbt.errors import LbtError
 from lbt.runtime.checkpoint import load_state, save_checkpoint, to_state
 from lbt.runtime.distributed import Group
 from lbt.runtime.seeding import derive_seed, generator
-from lbt.search.cosearch import Guide, new_guide
+from lbt.search.cosearch import Guide, create_guide
 from lbt.search.method import Method, Partner
 from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
@@ -97,7 +97,7 @@ def start_round(
         method.partner(search, len(classes), derive_seed(seed, "student"), device, processes, pretrained=round == 1),
     )
     if search.cosearch:
-        state.guide = new_guide(space, search.architecture, generator(seed, "guide"), device)
+        state.guide = create_guide(space, search.architecture, generator(seed, "guide"), device)
     if round > 1:
         _load_previous(state, content, path, steered=search.fps is not None)
     return state

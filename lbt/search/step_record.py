@@ -62,7 +62,7 @@ def _step_columns(state: SearchState) -> list[str]:
     ]
 
 
-def progress_values(row: Row) -> dict[str, float]:
+def select_progress_values(row: Row) -> dict[str, float]:
     """The values of a row that the progress line shows, by their short names."""
     names = {"teacher_loss": "loss", "student_loss": "student", "tester_loss": "tester", "teacher_val_loss": "val"}
     names["latency_ms"] = "ms"

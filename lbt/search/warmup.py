@@ -29,7 +29,7 @@ from lbt.space.architecture import initial_architecture
 from lbt.space.calibration import calibrate_supernet
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, supernet_identity
-from lbt.space.widths import max_widths, min_widths, random_widths
+from lbt.space.widths import draw_random_widths, max_widths, min_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
@@ -93,8 +93,8 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
             for widths in (
                 max_widths(space),
                 min_widths(space),
-                random_widths(space, draws),
-                random_widths(space, draws),
+                draw_random_widths(space, draws),
+                draw_random_widths(space, draws),
             ):
                 loss = supernet_loss(supernet(images, architecture, widths), labels, processes)
                 loss.backward()

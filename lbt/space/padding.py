@@ -49,7 +49,7 @@ def enlarge_logits(logits: Tensor, size: tuple[int, int], stride: int) -> Tensor
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Upsample logits bilinearly by the whole stride of the network, then crop them to the image.
 
-    Logits of stride s have ceil(H / s) rows. If a side is no multiple of s, interpolation straight to H rows would
+    Logits of stride s have ceil(H / s) rows. If a side is not a multiple of s, interpolation straight to H rows would
     shift every pixel. Enlarging by s and dropping the surplus keeps each logit on its own pixels.
 
     Args:
@@ -62,10 +62,10 @@ def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:
     Raises:
         ValueError: the two sizes belong to no stride.
     """
-    return enlarge_logits(logits, size, stride_of((logits.shape[-2], logits.shape[-1]), size))
+    return enlarge_logits(logits, size, find_stride((logits.shape[-2], logits.shape[-1]), size))
 
 
-def stride_of(logits: tuple[int, int], size: tuple[int, int]) -> int:
+def find_stride(logits: tuple[int, int], size: tuple[int, int]) -> int:
     """The stride s, a power of two, at which an image of `size` (H, W) has `logits` (ceil(H / s), ceil(W / s)).
 
     Raises:

@@ -85,7 +85,7 @@ def min_widths(space: SpaceSettings) -> Widths:
     return Widths({key: (0,) * rows for key, (rows, _) in _gamma_shapes(space).items()})
 
 
-def random_widths(space: SpaceSettings, generator: torch.Generator) -> Widths:
+def draw_random_widths(space: SpaceSettings, generator: torch.Generator) -> Widths:
     """Independent uniform choices from a CPU generator."""
     return Widths(
         {
@@ -100,7 +100,7 @@ def argmax_widths(architecture: Mapping[str, Tensor], space: SpaceSettings) -> W
     return Widths({key: tuple(architecture[key].detach().argmax(-1).tolist()) for key in _gamma_shapes(space)})
 
 
-def gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, Tensor]:
+def draw_gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, Tensor]:
     """Standard Gumbel noise with the shapes of gamma, float32, from a CPU generator."""
     # One in about 2^24 exponential samples is zero; the clamp keeps the noise finite.
     tiny = torch.finfo(torch.float32).tiny
@@ -121,7 +121,7 @@ def sample_widths(
     Args:
         architecture: holds gamma; gradients reach it through `Widths.factors`.
         space: the search space.
-        noise: from `gumbel_noise`; the same noise and gamma give the same widths.
+        noise: from `draw_gumbel_noise`; the same noise and gamma give the same widths.
         temperature: positive; a smaller one makes the relaxed probabilities, and so the gradient, more one-hot.
     """
     indices, factors = {}, {}

@@ -38,15 +38,15 @@ def read_steps(files: Sequence[Path]) -> pd.DataFrame:
     return steps.reset_index(drop=True)
 
 
-def by_step(steps: pd.DataFrame, column: str) -> pd.DataFrame:
-    """`column` at each `place`; of more than `POINTS` places, the means of equal bins. See `by_part`."""
+def average_by_step(steps: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`column` at each `place`; of more than `POINTS` places, the means of equal bins. See `average_by_part`."""
     wide = steps.pivot_table(index="place", columns="seed", values=column, aggfunc="mean", dropna=False)
     bins = np.arange(len(wide)) * min(POINTS, len(wide)) // max(1, len(wide))
     places = pd.Series(wide.index.to_numpy()).groupby(bins).last()
     return _spread(wide.groupby(bins).mean(), places)
 
 
-def by_part(steps: pd.DataFrame, column: str) -> pd.DataFrame:
+def average_by_part(steps: pd.DataFrame, column: str) -> pd.DataFrame:
     """The mean of `column` in each `part`, at the place where the part ends.
 
     Args:

@@ -21,7 +21,7 @@ from lbt.data.classes import class_table
 from lbt.latency import measure_table
 from lbt.latency.current_key import current_key
 from lbt.latency.expected import genotype_latency
-from lbt.latency.parts import genotype_parts
+from lbt.latency.parts import list_genotype_parts
 from lbt.latency.table import LatencyTable, read_table
 from lbt.latency.timing import time_passes
 from lbt.network.genotype import Genotype
@@ -113,7 +113,7 @@ def main() -> None:
     times = measured_networks(genotypes, space, classes, size, prepare_device(compute), options.turns)
 
     predicted = np.array([genotype_latency(genotype, space, table) for genotype in genotypes])
-    parts = [genotype_parts(genotype, space, classes) for genotype in genotypes]
+    parts = [list_genotype_parts(genotype, space, classes) for genotype in genotypes]
     cells = np.array([sum(part.part == "cell" for part in found) for found in parts])
     clock = clock_by_turn(times)
     measured, low, high = np.percentile(times / clock, (50, 25, 75), axis=1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lbt.config import SearchSettings, SpaceSettings
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import call_without_side_effects
@@ -22,7 +22,7 @@ from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, sample_widths
+from lbt.space.widths import draw_gumbel_noise, sample_widths
 from lbt.training.optimizers import GuardedStep, sgd
 
 Batch = tuple[Tensor, Tensor]
@@ -59,7 +59,7 @@ def take_steps(
     logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
     partner = Partner(search, options.classes, 0, device, ALONE)
     state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01, partner)
-    noise = {name: value.to(device) for name, value in gumbel_noise(space, source).items()}
+    noise = {name: value.to(device) for name, value in draw_gumbel_noise(space, source).items()}
     _, teacher = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet), ALONE)
     key = TableKey("invented", "eager", "float32", options.height, options.width, 1, options.classes, "none")
     context = StepContext(
@@ -69,7 +69,7 @@ def take_steps(
         validation=batch(),
         space=space,
         search=search,
-        table=LatencyTable(Path("invented"), key, dict.fromkeys(space_parts(space, options.classes), 1.0)),
+        table=LatencyTable(Path("invented"), key, dict.fromkeys(list_space_parts(space, options.classes), 1.0)),
         latency_weight=0.01,
         processes=ALONE,
         teacher_step=teacher,

@@ -31,7 +31,7 @@ from lbt.space.architecture import (
 )
 from lbt.space.decoder import OUTPUTS
 from lbt.space.supernet import MEMORY_FORMATS, Supernet, outgoing_edges
-from lbt.space.widths import gumbel_noise, sample_widths
+from lbt.space.widths import draw_gumbel_noise, sample_widths
 
 VIEWS = (
     "view",
@@ -128,7 +128,7 @@ def main() -> None:
     architecture = {
         key: value.to(device).requires_grad_() for key, value in initial_architecture(space, generator).items()
     }
-    noises = [gumbel_noise(space, generator) for _ in range(SAMPLES)]
+    noises = [draw_gumbel_noise(space, generator) for _ in range(SAMPLES)]
     forms = {name: kind(space, options.classes) for name, kind in FORMS.items()}
     forms["plain"].to(memory_format=torch.contiguous_format)
     forms["plain, same formats"].memory_formats = MEMORY_FORMATS

@@ -70,7 +70,7 @@ def judge(folder: Path, path: Path) -> str:
 
 
 def case(folder: Path, draw: random.Random) -> Iterator[str]:
-    """A configuration of drawn scenes or of a folder of images, whose bytes, text or values are changed."""
+    """A configuration of synthetic scenes or of a folder of images, whose bytes, text or values are changed."""
     text = (folder.parent / draw.choice(("scenes.yaml", "folder.yaml"))).read_text()
     path, kind = folder / "spoiled.yaml", draw.randrange(10)
     if kind < 2:

@@ -37,8 +37,8 @@ REFUSED = [
     ({"data": {"classes": 20}}, "data.classes"),
     ({"data": {"layout": "folder"}}, "needs `folder.classes`"),
     ({"data": {"folder": {"classes": FOLDER_CLASSES}}}, "only read with `layout: folder`"),
-    ({"data": {"layout": "folder", "folder": {"classes": [*FOLDER_CLASSES, FOLDER_CLASSES[0]]}}}, "stands twice"),
-    ({"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "ignore": [1]}}}, "stands in `ignore`"),
+    ({"data": {"layout": "folder", "folder": {"classes": [*FOLDER_CLASSES, FOLDER_CLASSES[0]]}}}, "is listed twice"),
+    ({"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "ignore": [1]}}}, "is also in `ignore`"),
     ({"data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES, "images": "x"}}}, "needs a `*`"),
     ({"methods": ["lbt", "darts"]}, "methods.1"),
     ({"methods": ["random"]}, "search.random_match: lbt is not among `methods`"),
@@ -55,7 +55,7 @@ REFUSED = [
         "space.head_twelfths: 8 is above the largest of space.width_twelfths, 6",
     ),
     ({"space": {"branches": 2}}, "space.branches"),
-    ({"seeds": [1, 1]}, "seeds: a value stands twice"),
+    ({"seeds": [1, 1]}, "seeds: a value is listed twice"),
     ({"space": {"layers": 3}}, "space.layers"),
     ({"space": {"width_twelfths": [6, 4]}}, "must ascend"),
     ({"augmentation": {"scale": [2.0, 1.0]}}, "lower end"),
@@ -76,7 +76,7 @@ REFUSED = [
     ({"scenes": {}, "data": {"layout": "folder", "folder": {"classes": FOLDER_CLASSES}}}, "scenes"),
     ({"retrain": {"epochs": ".nan"}}, "retrain.epochs: a number is needed"),
     ({"retrain": {"epochs": float("inf")}}, "retrain.epochs: a number is needed"),
-    ({"scenes": {}, "data": {"unlabeled": "train_extra"}}, "data.unlabeled: drawn scenes have no part train_extra"),
+    ({"scenes": {}, "data": {"unlabeled": "train_extra"}}, "data.unlabeled: synthetic scenes have no part train_extra"),
     ({"data": {"mean": [123.7, 116.3, 103.5]}}, "scale of 0 to 255; pixels are read as 0 to 1: write [0.4851, 0.4561,"),
     ({"data": {"std": [58.395, 57.12, 57.375]}}, "data.std: [58.395, 57.12, 57.375] is on the scale of 0 to 255"),
     ({"data": {"mean": [-3, 0, 99]}}, "data.mean.0: must be at least 0; found -3"),
@@ -167,7 +167,7 @@ def keys(model: type[Section] = Settings, prefix: str = "") -> dict[str, str]:
     return found
 
 
-def test_every_key_has_help_and_stands_in_the_documentation_with_it():
+def test_every_key_is_documented_with_its_help():
     text = (ROOT / "config" / "README.md").read_text()
     documented = dict(re.findall(r"^\| `([a-z0-9_.]+)` \|.*\| (.*) \|$", text, re.MULTILINE))
     expected = {path: help.replace("|", "\\|") for path, help in keys().items()}

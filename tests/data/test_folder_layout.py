@@ -86,9 +86,9 @@ def test_wrong_patterns_are_named(ten):
     [
         ({"masks": "{split}/*"}, "write it in both"),
         ({"val_share": 0.6, "unlabeled_share": 0.4}, r"0\.6 \+ 0\.4 leaves no image"),
-        ({"classes": [CLASSES[0], {**CLASSES[1], "color": CLASSES[0]["color"]}]}, "color .* stands twice"),
+        ({"classes": [CLASSES[0], {**CLASSES[1], "color": CLASSES[0]["color"]}]}, "color .* is listed twice"),
         ({"classes": [CLASSES[0], {"name": "car", "color": [0, 0, 142]}]}, "car has no `id`"),
-        ({"mask_values": "color", "ignore_colors": [[0, 0, 142]]}, r"color \[0, 0, 142\] is a class and stands in"),
+        ({"mask_values": "color", "ignore_colors": [[0, 0, 142]]}, r"color \[0, 0, 142\] is a class and also in"),
     ],
 )
 def test_contradictory_settings_are_refused(tmp_path, change, message):

@@ -13,7 +13,7 @@ from lbt.derivation.candidate_table import describe_candidates
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.latency.expected import genotype_latency
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import TableKey, read_table
 from lbt.network.candidates import list_candidates
 from lbt.network.derivation_rule import derive_genotype
@@ -41,7 +41,7 @@ class Job:
         key = asdict(TableKey("invented", "eager", "float32", 64, 64, 1, 3, "none"))
         rows = [
             {**key, **asdict(part), "median_ms": per_channel * part.in_channels + 3.2 / part.scale, "iqr_ms": 0.0}
-            for part in space_parts(SPACE, 3)
+            for part in list_space_parts(SPACE, 3)
         ]
         write_metrics(self.folder / "table.csv", rows)
         self.table = read_table(self.folder / "table.csv")
@@ -96,19 +96,19 @@ def test_the_released_rule_needs_no_scores(job):
 
 
 @pytest.mark.parametrize(("factors", "word"), [((0.5, 2), "inside"), ((2, 3), "outside")])
-def test_the_log_tells_whether_the_window_is_met(job, factors, word):
+def test_the_log_says_whether_the_network_is_inside_the_window(job, factors, word):
     fps = 1000 / job.milliseconds(derive_genotype(job.architecture, SPACE))
     window = (round(fps * factors[0], 1), round(fps * factors[1], 1))
     job.derive(fps=window)
     assert f"FPS predicted, {word} the window {window[0]:g} to {window[1]:g} FPS\n" in job.log.read_text()
 
 
-def test_the_best_score_is_kept(job):
+def test_the_network_with_the_best_score_is_chosen(job):
     found, path = job.scored([0.1, 0.2, 0.7, 0.7, None, 0.3])
     assert job.derive(rule="search", candidates=path) == found[2].genotype
 
 
-def test_a_better_network_outside_the_window_is_not_kept(job):
+def test_a_better_network_outside_the_window_is_not_chosen(job):
     found, _ = job.scored([])
     speeds = [1000 / job.milliseconds(candidate.genotype) for candidate in found]
     window = (sorted(speeds)[4], sorted(speeds)[7])
@@ -120,7 +120,7 @@ def test_a_better_network_outside_the_window_is_not_kept(job):
 
 
 @pytest.mark.parametrize("winner", [0, 1])
-def test_the_released_rule_keeps_the_better_ends_in_or_out_of_the_window(job, winner):
+def test_the_released_rule_chooses_the_better_ends_inside_or_outside_the_window(job, winner):
     scores = [0.5, 0.4] if winner == 0 else [0.4, 0.5]
     _, path = job.scored(scores, rule="released", space=BEST, window=(1e-3, 2e-3))
     ends = [(32, 16), (32, 8)][winner]
@@ -150,7 +150,7 @@ def test_scores_by_another_rule_or_space_are_refused(job):
         job.derive(space=BEST, candidates=path)
 
 
-def test_a_processor_that_rounds_differently_does_no_harm(job):
+def test_scores_of_a_processor_that_rounds_differently_are_accepted(job):
     found, path = job.scored([0.1, 0.6])
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -171,7 +171,7 @@ def test_settings_that_compare_scores_need_them(job):
     [
         (lambda text: text.replace(",objective", ",score"), r"needed are index, branches, .*, objective"),
         (lambda text: "", "has the columns none"),
-        (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', which is no number"),
+        (lambda text: text.replace(",0.5\n", ",best\n"), r"line 2: objective is 'best', which is not a number"),
         (lambda text: text.replace(",0.5,0.5\n", ",,\n"), "scores no network that may be derived"),
         (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "does not list each network .* once"),
         (lambda text: text + text.splitlines()[-1] + "\n", "does not list each network .* once"),

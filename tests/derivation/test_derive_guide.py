@@ -26,7 +26,7 @@ def draw(space, seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_the_derived_network_when_skips_are_impossible_and_the_width_is_full(space, seed):
+def test_the_guide_equals_the_derived_network_without_skips_at_full_width(space, seed):
     architecture = draw(space, seed)
     unpruned = {key: value.clone() for key, value in architecture.items()}
     for key, value in unpruned.items():
@@ -38,7 +38,7 @@ def test_it_is_the_derived_network_when_skips_are_impossible_and_the_width_is_fu
     assert found == derive_genotype(unpruned, space, BRANCH_SCALES[space.branches][0])
 
 
-def test_every_layer_stays_at_full_width_even_where_all_prefer_a_skip(space):
+def test_no_layer_is_pruned_even_if_all_prefer_a_skip(space):
     architecture = draw(space, 0)
     for key, value in architecture.items():
         if key.startswith("alpha"):

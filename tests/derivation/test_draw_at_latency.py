@@ -48,7 +48,7 @@ def draw_plainly(generator):
 
 
 def features(genotype):
-    """What each test of uniformity counts."""
+    """The values that each test of uniformity counts."""
     coarse, fine = (branch.cells for branch in genotype.branches)
     return {
         "ends and lengths": (genotype.branches[1].scale, len(coarse), len(fine)),
@@ -87,7 +87,7 @@ def test_an_unreachable_latency_names_the_reachable_range(synthetic_table):
             draw_genotype(SPACE, table, window, 0)
 
 
-def test_a_rare_latency_is_said_to_be_rare(synthetic_table, monkeypatch):
+def test_the_message_says_that_a_latency_is_rare(synthetic_table, monkeypatch):
     monkeypatch.setattr("lbt.derivation.draw_at_latency.DRAWS", 50)
     table = synthetic_table(SPACE)
     least, _ = reachable_latency(SPACE, table)

@@ -19,7 +19,7 @@ from lbt.derivation import score_candidates as candidates
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.latency.expected import genotype_latency
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import TableKey, read_table
 from lbt.network.candidates import list_candidates
 from lbt.network.inherit_weights import inherit_weights
@@ -58,7 +58,7 @@ class Job:
         key = asdict(TableKey("invented", "eager", "float32", 64, 64, 1, tiny.classes.num_classes, "none"))
         rows = [
             {**key, **asdict(part), "median_ms": 0.01 * part.in_channels + 3.2 / part.scale, "iqr_ms": 0.0}
-            for part in space_parts(self.space, tiny.classes.num_classes)
+            for part in list_space_parts(self.space, tiny.classes.num_classes)
         ]
         write_metrics(folder / "table.csv", rows)
         self.table = read_table(folder / "table.csv")
@@ -203,8 +203,8 @@ def test_images_are_evenly_spaced(job):
 
 
 @pytest.mark.parametrize("batch_size", [1, 50])
-def test_any_batch_size_is_good(job, batch_size):
-    """One crop of 64 pixels has a single value per channel at its coarsest; fifty images are more than there are."""
+def test_any_batch_size_works(job, batch_size):
+    """The coarsest feature of one crop is a single value per channel; fifty images are more than the set has."""
     rows = job.run(rule="search", paths=2, images=4, batch_size=batch_size)
     assert 0 < float(rows[0]["miou"]) < 1
 

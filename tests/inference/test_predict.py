@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_network import CLASSES, COLORS, random_network, write_network
+from random_network import CLASSES, COLORS, write_network, write_network_of
 from stage_calls import call_stage
 
 import lbt
@@ -21,7 +21,6 @@ from lbt.data.splits import read_split
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
 from lbt.inference.input_files import find_images, output_names
-from lbt.inference.network_file import save_network
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +52,7 @@ def read(path):
 
 def test_predictions_equal_the_scored_ones(tiny, tmp_path):
     settings, classes = tiny.settings, tiny.classes
-    save_network(
-        tmp_path / "network.pt",
-        random_network(1, settings.space, classes.num_classes),
-        space=settings.space,
-        classes=classes.names,
-        colors=classes.colors,
-        mean=settings.data.mean,
-        std=settings.data.std,
-        method="lbt",
-        seed=0,
-    )
+    write_network_of(tmp_path / "network.pt", settings)
     call_stage(
         "evaluate_network",
         seed=0,

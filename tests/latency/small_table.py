@@ -5,10 +5,10 @@ import math
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
 from lbt.latency import measuring
 from lbt.latency.measuring import TURNS
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12))
-PARTS = space_parts(SPACE, 3)
+PARTS = list_space_parts(SPACE, 3)
 BLOCKS = TURNS * len(PARTS)
 
 

@@ -5,7 +5,7 @@ from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
 from lbt.latency.expected import genotype_latency
-from lbt.network.random_genotype import random_branches, to_genotype
+from lbt.network.random_genotype import draw_random_branches, to_genotype
 
 SPACES = [
     SpaceSettings(),
@@ -18,7 +18,7 @@ SPACES = [
 @pytest.mark.parametrize("space", SPACES, ids=["default", "best", "one-branch", "odd-widths"])
 def test_the_sum_is_that_of_the_genotype(space, synthetic_table):
     table = synthetic_table(space)
-    costs, draws = NetworkCosts(space, table), random_branches(space, torch.Generator().manual_seed(0))
+    costs, draws = NetworkCosts(space, table), draw_random_branches(space, torch.Generator().manual_seed(0))
     for _ in range(300):
         branches = next(draws)
         expected = genotype_latency(to_genotype(branches), space, table)

@@ -11,7 +11,7 @@ from lbt.latency.parts import cell_part
 from lbt.network.derivation_rule import build_branch, candidate_paths, derive_genotype
 from lbt.network.genotype import Genotype, cell_channels
 from lbt.space.architecture import OPERATORS, SCALES, alpha_row, architecture_shapes, beta_row, gamma_row
-from lbt.space.widths import gumbel_noise, random_widths, sample_widths
+from lbt.space.widths import draw_gumbel_noise, draw_random_widths, sample_widths
 
 ENDS = [(8,), (16,), (32,), (32, 16), (32, 8)]
 
@@ -65,7 +65,7 @@ def walked_genotype(architecture, indices, space, ends):
 
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("seed", range(8))
-def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic_table):
+def test_a_decided_architecture_has_the_latency_of_its_network(ends, seed, synthetic_table):
     space = small_space(7)
     table, indices = synthetic_table(space), decide(space, seed)
     architecture = one_hot(logits(space, 0), indices)
@@ -76,7 +76,7 @@ def test_decided_architecture_costs_what_its_network_costs(ends, seed, synthetic
 
 @pytest.mark.parametrize("layers", [4, 5, 7, 8, 10])
 @pytest.mark.parametrize("ends", ENDS)
-def test_decided_architecture_costs_what_its_derivation_costs(ends, layers, synthetic_table):
+def test_a_decided_architecture_has_the_latency_of_its_derivation(ends, layers, synthetic_table):
     """Every path of every branch, betas that leave no other path to the walk or to the derivation, and no skip."""
     space = small_space(layers)
     table, paths = synthetic_table(space), [candidate_paths(layers, end) for end in ends]
@@ -187,7 +187,7 @@ def test_sampled_widths_replace_gamma_and_carry_its_gradient(synthetic_table):
     table, architecture = synthetic_table(space), logits(space, 3)
     for scale in SCALES:
         architecture[f"gamma.{scale}"].requires_grad_()
-    widths = sample_widths(architecture, space, gumbel_noise(space, torch.Generator().manual_seed(0)))
+    widths = sample_widths(architecture, space, draw_gumbel_noise(space, torch.Generator().manual_seed(0)))
     fixed = {key: value.detach() for key, value in architecture.items()}
     for key, rows in widths.indices.items():
         fixed[key] = torch.full_like(fixed[key], -torch.inf)
@@ -201,7 +201,7 @@ def test_sampled_widths_replace_gamma_and_carry_its_gradient(synthetic_table):
 def test_random_widths_leave_gamma_without_gradient(synthetic_table):
     space = small_space(5)
     architecture = {key: value.requires_grad_() for key, value in logits(space, 3).items()}
-    widths = random_widths(space, torch.Generator().manual_seed(0))
+    widths = draw_random_widths(space, torch.Generator().manual_seed(0))
     expected_latency(architecture, space, synthetic_table(space), widths=widths).backward()
     assert architecture["gamma.8"].grad is None
     assert architecture["beta.16"].grad.abs().max() > 0
@@ -214,7 +214,7 @@ def test_float32_follows_the_architecture(synthetic_table):
     assert latency.dtype == torch.float32 and latency.shape == ()
 
 
-def test_missing_row_is_named(synthetic_table):
+def test_a_missing_row_is_named(synthetic_table):
     space = small_space(5)
     table = synthetic_table(space)
     part = next(part for part in table.milliseconds if part.operator == "zoom_2x" and part.stride == 2)

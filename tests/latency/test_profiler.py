@@ -9,7 +9,7 @@ from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.latency import profiler
 from lbt.latency.expected import genotype_latency
-from lbt.latency.parts import genotype_parts
+from lbt.latency.parts import list_genotype_parts
 from lbt.latency.table import read_table
 from lbt.network.network import Network
 from lbt.network.random_genotype import random_genotype
@@ -75,7 +75,7 @@ def test_passes_are_counted_by_the_settings(folder, monkeypatch):
     monkeypatch.setattr(profiler, "time_passes", passes)
     monkeypatch.setattr(profiler, "time_together", parts)
     profile = run(folder)
-    count = len(genotype_parts(genotype(), SETTINGS["space"], 3))
+    count = len(list_genotype_parts(genotype(), SETTINGS["space"], 3))
     two, one = (count, 1, 6e-3 / count), (count, 1, 2e-3 / count)
     assert calls == [2, two, 2, two, 1, one, 1, one, 1, one]
     assert profile["median_ms"] == 2.0 and profile["p95_ms"] == 4.0

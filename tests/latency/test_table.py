@@ -42,7 +42,7 @@ def test_every_part_is_measured_once(measured, rows):
     assert all(float(row["iqr_ms"]) >= 0 for row in rows)
 
 
-def test_key_says_where_it_was_measured(measured):
+def test_the_key_names_the_device(measured):
     key = read_table(measured).key
     assert (key.input_height, key.input_width, key.threads, key.classes) == (32, 64, 1, 3)
     assert (key.backend, key.precision) == ("eager", "float32")
@@ -55,7 +55,7 @@ def test_progress_is_logged(measured, rows):
     assert any(f"latency table: step {steps}/{steps}" in line for line in lines)
 
 
-def test_other_key_is_refused_with_both_sides(measured):
+def test_another_key_is_refused_with_both_values(measured):
     lookup = read_table(measured)
     lookup.check_key(asdict(lookup.key))
     with pytest.raises(LbtError, match=r"input_height: 32 in the table, 64 here; threads: 1 in the table, 4 here"):
@@ -73,29 +73,29 @@ def test_a_part_of_the_key_is_compared_alone(measured):
         lookup.check_key({"device": "another", "classes": 3})
 
 
-def test_nothing_is_left_beside_a_finished_table(measured):
+def test_no_file_is_left_beside_a_finished_table(measured):
     assert {file.name for file in measured.parent.iterdir()} == {"table.csv", "table.log"}
 
 
-def test_missing_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(LbtError, match=r"absent\.csv: could not be read"):
         read_table(tmp_path / "absent.csv")
 
 
-def test_other_columns(tmp_path, rows):
+def test_other_columns_are_refused(tmp_path, rows):
     columns = [name for name in COLUMNS if name != "threads"]
     path = write(tmp_path / "table.csv", [{k: row[k] for k in columns} for row in rows], columns)
     with pytest.raises(LbtError, match="has the columns"):
         read_table(path)
 
 
-def test_empty_file(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "table.csv").write_text("")
     with pytest.raises(LbtError, match="has the columns none"):
         read_table(tmp_path / "table.csv")
 
 
-def test_no_row(tmp_path):
+def test_a_table_without_rows_is_refused(tmp_path):
     with pytest.raises(LbtError, match="holds no row"):
         read_table(write(tmp_path / "table.csv", []))
 
@@ -113,18 +113,18 @@ def test_bad_channel_count_is_named_with_its_line(tmp_path, rows):
         read_table(write(tmp_path / "table.csv", rows))
 
 
-def test_repeated_part(tmp_path, rows):
+def test_a_repeated_part_is_refused(tmp_path, rows):
     with pytest.raises(LbtError, match=rf"line {len(rows) + 2}: .* is listed twice"):
         read_table(write(tmp_path / "table.csv", [*rows, rows[0]]))
 
 
-def test_rows_of_two_devices(tmp_path, rows):
+def test_rows_of_two_devices_are_refused(tmp_path, rows):
     rows[-1]["device"] = "another"
     with pytest.raises(LbtError, match=rf"line {len(rows) + 1}: has another key"):
         read_table(write(tmp_path / "table.csv", rows))
 
 
-def test_file_that_ends_within_a_row(tmp_path, measured):
+def test_a_file_that_ends_within_a_row_is_refused(tmp_path, measured):
     text = measured.read_text()
     path = tmp_path / "table.csv"
     path.write_text(text[: text.rstrip("\n").rindex(",", 0, len(text) - 30)])
@@ -132,7 +132,7 @@ def test_file_that_ends_within_a_row(tmp_path, measured):
         read_table(path)
 
 
-def test_binary_file(tmp_path):
+def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "table.csv").write_bytes(b"\xff\xfe\x00table")
     with pytest.raises(LbtError, match="is not a CSV table"):
         read_table(tmp_path / "table.csv")

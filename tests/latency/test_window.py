@@ -1,4 +1,4 @@
-"""What a space can reach, against every network of tiny spaces and against random networks of the default one."""
+"""The reachable latencies of a space, against every network of tiny spaces and random networks of the default one."""
 
 from dataclasses import replace
 from itertools import permutations, product
@@ -9,11 +9,12 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.latency.costs import NetworkCosts
-from lbt.latency.expected import genotype_latency, predict_fps, steer
+from lbt.latency.expected import genotype_latency
+from lbt.latency.steering import predict_fps, steer
 from lbt.latency.window import check_window, reachable_latency
 from lbt.network.derivation_rule import candidate_paths, find_pruned_skips, minimum_length, path_scales
 from lbt.network.genotype import BRANCH_SCALES
-from lbt.network.random_genotype import random_branches, random_genotype
+from lbt.network.random_genotype import draw_random_branches, random_genotype
 
 
 def even_table(table, seed, *, operators):
@@ -115,21 +116,21 @@ def test_range_is_that_of_all_networks(layers, min_length, widths, operators, br
 def test_no_random_network_lies_outside(layers, branches, synthetic_table):
     space = SpaceSettings(layers=layers, branches=branches)
     for table in (synthetic_table(space), even_table(synthetic_table(space), 0, operators=2)):
-        costs, draws = NetworkCosts(space, table), random_branches(space, torch.Generator().manual_seed(layers))
+        costs, draws = NetworkCosts(space, table), draw_random_branches(space, torch.Generator().manual_seed(layers))
         least, most = reachable_latency(space, table)
         assert all(least <= costs.milliseconds(next(draws)) <= most for _ in range(2000))
 
 
-def test_both_ends_are_reached_where_widths_and_operators_cost_alike(synthetic_table):
+def test_both_ends_are_reached_if_widths_and_operators_cost_the_same(synthetic_table):
     """Random networks then differ by their paths and their pruning only, and meet the longest and shortest ones."""
     space = SpaceSettings(layers=8, width_twelfths=(8,), min_length=4)
     table = even_table(synthetic_table(space), 1, operators=1)
-    costs, draws = NetworkCosts(space, table), random_branches(space, torch.Generator().manual_seed(0))
+    costs, draws = NetworkCosts(space, table), draw_random_branches(space, torch.Generator().manual_seed(0))
     found = [costs.milliseconds(next(draws)) for _ in range(20000)]
     assert reachable_latency(space, table) == pytest.approx((min(found), max(found)), abs=1e-9)
 
 
-def test_predicted_fps(synthetic_table):
+def test_predicted_fps_are_1000_over_the_latency(synthetic_table):
     space = SpaceSettings(layers=5)
     table, genotype = synthetic_table(space), random_genotype(space, torch.Generator().manual_seed(0))
     assert predict_fps(genotype, space, table) == pytest.approx(1000 / genotype_latency(genotype, space, table))

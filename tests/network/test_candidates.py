@@ -101,7 +101,7 @@ def test_the_probability_is_that_of_all_downs():
         assert candidate.paths == f"16:{c} / 32:{a},{b}"
 
 
-def test_two_choices_of_ends_take_turns():
+def test_candidates_of_two_choices_of_ends_alternate():
     space = SpaceSettings(layers=9, branches="best")
     architecture = draw(space, skip=-1e4)
     found = list_candidates(architecture, space, "search")
@@ -114,7 +114,7 @@ def test_two_choices_of_ends_take_turns():
     assert released[1].paths == f"8:- / 32:{','.join(map(str, released[1].downsample_layers[0]))}"
 
 
-def test_listing_leaves_the_architecture_alone():
+def test_listing_does_not_change_the_architecture():
     space = SpaceSettings(layers=8, branches="best")
     architecture = draw(space)
     before = {key: value.clone() for key, value in architecture.items()}

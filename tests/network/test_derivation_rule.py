@@ -104,7 +104,7 @@ def test_released_network_has_the_published_size(released):
     assert count_macs(network, (1024, 2048)) == expected["convolution multiply-accumulates at 1024x2048"]
 
 
-def test_derivation_is_pure_and_branches_do_not_touch_each_other(released):
+def test_derivation_is_pure_and_branches_are_independent(released):
     before = {key: value.clone() for key, value in released.items()}
     both = derive_genotype(released, SpaceSettings(), (32, 16, 8))
     assert all(torch.equal(before[key], value) for key, value in released.items())
@@ -178,23 +178,23 @@ def test_a_stretch_after_a_down_keeps_its_least_probable_skip():
     assert choose_operators(given, (1, 4), 1) == ["conv", "conv", "zoom_2x", None, "conv", "zoom_2x", None]
 
 
-def test_a_kept_skip_uses_up_its_turn():
+def test_no_other_skip_is_pruned_in_place_of_one_that_must_stay():
     """As in the release: of the three most probable skips one must stay, and no fourth is pruned instead."""
     given = rows("skip", "conv", "skip", "skip", "skip")
     assert choose_operators(given, (1,), 2) == ["zoom_2x", "conv", "zoom_2x", None, None]
 
 
-def test_a_skip_of_stride_2_gives_way():
+def test_a_convolution_replaces_a_skip_of_stride_2():
     assert choose_operators(rows("conv", "skip", "conv"), (1,), 1) == ["conv", "zoom_2x", "conv"]
 
 
-def test_minimum_length():
+def test_the_minimum_length_follows_the_setting_or_the_released_rule():
     assert [minimum_length(SpaceSettings(), scale) for scale in (8, 16, 32)] == [5, 7, 9]
     assert minimum_length(SpaceSettings(min_length=3), 32) == 3
     assert minimum_length(SpaceSettings(layers=4), 32) == 4
 
 
-def test_last_cell_has_the_heads_width_even_where_the_end_is_pruned():
+def test_the_last_cell_has_the_heads_width_even_if_the_end_is_pruned():
     space = SpaceSettings(layers=8, head_twelfths=10, min_length=2)
     architecture = initial_architecture(space, torch.Generator().manual_seed(0))
     architecture["alpha.8"][:, 0] = torch.tensor([-1.0, 1, -1, 1, 1, 1, 1, 1])
@@ -206,7 +206,7 @@ def test_last_cell_has_the_heads_width_even_where_the_end_is_pruned():
 @pytest.mark.parametrize(
     ("branches", "ends"), [("32", [32]), ("16+32", [32, 16]), ("8+32", [32, 8]), ("best", [32, 16])]
 )
-def test_the_setting_names_the_ends(released, branches, ends):
+def test_the_setting_decides_where_branches_end(released, branches, ends):
     genotype = derive_genotype(released, SpaceSettings(branches=branches))
     assert [branch.scale for branch in genotype.branches] == ends
 

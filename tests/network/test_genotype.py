@@ -43,7 +43,7 @@ def test_the_file_is_readable(genotype):
     }
 
 
-def test_shared_prefix_compares_what_cells_do(genotype):
+def test_the_shared_prefix_compares_what_cells_compute(genotype):
     assert genotype.shared_prefix() == 2
     assert Genotype(genotype.branches[:1]).shared_prefix() == 0
 
@@ -54,7 +54,7 @@ def test_last_cells_are_never_shared():
     assert Genotype((long, short)).shared_prefix() == 0
 
 
-def test_cell_channels(genotype):
+def test_each_cell_has_its_input_and_output_channels(genotype):
     assert cell_channels(genotype.branches[0], SPACE) == [(64, 32), (32, 96), (96, 384), (384, 256)]
 
 
@@ -124,7 +124,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_genotype(tmp_path / "absent.json", SPACE)
 
 
-def test_branches_end_where_the_space_lets_them(genotype, tmp_path):
+def test_branches_end_at_the_scales_of_the_space(genotype, tmp_path):
     path, single = tmp_path / "genotype.json", Genotype(genotype.branches[:1])
     for branches, good, bad in (("best", genotype, single), ("32", single, genotype)):
         space = SPACE.model_copy(update={"branches": branches})

@@ -63,7 +63,7 @@ def test_shared_cells_run_once():
 
 
 def test_branches_get_details_of_their_own():
-    """The branch to 1/32 keeps what enters its downs; the branch to 1/16 what enters its own."""
+    """The details of a branch are the inputs of its own cells of stride 2."""
     late = chain(16, ("conv", 1, 12), ("zoom", 1, 6), ("conv", 2, 6), ("conv", 1, 8))
     network = Network(Genotype((COARSE, late)), SPACE, 5).eval()
     features = network.features(torch.randn(1, 3, 64, 64))

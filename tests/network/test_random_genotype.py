@@ -27,7 +27,7 @@ def test_every_draw_is_a_genotype_of_the_space(layers, branches, generator):
 
 @pytest.mark.parametrize("min_length", [None, 1, 3, 8])
 @pytest.mark.parametrize("ends", [(32, 16), (32, 8)])
-def test_a_draw_is_what_is_derived_from_an_architecture(ends, min_length, generator):
+def test_a_draw_equals_the_derivation_from_logits_of_the_same_choices(ends, min_length, generator):
     """Each number of a draw, turned into logits of the same choices, gives the same cells."""
     space = SpaceSettings(layers=8, min_length=min_length)
     columns = _columns(space)
@@ -50,7 +50,7 @@ def test_a_draw_is_what_is_derived_from_an_architecture(ends, min_length, genera
                 assert drawn == build_branch(logits, space, downs)
 
 
-def test_the_two_choices_of_ends_are_drawn_alike(generator):
+def test_the_two_choices_of_ends_are_equally_probable(generator):
     space = SpaceSettings(layers=4, branches="best")
     drawn = Counter(random_genotype(space, generator).branches[1].scale for _ in range(1000))
     assert set(drawn) == {16, 8} and chi_square(drawn, 2) < 10.8  # p = 0.001

@@ -122,13 +122,13 @@ def sizes(name, value):
 
 
 ATTACKS = {
-    "method above the folder": (attribute("method", "../../../pwned/x"), "no name of a method"),
-    "absolute method": (attribute("method", "/tmp/pwned"), "no name of a method"),
+    "method above the folder": (attribute("method", "../../../pwned/x"), "not the name of a method"),
+    "absolute method": (attribute("method", "/tmp/pwned"), "not the name of a method"),
     "method with escape": (attribute("method", "\x1b]0;pwned\x07"), r"method \x1b]0;pwned\x07 is no name"),
-    "method as array": (attribute("method", ["lbt", "lbt"]), "attribute method is no text"),
-    "method as number": (attribute("method", 7), "attribute method is no text"),
-    "negative round": (attribute("round", -1), "attribute round is no whole number"),
-    "round as text": (attribute("round", "1"), "attribute round is no whole number"),
+    "method as array": (attribute("method", ["lbt", "lbt"]), "attribute method is not text"),
+    "method as number": (attribute("method", 7), "attribute method is not text"),
+    "negative round": (attribute("round", -1), "attribute round is not an integer"),
+    "round as text": (attribute("round", "1"), "attribute round is not an integer"),
     "teacher": (attribute("teacher", "a\nb"), "no digest"),
     "class with line break": (attribute("classes", json.dumps(["a\nb", *"bcdef"])), "line break"),
     "class twice": (attribute("classes", json.dumps(list("aacdef"))), "different ones"),

@@ -52,7 +52,7 @@ def stopped_at(path, step, **identity):
     return path
 
 
-def test_a_loop_goes_on_where_it_was_saved(path, tmp_path):
+def test_a_loop_resumes_from_its_saved_state(path, tmp_path):
     whole = walk(Resume())
     again = Resume(stopped_at(path, 3), IDENTITY)
     assert again.step == 3  # the fourth step was cut off before it was saved
@@ -178,7 +178,7 @@ def test_a_signal_to_stop_saves_at_the_end_of_the_step(path, number, code, defau
     assert Resume(path, IDENTITY).step == 3
 
 
-def test_a_warning_saves_and_the_loop_goes_on(path):
+def test_a_warning_saves_and_the_loop_continues(path):
     seen = []
 
     def act(step):

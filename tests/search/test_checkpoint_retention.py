@@ -6,7 +6,7 @@ from lbt.search.checkpoint_retention import drop_weights, keeps_weights
 
 
 def search_until(folder, first, last, keep_every):
-    """What the rounds `first` to `last` write and remove."""
+    """Write and remove the files of the rounds `first` to `last`."""
     for round in range(first, last + 1):
         checkpoint = folder / f"round-{round}" / "checkpoint.pt"
         checkpoint.parent.mkdir()
@@ -34,13 +34,13 @@ def present(folder):
         (4, 1, [1, 2, 3, 4]),
     ],
 )
-def test_the_last_two_and_every_kth_stay(tmp_path, rounds, keep_every, expected):
+def test_the_last_two_and_every_kth_round_keep_their_weights(tmp_path, rounds, keep_every, expected):
     search_until(tmp_path, 1, rounds, keep_every)
     assert present(tmp_path) == expected == kept_rounds(rounds, keep_every)
     assert len(list(tmp_path.glob("*/architecture.json"))) == rounds
 
 
-def test_a_search_that_goes_on_ends_as_one_that_never_stopped(tmp_path):
+def test_a_search_that_continues_ends_with_the_files_of_an_uninterrupted_one(tmp_path):
     search_until(tmp_path, 1, 7, 4)
     assert present(tmp_path) == [4, 6, 7]
     search_until(tmp_path, 8, 11, 4)

@@ -8,11 +8,11 @@ import torch
 
 from lbt.config import AdamSettings, OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.runtime.distributed import ALONE
-from lbt.search.cosearch import Guide, guide_entropies, guide_step, new_guide
+from lbt.search.cosearch import Guide, create_guide, guide_entropies, guide_step
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, max_widths, sample_widths
+from lbt.space.widths import draw_gumbel_noise, max_widths, sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -107,7 +107,7 @@ def test_a_guide_step_that_is_not_finite_is_skipped(state, batch):
 
 def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
     images, labels = batch
-    noise = gumbel_noise(SPACE, torch.Generator().manual_seed(5))
+    noise = draw_gumbel_noise(SPACE, torch.Generator().manual_seed(5))
     widths = sample_widths(copy(state.architecture), SPACE, noise)
     losses = [
         supernet_loss(state.supernet(images, architecture, w), labels, ALONE)
@@ -126,7 +126,7 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
 
 def test_without_a_guide_the_weights_descend_one_loss(state, batch):
     state.guide = None
-    noise = gumbel_noise(SPACE, torch.Generator().manual_seed(5))
+    noise = draw_gumbel_noise(SPACE, torch.Generator().manual_seed(5))
     record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
     assert set(record) == {"teacher_loss", "teacher_weight_gradient_norm"}
 
@@ -137,7 +137,7 @@ def test_entropies_of_the_guide_exclude_the_width(state):
 
 def test_a_new_guide_optimises_alpha_and_beta_only():
     """With weight decay the optimiser would move a gamma that has no gradient."""
-    guide = new_guide(SPACE, SEARCH.architecture, torch.Generator().manual_seed(0), torch.device("cpu"))
+    guide = create_guide(SPACE, SEARCH.architecture, torch.Generator().manual_seed(0), torch.device("cpu"))
     moving = {id(leaf) for group in guide.optimizer.param_groups for leaf in group["params"]}
     names = {name for name, leaf in guide.architecture.items() if id(leaf) in moving}
     assert names == {name for name in guide.architecture if not name.startswith("gamma")}

@@ -51,7 +51,7 @@ def double_backward(loss, weights, architecture, vector):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_mixed_product_equals_double_backward(seed):
+def test_the_mixed_second_derivative_equals_double_backward(seed):
     loss, weights, architecture, vector = setting(seed)
     for chosen in (vector, {name: vector[name] for name in list(vector)[::2]}):  # a part of the weights, too
         expected = double_backward(loss, weights, architecture, chosen)
@@ -60,7 +60,7 @@ def test_the_mixed_product_equals_double_backward(seed):
             assert (found[name] - value).norm() / value.norm() < 1e-10
 
 
-def test_directional_derivative_through_deeplabv3_in_train_mode_equals_central_differences():
+def test_jvp_through_deeplabv3_in_train_mode_equals_central_differences():
     torch.manual_seed(0)
     student = deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3).double().train()
     for module in student.modules():

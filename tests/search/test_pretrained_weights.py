@@ -74,7 +74,7 @@ def test_an_auxiliary_classifier_is_ignored(weights_file):
     check(student(MOBILE, weights_file(state)), student(MOBILE, "none"), state, set())
 
 
-def test_a_saved_student_comes_back(weights_file):
+def test_a_saved_student_is_loaded_completely(weights_file):
     saved = student(LRASPP, "none", seed=1)
     found = build_network(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, 2, ALONE)
     assert all(torch.equal(value, saved[key]) for key, value in found.state_dict().items())

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lbt.errors import LbtError
-from lbt.latency.expected import genotype_latency, steer
+from lbt.latency.expected import genotype_latency
+from lbt.latency.steering import steer
 from lbt.latency.table import read_table
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.checkpoint import load_checkpoint

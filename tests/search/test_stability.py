@@ -90,7 +90,7 @@ WILD = OptimizerSettings(lr=1.0e30, momentum=0.0, weight_decay=0.0, clip_norm=1.
     ),
     ids=["huge learning rate", "student explodes"],
 )
-def test_a_search_that_blows_up_stops_and_says_what_went_wrong_first(play, tiny, search, message, tmp_path):
+def test_a_search_that_diverges_stops_and_names_the_first_bad_value(play, tiny, search, message, tmp_path):
     if "student" in search:
         search = {"student": tiny.settings.search.student.model_copy(update={"optimizer": search["student"]})}
     before = tiny.warmup.read_bytes()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lbt.search.step_record import progress_values
+from lbt.search.step_record import select_progress_values
 
 
 def columns(text):
@@ -52,5 +52,5 @@ def test_the_columns_and_their_order(play, method, cosearch, expected):
 
 def test_the_progress_line_leaves_out_what_is_blank_or_zero():
     row = {"teacher_loss": 2.0, "tester_loss": 1.0, "teacher_val_loss": float("nan"), "skipped_teacher": 0}
-    assert progress_values(row) == {"loss": 2.0, "tester": 1.0}
-    assert progress_values(row | {"skipped_teacher": 2, "skipped_tester": 1})["skipped"] == 3
+    assert select_progress_values(row) == {"loss": 2.0, "tester": 1.0}
+    assert select_progress_values(row | {"skipped_teacher": 2, "skipped_tester": 1})["skipped"] == 3

@@ -48,7 +48,7 @@ def test_the_new_weights_are_those_of_sgd(clip_norm):
 
 
 @pytest.mark.parametrize("clip_norm", [1e9, 0.05])
-def test_pulling_back_equals_autograd_through_the_step(clip_norm):
+def test_vjp_equals_autograd_through_the_step(clip_norm):
     _, momentum, gradient, _, step = steps(clip_norm)
     leaves = {name: g.clone().requires_grad_() for name, g in gradient.items()}
     vector = {name: torch.randn_like(g) for name, g in gradient.items()}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import OptimizerSettings, SearchSettings, SpaceSettings
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.pseudo_labels.dataset import temper
 from lbt.runtime.distributed import ALONE
@@ -28,7 +28,7 @@ from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, sample_widths
+from lbt.space.widths import draw_gumbel_noise, sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -90,7 +90,7 @@ def warm_state(seed: int, search: SearchSettings) -> SearchState:
 
 
 def noise(source: torch.Generator) -> dict[str, Tensor]:
-    return {name: value.double() for name, value in gumbel_noise(SPACE, source).items()}
+    return {name: value.double() for name, value in draw_gumbel_noise(SPACE, source).items()}
 
 
 def context_of(seed: int, search: SearchSettings, table: LatencyTable) -> StepContext:
@@ -132,7 +132,7 @@ def student_context(
 
 def invented_table(path) -> LatencyTable:
     key = TableKey("test", "eager", "float32", SIZE, SIZE, 1, CLASSES, "none")
-    return LatencyTable(path, key, dict.fromkeys(space_parts(SPACE, CLASSES), 1.0))
+    return LatencyTable(path, key, dict.fromkeys(list_space_parts(SPACE, CLASSES), 1.0))
 
 
 def supernet_logits(

@@ -73,11 +73,22 @@ class Cluster:
     Args:
         folder: for its files; `jobcomp.log` holds the records of the jobs.
         gpus: number of pretended GPUs of each node; the nodes are `n1`, `n2` and so on.
+        cpus: of each node, whatever the machine has.
+        longest: time limit of the partition.
         accounting: whether slurmdbd and a database run, so that sacct answers.
     """
 
-    def __init__(self, folder: Path, *, gpus: Sequence[int] = (0,), accounting: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        gpus: Sequence[int] = (0,),
+        cpus: int = 2,
+        longest: str = "INFINITE",
+        accounting: bool = False,
+    ) -> None:
         self.folder, self.accounting = folder, accounting
+        self.cpus, self.longest = cpus, longest
         self.gpus = {f"n{number}": count for number, count in enumerate(gpus, start=1)}
         self.host = socket.gethostname().split(".")[0]
         self.database: subprocess.Popen | None = None
@@ -126,7 +137,7 @@ class Cluster:
         return {record["JobIDRaw"]: record for record in records}
 
     def _start(self) -> None:
-        words = {"folder": self.folder, "host": self.host, "mark": MARK}
+        words = {"folder": self.folder, "host": self.host, "mark": MARK, "cpus": self.cpus, "longest": self.longest}
         text = (Path(__file__).parent / "slurm.conf").read_text()
         text = (text + (WITH_ACCOUNTING if self.accounting else WITHOUT_ACCOUNTING)).format(**words)
         nodes = []

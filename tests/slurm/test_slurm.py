@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["snakemake", "--cores", "8", "--profile", "slurm", "--configfile", "tiny.yaml"]
 OFTEN = ["--slurm-init-seconds-before-status-checks", "5"]
 TIMEOUT = 600
+LINES_OF_A_FAILURE = 15
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,9 @@ def alone():
         yield
 
 
-def tiny(*, seed: int = 0, epochs: float = 0.25, gpus: int = 1) -> dict:
+def tiny(*, seed: int = 0, epochs: float = 0.25, gpus: int = 1, threads: int = 2) -> dict:
     settings = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
-    settings |= {"seeds": [seed], "compute": {"threads": 2, "device": "auto"}}
+    settings |= {"seeds": [seed], "compute": {"threads": threads, "device": "auto"}}
     settings["warmup"] |= {"epochs": epochs, "gpus": gpus}
     return settings
 
@@ -96,6 +98,23 @@ def started(folder: Path, *arguments: str, **settings) -> Iterator[subprocess.Po
             process.wait()
 
 
+def wait_for(process: subprocess.Popen, folder: Path, what: Callable[[], object]) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not what():
+        assert process.poll() is None and time.monotonic() < end, (folder / "run.log").read_text()[-4000:]
+        time.sleep(0.5)
+
+
+def seconds_of(completed: dict[str, str]) -> float:
+    start, end = (datetime.fromisoformat(completed[key]) for key in ("StartTime", "EndTime"))
+    return (end - start).total_seconds()
+
+
+def jobs_alone(jobs: dict[str, dict[str, str]]) -> set[str]:
+    """Comments of the jobs that share their node with no other."""
+    return {job["Comment"] for job in jobs.values() if job["OverSubscribe"] == "NO"}
+
+
 def profile(folder: Path) -> dict:
     with open(folder / "slurm") as file:
         return yte.process_yaml(file, require_use_yte=True)
@@ -111,15 +130,15 @@ def run(folder: Path, *arguments: str, **settings) -> tuple[int, str, dict[str, 
 
 
 class TestWithoutAccounting:
-    """Without accounting, and with two nodes of two pretended GPUs each."""
+    """Without accounting, and with two nodes of two CPUs and two pretended GPUs each."""
 
     def test_jobs_get_the_threads_memory_and_gpus_that_they_request(self, gpu_cluster, folder):
         assert profile(folder)["slurm-status-command"] == "squeue"
         code, text, submitted = run(folder, "--until", "warmup", "latency", "evaluate_constant")
         assert code == 0, text[-4000:]
-        asked = {  # processors, memory, limit, GPUs; the latency job has the node alone
+        asked = {  # processors, memory, limit, GPUs; `--cores 8` is more than a node has
             "rule_warmup_wildcards_0": ("2", "16000M", "2-00:00:00", "gres:gpu:1"),
-            "rule_latency": ("8", "8000M", "04:00:00", "gres:gpu:1"),
+            "rule_latency": ("2", "8000M", "04:00:00", "gres:gpu:1"),
             "rule_evaluate_constant": ("1", "4000M", "01:00:00", None),
         }
         assert set(submitted.values()) == set(asked)
@@ -131,6 +150,8 @@ class TestWithoutAccounting:
             assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"], job.get("TresPerJob")) == asked[name], name
             assert completed[number]["JobState"] == "COMPLETED"
             assert completed[number]["NodeList"] in gpu_cluster.gpus and completed[number]["ProcCnt"] == job["NumCPUs"]
+        assert jobs_alone(jobs) == {"rule_latency"}
+        assert not [line for line in text.splitlines() if "account" in line or "settings" in line or len(line) > 300]
         assert (folder / "results/tiny/warmup/seed-0/checkpoint.pt").exists()
 
     @pytest.mark.exhaustive
@@ -143,22 +164,16 @@ class TestWithoutAccounting:
             def says(text):
                 return log.exists() and text in log.read_text()
 
-            def wait_for(what):
-                end = time.monotonic() + TIMEOUT
-                while not what():
-                    assert process.poll() is None and time.monotonic() < end, (folder / "run.log").read_text()[-4000:]
-                    time.sleep(0.5)
-
-            wait_for(lambda: says("step 1/"))
+            wait_for(process, folder, lambda: says("step 1/"))
             ((number, job),) = ((n, job) for n, job in gpu_cluster.jobs().items() if job["JobState"] == "RUNNING")
             assert job["Comment"] == "rule_warmup_wildcards_7" and not saved.exists()
             subprocess.run(["scancel", "--signal=USR1", number], check=True)
-            wait_for(saved.exists)
+            wait_for(process, folder, saved.exists)
             time.sleep(1)
             assert gpu_cluster.jobs()[number]["JobState"] == "RUNNING", Path(job["StdOut"]).read_text()[-4000:]
 
             subprocess.run(["scontrol", "requeue", number], check=True)
-            wait_for(lambda: says("resumes after step"))
+            wait_for(process, folder, lambda: says("resumes after step"))
             assert gpu_cluster.jobs()[number]["Restarts"] == "1"
             subprocess.run(["scancel", number], check=True)
 
@@ -167,24 +182,83 @@ class TestWithoutAccounting:
     def test_the_summary_of_a_job_that_fails_twice_has_its_message_log_and_command(self, gpu_cluster, folder):
         # the plugin waits 10 s longer after each check without success, and again at the end
         often = ("--slurm-init-seconds-before-status-checks", "1")
-        code, text, submitted = run(folder, *often, "--until", "warmup", "--retries", "1", seed=2, gpus=2)
+        code, text, submitted = run(folder, *often, "--until", "warmup", "--retries", "1", seed=2, gpus=2, threads=1)
         assert code != 0
-        summary = text[text.index("1 job failed.") :]
-        assert "warmup-seed-2\n  warmup.gpus: 2 GPUs are wanted, this machine " in summary
+        shown, summary = text.split("\n1 job failed.\n")
+        assert "\nwarmup-seed-2\n  warmup.gpus: 2 GPUs are wanted, this machine " in summary
         assert "log: results/tiny/logs/warmup-seed-2.log\n" in summary
         assert " ".join(COMMAND) in summary and "Traceback" not in summary
+        for error in shown.split("Error in rule")[1:]:
+            assert len(error.split("\nTrying to restart")[0].splitlines()) <= LINES_OF_A_FAILURE, error
+        assert "--job" not in text and "CUDA_HOME" not in text
         jobs, completed = gpu_cluster.jobs(), gpu_cluster.completed()
         assert [jobs[number]["MinMemoryNode"] for number in submitted] == ["16000M", "32000M"]
         for number in submitted:
             assert completed[number]["JobState"] == "FAILED" and completed[number]["NodeList"] in gpu_cluster.gpus
             assert (jobs[number]["NumNodes"], jobs[number]["TresPerJob"]) == ("1", "gres:gpu:2")
+        first, second = (seconds_of(completed[number]) for number in sorted(submitted, key=int))
+        assert second < 60, (first, second)
 
     @pytest.mark.exhaustive
     def test_more_gpus_than_any_node_has_are_refused(self, gpu_cluster, folder):
         code, text, submitted = run(folder, "--until", "warmup", "--retries", "0", seed=3, gpus=4)
         assert code != 0 and not submitted, text[-4000:]
-        assert "sbatch: error: Batch job submission failed: Requested node configuration is not available" in text
-        assert "The run was stopped, or a job could not be started.\n\nSnakemake's log: " in text
+        refusal = (
+            "warmup needs 8 CPUs (compute.threads: 2, warmup.gpus: 4), but the largest node of its partition has 2"
+        )
+        assert refusal in text
+
+    @pytest.mark.exhaustive
+    def test_a_cancelled_job_is_named_and_its_retry_ends_at_once(self, gpu_cluster, folder):
+        with started(folder, "--until", "warmup", "--retries", "1", "--nolock", seed=8, epochs=400) as process:
+            log = folder / "results/tiny/logs/warmup-seed-8.log"
+            wait_for(process, folder, lambda: log.exists() and "step 1/" in log.read_text())
+            ((number, _),) = ((n, job) for n, job in gpu_cluster.jobs().items() if job["JobState"] == "RUNNING")
+            subprocess.run(["scancel", number], check=True)
+            assert process.wait(TIMEOUT) != 0
+        text = (folder / "run.log").read_text()
+        summary = text.split("\n1 job failed.\n")[1]
+        assert f"warmup-seed-8\n  Slurm job {number} ended as CANCELLED: it was cancelled (scancel)." in summary
+        last = max(gpu_cluster.completed(), key=int)
+        assert last != number and seconds_of(gpu_cluster.completed()[last]) < 60
+
+
+class TestOneNode:
+    """Nodes of one, two and four CPUs, whose partition allows 30 minutes."""
+
+    @pytest.mark.exhaustive
+    @pytest.mark.parametrize("cpus", [1, 4])
+    def test_the_measuring_jobs_run_on_small_nodes(self, alone, folder, tmp_path, cpus):
+        with Cluster(tmp_path, cpus=cpus) as cluster:
+            code, text, submitted = run(folder, "--until", "latency", "--forcerun", "latency", threads=1)
+            assert code == 0, text[-4000:]
+            ((number, name),) = submitted.items()
+            assert name == "rule_latency" and cluster.completed()[number]["JobState"] == "COMPLETED"
+            assert cluster.jobs()[number]["NumCPUs"] == str(cpus)  # the node is its own
+
+    @pytest.mark.exhaustive
+    def test_a_job_that_can_never_start_is_named_with_its_reason(self, alone, folder, tmp_path):
+        arguments = ("--until", "evaluate_constant", "--forcerun", "evaluate_constant", "--nolock")
+        with Cluster(tmp_path, longest="30") as cluster, started(folder, *arguments) as process:
+            named = r"evaluate_constant \(Slurm job (\d+)\) cannot start: PartitionTimeLimit\. It asks for more"
+            wait_for(process, folder, lambda: re.search(named, (folder / "run.log").read_text()))
+            number = re.search(named, (folder / "run.log").read_text())[1]
+            assert cluster.jobs()[number]["JobState"] == "PENDING"
+            command = [sys.executable, "-m", "lbt", "status", "results/tiny"]
+            status = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+            assert "0 at work, 1 in Slurm's queue, 0 failed.\nSnakemake is at work" in status
+            assert re.search(named, status)
+            subprocess.run(["scancel", number], check=True)
+
+    @pytest.mark.exhaustive
+    def test_a_job_that_ran_out_of_time_is_named(self, alone, folder, tmp_path):
+        short = ("--set-resources", "warmup:runtime=1", "warmup:slurm_extra=''", "warmup:mem_mb=4000")
+        with Cluster(tmp_path):
+            code, text, submitted = run(folder, "--until", "warmup", "--retries", "0", *short, seed=9, epochs=4000)
+        ((number, _),) = submitted.items()
+        assert code != 0
+        said = f"warmup-seed-9\n  Slurm job {number} ended as TIMEOUT: its time limit was reached. Raise `runtime`"
+        assert said in text.split("\n1 job failed.\n")[1]
 
 
 @pytest.mark.exhaustive

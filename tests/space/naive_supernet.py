@@ -49,7 +49,7 @@ def naive_features(net, x, architecture, widths):
 
 
 def naive_details(layers, node, weight, factor):
-    """Path by path: the feature before each halving, weighed with the product of the path's probabilities."""
+    """Path by path: the feature before each halving, weighted by the product of the path's probabilities."""
     details = {8: {}, 16: {}, 32: {}}
     for end in (16, 32):
         for downs in combinations(range(layers - 1), (16, 32).index(end) + 1):

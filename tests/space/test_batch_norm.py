@@ -29,7 +29,7 @@ def test_derivatives_equal_finite_differences(inputs):
 
 @pytest.mark.parametrize("place", range(3))
 def test_reverse_mode_over_the_forward_derivative_equals_double_backward(inputs, place):
-    """PyTorch's own batch_norm fails here without a word: see the module."""
+    """PyTorch's own batch_norm is wrong here, without an error; see `lbt.space.batch_norm`."""
     factor = (torch.rand(3, 1, 1).double() + 0.5).requires_grad_()
     vector = torch.randn_like(inputs[place])
 

@@ -59,7 +59,7 @@ def test_the_result_does_not_depend_on_earlier_statistics(supernet, space, archi
     assert torch.equal(*results)
 
 
-def test_no_batches_is_an_error_that_changes_no_statistics():
+def test_recalibration_without_batches_is_refused_and_changes_no_statistics():
     layer = ConvBnRelu((3,), (4,), 3).train()
     layer(torch.randn(2, 3, 8, 8))
     before = layer.bn[0].running_mean.clone()

@@ -64,14 +64,14 @@ def test_forward_and_gradient_are_those_of_the_operators(weights, edges, trainin
 
 
 @pytest.mark.parametrize("height", [1, 3, 5])
-def test_odd_sizes_of_cells_that_keep(height):
+def test_cells_with_stride_1_alone_take_odd_sizes(height):
     cell = build().eval()
     x, _, runs = arguments(("keep",), WEIGHTS[0], torch.double, height)
     torch.testing.assert_close(cell(x, runs, [])[0], one_by_one(cell, x, runs)[0], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
-def test_statistics_move_only_when_told(momentum):
+def test_statistics_move_only_by_update_statistics(momentum):
     cell, other = build().train(), build().train()
     for norm in (m for c in (cell, other) for m in c.modules() if isinstance(m, nn.BatchNorm2d)):
         norm.momentum = momentum
@@ -89,7 +89,7 @@ def test_statistics_move_only_when_told(momentum):
     assert torch.equal(before["keep.conv.0.bn.0.running_mean"], cell.keep.conv[0].bn[0].running_mean)
 
 
-def test_evaluation_notes_no_update():
+def test_evaluation_appends_no_update():
     updates = []
     x, _, runs = arguments(("keep",), WEIGHTS[0], torch.double)
     build().eval()(x, runs, updates)

@@ -9,7 +9,7 @@ from lbt.space.operators import ConvBnRelu, FactorizedReduce, Zoom, build_derive
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_shapes(name, stride):
+def test_every_operator_has_its_output_shape(name, stride):
     operator = build_operator(name, (8, 16), (8, 24), stride)
     for count in (8, 16):
         for width, out in enumerate((8, 24)):
@@ -25,7 +25,7 @@ def test_stride_1_takes_odd_sizes(name, size):
 @pytest.mark.parametrize(
     ("name", "convolutions"), [("skip", 1), ("conv", 1), ("zoom", 1), ("conv_2x", 2), ("zoom_2x", 2)]
 )
-def test_parameters(name, convolutions):
+def test_operators_have_the_expected_number_of_parameters(name, convolutions):
     kernel = 1 if name == "skip" else 9
     expected = 8 * 16 * kernel + (16 * 16 * 9 if convolutions == 2 else 0) + 2 * 16 * convolutions
     for stride in (1, 2):
@@ -41,7 +41,7 @@ def test_zoom_is_bilinear_halving_convolution_bilinear_doubling():
     torch.testing.assert_close(zoom(x), F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False))
 
 
-def test_factorized_reduce_looks_at_even_and_odd_pixels():
+def test_factorized_reduce_reads_even_and_odd_pixels():
     reduce = FactorizedReduce((1,), (2,)).eval()
     reduce.even.weight.data.fill_(1)
     reduce.odd.weight.data.fill_(1)
@@ -50,7 +50,7 @@ def test_factorized_reduce_looks_at_even_and_odd_pixels():
     torch.testing.assert_close(reduce(x), expected / (1 + 1e-5) ** 0.5)
 
 
-def test_a_derived_skip_is_the_identity_where_channels_agree():
+def test_a_derived_skip_is_the_identity_if_channels_agree():
     assert isinstance(build_derived_operator("skip", 8, 8, 1), nn.Identity)
     assert isinstance(build_derived_operator("skip", 8, 16, 2), FactorizedReduce)
     with pytest.raises(ValueError, match="8 channels into 16"):
@@ -62,7 +62,7 @@ def test_unknown_operator_is_named():
         build_operator("pool", (8,), (8,), 1)
 
 
-def test_conv_bn_relu_order():
+def test_convolution_then_batch_norm_then_relu():
     layer = ConvBnRelu((3,), (4,), 3).eval()
     layer.bn[0].bias.data.fill_(-1)
     x = torch.randn(1, 3, 5, 5)

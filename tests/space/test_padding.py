@@ -16,5 +16,5 @@ def test_padding_is_at_the_bottom_and_right(size):
         assert feature_size(size, scale) == (padded.shape[-2] // scale, padded.shape[-1] // scale)
 
 
-def test_crop_drops_what_covers_padding_only():
+def test_crop_drops_the_logits_that_cover_only_padding():
     assert crop_logits(torch.zeros(1, 2, 8, 12), (41, 89), 8).shape == (1, 2, 6, 12)

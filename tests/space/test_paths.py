@@ -53,7 +53,7 @@ def test_probabilities_equal_an_enumeration_of_all_decisions(ends):
         torch.testing.assert_close(probability, torch.as_tensor(expected.get(edge, 0.0), dtype=torch.float64))
 
 
-def test_each_branch_is_one_path():
+def test_the_edges_of_a_branch_sum_to_one_path():
     for end, downs in ((8, 0), (16, 1), (32, 2)):
         edges = edge_probabilities(random_beta(1), (end,), LAYERS)
         assert float(sum(edges.down.values(), torch.tensor(0.0))) == pytest.approx(downs)
@@ -84,6 +84,6 @@ def test_gradient_is_that_of_a_finite_difference():
 
 
 @pytest.mark.parametrize("ends", [(), (16, 16), (4,)])
-def test_ends_are_checked(ends):
+def test_branches_must_end_at_distinct_known_scales(ends):
     with pytest.raises(ValueError, match="distinct scales"):
         edge_probabilities(random_beta(0), ends, LAYERS)

@@ -15,7 +15,7 @@ from lbt.space.architecture import architecture_shapes
 from lbt.space.decoder import OUTPUTS, SupernetDecoder
 from lbt.space.slimmable import SlimmableConv2d
 from lbt.space.supernet import Supernet
-from lbt.space.widths import argmax_widths, gumbel_noise, max_widths, min_widths, sample_widths
+from lbt.space.widths import argmax_widths, draw_gumbel_noise, max_widths, min_widths, sample_widths
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (96, 40), (65, 64)])
@@ -51,7 +51,7 @@ def test_outputs_depend_on_the_branches_in_their_name(space, branches):
 def test_gradient_reaches_every_row_that_has_a_choice(supernet, space, architecture, generator):
     for value in architecture.values():
         value.requires_grad_()
-    widths = sample_widths(architecture, space, gumbel_noise(space, generator))
+    widths = sample_widths(architecture, space, draw_gumbel_noise(space, generator))
     outputs = supernet(images(2, 64, 64), architecture, widths)
     sum(F.cross_entropy(o, torch.zeros(2, 8, 8, dtype=torch.long)) for o in outputs).backward()
     for key, value in architecture.items():
@@ -59,7 +59,7 @@ def test_gradient_reaches_every_row_that_has_a_choice(supernet, space, architect
         assert torch.isfinite(rows).all() and (rows > 0).all(), key
 
 
-def test_functional_call_changes_nothing_of_the_module(supernet, space, architecture):
+def test_functional_call_does_not_change_the_module(supernet, space, architecture):
     supernet.train()
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     parameters = {name: value + 0.01 for name, value in supernet.named_parameters()}
@@ -85,7 +85,7 @@ def test_forward_mode_in_weights_and_logits(space, architecture, generator):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = Supernet(space, 3).double().train()
-    noise = gumbel_noise(space, generator)
+    noise = draw_gumbel_noise(space, generator)
     x, labels = images(4, 96, 96, torch.double), torch.randint(3, (4, 12, 12), generator=generator)
     point = {name: p.detach() for name, p in net.named_parameters()}
     point |= {key: value.double() for key, value in architecture.items()}
@@ -108,7 +108,7 @@ def test_forward_mode_in_weights_and_logits(space, architecture, generator):
 
 
 def decide(architecture, downs, layers):
-    """Push beta of the path to certainty; everything else stays as it is."""
+    """Make the betas of a path certain; nothing else changes."""
     scales = path_scales(downs, layers)
     for before, layer in pairwise(range(layers)):
         scale = scales[layer]

@@ -8,7 +8,7 @@ from naive_supernet import images, naive_features
 from lbt.config import SpaceSettings
 from lbt.space.architecture import architecture_shapes
 from lbt.space.supernet import Supernet
-from lbt.space.widths import gumbel_noise, random_widths, sample_widths
+from lbt.space.widths import draw_gumbel_noise, draw_random_widths, sample_widths
 
 
 def compared(net, x, architecture, widths):
@@ -44,8 +44,8 @@ def test_features_follow_the_equations(layers, dtype, tolerance, generator):
         assert (a - b).norm() <= tolerance * b.norm()
 
     for widths in (
-        random_widths(space, generator),
-        sample_widths(architecture, space, gumbel_noise(space, generator)),
+        draw_random_widths(space, generator),
+        sample_widths(architecture, space, draw_gumbel_noise(space, generator)),
     ):
         found, expected = net.features(x, architecture, widths), naive_features(net, x, architecture, widths)
         for scale in (8, 16, 32):
@@ -72,7 +72,7 @@ def test_running_statistics_move_as_in_operators_run_one_by_one(space, generator
     nets[1].load_state_dict(nets[0].state_dict())
     architecture = random_architecture(space, generator, torch.double)
     for _ in range(3):
-        widths, x = random_widths(space, generator), torch.randn(2, 3, 64, 64, generator=generator).double()
+        widths, x = draw_random_widths(space, generator), torch.randn(2, 3, 64, 64, generator=generator).double()
         nets[0].features(x, architecture, widths)
         naive_features(nets[1], x, architecture, widths)
     for (name, a), b in zip(nets[0].named_buffers(), nets[1].buffers(), strict=True):
@@ -85,7 +85,7 @@ def test_mixed_second_derivative_is_that_of_the_equations(space, generator):
         torch.manual_seed(0)
         net = Supernet(space, 3).double().train()
     architecture = random_architecture(space, generator, torch.double)
-    widths = sample_widths(architecture, space, gumbel_noise(space, generator))
+    widths = sample_widths(architecture, space, draw_gumbel_noise(space, generator))
     parameters = [p for name, p in net.named_parameters() if not name.startswith("decoder")]
     direction = [torch.randn(p.shape, generator=generator, dtype=torch.double) for p in parameters]
     results = []

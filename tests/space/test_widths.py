@@ -8,10 +8,10 @@ from lbt.space.widths import (
     argmax_widths,
     channel_choices,
     channels,
-    gumbel_noise,
+    draw_gumbel_noise,
+    draw_random_widths,
     max_widths,
     min_widths,
-    random_widths,
     sample_widths,
 )
 
@@ -38,7 +38,7 @@ def test_stem_and_head_have_one_width():
     assert channel_choices(space, 3, 16) == (64, 96, 128, 160, 192)
 
 
-def test_index_by_layer_and_scale():
+def test_a_width_is_found_by_layer_and_scale():
     widths = Widths({"gamma.8": (1, 2, 3), "gamma.16": (4, 5, 6), "gamma.32": (7, 8)})
     assert [widths.index(layer, 8) for layer in range(5)] == [0, 1, 2, 3, 0]
     assert [widths.index(layer, 16) for layer in range(1, 5)] == [4, 5, 6, 0]
@@ -46,7 +46,7 @@ def test_index_by_layer_and_scale():
     assert widths.factor(1, 8) is None
 
 
-def test_extreme_widths(space):
+def test_max_and_min_widths_are_the_last_and_the_first_choice(space):
     assert set(max_widths(space).indices["gamma.16"]) == {1}
     assert set(min_widths(space).indices["gamma.16"]) == {0}
     assert {key: len(rows) for key, rows in max_widths(space).indices.items()} == {
@@ -58,19 +58,19 @@ def test_extreme_widths(space):
 
 def test_random_widths_follow_the_generator_and_use_every_choice():
     space = SpaceSettings(layers=16)
-    first, second = (random_widths(space, torch.Generator().manual_seed(5)) for _ in range(2))
+    first, second = (draw_random_widths(space, torch.Generator().manual_seed(5)) for _ in range(2))
     assert first == second
     assert {index for rows in first.indices.values() for index in rows} == {0, 1, 2, 3, 4}
 
 
-def test_argmax_widths(space, architecture):
+def test_argmax_widths_are_the_most_probable_ones(space, architecture):
     for row, index in enumerate([1, 0, 0, 1]):
         architecture["gamma.8"][row, index] = 9.0
     assert argmax_widths(architecture, space).indices["gamma.8"] == (1, 0, 0, 1)
 
 
 def test_the_same_noise_gives_the_same_widths(space, architecture, generator):
-    noise = gumbel_noise(space, generator)
+    noise = draw_gumbel_noise(space, generator)
     assert sample_widths(architecture, space, noise) == sample_widths(architecture, space, noise)
 
 
@@ -81,14 +81,14 @@ def test_samples_have_the_probabilities_of_gamma():
     architecture["gamma.8"][0] = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15]).log()
     generator, draws, counts = torch.Generator().manual_seed(1), 3000, torch.zeros(5)
     for _ in range(draws):
-        counts[sample_widths(architecture, space, gumbel_noise(space, generator)).index(1, 8)] += 1
+        counts[sample_widths(architecture, space, draw_gumbel_noise(space, generator)).index(1, 8)] += 1
     expected = draws * architecture["gamma.8"][0].exp()
     assert ((counts - expected) ** 2 / expected).sum() < 18.5  # chi-square, 4 degrees of freedom, p = 0.001
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 def test_factors_are_exactly_one_and_have_the_gradient_of_the_softmax(space, architecture, generator, temperature):
-    noise = gumbel_noise(space, generator)
+    noise = draw_gumbel_noise(space, generator)
     gamma = architecture["gamma.16"].requires_grad_()
     widths = sample_widths(architecture, space, noise, temperature)
     factors = widths.factors["gamma.16"]

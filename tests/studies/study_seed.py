@@ -15,7 +15,7 @@ from lbt.config import OptimizerSettings, Settings, StudentSettings
 from lbt.config.read import read_settings
 from lbt.data.classes import class_table
 from lbt.files import sha256
-from lbt.latency.parts import space_parts
+from lbt.latency.parts import list_space_parts
 from lbt.latency.table import LatencyTable, TableKey
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device
@@ -29,7 +29,7 @@ from lbt.search.methods.lbt import METHOD
 from lbt.search.state import SearchState
 from lbt.search.step_context import StepContext
 from lbt.space.supernet_file import load_supernet
-from lbt.space.widths import gumbel_noise
+from lbt.space.widths import draw_gumbel_noise
 from lbt.training.optimizers import GuardedStep, adam, sgd
 
 
@@ -102,7 +102,7 @@ class StudySeed:
         make_twice_differentiable(partner.network)
 
         key = TableKey("none", "eager", "float32", *self.settings.latency.input_size, 1, len(classes.names), "none")
-        self.table = LatencyTable(folder, key, dict.fromkeys(space_parts(self.space, len(classes.names)), 1.0))
+        self.table = LatencyTable(folder, key, dict.fromkeys(list_space_parts(self.space, len(classes.names)), 1.0))
         streams = RoundStreams(
             seed, 1, split, classes, settings.data, settings.augmentation, device, settings.compute.workers
         )
@@ -148,7 +148,7 @@ class StudySeed:
                 self.state,
                 batch,
                 next(self.batches),
-                [gumbel_noise(self.space, draws) for _ in range(2)],
+                [draw_gumbel_noise(self.space, draws) for _ in range(2)],
                 derive_seed(self.seed, "angles", point, step),
                 self.space,
                 self.search,

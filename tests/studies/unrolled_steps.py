@@ -10,7 +10,7 @@ weight_decay * w, where g is the gradient of its loss. From the adjoints a of w'
 b = m - lr * a and c = clip'(g)^T b,
 
     adjoint of w:  a + weight_decay * b + d<g, c>/dw        adjoint of the buffer:  momentum * b
-    what A (and, through the labels, T_{k+1}) adds to:  d<g, c>/dA  (and d<g, c>/dT_{k+1}).
+    gradient in A (and, through the labels, in T_{k+1}):  d<g, c>/dA  (and d<g, c>/dT_{k+1}).
 
 <g, c> is differentiated by a second reverse pass, so that the graph is that of one step, whatever K. The trajectory is
 kept, and walking it backward from the end gives the gradient through the last 1, 2, ..., K steps. That through the last

@@ -86,7 +86,7 @@ def test_ohem_has_forward_and_second_derivatives(batch):
     )
 
 
-def test_segmentation_loss_weighs_the_other_outputs(batch):
+def test_segmentation_loss_weights_the_other_outputs(batch):
     _, labels = batch
     outputs = [torch.randn(2, 5, 12, 10), torch.randn(2, 5, 6, 5), torch.randn(2, 5, 2, 2)]
     parts = [ohem_cross_entropy(upsample(o, (12, 10)), labels, ALONE) for o in outputs]

@@ -63,7 +63,7 @@ def test_panels_hold_image_truth_and_predictions_in_the_colours_of_the_classes()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(TABLE.names)
 
 
-def test_examples_and_scores_are_read_as_they_are_drawn(labelled, tmp_path):
+def test_examples_and_scores_are_those_of_the_files(labelled, tmp_path):
     """Ground truth as indices into the classes, which a mask holds as ids; mIoU in percent at the end of its round."""
     data, split, table = labelled.settings.data, labelled.run / "data/split.csv", class_table(labelled.settings.data)
     sample = read_split(split, "evaluation")[0]

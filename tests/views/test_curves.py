@@ -8,7 +8,7 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.views.figures.curves import draw_curves
 from lbt.views.figures.panels import GRADIENTS, LOSSES, Panel
 from lbt.views.figures.style import use_style
-from lbt.views.search_metrics import POINTS, by_part, by_step, read_steps
+from lbt.views.search_metrics import POINTS, average_by_part, average_by_step, read_steps
 
 LOSS, SKIPPED = Panel("loss", "a loss"), Panel("skipped", "skipped", counts=True)
 
@@ -47,21 +47,21 @@ def test_steps_are_read_in_order_and_skipped_updates_add_up(files):
 
 def test_the_thick_line_is_the_mean_of_the_rounds_and_the_band_the_seeds(files):
     steps = read_steps(files)
-    parts = by_part(steps[steps["method"] == "lbt"], "loss")
+    parts = average_by_part(steps[steps["method"] == "lbt"], "loss")
     assert list(parts["place"]) == [1, 2]
     assert list(parts["mean"]) == [61, 71] and list(parts["low"]) == [11, 21] and list(parts["high"]) == [111, 121]
-    random = by_part(steps[steps["method"] == "random"], "loss")
+    random = average_by_part(steps[steps["method"] == "random"], "loss")
     assert list(random["mean"]) == [11.5, 21.5]  # the first step of each round is blank
 
 
 def test_blank_steps_stay_gaps_and_long_searches_are_thinned_out():
     count = 10 * POINTS
     long = pd.DataFrame({"seed": 0, "place": np.arange(count) + 1.0, "loss": np.arange(count, dtype=float)})
-    points = by_step(long, "loss")
+    points = average_by_step(long, "loss")
     assert len(points) == POINTS and points["place"].iloc[-1] == count
     assert points["mean"].iloc[0] == np.arange(10).mean()
     long.loc[20:29, "loss"] = np.nan
-    assert list(np.flatnonzero(by_step(long, "loss")["mean"].isna())) == [2]
+    assert list(np.flatnonzero(average_by_step(long, "loss")["mean"].isna())) == [2]
 
 
 def test_a_panel_per_quantity_with_values_from_the_steps(files):

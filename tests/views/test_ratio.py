@@ -17,7 +17,7 @@ SPLIT = f"image_id,image,label,group,role\n{_LABELLED}{_UNLABELLED}"
 
 
 def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: float = 0.1, split: str = SPLIT) -> Path:
-    """A finished run as the joining sees it; `miou` of each seed."""
+    """The files of a finished run that the ratio study reads; `miou` of each seed."""
     write_text(folder / "data" / "split.csv", split)
     common = {"code": "c0de", "inputs": {}}
     outputs = [folder / "data" / "split.csv"]

@@ -91,8 +91,9 @@ def test_the_first_command_finds_its_settings(user):
     assert result.returncode == 0 and "results/default/tables/miou.html" in result.stdout, result.stderr
 
 
-def test_one_job_on_a_gpu_at_a_time(tmp_path):
-    """Also where there is none: with `device: auto` a job counts as one on a GPU."""
+def test_one_job_on_a_gpu_at_a_time(tmp_path, monkeypatch):
+    """The jobs count as jobs on a GPU where the machine is said to have one."""
+    monkeypatch.setenv("LBT_HAS_GPUS", "1")
     clone = QuickClone(tmp_path, HERE / "tiny.yaml")
     clone.settings["compute"]["device"] = "auto"
     for limit, most in (("gpu=1", 1), ("gpu=2", 2)):

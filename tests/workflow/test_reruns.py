@@ -56,7 +56,7 @@ def played(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worlds(played):
-    """Settings and all jobs of two runs: with the user's images and with drawn scenes."""
+    """Settings and all jobs of two runs: with the user's images and with synthetic scenes."""
     drawn = played.settings | {"scenes": {}, "data": {"layout": "cityscapes", "root": "scenes"}}
     worlds, before = [], played.settings
     for settings in (before, drawn):

@@ -89,6 +89,13 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     assert [row | {"seconds": ""} for row in again] == [row | {"seconds": ""} for row in first]
 
 
+def test_the_terminal_shows_neither_settings_nor_warnings(finished):
+    _, result = finished
+    assert not re.search(r"settings.:|CUDA_HOME|[Ww]arning|gpu", result.stderr)
+    assert max(map(len, result.stderr.splitlines())) < 400
+    assert "\nJob " in result.stderr and "warmup-seed-0, log: results/tiny/logs/warmup-seed-0.log\n" in result.stderr
+
+
 def test_nothing_changed_means_nothing_to_do(finished):
     clone, _ = finished
     assert clone.would_rerun() == set()
@@ -115,9 +122,12 @@ def test_a_broken_shard_stops_the_round_with_its_name(finished, tmp_path):
     whole, times = shard.read_bytes(), shard.stat()
     shard.write_bytes(whole[: len(whole) // 2])
     os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
-    result = clone.snakemake("--forcerun", "round", "--until", "round")
+    result = clone.snakemake("--forcerun", "round", "--until", "round", "--retries", "1")
     text = result.stdout + result.stderr
     assert result.returncode != 0
+    failures = [part.split("\n\n")[0] for part in text.split("\nlbt stage: ")[1:]]
+    assert len(failures) == 2 and all(len(failure.splitlines()) <= 15 for failure in failures), text
+    assert '"settings"' not in text and max(map(len, text.splitlines())) < 400
     assert "shard-000.h5: its content differs from the digest" in text
     assert 'Traceback (most recent call last):\n  File "<frozen runpy>"' not in text
     summary = text[text.index("\n1 job failed.\n") :]

@@ -32,6 +32,7 @@ from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings, read_configuration
 from lbt.errors import LbtError
 from lbt.files import canonical_json
+from lbt.stages.machine import may_have_gpus, require_fit
 from lbt.stages.run import Job
 from lbt.stages.table import STAGES
 from lbt.stages.up_to_date import describe_present, job_settings
@@ -62,6 +63,7 @@ RUN = f"results/{SETTINGS.run}"
 LOGS = Path(RUN, "logs")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads
+GPUS_HERE = may_have_gpus()
 
 
 wildcard_constraints:
@@ -72,7 +74,7 @@ wildcard_constraints:
 
 
 # The shell command of every rule that runs a stage.
-RUN_STAGE = "python -m lbt stage {params.stage:q} --job {params.job:q} --log {log:q}"
+RUN_STAGE = "python -m lbt stage {params.stage:q} --log {log:q} --attempt {resources.attempt} --job {params.job:q}"
 
 
 def params_of(stage):
@@ -91,6 +93,10 @@ def params_of(stage):
         return lambda wildcards: canonical_json(present(tuple(wildcards.items()))[name])
 
     def job(wildcards, input, output):
+        try:
+            require_fit(stage, SETTINGS, on_gpu=stage in ON_GPU)
+        except LbtError as error:
+            raise WorkflowError(str(error))
         whole = {"settings": job_settings(SETTINGS, stage, wildcards)}
         files = {"inputs": dict(input.items()), "outputs": dict(output.items())}
         return Job(**present(tuple(wildcards.items())) | whole | files).to_json()
@@ -109,9 +115,27 @@ def threads_of(stage):
     return THREADS * processes_of(stage)
 
 
-def gpus_of(stage):
-    """GPUs of a stage's job, which a cluster reserves; the slurm profile spells the request."""
-    return 0 if SETTINGS.compute.device == "cpu" else processes_of(stage)
+ON_GPU = set()
+
+
+def resources_of(stage, on_gpu=False, measures=False):
+    """Resources of a stage's job: its attempt, and its GPUs where there are any, which a cluster reserves.
+
+    Here a job that measures time takes all cores. A cluster gives it a node of its own, where it needs no more than it
+    uses.
+    """
+
+    def attempt(wildcards, attempt):
+        return attempt
+
+    has_gpu = on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
+    gpus = {"gpu": processes_of(stage)} if has_gpu else {}
+    ON_GPU.update([stage] if has_gpu else [])
+    return {
+        "attempt": attempt,
+        **gpus,
+        **({"cpus_per_task": THREADS} if measures else {}),
+    }
 
 
 def whole_machine(wildcards):

@@ -11,6 +11,8 @@ if SETTINGS.search.cosearch:
             f"{RUN}/logs/derive-guide-{{method}}-seed-{{seed}}.log",
         conda:
             ENVIRONMENT
+        resources:
+            **resources_of("derive_guide"),
         params:
             **params_of("derive_guide"),
         shell:
@@ -31,7 +33,7 @@ if SETTINGS.search.cosearch:
             ENVIRONMENT
         threads: threads_of("retrain_guide")
         resources:
-            gpu=gpus_of("retrain_guide"),
+            **resources_of("retrain_guide", on_gpu=True),
         params:
             **params_of("retrain_guide"),
         shell:

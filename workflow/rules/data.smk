@@ -12,6 +12,8 @@ if SETTINGS.scenes is not None:
             f"{RUN}/logs/scenes.log",
         conda:
             ENVIRONMENT
+        resources:
+            **resources_of("scenes"),
         params:
             **params_of("scenes"),
         shell:
@@ -28,6 +30,8 @@ rule check:
         f"{RUN}/logs/check.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("check"),
     params:
         **params_of("check"),
     shell:
@@ -44,6 +48,8 @@ rule split:
         f"{RUN}/logs/split.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("split"),
     params:
         **params_of("split"),
     shell:

@@ -17,7 +17,7 @@ if COMPARES:
             ENVIRONMENT
         threads: THREADS
         resources:
-            gpu=gpus_of("candidates"),
+            **resources_of("candidates", on_gpu=True),
         params:
             **params_of("candidates"),
         shell:
@@ -38,6 +38,8 @@ rule derive:
         f"{RUN}/logs/derive-{{method}}-seed-{{seed}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("derive"),
     params:
         **params_of("derive"),
     shell:
@@ -58,7 +60,7 @@ rule profile:
         ENVIRONMENT
     threads: whole_machine
     resources:
-        gpu=gpus_of("profile"),
+        **resources_of("profile", on_gpu=True, measures=True),
     params:
         **params_of("profile"),
     shell:

@@ -17,7 +17,7 @@ rule evaluate_supernet:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=gpus_of("evaluate_supernet"),
+        **resources_of("evaluate_supernet", on_gpu=True),
     params:
         **params_of("evaluate_supernet"),
     shell:
@@ -39,7 +39,7 @@ rule evaluate_network:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=gpus_of("evaluate_network"),
+        **resources_of("evaluate_network", on_gpu=True),
     params:
         **params_of("evaluate_network"),
     shell:
@@ -56,6 +56,8 @@ rule evaluate_constant:
         f"{RUN}/logs/evaluate-constant.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("evaluate_constant"),
     params:
         **params_of("evaluate_constant"),
     shell:

@@ -18,6 +18,8 @@ rule compare:
         f"{RUN}/logs/compare.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("compare"),
     params:
         **params_of("compare"),
     shell:
@@ -42,6 +44,8 @@ rule draw:
         f"{RUN}/logs/draw.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("draw"),
     params:
         **params_of("draw"),
     shell:

@@ -19,6 +19,8 @@ rule gallery:
         f"{RUN}/logs/gallery-{{method}}-seed-{{seed}}-round-{{round}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("gallery"),
     params:
         **params_of("gallery"),
     shell:

@@ -3,14 +3,16 @@
 
 onstart:
     from lbt.stages.disk_space import check_disk
-    from lbt.stages.failure_summary import forget_failures
+    from lbt.stages.job_message import forget_messages
+    from lbt.stages.run_log import follow_run
     from lbt.stages.preconditions import require_preconditions
 
     try:
         require_preconditions(SETTINGS, Path(RUN))
         print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
         update_record()
-        forget_failures(LOGS)
+        forget_messages(LOGS)
+        follow_run(logger, LOGS)
     except LbtError as error:
         raise WorkflowError(str(error))
 

@@ -10,7 +10,7 @@ rule latency:
         ENVIRONMENT
     threads: whole_machine
     resources:
-        gpu=gpus_of("latency"),
+        **resources_of("latency", on_gpu=True, measures=True),
     params:
         **params_of("latency"),
     shell:
@@ -31,6 +31,8 @@ if SETTINGS.search.fps is not None:
         priority: 1
         conda:
             ENVIRONMENT
+        resources:
+            **resources_of("reach_search"),
         params:
             **params_of("reach_search"),
         shell:
@@ -50,6 +52,8 @@ if SETTINGS.derivation.fps is not None:
         priority: 1
         conda:
             ENVIRONMENT
+        resources:
+            **resources_of("reach_derivation"),
         params:
             **params_of("reach_derivation"),
         shell:

@@ -11,6 +11,8 @@ rule pack:
         f"{RUN}/logs/pack-{{method}}-seed-{{seed}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("pack"),
     params:
         **params_of("pack"),
     shell:

@@ -15,7 +15,7 @@ rule retrain:
         ENVIRONMENT
     threads: threads_of("retrain")
     resources:
-        gpu=gpus_of("retrain"),
+        **resources_of("retrain", on_gpu=True),
     params:
         **params_of("retrain"),
     shell:

@@ -12,7 +12,7 @@ rule label:
         ENVIRONMENT
     threads: THREADS
     resources:
-        gpu=gpus_of("label"),
+        **resources_of("label", on_gpu=True),
     params:
         **params_of("label"),
     shell:
@@ -39,7 +39,7 @@ rule round:
         ENVIRONMENT
     threads: threads_of("round")
     resources:
-        gpu=gpus_of("round"),
+        **resources_of("round", on_gpu=True),
     params:
         **params_of("round"),
     shell:

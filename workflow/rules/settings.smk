@@ -16,6 +16,8 @@ rule settings:
         f"{RUN}/logs/settings.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("settings"),
     params:
         **params_of("settings"),
     shell:

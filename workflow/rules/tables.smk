@@ -16,6 +16,8 @@ rule tables:
         f"{RUN}/logs/tables.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("tables"),
     params:
         **params_of("tables"),
     shell:

@@ -12,7 +12,7 @@ rule warmup:
         ENVIRONMENT
     threads: threads_of("warmup")
     resources:
-        gpu=gpus_of("warmup"),
+        **resources_of("warmup", on_gpu=True),
     params:
         **params_of("warmup"),
     shell:

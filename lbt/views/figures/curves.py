@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lbt.views.figures.panels import Panel
 from lbt.views.figures.scales import scale_rounds, scale_values
 from lbt.views.figures.style import MethodStyle, draw_grid, draw_legend, method_style
-from lbt.views.search_metrics import by_part, by_step
+from lbt.views.search_metrics import average_by_part, average_by_step
 
 BINS = 20
 """Number of parts of a retraining, which has no rounds; a thick line connects the means of the parts."""
@@ -54,11 +54,11 @@ def draw_curves(steps: pd.DataFrame, panels: Sequence[Panel], columns: int, alon
 
 def _draw_lines(axes: Axes, steps: pd.DataFrame, panel: Panel, style: MethodStyle) -> None:
     if panel.counts:
-        points = by_step(steps, panel.column)
+        points = average_by_step(steps, panel.column)
         axes.fill_between(points["place"], points["low"], points["high"], color=style.color, alpha=0.15, linewidth=0)
         axes.plot(points["place"], points["mean"], **_thick_line(style) | {"marker": None})
         return
-    fine, coarse = by_step(steps, panel.column), by_part(steps, panel.column)
+    fine, coarse = average_by_step(steps, panel.column), average_by_part(steps, panel.column)
     if len(fine) > len(coarse):
         axes.plot(fine["place"], fine["mean"], color=style.color, linewidth=0.6, alpha=0.45)
     axes.fill_between(coarse["place"], coarse["low"], coarse["high"], color=style.color, alpha=0.15, linewidth=0)

@@ -40,7 +40,8 @@ class Pair:
         for pipe in self.pipes:
             assert pipe.poll(PATIENCE), f"{function.__name__}: no result in {PATIENCE} s"
             good, result = pipe.recv()
-            assert good, result
+            if not good:
+                raise result
             found.append(result)
         return found
 
@@ -57,5 +58,6 @@ def _serve(rank: int, port: int, tasks: Connection) -> None:
         function, arguments = tasks.recv()
         try:
             tasks.send((True, function(*arguments)))
-        except Exception:
-            tasks.send((False, f"rank {rank}:\n{traceback.format_exc()}"))
+        except BaseException as error:
+            error.add_note(f"in the process of rank {rank}:\n{traceback.format_exc()}")
+            tasks.send((False, error))

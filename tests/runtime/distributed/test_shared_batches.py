@@ -15,8 +15,8 @@ from lbt.config import PseudoLabelSettings
 from lbt.data.classes import IGNORE
 from lbt.runtime.distributed import ALONE, group
 from lbt.search.hypergradient import gradient_of
-from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weighted_cross_entropy
-from lbt.search.methods.lpt.networks import losses_by_image, shares
+from lbt.search.methods.lbt.pseudo_label_loss import compute_targets_and_weights, weighted_cross_entropy
+from lbt.search.methods.lpt.networks import compute_losses_by_image, shares
 from lbt.search.seeded_dropout import SeededDropout
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.space.batch_norm import BatchNorm2d, normalise_batch, synchronise_batch_norms
@@ -137,7 +137,7 @@ LOSSES = {
 
 
 def pseudo_loss(logits, settings):
-    target, weight = targets_and_weights(logits.detach().cos().softmax(1), settings, group())
+    target, weight = compute_targets_and_weights(logits.detach().cos().softmax(1), settings, group())
     return weighted_cross_entropy(logits, target, weight, group())
 
 
@@ -166,7 +166,7 @@ def image_losses():
     logits, labels = logits_and_labels(0)
     scores = mine(drawn(5, BATCH, 1)).requires_grad_()
     share = shares(scores, group())
-    value = group().reduce_loss((share * losses_by_image(logits, labels)).sum())
+    value = group().reduce_loss((share * compute_losses_by_image(logits, labels)).sum())
     in_logits, in_scores = torch.autograd.grad(value, [logits, scores])
     return results(rows={"share": share, "logits": in_logits, "scores": in_scores}, common={"value": value})
 

@@ -71,7 +71,7 @@ def test_an_image_that_one_of_them_cannot_read_ends_the_stage(words, tiny, tmp_p
 
 
 @pytest.mark.exhaustive
-def test_two_that_were_stopped_go_on_and_end_as_two_that_were_not(words, tmp_path):
+def test_two_resumed_processes_end_with_the_files_of_two_uninterrupted_ones(words, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert main(words(whole, 2, epochs=2.0)) == 0
     command = [sys.executable, "-m", "lbt", *words(stopped, 2, epochs=2.0)]

@@ -127,7 +127,7 @@ def test_the_creators_gradient_equals_autograd_through_the_testers_step(seed, te
     assert norm(found.through_tester) > 1e-6 * norm(expected)
 
 
-def test_the_learner_weighs_images_by_their_scores(tester_context):
+def test_the_learner_weights_images_by_their_scores(tester_context):
     context, _, _ = tester_context(0)
     taken, (images, _) = context.partner_step, context.validation
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 from lbt.config import PseudoLabelSettings
 from lbt.pseudo_labels.dataset import temper
 from lbt.runtime.distributed import ALONE
-from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weighted_cross_entropy
+from lbt.search.methods.lbt.pseudo_label_loss import compute_targets_and_weights, weighted_cross_entropy
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_small_temperature_leaves_the_most_probable_class():
 @pytest.mark.parametrize("threshold", [0.0, 0.6])
 def test_targets_and_weights_equal_a_loop_over_pixels(probability, weighting, kind, threshold):
     settings = PseudoLabelSettings(targets=kind, threshold=threshold, weighting=weighting)
-    target, weight = targets_and_weights(probability, settings, ALONE)
+    target, weight = compute_targets_and_weights(probability, settings, ALONE)
     expected, total = torch.zeros(2, 5, 6).double(), 0.0
     for b in range(2):
         for i in range(5):
@@ -50,7 +50,7 @@ def test_targets_and_weights_equal_a_loop_over_pixels(probability, weighting, ki
 
 
 def test_if_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
-    target, weight = targets_and_weights(probability, PseudoLabelSettings(threshold=1.0), ALONE)
+    target, weight = compute_targets_and_weights(probability, PseudoLabelSettings(threshold=1.0), ALONE)
     logits = torch.randn_like(probability).requires_grad_()
     loss = weighted_cross_entropy(logits, target, weight, ALONE)
     (gradient,) = torch.autograd.grad(loss, logits)
@@ -59,6 +59,6 @@ def test_if_no_pixel_counts_the_loss_is_zero_and_differentiable(probability):
 
 def test_with_equal_weights_the_loss_is_pytorchs_cross_entropy(probability):
     logits = torch.randn_like(probability)
-    target, weight = targets_and_weights(probability[1:], PseudoLabelSettings(), ALONE)
+    target, weight = compute_targets_and_weights(probability[1:], PseudoLabelSettings(), ALONE)
     expected = torch.nn.functional.cross_entropy(logits[1:], probability[1:])
     torch.testing.assert_close(weighted_cross_entropy(logits[1:], target, weight, ALONE), expected)

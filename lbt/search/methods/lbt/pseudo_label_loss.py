@@ -10,7 +10,9 @@ from lbt.config import PseudoLabelSettings
 from lbt.runtime.distributed import Group
 
 
-def targets_and_weights(probability: Tensor, settings: PseudoLabelSettings, processes: Group) -> tuple[Tensor, Tensor]:
+def compute_targets_and_weights(
+    probability: Tensor, settings: PseudoLabelSettings, processes: Group
+) -> tuple[Tensor, Tensor]:
     """Targets and weights of pixels.
 
     Args:

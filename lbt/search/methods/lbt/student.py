@@ -24,7 +24,7 @@ from lbt.search.batches import Batch, RoundStreams
 from lbt.search.gradient_terms import SupernetLogits, supernet_term
 from lbt.search.hypergradient import Parameters, call_without_side_effects, jvp, loss_gradient
 from lbt.search.method import PartnerNetwork
-from lbt.search.methods.lbt.pseudo_label_loss import targets_and_weights, weighted_cross_entropy
+from lbt.search.methods.lbt.pseudo_label_loss import compute_targets_and_weights, weighted_cross_entropy
 from lbt.search.step_context import StepContext, Term
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.search.weight_step import WeightStep, take_step
@@ -77,7 +77,7 @@ class Student(PartnerNetwork):
     def train_step(self, batch: StudentBatch, noise_seed: int) -> tuple[dict[str, float], StudentStep | None]:
         """One step on L(S, D_s^tr) + pseudo_weight * L(S, D_pl); see `Partner.train_step`."""
         (images, labels), (unlabeled, probability), validation = batch
-        target, weight = targets_and_weights(probability, self.search.pseudo_labels, self.processes)
+        target, weight = compute_targets_and_weights(probability, self.search.pseudo_labels, self.processes)
         with fixed_noise(noise_seed, images.device):
             pseudo_loss = weighted_cross_entropy(self.network(unlabeled)["out"], target, weight, self.processes)
         (self.search.pseudo_weight * pseudo_loss).backward()

@@ -54,12 +54,12 @@ def shares(logits: Tensor, processes: Group) -> Tensor:
     return whole[processes.rows(len(whole))]
 
 
-def losses_by_image(logits: Tensor, labels: Tensor) -> Tensor:
+def compute_losses_by_image(logits: Tensor, labels: Tensor) -> Tensor:
     """`labelled_loss` of each image, (B,). Logits (B, C, H, W), labels (B, H, W)."""
     return torch.stack([labelled_loss(a[None], b[None], ALONE) for a, b in zip(logits, labels, strict=True)])
 
 
-def supernet_losses_by_image(outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+def compute_supernet_losses_by_image(outputs: tuple[Tensor, ...], labels: Tensor) -> Tensor:
     """`supernet_loss` of each image, (B,)."""
     ones = [slice(i, i + 1) for i in range(len(labels))]
     return torch.stack([supernet_loss([part[one] for part in outputs], labels[one], ALONE) for one in ones])

@@ -37,7 +37,13 @@ from lbt.search.hypergradient import (
     loss_gradient,
 )
 from lbt.search.method import PartnerNetwork
-from lbt.search.methods.lpt.networks import Creator, TesterNetwork, losses_by_image, shares, supernet_losses_by_image
+from lbt.search.methods.lpt.networks import (
+    Creator,
+    TesterNetwork,
+    compute_losses_by_image,
+    compute_supernet_losses_by_image,
+    shares,
+)
 from lbt.search.step_context import StepContext, Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
@@ -125,7 +131,7 @@ class Tester(PartnerNetwork):
             logits, features = self.network(bank)
         features = features.detach()
         share = shares(self.creator(features), self.processes).detach()
-        bank_loss = self.processes.reduce_loss((share * losses_by_image(logits, bank_labels)).sum())
+        bank_loss = self.processes.reduce_loss((share * compute_losses_by_image(logits, bank_labels)).sum())
         (self.search.lpt.bank_weight * bank_loss).backward()
         with fixed_noise(noise_seed + 1, images.device):
             loss = labelled_loss(self.network(images)[0], labels, self.processes)
@@ -172,7 +178,7 @@ def bank_term(context: StepContext[LptSearch]) -> Term:
         share = shares(tester.creator(_pooled_features(tester, after, images)), context.processes)
 
     def value(logits: SupernetLogits) -> Tensor:
-        return context.processes.reduce_loss((share * supernet_losses_by_image(logits(images), labels)).sum())
+        return context.processes.reduce_loss((share * compute_supernet_losses_by_image(logits(images), labels)).sum())
 
     return supernet_term(context, value, in_weights=False)
 
@@ -220,7 +226,7 @@ def creator_gradient(context: StepContext[LptSearch]) -> CreatorGradient:
 
     def bank_losses(parameters: Parameters) -> Tensor:
         images, labels = tester.bank
-        return losses_by_image(_tester_logits(tester, parameters, images), labels)
+        return compute_losses_by_image(_tester_logits(tester, parameters, images), labels)
 
     tester_loss, gradient = loss_gradient(validation_loss, after, processes)
     vector = tester.step.vjp_(add(in_tester, gradient, -lpt.tester_weight))
@@ -249,4 +255,4 @@ def _learner_losses(context: StepContext[LptSearch]) -> Tensor:
     widths = sample_widths(context.architecture, context.space, context.noise)
     with torch.no_grad():
         logits = call_without_side_effects(context.supernet, weights, images, context.architecture, widths)
-        return supernet_losses_by_image(logits, labels)
+        return compute_supernet_losses_by_image(logits, labels)
