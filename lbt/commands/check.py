@@ -39,7 +39,7 @@ run. Use this command after you copied results without the hidden folder .snakem
 def run(options: argparse.Namespace) -> None:
     """Check settings and data, and print the result."""
     from lbt.config.read import read_configuration
-    from lbt.data.checking.check import check_data, describe
+    from lbt.data.checking.check import check_data, describe, describe_warnings
     from lbt.data.problems import raise_problems
     from lbt.data.scenes.write_dataset import SCENES_FILE
     from lbt.stages.disk_space import check_disk
@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
     print(check_disk(settings, folder, report))
     if outdated := _outdated(folder, settings, _words(files, single)):
         print(outdated)
+    if warnings := describe_warnings(report):
+        print(warnings)
 
 
 def _words(config: Sequence[Path], options: Sequence[str]) -> list[str]:

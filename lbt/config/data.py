@@ -85,9 +85,13 @@ class FolderSettings(Section):
     )
     masks: str = Field(
         "{split}annot/*",
-        description="Pattern of the masks below `data.root`; a mask belongs to the image of the same stem.",
+        description="Pattern of the masks below `data.root`; a mask belongs to the image of the same stem. Where "
+        "several images have one stem, the folders that the wildcards stand for must be equal too.",
     )
-    mask_suffix: str = Field("", description="Text between an image's stem and its mask's ending, such as `_mask`.")
+    image_prefix: str = Field("", description="Text at the start of an image's stem that its mask lacks.")
+    image_suffix: str = Field("", description="Text at the end of an image's stem that its mask lacks, such as `_rgb`.")
+    mask_prefix: str = Field("", description="Text at the start of a mask's stem that its image lacks.")
+    mask_suffix: str = Field("", description="Text at the end of a mask's stem that its image lacks, such as `_mask`.")
     splits: Annotated[dict[Literal["train", "val", "unlabeled"], str], _WITH_SPLIT] = Field(
         {"train": "train", "val": "val", "unlabeled": "test"},
         description="Text that replaces `{split}`, for each of the three official parts.",
@@ -132,7 +136,8 @@ class FolderSettings(Section):
     group: str = Field(
         r"^(.*?)_?[^_]*$",
         description="Regular expression; its first group, applied to an image's stem, names the stretch of images that "
-        "a split keeps together.",
+        "a split keeps together. An expression with a `/` is applied to folder and stem below `data.root`, such as "
+        "`photos/camera-a/0001`.",
     )
     stretch: int = Field(
         1,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lbt.config import OFFICIAL_SPLITS, FolderSettings, OfficialSplit
 from lbt.data.division import divide
-from lbt.data.images import IMAGE_ENDINGS, glob_images, natural_key
+from lbt.data.find_files import BROKEN, ENDING, NO_FILE, Listing, find_files
+from lbt.data.groups import cut_groups, name_groups
+from lbt.data.pairing import Pairing, image_core, mask_core, pair
 from lbt.data.problems import Problem, no_image
 from lbt.data.sample import Sample
+from lbt.data.unpaired import describe_likeness, explain_missing, explain_unpaired
 from lbt.errors import LbtError
+
+WITHOUT_AFFIX = "name without the prefix or suffix"
+"""Why a file is left out whose stem lacks the prefix or suffix of its kind."""
 
 
 def scan_folder(
@@ -27,7 +33,14 @@ def scan_folder(
         LbtError: an undivided folder has too few images or no mask; `folder.group` is no usable regular expression.
     """
     samples, problems = _pair(root, folder, split)
-    return (_official_part(root, folder, samples, split, seed) if is_undivided(folder) else samples), problems
+    if is_undivided(folder):
+        try:
+            samples = _official_part(root, folder, samples, split, seed)
+        except LbtError:
+            if not problems:
+                raise
+            samples = []  # the problems are the cause
+    return samples, problems
 
 
 def is_undivided(folder: FolderSettings) -> bool:
@@ -41,74 +54,161 @@ def count_masks(root: Path, folder: FolderSettings) -> tuple[int, int]:
     return sum(sample.label is not None for sample in samples), len(samples)
 
 
+def list_part(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[Listing, Listing]:
+    """The images and the masks of an official part.
+
+    If masks lie in the folder of the images, the pattern of the images matches them too; they are no images then.
+    """
+    images = find_files(root, fill_split(folder.images, folder, split))
+    masks = find_files(root, fill_split(folder.masks, folder, split))
+    masks.left_out |= {file: WITHOUT_AFFIX for file in masks.files if mask_core(file, folder) is None}
+    masks.files = [file for file in masks.files if file not in masks.left_out]
+    if folder.mask_prefix or folder.mask_suffix:
+        no_images = set(masks.files)
+        images.files = [file for file in images.files if file not in no_images]
+    images.left_out |= {file: WITHOUT_AFFIX for file in images.files if image_core(file, folder) is None}
+    images.files = [file for file in images.files if file not in images.left_out]
+    return images, masks
+
+
+def fill_split(pattern: str, folder: FolderSettings, split: OfficialSplit) -> str:
+    """A pattern with the name of an official part in place of `{split}`."""
+    return pattern.replace("{split}", folder.splits[split])
+
+
 def find_folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
     """The masks of train and val without an image; see `lbt.data.layouts.find_orphan_masks`."""
     # One folder of masks may serve all parts, so a mask is an orphan only if no part has its image.
-    masks: set[str] = set()
+    of_parts: list[list[str]] = []
     claimed: set[str] = set()
-    for split in OFFICIAL_SPLITS:
-        found, images = _masks(root, folder, split), _images(root, folder, split)
-        stems = {Path(image).stem + folder.mask_suffix for image in images}
-        claimed.update(mask for mask in found if Path(mask).stem in stems)
-        if images and split != "unlabeled":
-            masks.update(found)
-    alike = "has no image of its stem"
-    return [
-        Problem(mask, f"has no image of the stem {Path(mask).stem.removesuffix(folder.mask_suffix)}", alike)
-        for mask in sorted(masks - claimed)
-    ]
+    broken: dict[str, str] = {}
+    lonely: list[str] = []
+    for split in ("train",) if is_undivided(folder) else OFFICIAL_SPLITS:
+        images, masks = list_part(root, folder, split)
+        found = pair(images, masks, folder)
+        claimed |= found.claimed
+        broken |= {image_core(file, folder) or "": file for file, why in images.left_out.items() if why == BROKEN}
+        lonely += [image for image in images.files if not found.masks[image]]
+        if images.files and split != "unlabeled":
+            of_parts.append(masks.files)
+    # Where no mask has an image, the cause is one for all: see `explain_unpaired`.
+    orphans = sorted({mask for masks in of_parts if claimed & set(masks) for mask in masks} - claimed)
+    hint = describe_likeness(lonely, orphans) if lonely and orphans else ""
+    return [_orphan(mask, mask_core(mask, folder) or "", broken, hint) for mask in orphans]
+
+
+def _orphan(mask: str, core: str, broken: Mapping[str, str], hint: str) -> Problem:
+    if core in broken:
+        return Problem(mask, f"has an image that is a broken link: {broken[core]}; restore it", "has a broken image")
+    return Problem(mask, f"has no image of the stem {core}{hint}", f"has no image of its stem{hint}")
 
 
 def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
     """Find the images, and the mask and the group of each."""
     undivided = is_undivided(folder)
-    masks: dict[str, list[str]] = defaultdict(list)
-    if split != "unlabeled" or undivided:
-        for mask in _masks(root, folder, split):
-            masks[Path(mask).stem].append(mask)
-    samples, problems = [], []
-    images = _images(root, folder, split)
-    if not images:
-        place, endings = f"{root}/{_pattern(folder.images, folder, split)}", " ".join(sorted(IMAGE_ENDINGS))
-        what = f"matches no image ({endings}); correct data.folder.images"
-        problems.append(no_image(place, what, split == "unlabeled" and not undivided))
-    stems = defaultdict(list)
-    for image in images:
-        stems[Path(image).stem].append(image)
-    expression = _expression(folder.group)
-    for image in images:
-        stem = Path(image).stem
-        if len(stems[stem]) > 1:
-            problems.append(Problem(image, f"shares its stem with {len(stems[stem]) - 1} more; rename one"))
-            continue
-        found = masks[stem + folder.mask_suffix]
-        if len(found) > 1:
+    images, masks = list_part(root, folder, split)
+    if not images.files:
+        pattern = fill_split(folder.images, folder, split)
+        what = f"matches no image: {explain_missing(root, folder.images, pattern, images, 'images')}"
+        return [], [no_image(f"{root}/{pattern}", what, split == "unlabeled" and not undivided)]
+    labelled = undivided or split != "unlabeled"
+    pairing = pair(images, masks if labelled else Listing(), folder)
+    unusable = _unusable_masks(images, masks, pairing, folder) if labelled else {}
+    place = fill_split(folder.masks, folder, split)
+    if labelled and not undivided and not pairing.claimed and not unusable:
+        what = f"no mask has the stem of an image: {explain_unpaired(root, folder, split, images, masks)}"
+        return [], [Problem(f"{root}/{place}", what)]
+    groups = name_groups(images.files, folder.group)
+    samples, problems = [], _broken_folders(masks) if labelled else []
+    for image in images.files:
+        found, group = pairing.masks[image], groups[image]
+        if image in pairing.twins:
+            problems.append(_twin(image, pairing, folder))
+        elif len(found) > 1:
             problems.append(Problem(image, f"has {len(found)} labels: {', '.join(found)}", "has several labels"))
-            continue
-        if not found and split != "unlabeled" and not undivided:
-            place = _pattern(folder.masks, folder, split)
-            alike = f"has no label; expected its stem{folder.mask_suffix and ' and '}{folder.mask_suffix} in {place}"
-            problems.append(Problem(image, f"has no label; expected {stem}{folder.mask_suffix} in {place}", alike))
-            continue
-        match = expression.search(stem)
-        if match is None or match[1] is None:
+        elif image in unusable:
+            problems.append(unusable[image])
+        elif not found and labelled and not undivided:
+            stem = f"{folder.mask_prefix}{image_core(image, folder)}{folder.mask_suffix}"
+            affix = f"{folder.mask_suffix and ' and '}{folder.mask_suffix}"
+            alike = f"has no label; expected its stem{affix} in {place}"
+            problems.append(Problem(image, f"has no label; expected {stem} in {place}", alike))
+        elif group is None:
             problems.append(Problem(image, f"has a stem that does not match data.folder.group {folder.group!r}"))
-            continue
-        name = image.removesuffix(Path(image).suffix)
-        samples.append(Sample(name, image, found[0] if found else None, match[1] or "all"))
-    return _cut_groups(samples, folder.stretch), problems
+        else:
+            name = image.removesuffix(Path(image).suffix)
+            samples.append(Sample(name, image, found[0] if found else None, group))
+    return cut_groups(samples, folder.stretch), problems
+
+
+def _twin(image: str, pairing: Pairing, folder: FolderSettings) -> Problem:
+    twins, masks = pairing.twins[image], pairing.masks[image]
+    if any(os.path.dirname(twin) == os.path.dirname(image) for twin in twins):
+        same = folder.images == folder.masks
+        remedy = "name the endings in data.folder.images and data.folder.masks, such as `*.jpg` and `*.png`"
+        return Problem(image, f"shares its stem with {len(twins)} more; {remedy if same else 'rename one'}")
+    return Problem(
+        image,
+        f"shares its stem, and the mask {', '.join(masks)}, with {', '.join(twins)}; put the masks into folders of the "
+        "names that the images' folders have, or rename one",
+        "shares its stem and its mask with an image of another folder; put the masks into folders of the names that "
+        "the images' folders have, or rename the images",
+    )
+
+
+def _broken_folders(masks: Listing) -> list[Problem]:
+    """Broken links in the place of masks that have no ending: they lead to folders, whose masks are gone."""
+    broken = [name for name, why in masks.left_out.items() if why == BROKEN and not os.path.splitext(name)[1]]
+    what = "is a link to a folder that does not exist; restore the folder, or remove the link"
+    return [Problem(name, what) for name in sorted(broken)]
+
+
+def _unusable_masks(images: Listing, masks: Listing, pairing: Pairing, folder: FolderSettings) -> dict[str, Problem]:
+    """The problem of each image without a mask that has a file of its stem in the place of masks."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for file, reason in masks.left_out.items():
+        if reason in (BROKEN, NO_FILE) or reason.startswith(ENDING):
+            core = mask_core(file, folder)
+            if core is not None:
+                files[core].append(file)
+    if not files:
+        return {}
+    alike: dict[str | None, list[str]] = defaultdict(list)
+    for image in images.files:
+        alike[image_core(image, folder)].append(image)
+    found = {}
+    for core, members in alike.items():
+        for image in members:
+            place = images.folders[os.path.dirname(image)]
+            alone = len(members) == 1
+            near = [f for f in files.get(core or "", ()) if alone or masks.folders[os.path.dirname(f)] == place]
+            if near and not pairing.masks[image] and near[0] != image:
+                found[image] = _unusable(near[0], masks.left_out[near[0]], image)
+    return found
+
+
+def _unusable(mask: str, reason: str, image: str) -> Problem:
+    if reason in (BROKEN, NO_FILE):
+        what = "is a link to a file that does not exist" if reason == BROKEN else "is not a regular file"
+        remedy = "restore the mask (fetch it with the tool that keeps the data), or remove the link"
+        return Problem(mask, f"{what}; {remedy} if {image} has no mask", f"{what}; {remedy} if its image has no mask")
+    ending = reason.removeprefix(f"{ENDING} ")
+    what = f"has the ending {ending}, which is not read; save the mask as PNG, or"
+    remedy = "name the ending of the masks in data.folder.masks, such as `*.png`, if"
+    return Problem(mask, f"{what} {remedy} {image} has no mask", f"{what} {remedy} such images have no mask")
 
 
 def _official_part(
-    root: Path, folder: FolderSettings, samples: list[Sample], split: OfficialSplit, seed: int
+    root: Path, folder: FolderSettings, samples: Sequence[Sample], split: OfficialSplit, seed: int
 ) -> list[Sample]:
     """The official part `split` of an undivided folder; the same images, shares and seed give the same parts."""
     labelled = [sample for sample in samples if sample.label is not None]
     if not labelled:
         if samples:
+            images, masks = list_part(root, folder, split)
             raise LbtError(
-                f"{root}/{folder.masks}: no mask has the stem of an image in {folder.images}; correct "
-                "data.folder.masks or data.folder.mask_suffix."
+                f"{root}/{folder.masks}: no mask has the stem of an image in {folder.images}: "
+                f"{explain_unpaired(root, folder, split, images, masks)}."
             )
         return []
     shares = (1 - folder.val_share - folder.unlabeled_share, folder.val_share, folder.unlabeled_share)
@@ -117,47 +217,3 @@ def _official_part(
         return divided[0] if split == "train" else divided[1]
     set_aside = divided[2] if folder.unlabeled_share else []
     return [replace(sample, label=None) for sample in set_aside] + [s for s in samples if s.label is None]
-
-
-def _images(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[str]:
-    images = glob_images(root, _pattern(folder.images, folder, split))
-    if not folder.mask_suffix:
-        return images
-    # If masks lie in the folder of the images, the pattern of the images matches them too.
-    masks = set(_masks(root, folder, split))
-    return [image for image in images if image not in masks]
-
-
-def _masks(root: Path, folder: FolderSettings, split: OfficialSplit) -> list[str]:
-    masks = glob_images(root, _pattern(folder.masks, folder, split))
-    return [mask for mask in masks if Path(mask).stem.endswith(folder.mask_suffix)]
-
-
-def _pattern(pattern: str, folder: FolderSettings, split: OfficialSplit) -> str:
-    return pattern.replace("{split}", folder.splits[split])
-
-
-def _expression(group: str) -> re.Pattern[str]:
-    try:
-        expression = re.compile(group)
-    except re.error as error:
-        raise LbtError(f"data.folder.group: {group!r} is not a regular expression ({error}); correct it.") from error
-    if expression.groups < 1:
-        raise LbtError(f"data.folder.group: {group!r} has no group; put round brackets around the name of the group.")
-    return expression
-
-
-def _cut_groups(samples: Iterable[Sample], stretch: int) -> list[Sample]:
-    """Cut each group into `stretch` runs of neighbouring images; their lengths differ by at most one."""
-    if stretch == 1:
-        return list(samples)
-    groups = defaultdict(list)
-    for sample in samples:
-        groups[sample.group].append(sample)
-    cut = []
-    for group, members in groups.items():
-        members.sort(key=lambda sample: natural_key(sample.id))
-        runs = min(stretch, len(members))
-        for position, sample in enumerate(members):
-            cut.append(replace(sample, group=f"{group}:{position * runs // len(members)}"))
-    return cut

@@ -14,8 +14,6 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from lbt.config import Color
-
 # Pillow says of damaged EXIF data, which turn nothing, that it skips them.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
@@ -46,7 +44,7 @@ class ImageFacts:
         signed: whether the values have a sign.
         white_is_zero: whether a low value is bright, as in fax.
         lossy: the compression that changes pixels, such as `JPEG`; empty for a lossless file.
-        palette: the colour of each index; empty without a palette.
+        palette: red, green and blue of each index of a decoded mask; empty without a palette.
     """
 
     mode: str
@@ -57,7 +55,7 @@ class ImageFacts:
     signed: bool = False
     white_is_zero: bool = False
     lossy: str = ""
-    palette: tuple[Color, ...] = ()
+    palette: bytes = b""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,7 +64,6 @@ class ImageFacts:
 
 
 def gather_facts(image: Image.Image, white: int, lossy_webp: bool) -> ImageFacts:
-    palette: list[int] = (image.getpalette("RGB") or []) if image.mode == "P" else []
     facts = ImageFacts(
         mode=image.mode,
         stored=(image.height, image.width),
@@ -74,7 +71,6 @@ def gather_facts(image: Image.Image, white: int, lossy_webp: bool) -> ImageFacts
         frames=getattr(image, "n_frames", 1) if not isinstance(image, TiffImageFile) else _count_pages(image),
         white=white,
         lossy="JPEG" if isinstance(image, JpegImageFile) else "lossy WebP" if lossy_webp else "",
-        palette=tuple((palette[i], palette[i + 1], palette[i + 2]) for i in range(0, len(palette) - 2, 3)),
     )
     if isinstance(image, TiffImageFile):
         tags = image.tag_v2

@@ -59,22 +59,6 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
-def glob_images(root: Path, pattern: str) -> list[str]:
-    """Images below `root` that match a pattern, as sorted relative paths without hidden files."""
-    try:
-        found = list(root.glob(pattern))
-    except (NotImplementedError, ValueError) as error:  # pathlib: an absolute and an empty pattern
-        raise LbtError(
-            f"data.folder: {pattern} is not a pattern below {root} ({error}). Write it relative to data.root, such as "
-            "`{split}/*`."
-        ) from error
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in found
-        if path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".") and path.is_file()
-    )
-
-
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key that puts frame 9 before frame 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

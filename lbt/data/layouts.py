@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbt.config import DataSettings, OfficialSplit
+from lbt.data.cityscapes_layout import find_cityscapes_orphans, scan_cityscapes
 from lbt.data.folder_layout import find_folder_orphans, scan_folder
-from lbt.data.images import glob_images
 from lbt.data.names import select_named
-from lbt.data.problems import Problem, fold, no_image
+from lbt.data.problems import Problem, fold
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
@@ -48,9 +48,10 @@ def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[
     """
     root = Path(data.root)
     if not root.is_dir():
-        raise LbtError(f"data.root: {root} is not a folder; put the data set there or correct the setting.")
+        remedy = "unpack it and name the folder" if root.is_file() else "put the data set there or correct the setting"
+        raise LbtError(f"data.root: {root} is not a folder; {remedy}.")
     if data.folder is None:
-        samples, problems = _scan_cityscapes(root, data, split)
+        samples, problems = scan_cityscapes(root, data, split)
     else:
         samples, problems = scan_folder(root, data.folder, split, seed)
     samples, unnamed = select_named(samples)
@@ -60,43 +61,7 @@ def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[
 def find_orphan_masks(data: DataSettings) -> list[Problem]:
     """List the masks of train and val without an image.
 
-    Masks of a part without any image are not listed, because then the folder of the images is wrong.
+    Masks of a part without any image, or of a part where no mask has one, are not listed: they share one cause.
     """
     root = Path(data.root)
-    if data.folder is not None:
-        return find_folder_orphans(root, data.folder)
-    problems = []
-    for split in ("train", "val"):
-        if not glob_images(root, _images(split)):
-            continue
-        for mask in glob_images(root, f"gtFine/{split}/*/*_gtFine_labelIds.png"):
-            image = mask.replace("gtFine/", "leftImg8bit/", 1).replace("_gtFine_labelIds", "_leftImg8bit")
-            if not (root / image).is_file():
-                problems.append(Problem(mask, f"has no image; expected {image}", "has no image in leftImg8bit"))
-    return problems
-
-
-def _scan_cityscapes(root: Path, data: DataSettings, split: OfficialSplit) -> tuple[list[Sample], list[Problem]]:
-    name = data.unlabeled if split == "unlabeled" else split
-    samples, problems = [], []
-    images = glob_images(root, _images(name))
-    if not images:
-        problems.append(
-            no_image(f"{root}/leftImg8bit/{name}", "holds no */*_leftImg8bit.png; add images", split == "unlabeled")
-        )
-    for image in images:
-        city = Path(image).parent.name
-        stem = Path(image).stem.removesuffix("_leftImg8bit")
-        label = None
-        if split != "unlabeled":
-            label = f"gtFine/{name}/{city}/{stem}_gtFine_labelIds.png"
-            if not (root / label).is_file():
-                alike = f"has no label gtFine/{name}/CITY/IMAGE_gtFine_labelIds.png"
-                problems.append(Problem(image, f"has no label; expected {label}", alike))
-                continue
-        samples.append(Sample(stem, image, label, city))
-    return samples, problems
-
-
-def _images(name: str) -> str:
-    return f"leftImg8bit/{name}/*/*_leftImg8bit.png"
+    return find_cityscapes_orphans(root) if data.folder is None else find_folder_orphans(root, data.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -79,6 +80,7 @@ def read_mask(
         if problem:
             raise LbtError(f"{path}: {problem}.")
         image = load_upright(path, image, facts)
+        facts = replace(facts, palette=bytes(image.getpalette("RGB") or ()))
         return (_read_ids(path, image) if codes is None else _read_colors(path, image, codes)), facts
 
 

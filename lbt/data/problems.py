@@ -30,7 +30,7 @@ class Problem:
 
 def no_image(place: str, what: str, unlabelled: bool) -> Problem:
     """The problem of a part without any image."""
-    reason = ": methods with pseudo labels, such as lbt, need unlabelled images" if unlabelled else ""
+    reason = "; methods with pseudo labels, such as lbt, need unlabelled images" if unlabelled else ""
     return Problem(place, what + reason)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
+from lbt.data.find_files import find_images_below
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.errors import LbtError
 
@@ -19,8 +20,9 @@ VIDEO_ENDINGS = (
 def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
     """The images of `inputs`, each once, in the order of the inputs.
 
-    A file counts as an image whatever its name is. A folder stands for all images at any depth, ordered by path. Images
-    below `output` are left out, so that a second run does not read the results of the first.
+    A file counts as an image whatever its name is. A folder stands for all images at any depth, ordered by path,
+    without hidden files and folders. Images below `output` are left out, so that a second run does not read the results
+    of the first.
 
     Raises:
         LbtError: an input does not exist, is a video, or is a folder without an image.
@@ -28,14 +30,8 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
     found: dict[Path, Path] = {}
     for place in inputs:
         if place.is_dir():
-            images = sorted(
-                path
-                for path in place.rglob("*")
-                if path.suffix.lower() in IMAGE_ENDINGS
-                and not path.name.startswith(".")
-                and path.is_file()
-                and not path.resolve().is_relative_to(output.resolve())
-            )
+            written = output.resolve()
+            images = [path for path in find_images_below(place) if not path.resolve().is_relative_to(written)]
             if not images:
                 raise LbtError(
                     f"{place}: holds no image ({', '.join(sorted(IMAGE_ENDINGS))}). Name files or a folder of images."

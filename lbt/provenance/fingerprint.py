@@ -19,8 +19,12 @@ from lbt.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (".css", ".html", ".js")
-# Values of the settings are parameters of their own, and the wording of a progress line or message changes no artefact.
-WITHOUT_EFFECT = frozenset({"lbt.config", "lbt.errors", "lbt.runtime.progress", "lbt.provenance.fingerprint"})
+# Values of the settings are parameters of their own; the wording of a message and the choice of old weights to keep
+# change no result.
+WITHOUT_EFFECT = frozenset(
+    f"lbt.{name}"
+    for name in ("config", "errors", "runtime.progress", "provenance.fingerprint", "search.checkpoint_retention")
+)
 
 
 @cache
@@ -104,11 +108,6 @@ def _executed(tree: ast.Module) -> ast.Module:
     """The tree without docstrings and without blocks for type checkers."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
-            node.body = [
-                part
-                for part in node.body
-                if not (isinstance(part, ast.If) and ast.unparse(part.test) == "TYPE_CHECKING")
-            ]
+            body = node.body[ast.get_docstring(node, clean=False) is not None :]
+            node.body = [p for p in body if not (isinstance(p, ast.If) and ast.unparse(p.test) == "TYPE_CHECKING")]
     return tree

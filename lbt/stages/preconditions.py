@@ -20,6 +20,7 @@ from lbt.files import require_own_folders
 from lbt.runtime.device import check_gpus
 from lbt.runtime.distributed import ALONE
 from lbt.search.torchvision_network import build_network
+from lbt.stages.other_data import describe_other_data
 from lbt.stages.table import STAGES
 
 
@@ -38,7 +39,17 @@ def find_obstacles(settings: Settings, folder: Path) -> list[Problem]:
 
     torchvision's weights are downloaded if the settings name them, so that the first round need not.
     """
-    return [*_folder_problems(settings, folder), *_weight_problems(settings), *_device_problems(settings)]
+    return [
+        *_folder_problems(settings, folder),
+        *_other_data(settings, folder),
+        *_weight_problems(settings),
+        *_device_problems(settings),
+    ]
+
+
+def _other_data(settings: Settings, folder: Path) -> Iterator[Problem]:
+    if other := describe_other_data(settings, folder):
+        yield Problem("run", other)
 
 
 def _folder_problems(settings: Settings, folder: Path) -> Iterator[Problem]:

@@ -45,6 +45,20 @@ def test_a_single_width_is_no_choice(tmp_path):
     assert read_choices([path], space)["lbt", 0].entropy > 0.9999
 
 
+@pytest.fixture
+def constant(constant) -> dict:
+    """Scores in which each class occurs, so that no warning says otherwise."""
+    return constant | {"iou": {"road": 0.4, "car": 0.0}}
+
+
+def test_a_class_that_is_not_scored_is_said_under_the_table(networks, constant):
+    whole = make_summary_table(networks, constant, {}, "b")
+    assert whole.warnings == () and "The mIoU goes over all 2 classes." in whole.note
+    table = make_summary_table(networks, constant | {"iou": {"road": 0.4, "car": None, "sign": 0.1}}, {}, "b")
+    assert table.warnings == ("The mIoU goes over 2 of 3 classes: the validation images show no car.",)
+    assert "2 of 3 classes" in make_miou_table(networks, constant | {"iou": {"a": None, "b": 0, "c": 0}}, {}, "b").note
+
+
 def test_the_warning_names_a_search_that_hardly_left_its_start(tmp_path, networks, constant):
     files = [
         write_architecture(tmp_path, "lbt", 2),

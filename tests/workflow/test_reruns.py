@@ -110,7 +110,7 @@ def test_a_round_depends_on_few_modules(method):
     assert methods == {method}
     others = ("views", "derivation", "inference", "evaluation", "stages", "commands", "data.checking", "data.scenes")
     stopwatch = ("latency.timing", "latency.measuring", "latency.measure_table", "latency.profiler")
-    layouts = ("data.layouts", "data.folder_layout", "data.write_split", "data.file_versions")
+    layouts = ("data.layouts", "data.folder_layout", "data.find_files", "data.write_split", "data.file_versions")
     unwanted = tuple(f"lbt.{name}" for name in (*others, *stopwatch, *layouts))
     assert not [module for module in modules if module.startswith(unwanted)]
 

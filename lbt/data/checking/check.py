@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lbt.config import OFFICIAL_SPLITS, DataSettings, Settings, SplitSettings
 from lbt.config.jobs import CheckJob, pick_settings
+from lbt.data.checking.file_counts import count_files, describe_files, list_parts
+from lbt.data.checking.ignored_pixels import describe_ignored
 from lbt.data.checking.inspection import Inspection, inspect, summarise, unknown_problems
 from lbt.data.checking.palettes import palette_problems
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes, part_problems, too_few_labelled
 from lbt.data.checking.unseen_classes import class_problems
-from lbt.data.classes import class_table
+from lbt.data.checking.warnings import find_warnings
+from lbt.data.classes import ClassTable, class_table
 from lbt.data.division import TooFewImages
 from lbt.data.file_versions import RECORD, record_contents
 from lbt.data.folder_layout import count_masks, is_undivided
@@ -21,8 +24,9 @@ from lbt.data.layouts import find_orphan_masks, scan
 from lbt.data.problems import Problem, raise_problems
 from lbt.data.sample import Sample
 from lbt.data.splits import ROLES
+from lbt.data.swapped import seem_swapped
 from lbt.data.write_split import split_dataset
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 from lbt.files import write_json
 from lbt.runtime.progress import Progress
 
@@ -45,6 +49,9 @@ def run(settings: CheckJob, files: Files, *, log: Path | None = None) -> None:
         LbtError: lists every problem, one per line.
     """
     report = _check(settings.data, settings.splits, batch_sizes(settings), log)
+    with Progress("check", 0, log) as progress:
+        for warning in report["warnings"]:
+            progress.note(f"warning: {visible(warning)}")
     record_contents(settings.data, settings.splits, files.report.with_name(RECORD))
     write_json(files.report, report)
 
@@ -56,8 +63,10 @@ def check_data(settings: Settings, further: Sequence[Problem] = ()) -> dict[str,
 
 
 def describe(report: dict[str, Any]) -> str:
-    """The report as a few lines of text."""
-    lines = [f"{report['root']}: no problem found"]
+    """The report as lines of text, without its warnings."""
+    count = len(report["warnings"])
+    warned = f", but {count} warning{'s' if count > 1 else ''} (see below)" if count else ""
+    lines = [f"{report['root']}: no problem found{warned}"]
     for split, part in report["splits"].items():
         sizes = ", ".join(f"{size} ({count})" for size, count in part["sizes"].items())
         aside = ""
@@ -68,7 +77,14 @@ def describe(report: dict[str, Any]) -> str:
     lines.append("  share of the labelled pixels (train, val):")
     for name, share in report["splits"]["train"]["classes"].items():
         lines.append(f"    {name:20} {share:8.3%} {report['splits']['val']['classes'][name]:8.3%}")
-    return "\n".join(lines)
+    for split in ("train", "val"):
+        lines.append(f"  ignored pixels of {split}: {describe_ignored(report['splits'][split])}")
+    return "\n".join([*lines, *describe_files(report["files"])])
+
+
+def describe_warnings(report: dict[str, Any]) -> str:
+    """The warnings of the report, each in a paragraph; empty if there are none."""
+    return "\n".join(f"warning: {visible(warning)}" for warning in report["warnings"])
 
 
 def _check(
@@ -102,6 +118,7 @@ def examine(
     problems += find_orphan_masks(data)
 
     parts: dict[str, int] = {}
+    roles: dict[str, list[Sample]] = {}
     if not problems:
         try:
             roles = split_dataset(data, splits)
@@ -118,7 +135,6 @@ def examine(
     with Progress("check", sum(map(len, samples.values())), log) as progress:
         for split, members in samples.items():
             found[split] = inspect(members, data, table, progress)
-            problems += [problem for inspection in found[split] for problem in inspection.problems]
             report["splits"][split] = summarise(members, found[split], table)
     if data.folder is not None and is_undivided(data.folder):
         masks, images = count_masks(Path(data.root), data.folder)
@@ -126,14 +142,43 @@ def examine(
             "set_aside": masks - len(samples["train"]) - len(samples["val"]),
             "without_mask": images - masks,
         }
+    of_files = _file_problems(data, table, samples, found)
+    if any(one.label is not None for one in samples["train"]) and _all_swapped(data, samples, found):
+        of_files = [Problem("data.folder", "images and masks seem to be swapped; exchange `images` and `masks`")]
+    problems += of_files
+    listings = list_parts(data)
+    report["files"] = count_files(Path(data.root), listings, samples)
+    report["warnings"] = [] if problems else find_warnings(data, table, samples, found, roles, listings)
+    return report, problems
+
+
+def _file_problems(
+    data: DataSettings,
+    table: ClassTable,
+    samples: Mapping[str, Sequence[Sample]],
+    found: Mapping[str, Sequence[Inspection]],
+) -> list[Problem]:
+    """The problems of the content of all files."""
     everything = [member for members in samples.values() for member in members]
     inspections = [inspection for split in samples for inspection in found[split]]
+    problems = [problem for inspection in inspections for problem in inspection.problems]
     problems += unknown_problems(everything, inspections, table)
     problems += palette_problems(everything, inspections, table)
     if all(inspection.readable for inspection in inspections):
         # Otherwise a class may seem to be missing because its mask could not be read.
         problems += class_problems(data, table, samples, found)
-    return report, problems
+    return problems
+
+
+def _all_swapped(
+    data: DataSettings, samples: Mapping[str, Sequence[Sample]], found: Mapping[str, Sequence[Inspection]]
+) -> bool:
+    """Whether no mask can be read, and images look like masks and masks like photographs."""
+    labelled = [sample for split in ("train", "val") for sample in samples[split]]
+    if data.folder is None or any(one.readable for split in ("train", "val") for one in found[split]):
+        return False
+    masks = [sample.label for sample in labelled if sample.label is not None]
+    return seem_swapped(Path(data.root), [sample.image for sample in labelled], masks)
 
 
 def _scan(

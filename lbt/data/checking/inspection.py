@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from lbt.config import Color, DataSettings
+from lbt.data.checking.equal_images import sketch
+from lbt.data.checking.ignored_pixels import count_ignored
 from lbt.data.checking.unknown_values import describe_unknown
 from lbt.data.classes import IGNORE, ClassTable, class_table
 from lbt.data.image_facts import ImageFacts
@@ -39,6 +41,7 @@ class Inspection:
         unknown: number of pixels of each id or colour of the mask that is not in the table.
         readable: whether the sample has no mask, or a mask that can be decoded and has known values only.
         mask: what the file of the mask says about itself; None if there is none that can be decoded.
+        sketch: digest of some pixels of the image; see `lbt.data.checking.equal_images`.
     """
 
     problems: list[Problem]
@@ -47,6 +50,7 @@ class Inspection:
     unknown: Mapping[int | Color, int]
     readable: bool
     mask: ImageFacts | None = None
+    sketch: bytes | None = None
 
 
 def inspect_samples(data: DataSettings, samples: Sequence[Sample]) -> None:
@@ -92,6 +96,8 @@ def summarise(samples: Sequence[Sample], inspections: Sequence[Inspection], tabl
         "sizes": dict(sorted(sizes.items())),
         "classes": {name: pixels[index] / max(1, labelled) for index, name in enumerate(table.names)},
         "ignored": ignored / max(1, ignored + labelled),
+        "ignored_values": count_ignored([inspection.values for inspection in inspections], table),
+        "masks": sum(bool(inspection.values.any()) for inspection in inspections),
     }
 
 
@@ -100,10 +106,10 @@ def _inspect(sample: Sample, data: DataSettings, table: ClassTable) -> Inspectio
     root, problems = Path(data.root), list[Problem]()
     image: ImageFacts | None = None
     facts: ImageFacts | None = None
-    size, values = None, np.zeros(256, np.int64)
+    size, found, values = None, None, np.zeros(256, np.int64)
     try:
-        _, image = read_photograph(root / sample.image, data.max_pixels)
-        size = image.size
+        pixels, image = read_photograph(root / sample.image, data.max_pixels)
+        size, found = image.size, sketch(pixels)
         if min(size) < SMALLEST:
             problems.append(
                 Problem(sample.image, f"is {_text(size)} pixels; {SMALLEST} x {SMALLEST} are needed at least")
@@ -127,7 +133,7 @@ def _inspect(sample: Sample, data: DataSettings, table: ClassTable) -> Inspectio
             unknown = error.counts
         except LbtError as error:
             problems.append(_problem(error, root, sample.label))
-    return Inspection(problems, size, values, unknown, readable, facts)
+    return Inspection(problems, size, values, unknown, readable, facts, found)
 
 
 def _problem(error: LbtError, root: Path, file: str) -> Problem:

@@ -29,21 +29,22 @@ def palette_problems(samples: Sequence[Sample], inspections: Sequence[Inspection
     """
     if table.codes is not None:
         return []
-    files: dict[tuple[Color, ...], list[str]] = defaultdict(list)
-    used: dict[tuple[Color, ...], set[int]] = defaultdict(set)
+    files: dict[bytes, list[str]] = defaultdict(list)
+    used: dict[bytes, set[int]] = defaultdict(set)
     for sample, found in zip(samples, inspections, strict=True):
         if sample.label is not None and found.mask is not None and found.mask.mode in ("L", "P"):
             files[found.mask.palette].append(sample.label)
             used[found.mask.palette].update(np.flatnonzero(found.values).tolist())
-    grey = {index: (index, index, index) for index in used.pop((), set())}
+    grey = {index: (index, index, index) for index in used.pop(b"", set())}
     problems: list[Problem] = []
     seen: dict[int, tuple[Color, str]] = {}
     ids: dict[Color, tuple[int, str]] = {}
     for palette in sorted(used, key=lambda palette: -len(files[palette])):
-        meaning = {index: palette[index] for index in sorted(used[palette]) if index < len(palette)}
+        colors: list[Color] = list(zip(palette[::3], palette[1::3], palette[2::3], strict=True))
+        meaning = {index: colors[index] for index in sorted(used[palette]) if index < len(colors)}
         what = _contradiction(meaning, seen, ids)
         if not what and grey and all(len(set(color)) == 1 for color in meaning.values()):
-            first = files[()][0]
+            first = files[b""][0]
             what = _contradiction(meaning, {index: (color, first) for index, color in grey.items()}, {})
         if what:
             problems += [Problem(file, f"{what}; {_REMEDY}", _ALIKE) for file in files[palette]]

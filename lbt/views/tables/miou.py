@@ -59,8 +59,8 @@ def make_miou_table(
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
     note = (
-        f"{WHAT}Predicted is the sum of the lookup table. {CONTROL.format(constant=escape_markdown(constant['class']))}"
-        f"Budget of each method and seed: {budget}."
+        f"{WHAT}{describe_classes(constant)} Predicted is the sum of the lookup table. "
+        f"{CONTROL.format(constant=escape_markdown(constant['class']))}Budget of each method and seed: {budget}."
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
     columns = {"method": Column("method"), "seed": Column("seed"), **_TEXTS}
@@ -84,9 +84,23 @@ def make_summary_table(
     values = pd.DataFrame(rows)
     values["seeds"] = values["seeds"].astype("Int64")
     control = CONTROL.format(constant=escape_markdown(constant["class"]))
-    note = f"{WHAT}{CHOICES}{control}{_describe_seeds(networks)} Budget of each method and seed: {budget}."
-    warnings = tuple(filter(None, [warn_of_undecided(choices), warn_of_noise(networks)]))
+    note = (
+        f"{WHAT}{describe_classes(constant)} {CHOICES}{control}{_describe_seeds(networks)} Budget of each method and "
+        f"seed: {budget}."
+    )
+    absent = "" if None not in constant["iou"].values() else describe_classes(constant)
+    warnings = tuple(filter(None, [absent, warn_of_undecided(choices), warn_of_noise(networks)]))
     return Table("summary", "mIoU by method, mean over the seeds", note, values, _format_rows(values), warnings)
+
+
+def describe_classes(scores: Mapping[str, Any]) -> str:
+    """Over how many classes the mean goes; see `lbt.evaluation.scores`."""
+    absent = [escape_markdown(name) for name, value in scores["iou"].items() if value is None]
+    count = len(scores["iou"])
+    if not absent:
+        return f"The mIoU goes over all {count} classes."
+    names = ", ".join(absent)
+    return f"The mIoU goes over {count - len(absent)} of {count} classes: the validation images show no {names}."
 
 
 def _format_rows(values: pd.DataFrame) -> pd.DataFrame:

@@ -70,7 +70,7 @@ def test_masks_of_0_and_255_need_no_more_than_the_id_255(binary):
     change(binary / "masks", lambda image, path: Image.fromarray(np.array(image) * 255).save(path))
     (line,) = problems(binary)
     assert "object: has no pixel in the training and held-out images" in line
-    assert "one of the ignored values that the masks hold, 255 (11.1% of the pixels), write that as its id" in line
+    assert "but 255, which is ignored, covers 11% of the pixels" in line and "write `id: 255` for the class" in line
     found = check(binary, classes=[BINARY[0], BINARY[1] | {"id": 255}])
     assert found["splits"]["train"]["classes"]["object"] == pytest.approx(9 * 16 / 36**2)
     assert found["splits"]["train"]["ignored"] == 0
@@ -90,7 +90,8 @@ def test_masks_in_mixed_lossless_containers_give_the_same_report(binary):
     change(binary / "masks", lambda image, path: image.save(path.with_suffix(ends[int(path.stem) % 4])))
     ends = (".webp", ".png", ".tif", ".bmp")
     change(binary / "photos", lambda image, path: image.save(path.with_suffix(ends[int(path.stem) % 4]), lossless=True))
-    assert check(binary) == expected
+    found = check(binary)
+    assert found | {"warnings": []} == expected | {"warnings": []}  # warnings name files
 
 
 def test_the_limit_of_pixels_is_a_setting(binary):
