@@ -37,7 +37,7 @@ def key_of(error: Mapping[str, Any]) -> Keys:
     *outer, last = error["loc"] or ("",)
     keys = [part for part in outer if not is_union_tag(part)]
     # an unknown key may look like the name of an alternative
-    if last != "" and (error["type"] == "extra_forbidden" or not is_union_tag(last)):
+    if error["type"] == "extra_forbidden" or (last != "" and not is_union_tag(last)):
         keys.append(last)
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, WrongSetting):

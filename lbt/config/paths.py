@@ -1,4 +1,4 @@
-"""Paths in the settings: `~`, `$HOME`, and the two folders in which a relative path is looked for."""
+"""Paths in the settings: `~`, `$HOME`, and the two folders in which a relative path is searched."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def take_path(keys: Keys, written: str, folder: Path | None, *, made: bool = Fal
     Args:
         keys: the setting.
         written: the path as written.
-        folder: the folder of the configuration file, if the path stands in one.
+        folder: the folder of the configuration file, if the path comes from one.
         made: whether the run makes what the path names, which it does in the working directory.
 
     Raises:

@@ -1,7 +1,7 @@
 """Settings that nothing reads, because another setting switches them off.
 
-The rule of each stands beside it, as a mark `ReadWith` of `lbt.config.base`. A setting of a search method that is not
-in `methods` is not looked at: configurations keep those of all methods.
+The rule of each is beside it, as a mark `ReadWith` of `lbt.config.base`. A setting of a search method that is not
+in `methods` is not checked: configurations keep those of all methods.
 """
 
 from __future__ import annotations

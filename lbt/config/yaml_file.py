@@ -1,4 +1,4 @@
-"""YAML text to plain values, each with its line. What YAML reads differently from what is written is a problem.
+"""YAML text to plain values, each with its line. A value that YAML reads differently from its spelling is a problem.
 
 PyYAML parses the text and resolves the types; this module builds the values itself, because PyYAML's own constructor
 forgets the lines, keeps the last of two equal keys, and unfolds aliases without a limit.

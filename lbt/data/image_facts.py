@@ -1,4 +1,4 @@
-"""What an image file says about itself before its pixels are decoded."""
+"""The facts in the header of an image file, read before its pixels are decoded."""
 
 from __future__ import annotations
 

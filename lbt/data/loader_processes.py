@@ -1,7 +1,7 @@
-"""Loader processes: their shared memory is enough, and none of them is waited for without an end.
+"""Loader processes: their shared memory suffices, and every wait for one of them has a limit.
 
-PyTorch hands batches from process to process through shared memory, the file system /dev/shm. Where it is full, a
-loader process would lose its batch and the training would wait for that batch for ever. Containers often have 64 MB.
+PyTorch hands batches from process to process through shared memory, the file system /dev/shm. If it is full, a
+loader process loses its batch, and the training would wait for that batch for ever. Containers often have 64 MB.
 """
 
 from __future__ import annotations

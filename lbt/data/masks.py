@@ -1,4 +1,4 @@
-"""Masks: decode them, lay them on their images, and refuse files whose values are not what was drawn."""
+"""Masks: decode them, align them with their images, and refuse files whose values may have changed."""
 
 from __future__ import annotations
 

@@ -19,11 +19,16 @@ from lbt.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (".css", ".html", ".js")
-# Values of the settings are parameters of their own; the wording of a message and the choice of old weights to keep
-# change no result.
+# Values of the settings are parameters of their own. The wording of a progress line or message changes no artefact, and
+# neither do the memory and the end of loader processes.
 WITHOUT_EFFECT = frozenset(
-    f"lbt.{name}"
-    for name in ("config", "errors", "runtime.progress", "provenance.fingerprint", "search.checkpoint_retention")
+    {
+        "lbt.config",
+        "lbt.data.loader_processes",
+        "lbt.errors",
+        "lbt.provenance.fingerprint",
+        "lbt.runtime.progress",
+    }
 )
 
 

@@ -1,4 +1,4 @@
-"""Manifests: beside the outputs of each stage, the record of what made them from what."""
+"""Manifests: beside the outputs of each stage, the record of the inputs, settings and code that made them."""
 
 from __future__ import annotations
 

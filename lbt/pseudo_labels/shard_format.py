@@ -30,7 +30,7 @@ import numpy as np
 from lbt.errors import LbtError, visible
 from lbt.pseudo_labels.shard_structure import open_shard, read_classes, read_ids, read_number, read_text, reading
 
-_METHOD, _DIGEST = re.compile("[a-z][a-z0-9_]{,60}"), re.compile("[0-9a-f]{,64}")
+_METHOD, _DIGEST = re.compile("[a-z][a-z0-9_]{,60}"), re.compile("[0-9A-Za-z]{,64}")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much disk a run needs, compared with the free space before its first long job.
+"""The disk space that a run needs, compared with the free space before its first long job.
 
 Weights are counted on tensors without memory (PyTorch's device `meta`), so the numbers hold for any space, student and
 method. Labels and synthetic images are compressed: their bytes per pixel are measured values with a margin.

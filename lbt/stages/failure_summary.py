@@ -1,4 +1,4 @@
-"""Why jobs of a run failed: the run prints the messages that they left, and what Slurm says of them, at its end."""
+"""The summary of failed jobs at the end of a run: the messages that they left, and the states that Slurm reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small file that a job leaves beside its log: that it is at work, or why it failed.
+"""The small file that a job leaves beside its log: it says that the job is at work, or why it failed.
 
 It also remembers what the job was, so that the next attempt of the same run need not find the same fault again.
 """

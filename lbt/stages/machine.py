@@ -1,4 +1,4 @@
-"""What the machine or the cluster has, and whether a job fits it."""
+"""The processors, memory and GPUs of the machine or the cluster, and whether a job fits them."""
 
 from __future__ import annotations
 

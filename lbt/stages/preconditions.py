@@ -1,4 +1,4 @@
-"""What a run needs beside its data set and disk: looked at before its first job, and by `lbt check`."""
+"""Preconditions of a run besides data set and disk, checked before its first job and by `lbt check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: short lines for the terminal, its progress, and jobs that can never start."""
+"""Output of a running workflow: short lines for the terminal, progress, and jobs that can never start."""
 
 from __future__ import annotations
 

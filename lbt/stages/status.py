@@ -1,4 +1,4 @@
-"""Where a run stands: jobs that are done, at work, waiting in Slurm's queue, or failed."""
+"""The status of a run: jobs that are done, at work, waiting in Slurm's queue, or failed."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pandas as pd
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -27,18 +27,23 @@ class _Part(Section):
     model_config = ConfigDict(extra="ignore")
 
 
-class Scores(_Part):
-    """Scores of a network, see `lbt.evaluation.scores`."""
+class Confusion(_Part):
+    """What a network takes for what, by class."""
 
-    miou: float
     iou: dict[ClassName, float | None] = Field(min_length=1)
     confusion: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]
 
     @model_validator(mode="after")
-    def _square(self) -> Scores:
+    def _square(self) -> Self:
         if any(len(row) != len(self.iou) for row in (self.confusion, *self.confusion)):
             raise ValueError("confusion: needs a row and a column for each class")
         return self
+
+
+class Scores(Confusion):
+    """Scores of a network, see `lbt.evaluation.scores`."""
+
+    miou: float
 
 
 class ConstantScores(Scores):

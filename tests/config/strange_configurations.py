@@ -57,6 +57,15 @@ def spoil_text(text: str, draw: random.Random) -> tuple[bytes, str]:
     return "\n".join(lines).encode("utf-8", "surrogatepass"), f"line {place} is {ascii(lines[place])[:60]}"
 
 
+def nudge(value: Any, draw: random.Random) -> str:
+    """Change a number of a configuration a little, in place."""
+    sections = [value, *(section for section in value.values() if isinstance(section, dict))]
+    places = [(s, key) for s in sections for key, item in s.items() if type(item) in (int, float)]
+    section, key = draw.choice(places)
+    section[key] = draw.choice((section[key] + 1, section[key] * 2, max(1, section[key] - 1), section[key] + 0.5))
+    return f"{key} is {section[key]}"
+
+
 def judge(folder: Path, path: Path) -> str:
     """Check: one message, or settings that are read back as they are."""
     code, out, err = call("check", path)
@@ -65,7 +74,8 @@ def judge(folder: Path, path: Path) -> str:
     require_plain(out + err)
     settings = read_settings(path)
     again = folder / "again.yaml"
-    again.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_none=True), allow_unicode=True))
+    again.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True), allow_unicode=True))
+    assert read_settings(again) == settings
     return "accepted"
 
 
@@ -78,7 +88,11 @@ def case(folder: Path, draw: random.Random) -> Iterator[str]:
     elif kind < 4:
         content, said = spoil_text(text, draw)
     else:
-        value, said = mutate(yaml.safe_load(text), draw)
+        value = yaml.safe_load(text)
+        if kind < 7:
+            said = nudge(value, draw)
+        else:
+            value, said = mutate(value, draw)
         content = write_yaml(value).encode("utf-8", "surrogatepass")
     path.write_bytes(content)
     yield f"{kind}: {said}"

@@ -8,6 +8,9 @@ import yaml
 from mutations import check_cases, run_cases
 from PIL import Image
 
+from lbt.config.read import read_settings
+from lbt.errors import LbtError
+
 HERE = Path(__file__).parent
 FOLDER = {
     "run": "own",
@@ -49,6 +52,13 @@ def place(tmp_path_factory):
     content = FOLDER | {"data": FOLDER["data"] | {"root": str(folder / "images")}}
     (folder / "folder.yaml").write_text(yaml.safe_dump(content))
     return folder
+
+
+@pytest.mark.parametrize("text", ["'': 1", "search: {'': 1}", "' ': 1", "1: 2", "null: 1", "? [a]\n: 1"])
+def test_a_key_that_is_no_name_is_refused(tmp_path, text):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(LbtError, match=r"unknown key|cannot be a key"):
+        read_settings(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.exhaustive)])

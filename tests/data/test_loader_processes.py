@@ -18,21 +18,22 @@ from lbt.errors import LbtError
 
 PROGRAM = """
 import sys
+import time
 from lbt.config import AugmentationSettings, DataSettings
-from lbt.data import loader
+from lbt.data import loader, loader_processes
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.layouts import list_samples
 from lbt.errors import LbtError
 
 data = DataSettings.model_validate_json(sys.argv[1])
-dataset = SegmentationDataset(list_samples(data, "train"), data.root, class_table(data))
+dataset = SegmentationDataset(list_samples(data, "train"), data, class_table(data))
 if sys.argv[2] == "unchecked":  # what is free at the start may be used up later by somebody else
-    loader.reserve_memory.__globals__["free_memory"] = lambda: 2**40
+    loader_processes.free_memory = lambda: 2**40
 options = {"crop": (32, 48), "batch_size": 4, "seed": 0, "steps": 50, "workers": 2}
 try:
     for batch in loader.training_loader(dataset, data=data, augmentation=AugmentationSettings(), **options):
-        pass
+        time.sleep(0.1)  # the processes prepare batches meanwhile
 except LbtError as error:
     print(error)
 else:
@@ -92,7 +93,7 @@ def test_the_batches_of_all_open_loaders_count(monkeypatch):
 
 
 def test_a_killed_loader_process_ends_in_a_message(cityscapes):
-    dataset = SegmentationDataset(list_samples(cityscapes, "train"), cityscapes.root, class_table(cityscapes))
+    dataset = SegmentationDataset(list_samples(cityscapes, "train"), cityscapes, class_table(cityscapes))
     dataset.__class__ = Dying
     options = {"crop": (32, 48), "batch_size": 2, "seed": 0, "steps": 50, "workers": 1}
     with pytest.raises(LbtError, match=r"A loader process failed: DataLoader worker .*memory ran out") as caught:

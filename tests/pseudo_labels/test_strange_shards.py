@@ -101,6 +101,13 @@ def user_block(path):
     path.with_suffix(".new").replace(path)
 
 
+def grow(file):
+    for name, height in (("size", 800), ("stride_size", 100)):
+        values = file[name][:]
+        values[0, 0] = height
+        replace(file, name, values)
+
+
 def two_rows(file):
     replace(file, "palette", np.zeros((2, 3), np.uint8), chunks=(2, 3))
 
@@ -124,12 +131,12 @@ def sizes(name, value):
 ATTACKS = {
     "method above the folder": (attribute("method", "../../../pwned/x"), "not the name of a method"),
     "absolute method": (attribute("method", "/tmp/pwned"), "not the name of a method"),
-    "method with escape": (attribute("method", "\x1b]0;pwned\x07"), r"method \x1b]0;pwned\x07 is no name"),
+    "method with escape": (attribute("method", "\x1b]0;pwned\x07"), r"method \x1b]0;pwned\x07 is not the name"),
     "method as array": (attribute("method", ["lbt", "lbt"]), "attribute method is not text"),
     "method as number": (attribute("method", 7), "attribute method is not text"),
     "negative round": (attribute("round", -1), "attribute round is not an integer"),
     "round as text": (attribute("round", "1"), "attribute round is not an integer"),
-    "teacher": (attribute("teacher", "a\nb"), "no digest"),
+    "teacher": (attribute("teacher", "a\nb"), "not a digest"),
     "class with line break": (attribute("classes", json.dumps(["a\nb", *"bcdef"])), "line break"),
     "class twice": (attribute("classes", json.dumps(list("aacdef"))), "different ones"),
     "deep classes": (attribute("classes", "[" * 5000), "is damaged"),
@@ -157,6 +164,7 @@ ATTACKS = {
     "claims": (claim, "claims 100000000 images"),
     "negative size": (sizes("size", -5), "size[0] is [-5,"),
     "too large size": (sizes("size", 10**6), "size[0] is [1000000,"),
+    "larger than its place": (edit(grow), "size[0] is [800, 97]"),
     "negative stride_size": (sizes("stride_size", -1), "stride_size[0] [-1,"),
     "palette of 2 rows": (edit(two_rows), "palette is uint8 (2, 3)"),
     "user block": (user_block, "other content before its own"),

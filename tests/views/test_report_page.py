@@ -17,7 +17,7 @@ def make_settings(**changes) -> Settings:
         "run": "town",
         "seeds": [3, 4],
         "methods": ["lbt", "random"],
-        "data": {"layout": "cityscapes", "root": "town/images"},
+        "data": {"layout": "cityscapes", "root": "photographs"},
         "warmup": {"epochs": 1.5, "batch_size": 3},
         "search": {"rounds": 7, "epochs": 2.5, "batch_size": 5},
         "retrain": {"epochs": 11.0, "batch_size": 6},
@@ -32,7 +32,7 @@ def test_the_page_names_run_data_methods_seeds_and_budget():
     del facts["caveats"]
     assert facts == {
         "run": "town",
-        "data": "town/images (cityscapes layout)",
+        "data": "photographs (cityscapes layout)",
         "methods": "lbt, random (control)",
         "seeds": "3, 4",
         "budget": "epochs of the warm-up 1.5, of the search 7 x 2.5, of the retraining 11; images per step 3, 5 and 6",

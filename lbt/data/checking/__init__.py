@@ -1,1 +1,1 @@
-"""Checks of a data set before any hour is spent."""
+"""Checks of a data set before a long stage starts."""

@@ -1,4 +1,4 @@
-"""All that a user should know about a data set although a run can start."""
+"""Warnings about a data set that do not stop a run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from lbt.views.figures.architecture import draw_architecture
 from lbt.views.figures.confusion import draw_confusion
 from lbt.views.figures.derived import draw_network
 from lbt.views.figures.style import save, use_style
-from lbt.views.results import Scores, identify, read_part
+from lbt.views.results import Confusion, identify, read_part
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,5 @@ def _draw(
     if in_turn:
         yield "architecture", draw_architecture([_read_logits(path, space) for path in in_turn], space, title)
     yield "network", draw_network(read_genotype(genotype, space), space, f"Derived network: {title}")
-    result = read_part(scores, Scores)
+    result = read_part(scores, Confusion)
     yield "confusion", draw_confusion(result["confusion"], list(result["iou"]), f"Retrained network: {title}")
