@@ -51,13 +51,15 @@ def find_files(root: Path, pattern: str, endings: Iterable[str] = IMAGE_ENDINGS)
         endings: the endings of images, in lower case.
 
     Raises:
-        LbtError: the pattern is absolute or empty.
+        LbtError: the pattern is absolute or empty, or has a part `..`.
     """
     parts = PurePosixPath(pattern).parts
     wrong = [part for part in parts if "**" in part and part != "**"]
-    if not parts or parts[0] == "/" or wrong:
+    if not parts or parts[0] == "/" or wrong or ".." in parts:
         why = (
-            f"`**` stands alone between `/`, not in {wrong[0]}"
+            "it leads out of it"
+            if ".." in parts
+            else f"`**` stands alone between `/`, not in {wrong[0]}"
             if wrong
             else "it is absolute"
             if parts

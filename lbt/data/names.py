@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable
 
 from lbt.data.problems import Problem
 from lbt.data.sample import Sample
+from lbt.errors import is_hidden
 
 LONGEST = 200
 """Most bytes of an image's id: pictures and predictions have it as their name, with an ending."""
@@ -18,7 +18,7 @@ def select_named(samples: Iterable[Sample]) -> tuple[list[Sample], list[Problem]
     usable, problems = [], []
     for sample in samples:
         paths = [sample.image, *filter(None, [sample.label])]
-        bad = next((path for path in paths if any(unicodedata.category(char) in ("Cc", "Cs") for char in path)), None)
+        bad = next((path for path in paths if is_hidden(path)), None)
         if bad is not None:
             what = "has a name with a character that is not UTF-8 text or cannot be shown; rename the file"
             problems.append(Problem(ascii(bad), what))

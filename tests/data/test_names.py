@@ -39,6 +39,8 @@ REFUSED = {
     "latin-1": ("straße".encode("latin-1"), r"photos/stra\udcdfe.png", "not UTF-8 text"),
     "line break": (b"a\nb", r"photos/a\nb.png", "cannot be shown"),
     "escape": (b"a\x1b[31mb", r"photos/a\x1b[31mb.png", "cannot be shown"),
+    "direction": ("a\u202eb".encode(), r"photos/a\u202eb.png", "cannot be shown"),
+    "line separator": ("a\u2028b".encode(), r"photos/a\u2028b.png", "cannot be shown"),
     "long": (b"n" * (LONGEST + 1), "photos/nnn", f"longer name than {LONGEST} bytes"),
     "long in bytes": ("é".encode() * 101, "photos/ééé", f"longer name than {LONGEST} bytes"),
 }
@@ -58,6 +60,12 @@ def test_a_name_that_results_cannot_have_is_refused_by_check_and_run(data, name)
         message = str(error.value)
         assert shown in message and why in message
         message.encode()  # can be printed
+
+
+def test_a_pattern_that_leads_out_of_the_data_set_is_refused(data):
+    folder = data.folder.model_copy(update={"images": "../*/photos/*"})
+    with pytest.raises(LbtError, match=r"it leads out of it"):
+        list_samples(data.model_copy(update={"folder": folder}), "train")
 
 
 @pytest.mark.parametrize(
