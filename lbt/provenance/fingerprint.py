@@ -113,11 +113,6 @@ def _executed(tree: ast.Module) -> ast.Module:
     """The tree without docstrings and without blocks for type checkers."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
-            node.body = [
-                part
-                for part in node.body
-                if not (isinstance(part, ast.If) and ast.unparse(part.test) == "TYPE_CHECKING")
-            ]
+            body = node.body[ast.get_docstring(node, clean=False) is not None :]
+            node.body = [p for p in body if not (isinstance(p, ast.If) and ast.unparse(p.test) == "TYPE_CHECKING")]
     return tree

@@ -15,6 +15,9 @@ from torch import Tensor
 from lbt.errors import LbtError
 from lbt.files import SCHEMA_VERSION, atomic_path, open_regular
 
+Check = Callable[[IO[bytes], int], None]
+"""Given a pickle and its size, raises ValueError if nothing of it must be made."""
+
 
 def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
@@ -35,11 +38,7 @@ def save_checkpoint(path: Path | str, *, kind: str, identity: Mapping[str, Any],
 
 
 def load_checkpoint(
-    path: Path | str,
-    *,
-    kind: str,
-    expect: Mapping[str, Any] | None = None,
-    check_pickle: Callable[[IO[bytes], int], None] | None = None,
+    path: Path | str, *, kind: str, expect: Mapping[str, Any] | None = None, check_pickle: Check | None = None
 ) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
@@ -49,7 +48,7 @@ def load_checkpoint(
         path: the file.
         kind: the required kind.
         expect: required items of the identity, such as the caller's list of classes.
-        check_pickle: raises ValueError for a pickle, given with its size, of which nothing must be made.
+        check_pickle: called before anything is made of the file.
 
     Raises:
         LbtError: the file is missing, truncated or damaged, holds something else, or has another schema version, kind
@@ -78,14 +77,14 @@ def load_checkpoint(
         raise LbtError(f"{path}: holds a {content['kind']}, a {kind} is needed. Name the right file.")
     for key, value in (expect or {}).items():
         have = content["identity"].get(key)
-        if _plain_text(have) != _plain_text(value):
+        if repr(have) != repr(value):  # tensors in a list cannot be compared
             if isinstance(value, list) and isinstance(have, list) and len(have) != len(value):
                 have, value = f"{len(have)} ({have})", f"{len(value)} ({value})"
             raise LbtError(f"{path}: was made with {key} = {have}; these settings have {value}. Rerun its stage.")
     return content
 
 
-def _verify(path: Path | str, check_pickle: Callable[[IO[bytes], int], None] | None) -> int:
+def _verify(path: Path | str, check_pickle: Check | None) -> int:
     """Compare every byte with its checksum; returns the size of the pickle, which makes all but the tensors' bytes."""
     with open(path, "rb", opener=open_regular) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -101,14 +100,6 @@ def _verify(path: Path | str, check_pickle: Callable[[IO[bytes], int], None] | N
             with archive.open(pickles[0]) as pickle:
                 check_pickle(pickle, pickles[0].file_size)
         return pickles[0].file_size
-
-
-def _plain_text(value: Any) -> str:
-    """A value as text by which two values can be compared, whatever they hold."""
-    try:
-        return json.dumps(value, sort_keys=True)
-    except (TypeError, ValueError):
-        return f"a {type(value).__name__}"
 
 
 def _share_strings(value: Any, left: list[int]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ class _Saved:
     note: str | None = None
 
 
+@dataclass
 class Resume:
     """The side file of one run of a stage.
 
@@ -41,10 +42,9 @@ class Resume:
         minutes: least time between two saves; 0 saves after every step.
     """
 
-    def __init__(
-        self, path: Path | None = None, identity: Mapping[str, Any] | None = None, minutes: float = 5.0
-    ) -> None:
-        self.path, self.identity, self.minutes = path, dict(identity or {}), minutes
+    path: Path | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    minutes: float = 5.0
 
     @property
     def step(self) -> int:

@@ -14,16 +14,10 @@ def keeps_weights(round: int, rounds: int, keep_every: int) -> bool:
     return round > rounds - 2 or round % keep_every == 0
 
 
-def drop_weights(checkpoint: Path, round: int, keep_every: int) -> Path | None:
-    """Once `round` is saved in `checkpoint`, remove the weights that are not kept any longer.
-
-    Returns:
-        The file that was removed, or None.
-    """
+def drop_weights(checkpoint: Path, round: int, keep_every: int) -> None:
+    """Once `round` is saved in `checkpoint`, remove the weights that are not kept any longer."""
     old, folder = round - 2, checkpoint.parent
     path = folder.with_name(f"round-{old}") / checkpoint.name
     named = folder.name == f"round-{round}"  # elsewhere than in a run's folders, nothing is known of older rounds
-    if not named or old < 1 or keeps_weights(old, round, keep_every) or not path.exists():
-        return None
-    path.unlink()
-    return path
+    if named and old >= 1 and not keeps_weights(old, round, keep_every):
+        path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lbt.errors import SIGNAL, LbtError, visible
-from lbt.files import digest, write_text
+from lbt.files import digest, open_regular, write_text
 
 ENDING = ".error"
 KILLED = "It ended without a message. It was killed, possibly because memory or its time ran out."
@@ -134,7 +134,7 @@ def write_message(log: Path, message: JobMessage) -> None:
 def read_message(path: Path) -> JobMessage | None:
     """The message in a file; None if there is none. A file that holds something else is a text."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=open_regular) as file:
             text = file.read(_LONGEST)
     except OSError:
         return None

@@ -50,11 +50,6 @@ def describe_present(
     }
 
 
-def record_of(settings: Settings) -> Path:
-    """The file in which a run records the contents of its images and masks."""
-    return Path("results", settings.run, "data", RECORD)
-
-
 def versions_of_data(
     settings: Settings, note: Callable[[str], None]
 ) -> tuple[DataVersions | None, Mapping[str, Content]]:
@@ -71,7 +66,7 @@ def versions_of_data(
     Raises:
         LbtError: a synthetic scene was changed, or images that were checked before cannot be used any longer.
     """
-    record = record_of(settings)
+    record = Path("results", settings.run, "data", RECORD)
     if settings.scenes is not None:
         from lbt.data.scenes.verify import require_unchanged_scenes
 

@@ -48,7 +48,7 @@ def use(run: Path) -> str:
     origin = read_origin(run / CHAIN["label"])
     assert origin is not None
     said = (sorted(file.sha256 for file in read.values()), origin.code, origin.teacher, is_ratio_current(run))
-    return f"{said} {describe_outdated(outdated, Path('settings.yaml'))}"
+    return f"{said} {describe_outdated(outdated, ['--configfile', 'settings.yaml'])}"
 
 
 def case(folder: Path, draw: random.Random) -> Iterator[str]:

@@ -109,3 +109,6 @@ def test_an_input_that_changes_during_its_stage_is_refused(stage_folder):
     file.unlink()
     with pytest.raises(LbtError, match=r"in\.csv: was changed or removed while this stage"):
         require_unchanged(read)
+    file.mkdir()
+    with pytest.raises(LbtError, match=r"in\.csv: was changed or removed while this stage"):
+        require_unchanged(read)

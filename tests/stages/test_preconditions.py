@@ -44,6 +44,16 @@ def test_a_link_that_leads_nowhere_is_named(place):
     assert f"{place / 'results'} is a link that leads nowhere" in line
 
 
+def test_a_folder_of_results_that_leads_elsewhere_is_named(place):
+    (place / "disk").mkdir()
+    (place / "results").mkdir()
+    (place / "results" / "r").symlink_to(place / "disk")
+    assert obstacles(place) == []
+    (place / "disk" / "logs").symlink_to(place)
+    (line,) = obstacles(place)
+    assert "logs: is a link to" in line and "where results would replace other files" in line
+
+
 def test_a_folder_that_cannot_be_written_is_named(place, monkeypatch):
     (place / "results").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: path != place / "results")  # also for root

@@ -2,6 +2,7 @@
 
 
 onstart:
+    from lbt.data.file_versions import RECORD, write_record
     from lbt.stages.disk_space import check_disk
     from lbt.stages.job_message import forget_messages
     from lbt.stages.run_log import follow_run
@@ -10,7 +11,8 @@ onstart:
     try:
         require_preconditions(SETTINGS, Path(RUN))
         print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
-        update_record()
+        if NEW_RECORD:  # so that the next start need not read these images again
+            write_record(Path(RUN, "data", RECORD), NEW_RECORD)
         forget_messages(LOGS)
         follow_run(logger, LOGS)
     except LbtError as error:

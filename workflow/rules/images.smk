@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from snakemake.logging import logger
 
-from lbt.data.file_versions import DataVersions, write_record
+from lbt.data.file_versions import DataVersions
 from lbt.stages.other_data import describe_other_data
-from lbt.stages.up_to_date import record_of, versions_of_data
+from lbt.stages.up_to_date import versions_of_data
 
 # The run hands the versions on to its jobs, which need not look at the data set again.
 HANDED_ON = "LBT_DATA_VERSIONS"
@@ -24,9 +24,3 @@ else:
     except LbtError as error:
         raise WorkflowError(str(error))
     os.environ[HANDED_ON] = json.dumps(VERSIONS and asdict(VERSIONS))
-
-
-def update_record():
-    """Record the present contents of the images, so that the next start need not read them again."""
-    if NEW_RECORD:
-        write_record(record_of(SETTINGS), NEW_RECORD)
