@@ -190,6 +190,14 @@ def test_a_warning_saves_and_the_loop_continues(path):
     assert seen == [False, False, True, True, True] and Resume(path, IDENTITY).step == 2
 
 
+def test_a_warning_while_the_state_is_saved_does_not_end_the_loop(path, monkeypatch):
+    def warn(*_):
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(Resume, "_save", warn)
+    assert len(walk(Resume(path, IDENTITY, minutes=0.0))[1]) == 5
+
+
 def test_handlers_are_there_during_the_loop_only(path):
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
     before, inside = [signal.getsignal(n) for n in numbers], []
