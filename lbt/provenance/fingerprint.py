@@ -22,13 +22,8 @@ PARTS = (".css", ".html", ".js")
 # Values of the settings are parameters of their own. The wording of a progress line or message changes no artefact, and
 # neither do the memory and the end of loader processes.
 WITHOUT_EFFECT = frozenset(
-    {
-        "lbt.config",
-        "lbt.data.loader_processes",
-        "lbt.errors",
-        "lbt.provenance.fingerprint",
-        "lbt.runtime.progress",
-    }
+    f"lbt.{name}"
+    for name in ("config", "data.loader_processes", "errors", "provenance.fingerprint", "runtime.progress")
 )
 
 

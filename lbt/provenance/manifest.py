@@ -21,12 +21,7 @@ _VERSION = 3
 
 
 class InputFile(NamedTuple):
-    """A file as it was when its stage began.
-
-    Attributes:
-        sha256: digest of its content.
-        stat: device, inode, size and time of its last change.
-    """
+    """A file as it was when its stage began; `stat` is device, inode, size and time of its last change."""
 
     sha256: str
     stat: tuple[int, int, int, int]

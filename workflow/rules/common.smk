@@ -124,18 +124,11 @@ def resources_of(stage, on_gpu=False, measures=False):
     Here a job that measures time takes all cores. A cluster gives it a node of its own, where it needs no more than it
     uses.
     """
-
-    def attempt(wildcards, attempt):
-        return attempt
-
     has_gpu = on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
     gpus = {"gpu": processes_of(stage)} if has_gpu else {}
     ON_GPU.update([stage] if has_gpu else [])
-    return {
-        "attempt": attempt,
-        **gpus,
-        **({"cpus_per_task": THREADS} if measures else {}),
-    }
+    cpus = {"cpus_per_task": THREADS} if measures else {}
+    return {"attempt": lambda wildcards, attempt: attempt, **gpus, **cpus}
 
 
 def whole_machine(wildcards):

@@ -84,6 +84,14 @@ def test_the_table_counts_each_file(tmp_path):
     assert "1 image(s) are links to files that do not exist, and are left out (photos/gone.jpg)" in found["warnings"][1]
 
 
+def test_of_two_patterns_the_reason_of_the_wider_one_counts(tmp_path):
+    for number in range(10):
+        save(tmp_path, f"all/IMG_{number}.png", f"all/IMG_{number}_mask.png")
+    (tmp_path / "all/notes.txt").write_bytes(b"")
+    (row,) = report(folder_data(tmp_path, images="all/*", masks="all/*_mask.png", mask_suffix="_mask"))["files"]
+    assert row["found"] == 21 and row["left_out"] == {"ending .txt": 1, "mask of an unlabelled image": 2}
+
+
 def test_a_table_of_many_folders_is_short(tmp_path):
     for number in range(60):
         save(
