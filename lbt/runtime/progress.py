@@ -38,8 +38,11 @@ class Progress:
         self.path = log
         self.log: TextIO | None = None
         if log is not None and shown:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self.log = open(log, "a", encoding="utf-8", buffering=1, opener=open_own)  # noqa: SIM115 - __exit__ closes it
+            try:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                self.log = open(log, "a", encoding="utf-8", buffering=1, opener=open_own)  # noqa: SIM115 - __exit__ closes it
+            except OSError as error:
+                raise self._unwritable(error) from error
 
     def __enter__(self) -> Progress:
         return self

@@ -104,10 +104,12 @@ def test_absent_keys_and_those_of_methods_that_do_not_run_stay():
 
 @pytest.mark.parametrize(
     ("layout", "splits", "search"),
-    product(
-        [{}, FOLDER, FOLDER | NOT_SPLIT, FOLDER | {"data.folder.mask_values": "color"}],
-        [{}, {"splits.scheme": "disjoint"}],
-        [{}, {"search.cosearch": True, "search.gradient": "one_step", "derivation.rule": "search"}],
+    list(
+        product(
+            [{}, FOLDER, FOLDER | NOT_SPLIT, FOLDER | {"data.folder.mask_values": "color"}],
+            [{}, {"splits.scheme": "disjoint"}],
+            [{}, {"search.cosearch": True, "search.gradient": "one_step", "derivation.rule": "search"}],
+        )
     ),
 )
 def test_the_settings_that_are_read_are_complete(layout, splits, search):
