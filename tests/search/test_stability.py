@@ -80,11 +80,13 @@ WILD = OptimizerSettings(lr=1.0e9, momentum=0.0, weight_decay=0.0, clip_norm=1.0
         [
             (
                 {"teacher": WILD},
-                r"teacher \(lbt, round 1\): 20 updates in a row .* at step \d+ of .*: (teacher_loss|norm of the gradient) = (nan|inf)",
+                r"teacher \(lbt, round 1\): 20 updates in a row .* at step \d+ of .*: "
+                r"(teacher_loss|norm of the gradient) = (nan|inf)",
             ),
             (
                 {"student": WILD},
-                r"student \(lbt, round 1\): 20 updates .* at step \d+ of .*: (loss on labelled images|norm of the gradient) = (nan|inf)",
+                r"student \(lbt, round 1\): 20 updates .* at step \d+ of .*: "
+                r"(loss on labelled images|norm of the gradient) = (nan|inf)",
             ),
         ],
     ),
