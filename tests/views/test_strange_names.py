@@ -128,6 +128,7 @@ def test_figures_show_dollars_and_what_the_font_lacks(tmp_path):
         )
         save(figure, tmp_path / "a")
         texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert not any(text.get_parse_math() for text in figure.legends[0].get_texts())
     assert texts == ["$cost$", r"\U0010fffd"]
 
 
