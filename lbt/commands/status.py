@@ -10,9 +10,7 @@ HELP = "show which jobs of a run are done, at work, waiting or failed"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the run."""
-    parser.description = (
-        "Reads the logs of a run, asks Slurm if there is one, and prints where it stands. Writes nothing."
-    )
+    parser.description = "Reads the logs of a run, asks Slurm if there is one, and prints its progress. Writes nothing."
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run, such as results/default")
 
 

@@ -135,8 +135,8 @@ class Settings(Section):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run):
             name = re.sub(r"[^A-Za-z0-9_.-]+", "-", run).lstrip("_.-")[:20] or "my-run"
             raise ValueError(
-                f"{run[:LONGEST_NAME]!r} is no name of a folder below `results/`; letters, digits, `_`, `.` and `-` "
-                f"are allowed, with a letter or digit first, as in {name}"
+                f"{run[:LONGEST_NAME]!r} is not a valid folder name below `results/`; letters, digits, `_`, `.` and "
+                f"`-` are allowed, with a letter or digit first, as in {name}"
             )
         if len(run) > LONGEST_NAME:
             raise ValueError(f"{run[:20]!r}... has {len(run)} characters; a name has at most {LONGEST_NAME}")

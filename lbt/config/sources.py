@@ -44,7 +44,7 @@ def read_sources(files: Sequence[Path | str], options: Sequence[str] = ()) -> So
     """Read files of settings and then `--config` options of the form KEY=VALUE, whose value is YAML.
 
     Raises:
-        LbtError: a file cannot be read, or a text is no YAML.
+        LbtError: a file cannot be read, or a text is not YAML.
     """
     found = Sources()
     for file in files:

@@ -34,7 +34,7 @@ _SPECIAL = re.compile(r"[+-]?\.inf|\.nan", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands and how it is written.
+    """The place of a value in its file, and its spelling.
 
     Attributes:
         source: the file or the option that holds it.
@@ -73,7 +73,7 @@ def read_yaml(text: str, source: str, *, lines: bool = True) -> Document:
         lines: whether the text is a file, whose lines are worth naming.
 
     Raises:
-        LbtError: the text is no YAML, is no section, or is too large, too deep or endless.
+        LbtError: the text is not YAML, is not a section, or is too large, too deep or endless.
     """
     text = text.removeprefix("\ufeff")
     if not text.isascii():
@@ -93,7 +93,7 @@ def read_yaml(text: str, source: str, *, lines: bool = True) -> Document:
 
 
 def number_in(text: str) -> float | None:
-    """The number that a text holds, such as the 1e-3 that YAML takes for text; None if it is no decimal number."""
+    """The number that a text holds, such as the 1e-3 that YAML takes for text; None if it is not a decimal number."""
     return float(text) if _FRACTION.fullmatch(text) and not re.match(r"[+-]?0\d", text) else None
 
 
@@ -249,7 +249,7 @@ def _misread(text: str, kind: str) -> str:
     except ValueError:  # such as 0x_
         value = None
     if not isinstance(value, int | float):
-        return f'{text} is no number; write "{text}" for the text'
+        return f'{text} is not a number; write "{text}" for the text'
     if str(value) == text:
         return f"{text} has too many digits"
     plain = text.replace("_", "")

@@ -30,7 +30,7 @@ def scan_folder(
     If the folder is undivided, `seed` divides its images into the official parts.
 
     Raises:
-        LbtError: an undivided folder has too few images or no mask; `folder.group` is no usable regular expression.
+        LbtError: an undivided folder has too few images or no mask; `folder.group` is not a usable regular expression.
     """
     samples, problems = _pair(root, folder, split)
     if is_undivided(folder):

@@ -33,7 +33,7 @@ def name_groups(images: Sequence[str], group: str) -> dict[str, str | None]:
         group: `data.folder.group`.
 
     Raises:
-        LbtError: it is no regular expression, has no group, or takes too long to match.
+        LbtError: it is not a regular expression, has no group, or takes too long to match.
     """
     try:
         expression = re.compile(group)

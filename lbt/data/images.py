@@ -134,8 +134,8 @@ def read_image(path: Path | str, max_pixels: int = MAX_PIXELS, key: str = "data.
         uint8 array of shape (H, W, 3), red, green and blue from 0 to 255.
 
     Raises:
-        LbtError: the file is missing, unreadable, truncated or too large, has several frames, or is no image with at
-            most 8 bits a channel.
+        LbtError: the file is missing, unreadable, truncated or too large, has several frames, or is not an image
+            with at most 8 bits a channel.
     """
     return read_photograph(path, max_pixels, key)[0]
 

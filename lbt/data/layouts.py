@@ -43,8 +43,8 @@ def scan(data: DataSettings, split: OfficialSplit, seed: int = 0) -> tuple[list[
         The usable samples, sorted by id, and the problems, sorted by file.
 
     Raises:
-        LbtError: the root is missing, `data.folder.group` is no usable regular expression, or an undivided folder has
-            too few images to divide.
+        LbtError: the root is missing, `data.folder.group` is not a usable regular expression, or an undivided folder
+            has too few images to divide.
     """
     root = Path(data.root)
     if not root.is_dir():

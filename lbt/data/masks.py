@@ -157,7 +157,7 @@ def read_label(image: Path, mask: Path, data: DataSettings, table: ClassTable) -
 
 
 def _general_problem(facts: ImageFacts) -> str:
-    """Why a file is no mask, whatever its values mean; empty if it may be one."""
+    """Why a file is not a mask, whatever its values mean; empty if it may be one."""
     if facts.lossy:
         return (
             f"is a mask in a format that changes values ({facts.lossy}); export the masks again as PNG, because saving "

@@ -157,7 +157,7 @@ def read_manifest(path: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place, problem = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise LbtError(f"{path}: is no manifest ({place}: {problem}). Delete it and rerun its stage.") from error
+        raise LbtError(f"{path}: is not a manifest ({place}: {problem}). Delete it and rerun its stage.") from error
 
 
 def _stat(path: Path) -> tuple[int, int, int, int]:

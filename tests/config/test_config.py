@@ -59,7 +59,7 @@ REFUSED = [
     ({"space": {"layers": 3}}, "space.layers"),
     ({"space": {"width_twelfths": [6, 4]}}, "must ascend"),
     ({"augmentation": {"scale": [2.0, 1.0]}}, "lower end"),
-    ({"run": "../elsewhere"}, "run: '../elsewhere' is no name of a folder below `results/`"),
+    ({"run": "../elsewhere"}, "run: '../elsewhere' is not a valid folder name below `results/`"),
     (
         {"run": "my run/x"},
         "letters, digits, `_`, `.` and `-` are allowed, with a letter or digit first, as in my-run-x",
