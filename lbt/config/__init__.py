@@ -26,15 +26,8 @@ from lbt.config.base import (
     WrongSetting,
     check_gpus,
 )
-from lbt.config.data import (
-    AugmentationSettings,
-    ClassSettings,
-    DataClasses,
-    DataSettings,
-    FolderSettings,
-    SceneSettings,
-    SplitSettings,
-)
+from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, SceneSettings, SplitSettings
+from lbt.config.folder import ClassSettings, FolderSettings
 from lbt.config.methods import METHODS
 from lbt.config.round import (
     LbtSearch,
