@@ -93,7 +93,8 @@ def _child(arguments: list[str], kills: list[Kill]) -> None:
 
     def replace(source: str, target: str) -> None:
         resume = str(target).endswith(".resume")
-        event("before rename" if resume else "output")
+        if not str(target).endswith(".error"):  # the job's message, which is not an output
+            event("before rename" if resume else "output")
         real_replace(source, target)
         if resume:
             event("after rename")

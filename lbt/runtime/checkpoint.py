@@ -125,6 +125,8 @@ def _share_strings(value: Any, left: list[int]) -> Any:
 def require_shapes(saved: Any, needed: Mapping[str, Tensor]) -> None:
     """Compare tensors from a file with those of a module, which may be on the meta device, before they are copied.
 
+    A module of float64 also takes float32, which loses nothing.
+
     Raises:
         ValueError: a name, a shape or a type differs, or the tensors claim more values than the file holds.
     """
@@ -136,7 +138,8 @@ def require_shapes(saved: Any, needed: Mapping[str, Tensor]) -> None:
         raise ValueError(f"it {'lacks' if different[0] in needed else 'has the unknown'} {different[0]}{more}")
     for name, own in needed.items():
         have, need = (f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for t in (saved[name], own))
-        if have != need or saved[name].layout != torch.strided or saved[name].device.type == "meta":
+        fits = have in (need, need.replace("float64", "float32"))
+        if not fits or saved[name].layout != torch.strided or saved[name].device.type == "meta":
             raise ValueError(f"{name} is {have}, {need} is needed")
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in saved.values()}
     if sum(value.numel() * value.element_size() for value in saved.values()) > sum(storages.values()):

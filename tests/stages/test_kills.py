@@ -1,7 +1,6 @@
 """A stage that was killed, at any moment and more than once, resumes and ends with the same bytes."""
 
 import csv
-import json
 import os
 import random
 import shutil
@@ -14,6 +13,7 @@ from kills import Kill, run_stage
 from stage_calls import call_stage, stage_words
 
 from lbt.config.read import parse_settings
+from lbt.config.unread import select_read
 from lbt.data.splits import read_split
 from lbt.files import sha256, write_json
 from lbt.network.random_genotype import random_genotype
@@ -29,7 +29,7 @@ class Case:
 
     def __init__(self, name: str, tiny, folder: Path) -> None:
         self.name, self.folder = name, folder
-        content = json.loads(tiny.settings.model_dump_json())
+        content = select_read(tiny.settings)
         content["warmup"]["epochs"] = STEPS["warmup"] * 4 / 8
         content["search"] |= {"epochs": STEPS["lbt"] * 4 / 8, "cosearch": name == "lbt"}
         content["retrain"]["epochs"] = STEPS["retrain"] * 4 / 16

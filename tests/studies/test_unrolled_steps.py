@@ -43,7 +43,7 @@ def settings_of(seed):
         student_weight=STUDENT_WEIGHT,
         student_term="raw",
         gradient="one_step",
-        second_order_limit=1e12,
+        second_order_limit=1e9,
         pseudo_labels=PseudoLabelSettings(
             temperature=(1.0, 0.6, 1.7)[seed % 3], weighting="confidence" if seed % 4 < 2 else "uniform"
         ),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lbt.__main__ import main
-from lbt.files import write_json, write_text
+from lbt.files import digest, write_json, write_text
 from lbt.provenance.manifest import write_manifest
 from lbt.views.tables.ratio_files import is_ratio_current
 from lbt.views.tables.terminal import SHOWN, fit_to_width, terminal_width
@@ -14,6 +14,16 @@ from lbt.views.tables.terminal import SHOWN, fit_to_width, terminal_width
 _LABELLED = "".join(f"s{i},s{i}.png,s{i}m.png,s,student_train\n" for i in range(4))
 _UNLABELLED = "".join(f"u{i},u{i}.png,,u,unlabeled\n" for i in range(8))
 SPLIT = f"image_id,image,label,group,role\n{_LABELLED}{_UNLABELLED}"
+
+
+PROFILE = dict.fromkeys(("median_ms", "p95_ms", "fps", "predicted_ms", "parts_ms"), 5.0) | {
+    "parameters": 1,
+    "macs": 1,
+}
+
+
+def scores(miou: float) -> dict:
+    return {"miou": miou, "iou": {"road": miou}, "confusion": [[1]]}
 
 
 def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: float = 0.1, split: str = SPLIT) -> Path:
@@ -28,9 +38,9 @@ def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: flo
         place.mkdir(parents=True)
         write_manifest(place / "manifest.json", stage="round", settings=settings, outputs=[], **common)
         evaluated = folder / "evaluate" / "lbt" / f"seed-{seed}"
-        write_json(evaluated / "network.json", {"miou": value})
-        write_json(evaluated / "supernet.json", {"miou": value / 2})
-        write_json(folder / "profile" / "lbt" / f"seed-{seed}" / "profile.json", {})
+        write_json(evaluated / "network.json", scores(value))
+        write_json(evaluated / "supernet.json", scores(value / 2))
+        write_json(folder / "profile" / "lbt" / f"seed-{seed}" / "profile.json", PROFILE)
     # another method does not learn from pseudo-labels, so its settings may differ
     place = folder / "search" / "fasterseg" / "seed-0" / "round-1"
     place.mkdir(parents=True)
@@ -77,7 +87,7 @@ def test_every_run_has_the_table_and_shows_it_while_the_scores_are_unchanged(stu
         assert "pseudo" in shown and f"{run}/tables/summary.html, " in shown and "latency.html, ratio.html" in shown
     study[2].rename("gone")
     assert is_ratio_current(Path("half")) and is_ratio_current(Path("gone"))
-    write_json(Path("half/evaluate/lbt/seed-0/network.json"), {"miou": 0.9})
+    write_json(Path("half/evaluate/lbt/seed-0/network.json"), scores(0.9))
     assert not is_ratio_current(Path("half")) and not is_ratio_current(Path("all"))
     assert main(["show", "half"]) == 0
     shown = capsys.readouterr().out
@@ -123,7 +133,8 @@ def test_versions_and_code_must_agree(study, capsys):
     path = study[1] / "data" / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["code"], manifest["versions"]["torch"] = "other", "0.1"
-    path.write_text(json.dumps(manifest))
+    content = {name: value for name, value in manifest.items() if name != "digest"}
+    write_json(path, content | {"digest": digest(content)})
     assert main(["ratio", *map(str, study)]) == 1
     message = capsys.readouterr().err
     assert "data/manifest.json: code: c0de | other" in message and "version of torch" in message

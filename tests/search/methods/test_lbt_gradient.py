@@ -44,7 +44,7 @@ def settings_of(seed, **changes):
         pseudo_weight=0.7,
         student_weight=20.0,
         student_term="raw",
-        second_order_limit=1e12,
+        second_order_limit=1e9,
         pseudo_labels=PseudoLabelSettings(
             temperature=(1.0, 0.6, 1.7)[seed % 3],
             threshold=0.36 if seed % 2 else 0.0,
