@@ -80,3 +80,8 @@ def test_every_import_is_declared():
     declared = {canonicalize_name(Requirement(need).name) for need in PROJECT["dependencies"]}
     missing = {m for m in modules if not declared & {canonicalize_name(name) for name in offered.get(m, [m])}}
     assert not missing
+
+
+def test_tests_of_a_file_share_a_process(request, worker_id):
+    """Otherwise each process would make the same long fixtures."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@tests/test_environment.py")
