@@ -40,7 +40,7 @@ def test_a_round_writes_its_files_and_fills_its_columns(play, method):
     assert method == "random" or rows[0]["teacher_gradient_norm"]
 
 
-@pytest.mark.parametrize("method", ["lbt", "lpt"])
+@pytest.mark.parametrize("method", quick_first(1, ["lbt", "lpt"]))
 def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(play, method):
     places = [play(f"workers-{n}", method=method, workers=n, epochs=1.0) for n in (0, 2)]
     for name in ("checkpoint.pt", "architecture.json"):
@@ -97,11 +97,14 @@ def test_the_ratio_chooses_how_many_images_are_labelled(play, tiny):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [
-        ({"method": "lpt"}, r"is of lbt \(seed 0, round 1\); round 2 of lpt starts from lpt \(seed 0, round 1\)"),
-        ({"round": 3}, r"is of lbt \(seed 0, round 1\); round 3 of lbt starts from lbt \(seed 0, round 2\)"),
-        ({"round": 1}, r"is of lbt \(seed 0, round 1\); round 1 of lbt starts from warmup \(seed 0, round 0\)"),
-    ],
+    quick_first(
+        1,
+        [
+            ({"method": "lpt"}, r"is of lbt \(seed 0, round 1\); round 2 of lpt starts from lpt \(seed 0, round 1\)"),
+            ({"round": 3}, r"is of lbt \(seed 0, round 1\); round 3 of lbt starts from lbt \(seed 0, round 2\)"),
+            ({"round": 1}, r"is of lbt \(seed 0, round 1\); round 1 of lbt starts from warmup \(seed 0, round 0\)"),
+        ],
+    ),
 )
 def test_a_checkpoint_of_another_origin_is_refused(play, wrong, message):
     first = play("round-1", method="lbt") / "checkpoint.pt"

@@ -74,7 +74,7 @@ def test_texts_of_the_tradeoff_have_their_place(networks, constant, tmp_path):
     check_layout(lambda: draw_tradeoff(networks, constant), tmp_path)
 
 
-@pytest.mark.parametrize("layers", [4, 8, 16])
+@pytest.mark.parametrize("layers", quick_first(1, [4, 8, 16]))
 def test_texts_of_a_network_have_their_place(layers, tmp_path):
     space = SpaceSettings(layers=layers)
     generator = torch.Generator().manual_seed(0)
@@ -84,7 +84,7 @@ def test_texts_of_a_network_have_their_place(layers, tmp_path):
     check_layout(lambda: draw_network(genotype, space, "Derived network: fasterseg, seed 0"), tmp_path)
 
 
-@pytest.mark.parametrize("classes", [3, 19])
+@pytest.mark.parametrize("classes", quick_first(1, [3, 19]))
 def test_texts_of_a_confusion_matrix_have_their_place(classes, tmp_path):
     names = ["traffic sign", "road", "a", *(f"class {i}" for i in range(classes))][:classes]
     counts = np.full((classes, classes), 5)

@@ -91,6 +91,7 @@ def test_the_first_command_finds_its_settings(user):
     assert result.returncode == 0 and "results/default/tables/miou.html" in result.stdout, result.stderr
 
 
+@pytest.mark.exhaustive
 def test_one_job_on_a_gpu_at_a_time(tmp_path, monkeypatch):
     """The jobs count as jobs on a GPU where the machine is said to have one."""
     monkeypatch.setenv("LBT_HAS_GPUS", "1")

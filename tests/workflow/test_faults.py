@@ -72,6 +72,7 @@ def forced(text):
     return text[text.index("--forcerun") :].split()
 
 
+@pytest.mark.exhaustive
 def test_results_without_snakemakes_records_are_checked_by_their_manifests(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     shutil.rmtree(clone.folder / ".snakemake")

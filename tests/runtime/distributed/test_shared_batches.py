@@ -113,6 +113,7 @@ def norms_of_pytorch():
     )
 
 
+@pytest.mark.exhaustive
 def test_a_network_of_pytorchs_batch_norms(same):
     same(norms_of_pytorch)
 

@@ -124,6 +124,7 @@ def test_warm_up(both, tiny):
     assert all(torch.equal(ours["architecture"][k], v) for k, v in theirs["architecture"].items())
 
 
+@pytest.mark.exhaustive
 def test_the_losses_of_the_first_steps_in_single_precision(both, tiny):
     one, two = both(
         "warmup",
