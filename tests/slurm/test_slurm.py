@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["snakemake", "--cores", "8", "--profile", "slurm", "--configfile", "tiny.yaml"]
 OFTEN = ["--slurm-init-seconds-before-status-checks", "5"]
 TIMEOUT = 600
+SQUEUE = 'squeue --me -o "%i %T %M %l %R %k"'  # of workflow/README.md
 LINES_OF_A_FAILURE = 15
 
 
@@ -175,6 +177,8 @@ class TestWithoutAccounting:
             subprocess.run(["scontrol", "requeue", number], check=True)
             wait_for(process, folder, lambda: says("resumes after step"))
             assert gpu_cluster.jobs()[number]["Restarts"] == "1"
+            listed = subprocess.run(shlex.split(SQUEUE), check=True, capture_output=True, text=True).stdout
+            assert re.search(rf"^{number} RUNNING .* rule_warmup_wildcards_7$", listed, re.MULTILINE)
             subprocess.run(["scancel", number], check=True)
 
     @pytest.mark.exhaustive

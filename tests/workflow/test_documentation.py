@@ -25,6 +25,7 @@ ELSEWHERE = {
     "conda env create -f environment.yml && conda activate lbt && snakemake --cores 8": "tests of environment.yml",
     "snakemake --cores 8 --resources gpu=1": "a test below",
     "snakemake --cores 8 --profile slurm": "tests/slurm",
+    'squeue --me -o "%i %T %M %l %R %k"': "tests/slurm",
     "snakemake --unlock": "tests of killed runs",
     "snakemake --cores 8 --directory /data/runs": "tests of a start in any folder",
     "snakemake --report report.html": "the same with --configfile",
