@@ -8,7 +8,6 @@ import time
 
 import pytest
 import torch
-from quick import quick_first
 
 from lbt.errors import LbtError
 from lbt.runtime.distributed import group
@@ -76,7 +75,7 @@ def sleep(folder):
     time.sleep(60)
 
 
-@pytest.mark.parametrize("work", quick_first(1, ["note", "sleep"]))
+@pytest.mark.parametrize("work", ["note", pytest.param("sleep", marks=pytest.mark.exhaustive)])
 def test_a_signal_is_passed_on(tmp_path, work):
     code = PARENT.format(tests=os.path.dirname(__file__), work=work, folder=str(tmp_path))
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
