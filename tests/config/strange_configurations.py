@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 import yaml
-from mutations import TEXTS, call, damage, mutate, require_plain, require_refusal
+from mutations import TEXTS, damage, mutate
+from watched_cases import call, require_plain, require_refusal
 
 import lbt.commands.check
 import lbt.data.checking.check

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from mutations import check_cases, run_cases
 from PIL import Image
+from watched_cases import check_cases, run_cases
 
 from lbt.config.read import read_settings
 from lbt.errors import LbtError

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from mutations import another, call, damage, mutate, require_plain, require_refusal
+from mutations import another, damage, mutate
 from PIL import Image
+from watched_cases import call, require_plain, require_refusal
 
 import lbt.inference.network_file
 import lbt.inference.predict  # noqa: F401 - before the forks

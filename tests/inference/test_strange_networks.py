@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mutations import check_cases, nested, run_cases
+from mutations import nested
 from PIL import Image
 from random_network import CLASSES, write_network
 from strange_networks import labels_of, predict
+from watched_cases import check_cases, run_cases
 
 import lbt
 from lbt.errors import LbtError

@@ -1,4 +1,4 @@
-"""A finished run whose manifests a stranger has spoiled, and what reads them; see `mutations`."""
+"""A finished run whose manifests a stranger has spoiled, and what reads them; see `watched_cases`."""
 
 import json
 import random

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mutations import check_cases, run_cases
+from watched_cases import check_cases, run_cases
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.exhaustive)])

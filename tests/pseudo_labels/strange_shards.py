@@ -12,7 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 from labelled_run import update_digest
-from mutations import NUMBERS, TEXTS, another, call, damage, require_plain, require_refusal
+from mutations import NUMBERS, TEXTS, another, damage
+from watched_cases import call, require_plain, require_refusal
 
 import lbt.commands.shards
 import lbt.evaluation.scores

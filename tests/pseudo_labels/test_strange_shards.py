@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 from labelled_run import update_digest
-from mutations import call, check_cases, require_refusal, run_cases
 from strange_shards import ALL, ROUND, replace
+from watched_cases import call, check_cases, require_refusal, run_cases
 
 from lbt.errors import LbtError
 from lbt.pseudo_labels import shard_structure

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment
+from markdown_it import MarkdownIt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_gallery import shards
 
@@ -71,9 +72,6 @@ def test_tables_show_it(renamed, name):
 
 
 def test_markdown_has_no_mark_left(name):
-    pytest.importorskip("markdown_it")
-    from markdown_it import MarkdownIt
-
     shown = MarkdownIt("gfm-like", {"linkify": False}).render(f"| a |\n| --- |\n| {escape_markdown(name)} |\n")
     assert html.unescape(re.search("<td>(.*?)</td>", shown, re.S)[1]) == name
     assert "<a " not in shown and "<em>" not in shown and "<strong>" not in shown and "<code>" not in shown
