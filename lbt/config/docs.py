@@ -25,9 +25,9 @@ python -m lbt check config/camvid.yaml
 snakemake --cores 8 --configfile config/camvid.yaml
 ```
 
-A key that you leave out has its default. Before any job starts, unknown keys, keys given twice, values of another type,
-impossible combinations and keys that another key switches off are refused, each with its line in the file. Numbers are
-decimal (`1e-3`, not `0x1F`). A word that YAML takes for something else needs quotes (`"no"`, `"2"`).
+A key that you leave out has its default. No job starts while the file has a mistake: an unknown key, a key given twice,
+a value of another type, an impossible combination, or a key that another key switches off. The message names each line.
+Numbers are decimal (`1e-3`, not `0x1F`). A word that YAML takes for something else needs quotes (`"no"`, `"2"`).
 
 Several files may follow `--configfile`: each replaces what it names. `--config` replaces single settings, as in
 `--config 'search={"rounds": 3}' 'seeds=[0, 1]'`.
@@ -79,8 +79,9 @@ retrain:
   initial: supernet # start from the weights of the search instead of random ones
 ```
 
-A window that no network of the space can meet is refused, with the range that can be met. `search.cosearch: true`
-searches a second network without regard to speed and distils it into the fast one, as FasterSeg does.
+If no network of the space can meet the window, the run ends early and prints the range that can be met.
+`search.cosearch: true` searches a second network without regard to speed and distils it into the fast one, as FasterSeg
+does.
 """
 
 UNREAD = """
