@@ -12,10 +12,10 @@ FOLDER += "{{name: b, id: 1, color: [9, 9, 9]}}]}}}}\n"
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """The working directory `work`; the configuration is `settings/my.yaml` beside it, and HOME is `home`."""
-    for name in ("work", "settings", "home"):
+    """The working directory `start`; the configuration is `settings/my.yaml` beside it, and HOME is `home`."""
+    for name in ("start", "settings", "home"):
         (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "start")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DATA", str(tmp_path / "home"))
     return tmp_path
@@ -45,14 +45,14 @@ def test_a_relative_path_is_first_looked_for_in_the_working_directory(here):
     path, said = taken(here, "photos")
     assert path == "photos"
     missing = f"(from the working directory; there is no {here}/settings/photos either)"
-    assert said == f"data.root: photos is {here}/work/photos {missing}"
+    assert said == f"data.root: photos is {here}/start/photos {missing}"
     (here / "settings" / "photos").mkdir()
     path, said = taken(here, "photos")
     assert path == f"{here}/settings/photos"
     assert said == f"data.root: photos is {path} (from the folder of the configuration file)"
-    (here / "work" / "photos").mkdir()
+    (here / "start" / "photos").mkdir()
     path, said = taken(here, "photos")
-    assert path == "photos" and said.endswith(f"{here}/work/photos (from the working directory)")
+    assert path == "photos" and said.endswith(f"{here}/start/photos (from the working directory)")
 
 
 def test_a_path_below_the_working_directory_is_the_same_wherever_the_file_lies(here, monkeypatch):
@@ -69,7 +69,7 @@ def test_scenes_are_always_drawn_in_the_working_directory(here):
 
 
 def test_a_literal_dollar_works_and_an_unset_variable_is_named(here):
-    (here / "work" / "$cost").mkdir()
+    (here / "start" / "$cost").mkdir()
     assert taken(here, "$cost")[0] == "$cost"
     with pytest.raises(LbtError, match=r"line 1: data\.root: \$nope/x: the variable \$nope is not set"):
         taken(here, "$nope/x")

@@ -75,7 +75,7 @@ def on_the_tiny_run(text: str) -> str:
 
 @pytest.mark.parametrize("command", quick_first(0, [line for line in commands() if line not in ELSEWHERE]))
 def test_a_command_runs(user, command):
-    assert "<" not in command, "the placeholder has no value here; write an example"
+    assert "<" not in command, "write an example in place of the word in angle brackets"
     words = on_the_tiny_run(command)
     result = subprocess.run(words, shell=True, cwd=user.folder, env=user.environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]

@@ -18,8 +18,8 @@ from lbt.files import digest, sha256
 def test_a_second_run_on_a_folder_is_refused(tmp_path):
     clone = QuickClone(tmp_path, HERE / "tiny.yaml")
     python = tmp_path / "bin" / "python"
-    python.rename(tmp_path / "bin" / "stub")
-    python.write_text('#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "$(dirname "$0")/stub" "$@"\n')
+    python.rename(tmp_path / "bin" / "inner")
+    python.write_text('#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\nexec "$(dirname "$0")/inner" "$@"\n')
     python.chmod(0o755)
     command = [clone.python, "-m", "snakemake", *clone.write_settings(), "--until", "scenes"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
