@@ -91,7 +91,8 @@ def test_a_killed_job_and_a_stopped_machine_lose_no_result(longer):
     assert clone.snakemake("--unlock").returncode == 0
     result = clone.snakemake("--until", "warmup")
     assert result.returncode != 0
-    assert f"process {job.pid} on {socket.gethostname()} is still at work on this stage" in result.stderr
+    there = f"process {job.pid} on {socket.gethostname()} (`kill {job.pid}` there stops it)"
+    assert f"{there} is still at work on this stage" in result.stderr
     job.kill()
 
     Running(clone).kill_all()
