@@ -122,6 +122,14 @@ class RoundSearch(SearchWindow):
     architecture: AdamSettings = Field(
         AdamSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
     )
+    width_passes: tuple[Literal["sampled", "max", "min"], ...] = Field(
+        ("sampled",),
+        min_length=1,
+        max_length=16,
+        description="Widths of the supernet's passes in a step of T and in one of A; the step's loss is the sum over "
+        "them. `sampled`: drawn from gamma, with new noise for each pass; `max`, `min`: the largest and the smallest. "
+        "FasterSeg's release has [sampled, max, min]. A longer list makes the latency weigh less.",
+    )
     latency_weight: NotNegative = Field(
         0.01, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
     )

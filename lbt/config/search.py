@@ -16,7 +16,7 @@ class SearchSettings(LbtSearch, LptSearch):
 
     ORDER = (
         *("rounds", "keep_every", "epochs", "batch_size", "decay", "teacher", "student", "architecture"),
-        *("latency_weight", "latency_balance", "fps", "cosearch", "pseudo_weight", "pseudo_labels"),
+        *("width_passes", "latency_weight", "latency_balance", "fps", "cosearch", "pseudo_weight", "pseudo_labels"),
         *("student_weight", "student_term", "gradient", "second_order_limit", "lpt"),
         *("shards", "random_match", "random_tolerance", "gpus"),
     )

@@ -14,9 +14,9 @@ from lbt.config.round import RoundSearch
 from lbt.latency.expected import expected_latency
 from lbt.search.hypergradient import as_leaves, call_without_side_effects, gradient_of
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
-from lbt.search.tensor_dicts import add, norm
+from lbt.search.tensor_dicts import add, add_, norm
 from lbt.space.architecture import Architecture
-from lbt.space.widths import sample_widths
+from lbt.space.widths import Widths
 from lbt.training.losses import supernet_loss
 
 SupernetLogits = Callable[[Tensor], tuple[Tensor, ...]]
@@ -26,11 +26,11 @@ SupernetLogits = Callable[[Tensor], tuple[Tensor, ...]]
 def supernet_term(
     context: StepContext[RoundSearch], value: Callable[[SupernetLogits], Tensor], *, in_weights: bool
 ) -> Term:
-    """A term that depends on A through the supernet's logits at the step's widths.
+    """A term that depends on A through the supernet's logits, summed over the step's passes.
 
     Args:
         context: the step; the supernet's weights and buffers do not change.
-        value: computes the term, a scalar, with the function that it receives.
+        value: computes the term of a pass, a scalar, with the function that it receives.
         in_weights: whether to compute the gradient in the supernet's weights too, in those that the teacher's last
             step moved.
     """
@@ -38,17 +38,20 @@ def supernet_term(
     moved: dict[str, Tensor] = {}
     if in_weights:
         moved = as_leaves({name: weights[name] for name in context.teacher_step.step.gradient})
-    widths = sample_widths(context.architecture, context.space, context.noise)
+    leaves = {**context.architecture, **moved}
+    total, gradient = 0.0, dict[str, Tensor]()
+    for choose_widths in context.passes:
+        widths = choose_widths(context.architecture)
 
-    def logits(images: Tensor) -> tuple[Tensor, ...]:
-        return call_without_side_effects(context.supernet, weights | moved, images, context.architecture, widths)
+        def logits(images: Tensor, widths: Widths = widths) -> tuple[Tensor, ...]:
+            return call_without_side_effects(context.supernet, weights | moved, images, context.architecture, widths)
 
-    term = value(logits)
-    gradient = gradient_of(term, {**context.architecture, **moved}, context.processes)
+        term = value(logits)
+        found = gradient_of(term, leaves, context.processes)
+        gradient = add_(gradient, found) if gradient else found
+        total += float(term.detach())
     return Term(
-        float(term.detach()),
-        {name: gradient[name] for name in context.architecture},
-        {name: gradient[name] for name in moved},
+        total, {name: gradient[name] for name in context.architecture}, {name: gradient[name] for name in moved}
     )
 
 
@@ -84,7 +87,7 @@ def add_latency(context: StepContext[RoundSearch], teacher: Term, gradient: Arch
     """
     latency = latency_term(context)
     record = {
-        "teacher_val_loss": teacher.value,
+        "teacher_val_loss": teacher.value / len(context.passes),
         "latency_ms": latency.value,
         "teacher_gradient_norm": norm(teacher.gradient),
         "latency_gradient_norm": norm(latency.gradient),

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from lbt.config import SpaceSettings
 from lbt.config.round import RoundSearch
 from lbt.latency.steering import predict_fps
@@ -30,7 +28,7 @@ from lbt.search.step_context import StepContext, TeacherStep
 from lbt.search.step_record import Row, StepRecord, select_progress_values
 from lbt.search.teacher_step import teacher_step
 from lbt.search.tensor_dicts import norm
-from lbt.space.widths import draw_gumbel_noise
+from lbt.space.widths import WidthPass, draw_width_passes
 from lbt.training.optimizers import GuardedStep, set_learning_rate
 
 
@@ -75,18 +73,20 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
     parts = state.parts() | {"guards": guards, "draws": draws, "rows": rows}
     for step, batch in resume.steps(plan.train, parts, progress):
         record = StepRecord(state, plan.round, step)
-        weight_noise, architecture_noise = (draw_gumbel_noise(plan.space, draws) for _ in range(2))  # for every method
+        kinds, device = plan.search.width_passes, batch[0].device
+        # Every method draws both, so that all have the same widths.
+        weight_passes, architecture_passes = (draw_width_passes(kinds, plan.space, draws, device) for _ in range(2))
         for guard in guards.values():
             guard.steps = step
 
         values, teacher = teacher_step(
-            state, batch, weight_noise, plan.space, plan.search, guards["teacher"], plan.processes
+            state, batch, weight_passes, plan.space, plan.search, guards["teacher"], plan.processes
         )
         record.add(values)
         noise_seed = derive_seed(plan.seed, "dropout", plan.round, step)
         values, partner = state.partner.train_step(next(plan.batches), noise_seed)
         record.add(values)
-        record.add(architecture_step(state, plan, architecture_noise, teacher, partner, guards))
+        record.add(architecture_step(state, plan, architecture_passes, teacher, partner, guards))
 
         rows.append(record.finish(state, guards))
         progress.advance(**select_progress_values(rows[-1]))
@@ -97,7 +97,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
 def architecture_step(
     state: SearchState,
     plan: RoundPlan,
-    noise: dict[str, Tensor],
+    passes: tuple[WidthPass, ...],
     teacher: TeacherStep | None,
     partner: Any,
     guards: dict[str, GuardedStep],
@@ -117,7 +117,7 @@ def architecture_step(
         context = StepContext(
             supernet=state.supernet,
             architecture=state.architecture,
-            noise={name: value.to(validation[0].device) for name, value in noise.items()},
+            passes=passes,
             validation=validation,
             space=plan.space,
             search=plan.search,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +15,7 @@ from lbt.search.batches import Batch
 from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
+from lbt.space.widths import WidthPass
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class TeacherStep:
     Attributes:
         step: the step; the supernet's weights are T' now.
         batch: images (B, 3, H, W) and labels (B, H, W) of D_t^tr.
-        noise: Gumbel noise of the sampled widths.
+        passes: the widths of each pass of that step.
     """
 
     step: WeightStep
     batch: Batch
-    noise: Mapping[str, Tensor]
+    passes: tuple[WidthPass, ...]
 
 
 Search = TypeVar("Search", bound=RoundSearch, covariant=True)
@@ -44,7 +44,7 @@ class StepContext(Generic[Search]):
     Attributes:
         supernet: the teacher, in train mode; an architecture step changes neither weights nor buffers.
         architecture: the logits A as leaves that require gradients.
-        noise: Gumbel noise of this step; every pass uses the same noise, so the widths are fixed within the step.
+        passes: the widths of each pass over which a term is summed. They are the same for every term of the step.
         validation: images (B, 3, H, W) and labels (B, H, W) of D_t^val.
         space, search, table: settings and latency table.
         latency_weight: weight of the expected latency, which may differ from the one in the settings.
@@ -55,7 +55,7 @@ class StepContext(Generic[Search]):
 
     supernet: Supernet
     architecture: Architecture
-    noise: Mapping[str, Tensor]
+    passes: tuple[WidthPass, ...]
     validation: Batch
     space: SpaceSettings
     search: Search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,8 @@ from lbt.config import SpaceSettings
 from lbt.space.architecture import SCALES, architecture_shapes, gamma_row
 
 CHANNEL_MULTIPLE = 8
+WidthPass = Callable[[Mapping[str, Tensor]], "Widths"]
+"""The widths of one pass of the supernet, as a function of the architecture A."""
 
 
 def channels(base_width: int, scale: int, twelfths: int) -> int:
@@ -133,3 +135,25 @@ def sample_widths(
         indices[key] = tuple(chosen.squeeze(-1).tolist())
         factors[key] = 1 + (probability - probability.detach())
     return Widths(indices, factors)
+
+
+def draw_width_passes(
+    kinds: Sequence[str], space: SpaceSettings, generator: torch.Generator, device: torch.device
+) -> tuple[WidthPass, ...]:
+    """The passes of a step, over which its loss is summed.
+
+    Args:
+        kinds: `sampled` from gamma with noise of its own, `max` or `min`, for each pass.
+        space: the search space.
+        generator: a CPU generator, from which only the sampled passes draw.
+        device: receives the noise.
+    """
+
+    def draw(kind: str) -> WidthPass:
+        if kind == "sampled":
+            noise = {name: value.to(device) for name, value in draw_gumbel_noise(space, generator).items()}
+            return lambda architecture: sample_widths(architecture, space, noise)
+        fixed = {"max": max_widths, "min": min_widths}[kind](space)
+        return lambda architecture: fixed
+
+    return tuple(draw(kind) for kind in kinds)

@@ -22,7 +22,7 @@ from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import draw_gumbel_noise, sample_widths
+from lbt.space.widths import draw_width_passes
 from lbt.training.optimizers import GuardedStep, sgd
 
 Batch = tuple[Tensor, Tensor]
@@ -59,13 +59,13 @@ def take_steps(
     logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
     partner = Partner(search, options.classes, 0, device, ALONE)
     state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01, partner)
-    noise = {name: value.to(device) for name, value in draw_gumbel_noise(space, source).items()}
-    _, teacher = teacher_step(state, batch(), noise, space, search, GuardedStep("teacher", supernet), ALONE)
+    passes = draw_width_passes(search.width_passes, space, source, device)
+    _, teacher = teacher_step(state, batch(), passes, space, search, GuardedStep("teacher", supernet), ALONE)
     key = TableKey("invented", "eager", "float32", options.height, options.width, 1, options.classes, "none")
     context = StepContext(
         supernet=supernet,
         architecture=logits,
-        noise=noise,
+        passes=passes,
         validation=batch(),
         space=space,
         search=search,
@@ -77,7 +77,7 @@ def take_steps(
     student = search.student.batch_size, search.student.crop
     labelled, (unlabeled, _), held_out, bank = (batch(*student) for _ in range(4))
     with torch.no_grad():  # the teacher's labels after its step, as in reverse mode
-        widths, weights = sample_widths(logits, space, noise), dict(supernet.named_parameters())
+        widths, weights = passes[0](logits), dict(supernet.named_parameters())
         outputs = call_without_side_effects(supernet, weights, unlabeled, logits, widths)[0]
         probability = upsample(outputs.softmax(dim=1), student[1])
     contexts = []

@@ -16,7 +16,6 @@ from lbt.search.step_context import StepContext
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.search.weight_step import WeightStep
 from lbt.space.padding import upsample
-from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 Weights = Mapping[str, Tensor]
@@ -31,7 +30,7 @@ def reverse_mode(steps: Steps) -> dict[str, Tensor]:
     """The gradient of `one_step` (raw, unlimited) with both weight steps as graphs: T' and S' are functions of A."""
     context, taken = steps.lbt, steps.lbt.partner_step
     search, architecture = context.search, as_leaves(context.architecture)
-    widths = sample_widths(architecture, context.space, context.noise)
+    widths = context.passes[0](architecture)
 
     def supernet(weights: Weights, images: Tensor) -> tuple[Tensor, ...]:
         return call_without_side_effects(context.supernet, weights, images, architecture, widths)

@@ -12,7 +12,7 @@ from lbt.search.cosearch import Guide, create_guide, guide_entropies, guide_step
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.supernet import Supernet
-from lbt.space.widths import draw_gumbel_noise, max_widths, sample_widths
+from lbt.space.widths import draw_width_passes, max_widths, min_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -107,18 +107,16 @@ def test_a_guide_step_that_is_not_finite_is_skipped(state, batch):
 
 def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
     images, labels = batch
-    noise = draw_gumbel_noise(SPACE, torch.Generator().manual_seed(5))
-    widths = sample_widths(copy(state.architecture), SPACE, noise)
-    losses = [
-        supernet_loss(state.supernet(images, architecture, w), labels, ALONE)
-        for architecture, w in ((copy(state.architecture), widths), (copy(state.guide.architecture), max_widths(SPACE)))
-    ]
+    passes = draw_width_passes(("sampled", "min"), SPACE, torch.Generator().manual_seed(5), images.device)
+    searched, guide = copy(state.architecture), copy(state.guide.architecture)
+    runs = (searched, passes[0](searched)), (searched, min_widths(SPACE)), (guide, max_widths(SPACE))
+    losses = [supernet_loss(state.supernet(images, architecture, w), labels, ALONE) for architecture, w in runs]
     parameters = dict(state.supernet.named_parameters())
     expected = torch.autograd.grad(sum(losses), list(parameters.values()), allow_unused=True)
     before = copy(parameters)
-    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
-    assert record["teacher_loss"] == pytest.approx(float(losses[0].detach()))
-    assert record["guide_loss"] == pytest.approx(float(losses[1].detach()))
+    record, _ = teacher_step(state, batch, passes, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
+    assert record["teacher_loss"] == pytest.approx(float((losses[0] + losses[1]).detach()) / 2)
+    assert record["guide_loss"] == pytest.approx(float(losses[2].detach()))
     for (name, parameter), gradient in zip(parameters.items(), expected, strict=True):
         step = 0 if gradient is None else SEARCH.teacher.lr * gradient
         torch.testing.assert_close(parameter.detach(), before[name] - step, msg=name)
@@ -126,8 +124,8 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
 
 def test_without_a_guide_the_weights_descend_one_loss(state, batch):
     state.guide = None
-    noise = draw_gumbel_noise(SPACE, torch.Generator().manual_seed(5))
-    record, _ = teacher_step(state, batch, noise, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
+    passes = draw_width_passes(("sampled",), SPACE, torch.Generator().manual_seed(5), batch[0].device)
+    record, _ = teacher_step(state, batch, passes, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
     assert set(record) == {"teacher_loss", "teacher_weight_gradient_norm"}
 
 

@@ -28,7 +28,7 @@ from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import draw_gumbel_noise, sample_widths
+from lbt.space.widths import WidthPass, draw_width_passes
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -85,23 +85,23 @@ def warm_state(seed: int, search: SearchSettings) -> SearchState:
         Partner(search, CLASSES, seed, torch.device("cpu"), ALONE),
     )
     guard = GuardedStep("teacher", supernet)
-    teacher_step(state, batch(), noise(source), SPACE, search, guard, ALONE)
+    teacher_step(state, batch(), passes(source, search), SPACE, search, guard, ALONE)
     return state
 
 
-def noise(source: torch.Generator) -> dict[str, Tensor]:
-    return {name: value.double() for name, value in draw_gumbel_noise(SPACE, source).items()}
+def passes(source: torch.Generator, search: SearchSettings) -> tuple[WidthPass, ...]:
+    return draw_width_passes(search.width_passes, SPACE, source, torch.device("cpu"))
 
 
 def context_of(seed: int, search: SearchSettings, table: LatencyTable) -> StepContext:
     """An architecture step after a real step of a warm supernet; it has no partner's step yet."""
     state, source = warm_state(seed, search), torch.Generator().manual_seed(1000 + seed)
     guard = GuardedStep("teacher", state.supernet)
-    _, teacher = teacher_step(state, batch(), noise(source), SPACE, search, guard, ALONE)
+    _, teacher = teacher_step(state, batch(), passes(source, search), SPACE, search, guard, ALONE)
     return StepContext(
         supernet=state.supernet,
         architecture=state.architecture,
-        noise=noise(source),
+        passes=passes(source, search),
         validation=batch(),
         space=SPACE,
         search=search,
@@ -140,10 +140,11 @@ def supernet_logits(
     architecture: Mapping[str, Tensor],
     images: Tensor,
     weights: Mapping[str, Tensor] | None = None,
+    choose_widths: WidthPass | None = None,
 ) -> tuple[Tensor, ...]:
-    """The supernet at the architecture step's widths."""
+    """The supernet at the widths of a pass; by default those of the architecture step's first."""
     weights = dict(context.supernet.named_parameters()) if weights is None else weights
-    widths = sample_widths(architecture, SPACE, context.noise)
+    widths = (choose_widths or context.passes[0])(architecture)
     return call_without_side_effects(context.supernet, weights, images, architecture, widths)
 
 
@@ -166,14 +167,14 @@ def stepped(module: nn.Module, step: WeightStep, loss: Callable[[Mapping[str, Te
 def teacher_after(context: StepContext, architecture: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """T' as a graph over A."""
     images, labels = context.teacher_step.batch
-    widths = sample_widths(architecture, SPACE, context.teacher_step.noise)
-    return stepped(
-        context.supernet,
-        context.teacher_step.step,
-        lambda weights: supernet_loss(
-            call_without_side_effects(context.supernet, weights, images, architecture, widths), labels, ALONE
-        ),
-    )
+
+    def loss(weights: Mapping[str, Tensor]) -> Tensor:
+        return sum(
+            supernet_loss(supernet_logits(context, architecture, images, weights, choose), labels, ALONE)
+            for choose in context.teacher_step.passes
+        )
+
+    return stepped(context.supernet, context.teacher_step.step, loss)
 
 
 def relative(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:

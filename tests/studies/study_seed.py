@@ -29,7 +29,7 @@ from lbt.search.methods.lbt import METHOD
 from lbt.search.state import SearchState
 from lbt.search.step_context import StepContext
 from lbt.space.supernet_file import load_supernet
-from lbt.space.widths import draw_gumbel_noise
+from lbt.space.widths import draw_width_passes
 from lbt.training.optimizers import GuardedStep, adam, sgd
 
 
@@ -148,7 +148,7 @@ class StudySeed:
                 self.state,
                 batch,
                 next(self.batches),
-                [draw_gumbel_noise(self.space, draws) for _ in range(2)],
+                draw_width_passes(("sampled", "sampled"), self.space, draws, batch[0].device),
                 derive_seed(self.seed, "angles", point, step),
                 self.space,
                 self.search,
@@ -159,7 +159,7 @@ class StudySeed:
         context = StepContext(
             supernet=self.state.supernet,
             architecture=self.state.architecture,
-            noise=moments[-1].noise,
+            passes=(moments[-1].labelling,),
             validation=next(self.validation),
             space=self.space,
             search=self.search,

@@ -11,8 +11,8 @@ from unrolled import (
     SmallStudentPartner,
     batch,
     invented_table,
-    noise,
     optimizer_settings,
+    passes,
     relative,
     warm_state,
 )
@@ -25,7 +25,6 @@ from lbt.search.methods import load_method
 from lbt.search.step_context import StepContext
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise
-from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep
 
@@ -61,7 +60,8 @@ def trajectory(seed, steps, table):
     def step(index):
         stored = torch.ones(2, CLASSES, SIZE, SIZE, dtype=torch.float64) * (torch.rand(2, 1, SIZE, SIZE) > 0.1)
         batches = batch(), (*batch(labels=False), stored), batch()
-        return live_step(state, batch(), batches, [noise(source), noise(source)], 10 * index, SPACE, search, guard)
+        widths = passes(source, search) + passes(source, search)
+        return live_step(state, batch(), batches, widths, 10 * index, SPACE, search, guard)
 
     step(0)  # so that both networks have momentum
     start = [
@@ -75,7 +75,7 @@ def trajectory(seed, steps, table):
     context = StepContext(
         supernet=state.supernet,
         architecture=state.architecture,
-        noise=moments[-1].noise,
+        passes=(moments[-1].labelling,),
         validation=batch(),
         space=SPACE,
         search=search,
@@ -131,8 +131,8 @@ def objectives(context, moments, start):
     student = {name: value.requires_grad_() for name, value in student.items()}
     network = context.partner_step.network
 
-    def supernet(weights, images, gumbel):
-        widths = sample_widths(architecture, SPACE, gumbel)
+    def supernet(weights, images, choose_widths):
+        widths = choose_widths(architecture)
         return call_without_side_effects(context.supernet, weights, images, architecture, widths)
 
     def student_logits(weights, images, seed):
@@ -141,12 +141,10 @@ def objectives(context, moments, start):
 
     for moment in moments:
         images, labels = moment.teacher.batch
-        loss = supernet_loss(supernet(teacher, images, moment.teacher.noise), labels, ALONE)
+        loss = supernet_loss(supernet(teacher, images, moment.teacher.passes[0]), labels, ALONE)
         teacher, teacher_buffer = sgd_step(teacher, teacher_buffer, loss, search.teacher)
         taken = moment.student
-        target = live_labels(
-            context.supernet, teacher, architecture, taken.unlabeled, moment.noise, SPACE, context.search
-        )
+        target = live_labels(context.supernet, teacher, architecture, taken.unlabeled, moment.labelling, context.search)
         pseudo = target * student_logits(student, taken.unlabeled, taken.noise_seed).log_softmax(1)
         supervised = student_logits(student, moment.labelled[0], taken.noise_seed + 1)
         loss = nn.functional.cross_entropy(supervised, moment.labelled[1], ignore_index=255)
@@ -160,7 +158,7 @@ def objectives(context, moments, start):
     held, truth = context.partner_step.validation
     logits = student_logits(student, held, context.partner_step.noise_seed)
     return {
-        "teacher": supernet_loss(supernet(teacher, images, context.noise), labels, ALONE),
+        "teacher": supernet_loss(supernet(teacher, images, context.passes[0]), labels, ALONE),
         "student": nn.functional.cross_entropy(logits, truth, ignore_index=255),
     }
 

@@ -40,12 +40,11 @@ from lbt.search.weight_step import WeightStep
 from lbt.space.architecture import Architecture
 from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
-from lbt.space.widths import sample_widths
+from lbt.space.widths import WidthPass
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import GuardedStep
 
 Batch = tuple[Tensor, ...]
-Noise = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,20 +54,20 @@ class Moment:
     Attributes:
         teacher, student: the steps T_k -> T_{k+1} and S_k -> S_{k+1}.
         labelled: the student's batch of D_s^tr, images (B, 3, H, W) and labels (B, H, W).
-        noise: Gumbel noise of the widths at which T_{k+1} labelled for the student.
+        labelling: the widths at which T_{k+1} labelled for the student.
     """
 
     teacher: TeacherStep
     student: StudentStep
     labelled: Batch
-    noise: Noise
+    labelling: WidthPass
 
 
 def live_step(
     state: SearchState,
     batch: Batch,
     student_batch: StudentBatch,
-    noises: Sequence[Noise],
+    passes: Sequence[WidthPass],
     noise_seed: int,
     space: SpaceSettings,
     search: SearchSettings,
@@ -81,23 +80,23 @@ def live_step(
         batch: of D_t^tr.
         student_batch: the student's three batches; the stored labels (B, C, H, W) only tell where the image ends,
             because they are 0 in all classes outside it.
-        noises: Gumbel noise of the teacher's step, and of the labelling.
+        passes: the widths of the teacher's step, and of the labelling.
         noise_seed: of the student's dropout.
         space, search, guard: see `lbt.search.teacher_step`.
 
     Raises:
         ArithmeticError: a loss or gradient was not finite.
     """
-    _, teacher = teacher_step(state, batch, dict(noises[0]), space, search, guard, ALONE)
+    _, teacher = teacher_step(state, batch, (passes[0],), space, search, guard, ALONE)
     labelled, (unlabeled, stored), validation = student_batch
     with torch.no_grad():
         weights = dict(state.supernet.named_parameters())
-        probability = live_labels(state.supernet, weights, state.architecture, unlabeled, noises[1], space, search)
+        probability = live_labels(state.supernet, weights, state.architecture, unlabeled, passes[1], search)
     inside = stored.amax(dim=1, keepdim=True) > 0
     _, student = state.partner.train_step((labelled, (unlabeled, probability * inside), validation), noise_seed)
     if teacher is None or student is None:
         raise ArithmeticError("a weight step was skipped because a value was not finite; lower the learning rate")
-    return Moment(teacher, student, labelled, noises[1])
+    return Moment(teacher, student, labelled, passes[1])
 
 
 def live_labels(
@@ -105,12 +104,11 @@ def live_labels(
     weights: Parameters,
     architecture: Parameters,
     images: Tensor,
-    noise: Noise,
-    space: SpaceSettings,
+    choose_widths: WidthPass,
     search: SearchSettings,
 ) -> Tensor:
     """p(x; T, A) as `student_term` takes it: images (B, 3, H, W) -> probabilities (B, C, H, W)."""
-    widths = sample_widths(architecture, space, noise)
+    widths = choose_widths(architecture)
     logits = call_without_side_effects(supernet, weights, images, architecture, widths)[0]
     probability = (logits / search.pseudo_labels.temperature).softmax(dim=1)
     return upsample(probability, (images.shape[-2], images.shape[-1]))
@@ -132,7 +130,7 @@ def teacher_objective(context: StepContext) -> Adjoint:
     images, labels = context.validation
 
     def loss(leaves: Parameters) -> Tensor:
-        widths = sample_widths(context.architecture, context.space, context.noise)
+        widths = context.passes[0](context.architecture)
         return supernet_loss(
             call_without_side_effects(context.supernet, leaves, images, context.architecture, widths), labels, ALONE
         )
@@ -179,7 +177,7 @@ def _before_student(context: StepContext, moment: Moment, after: Parameters, adj
     taken, search = moment.student, context.search
     leaves, teacher = as_leaves(taken.step.before), as_leaves(after)
     probability = live_labels(
-        context.supernet, teacher, context.architecture, taken.unlabeled, moment.noise, context.space, search
+        context.supernet, teacher, context.architecture, taken.unlabeled, moment.labelling, search
     )
 
     def logits(images: Tensor, seed: int) -> Tensor:
@@ -205,7 +203,7 @@ def _before_student(context: StepContext, moment: Moment, after: Parameters, adj
 def _before_teacher(context: StepContext, moment: Moment, adjoints: Sequence[Adjoint]) -> list[Adjoint]:
     taken = moment.teacher
     leaves, (images, labels) = as_leaves(taken.step.before), taken.batch
-    widths = sample_widths(context.architecture, context.space, taken.noise)
+    widths = taken.passes[0](context.architecture)
     outputs = call_without_side_effects(context.supernet, leaves, images, context.architecture, widths)
     steps = [_pulled(taken.step, a.teacher, a.teacher_buffer, context.search.teacher) for a in adjoints]
     wanted = {"architecture": context.architecture, "teacher": leaves}

@@ -9,7 +9,6 @@ from quick import quick_first
 from torch import nn
 from unrolled import (
     SIZE,
-    SPACE,
     gradient_in,
     invented_table,
     optimizer_settings,
@@ -30,14 +29,13 @@ from lbt.search.step_context import Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise
 from lbt.space.padding import upsample
-from lbt.space.widths import sample_widths
 from lbt.training.losses import supernet_loss
 
 SEEDS = range(20)
 
 
 def settings_of(seed, **changes):
-    """Settings that differ from seed to seed: clipped and whole steps, temperatures, thresholds, weightings."""
+    """Settings that differ from seed to seed: clipped and whole steps, temperatures, thresholds, weightings, passes."""
     return SearchSettings(
         teacher=optimizer_settings(1e9 if seed % 2 else 0.5),
         student=StudentSettings(optimizer=optimizer_settings(1e9 if seed % 3 else 0.1, lr=0.1)),
@@ -50,20 +48,31 @@ def settings_of(seed, **changes):
             threshold=0.36 if seed % 2 else 0.0,
             weighting="confidence" if seed % 4 < 2 else "uniform",
         ),
+        width_passes=("sampled", "max", "min", "sampled") if seed % 4 == 2 else ("sampled",),
         **changes,
     )
 
 
 def objective(context, labelled, architecture, *, labels_move=True, teacher_moves=True):
-    """L(T', A, D_t^val) + student_weight * L(S', D_s^val), with both steps as graphs over A."""
-    search, taken = context.search, context.partner_step
+    """L(T', A, D_t^val) + student_weight * L(S', D_s^val), summed over the passes, with both steps as graphs over A."""
     weights = teacher_after(context, architecture) if teacher_moves else None
     images, truth = context.validation
-    value = supernet_loss(supernet_logits(context, architecture, images, weights), truth, ALONE)
-
     labelling = architecture if labels_move else {name: leaf.detach() for name, leaf in architecture.items()}
-    logits = supernet_logits(context, labelling, taken.unlabeled, weights)[0]
-    probability = upsample((logits / search.pseudo_labels.temperature).softmax(1), (SIZE, SIZE))
+    value, used = 0.0, None
+    for choose in context.passes:
+        value += supernet_loss(supernet_logits(context, architecture, images, weights, choose), truth, ALONE)
+        logits = supernet_logits(context, labelling, context.partner_step.unlabeled, weights, choose)[0]
+        probability = upsample((logits / context.search.pseudo_labels.temperature).softmax(1), (SIZE, SIZE))
+        # The student's step used the labels of the first pass; those of the others have their own derivative there.
+        used = probability.detach() if used is None else used
+        moved = used + (probability - probability.detach())
+        value += context.search.student_weight * student_objective(context, labelled, moved)
+    return value
+
+
+def student_objective(context, labelled, probability):
+    """L(S', D_s^val) as a graph over the labels of the student's step."""
+    search, taken = context.search, context.partner_step
 
     def student(parameters, images, seed):
         with fixed_noise(seed, images.device):
@@ -78,8 +87,7 @@ def objective(context, labelled, architecture, *, labels_move=True, teacher_move
 
     after = stepped(taken.network, taken.step, loss)
     held_out, held_truth = taken.validation
-    student_loss = nn.functional.cross_entropy(student(after, held_out, taken.noise_seed), held_truth, ignore_index=255)
-    return value + search.student_weight * student_loss
+    return nn.functional.cross_entropy(student(after, held_out, taken.noise_seed), held_truth, ignore_index=255)
 
 
 DEFINITIONS = {
@@ -130,10 +138,9 @@ def fresh_objective(context, labelled, architecture):
     """The objective with T' and S' from plain SGD steps at `architecture`."""
     search, teacher, taken = context.search, context.teacher_step, context.partner_step
     images, labels = teacher.batch
-    widths = sample_widths(architecture, SPACE, teacher.noise)
 
     def teacher_loss(weights):
-        outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)
+        outputs = supernet_logits(context, architecture, images, weights, teacher.passes[0])
         return supernet_loss(outputs, labels, ALONE)
 
     def moved(module, step, loss):

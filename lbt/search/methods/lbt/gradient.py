@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from lbt.search.methods.lbt.student import student_term
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
 from lbt.search.tensor_dicts import add, add_, cosine, norm, scale
 from lbt.space.architecture import Architecture
-from lbt.space.widths import sample_widths
+from lbt.space.widths import WidthPass
 from lbt.training.losses import supernet_loss
 
 
@@ -103,9 +104,12 @@ def through_teacher_step(context: StepContext[LbtSearch], vector: Mapping[str, T
     teacher = context.teacher_step
     images, labels = teacher.batch
 
-    def loss(weights: Parameters, architecture: Parameters) -> Tensor:
-        widths = sample_widths(architecture, context.space, teacher.noise)
-        outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)
-        return supernet_loss(outputs, labels, context.processes)
+    def of_pass(choose_widths: WidthPass) -> Architecture:
+        def loss(weights: Parameters, architecture: Parameters) -> Tensor:
+            widths = choose_widths(architecture)
+            outputs = call_without_side_effects(context.supernet, weights, images, architecture, widths)
+            return supernet_loss(outputs, labels, context.processes)
 
-    return mixed_second_derivative(loss, teacher.step.before, context.architecture, vector, context.processes)
+        return mixed_second_derivative(loss, teacher.step.before, context.architecture, vector, context.processes)
+
+    return reduce(add, map(of_pass, teacher.passes))

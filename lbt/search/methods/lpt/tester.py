@@ -48,7 +48,6 @@ from lbt.search.step_context import StepContext, Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.search.weight_step import WeightStep, take_step
-from lbt.space.widths import sample_widths
 from lbt.training.optimizers import GuardedStep, adam
 
 TesterBatch = tuple[Batch, Batch, Batch]
@@ -249,10 +248,13 @@ def _tester_logits(tester: TesterStep, parameters: Parameters, images: Tensor) -
 
 
 def _learner_losses(context: StepContext[LptSearch]) -> Tensor:
-    """L(T', A; x) of the images of D_t^val, (B,)."""
+    """L(T', A; x) of the images of D_t^val, summed over the passes, (B,)."""
     images, labels = context.validation
     weights = dict(context.supernet.named_parameters())
-    widths = sample_widths(context.architecture, context.space, context.noise)
+    losses = torch.zeros(len(images), device=images.device)
     with torch.no_grad():
-        logits = call_without_side_effects(context.supernet, weights, images, context.architecture, widths)
-        return compute_supernet_losses_by_image(logits, labels)
+        for choose_widths in context.passes:
+            widths = choose_widths(context.architecture)
+            logits = call_without_side_effects(context.supernet, weights, images, context.architecture, widths)
+            losses = losses + compute_supernet_losses_by_image(logits, labels)
+    return losses
