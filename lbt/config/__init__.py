@@ -43,6 +43,7 @@ from lbt.config.search import DerivationSettings, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, SpaceSettings
 from lbt.config.training import (
     AdamSettings,
+    ArchitectureSettings,
     ComputeDevice,
     ComputeSettings,
     EvaluationSettings,
@@ -55,6 +56,7 @@ __all__ = [
     "METHODS",
     "OFFICIAL_SPLITS",
     "AdamSettings",
+    "ArchitectureSettings",
     "AugmentationSettings",
     "ClassSettings",
     "Color",

@@ -20,7 +20,7 @@ from lbt.config.base import (
     read_above_zero,
     read_with,
 )
-from lbt.config.training import AdamSettings, OptimizerSettings
+from lbt.config.training import AdamSettings, ArchitectureSettings, OptimizerSettings
 
 _SECOND_ORDER = read_with("search.gradient", "one_step", "published")
 
@@ -119,8 +119,8 @@ class RoundSearch(SearchWindow):
     batch_size: int = Field(4, ge=2, le=65_536, description="Images per teacher step and per architecture step.")
     decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")
     teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
-    architecture: AdamSettings = Field(
-        AdamSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
+    architecture: ArchitectureSettings = Field(
+        ArchitectureSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
     )
     width_passes: tuple[Literal["sampled", "max", "min"], ...] = Field(
         ("sampled",),
@@ -172,7 +172,7 @@ class LbtSearch(StudentSearch):
     student_term: Annotated[Literal["matched", "raw"], read_above_zero("search.student_weight")] = Field(
         "matched",
         description="`matched` rescales the student's term so that its gradient at fixed weights is as long as the "
-        "teacher's before `student_weight`; `raw` leaves it.",
+        "teacher's before `student_weight`, in the mean over the steps; `raw` leaves it.",
     )
     gradient: Literal["one_step", "direct", "published"] = Field(
         "direct",
@@ -184,6 +184,24 @@ class LbtSearch(StudentSearch):
         1.0,
         description="Largest norm of the part through the teacher's step, as a multiple of the norm of the part at "
         "fixed weights; a longer part is scaled down to it.",
+    )
+
+    student_memory: Annotated[float, read_above_zero("search.student_weight")] = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Decay of the running mean, over the steps, of the gradient of the student's validation loss; 0: "
+        "only the last batch. See `lbt.search.methods.lbt.student`.",
+    )
+    label_steps: Annotated[int, read_above_zero("search.student_weight")] = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Number of the student's last steps whose labels count in stage 3, each as often as momentum has "
+        "repeated it. Checkpoints hold the student's weights before each.",
+    )
+    norm_memory: Annotated[float, read_with("search.student_term", "matched")] = Field(
+        0.99, ge=0, lt=1, description="`student_term: matched`: decay of the running mean of both terms' squared norms."
     )
 
 

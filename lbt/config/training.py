@@ -28,6 +28,18 @@ class AdamSettings(Section):
     clip_norm: Positive = Field(1.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
 
 
+class ArchitectureSettings(AdamSettings):
+    """Adam for the logits of the architecture."""
+
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=1_000_000,
+        description="Steps of the search per step of the logits, which takes the mean of their gradients. A group of "
+        "steps may go on in the next round.",
+    )
+
+
 class WarmupSettings(Section):
     """Training of the supernet before the search, with the architecture frozen; shared by all methods of a seed."""
 

@@ -6,13 +6,15 @@ the architecture A. A method may have no partner, or may not move the architectu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lbt.config import SpaceSettings
 from lbt.config.round import RoundSearch
+from lbt.config.training import ArchitectureSettings
 from lbt.latency.steering import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
@@ -28,6 +30,7 @@ from lbt.search.step_context import StepContext, TeacherStep
 from lbt.search.step_record import Row, StepRecord, select_progress_values
 from lbt.search.teacher_step import teacher_step
 from lbt.search.tensor_dicts import norm
+from lbt.space.architecture import Architecture
 from lbt.space.widths import WidthPass, draw_width_passes
 from lbt.training.optimizers import GuardedStep, set_learning_rate
 
@@ -128,17 +131,43 @@ def architecture_step(
             partner_step=partner,
         )
         found = plan.method.architecture_gradient(context)
-        for name, leaf in state.architecture.items():
-            leaf.grad = found.gradient[name]
         values |= found.record | {"architecture_gradient_norm": norm(found.gradient)}
-        finite = {name: value for name, value in values.items() if not name.endswith("_cosine")}
-        guards["architecture"].apply(state.architecture_optimizer, finite, clip_norm)
-        values |= state.partner.after_architecture_step(context)
+        move_architecture(state, plan.search.architecture, found.gradient, values, guards["architecture"])
+        values |= state.partner.after_architecture_step(context, values)
     if state.guide is not None:
         guard = guards["guide"]
         values |= guide_step(state.guide, state.supernet, validation, plan.space, clip_norm, guard, plan.processes)
     genotype = derive_genotype(state.architecture, plan.space)
     return values | {"fps": predict_fps(genotype, plan.space, plan.table)}
+
+
+def move_architecture(
+    state: SearchState,
+    settings: ArchitectureSettings,
+    gradient: Architecture,
+    values: Mapping[str, float],
+    guard: GuardedStep,
+) -> None:
+    """Step with the mean gradient of the last `settings.accumulate` steps, if this one is the last of them.
+
+    A gradient whose step has a value that is not finite is skipped, and does not count.
+
+    Args:
+        state: its architecture moves.
+        settings: of the optimiser.
+        gradient: this step's.
+        values: values of this step; all but cosines must be finite.
+        guard: of the architecture.
+    """
+    finite = {name: value for name, value in values.items() if not name.endswith("_cosine")}
+    if all(map(math.isfinite, finite.values())):
+        gradient = state.mean_gradient.update(gradient)
+        if state.mean_gradient.weight < settings.accumulate:
+            return
+        state.mean_gradient.clear()
+    for name, leaf in state.architecture.items():
+        leaf.grad = gradient[name]
+    guard.apply(state.architecture_optimizer, finite, settings.clip_norm)
 
 
 def _begin_round(state: SearchState, plan: RoundPlan) -> dict[str, GuardedStep]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -33,6 +33,7 @@ class Partner:
         pretrained: whether to read the first weights that the settings name; a later round overwrites them anyway.
 
     Attributes:
+        copies: copies of its network's weights that a checkpoint may hold beside network and optimiser.
         guards: its guarded updates, by what they update.
         optimizers: its optimisers, by what they update.
     """
@@ -54,7 +55,7 @@ class Partner:
         *,
         pretrained: bool = True,
     ) -> None:
-        self.search, self.processes = search, processes
+        self.search, self.processes, self.copies = search, processes, 0
         self.guards: dict[str, GuardedStep] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
 
@@ -89,8 +90,16 @@ class Partner:
         """
         return {}, ()
 
-    def after_architecture_step(self, context: StepContext[Any]) -> dict[str, float]:
-        """Update what depends on the architecture step; returns values of `AFTER_COLUMNS`."""
+    def after_architecture_step(self, context: StepContext[Any], record: Mapping[str, float]) -> dict[str, float]:
+        """Update what depends on the architecture step.
+
+        Args:
+            context: the step.
+            record: its values for `metrics.csv`.
+
+        Returns:
+            Values of `AFTER_COLUMNS`.
+        """
         return {}
 
     def parts(self) -> dict[str, Any]:

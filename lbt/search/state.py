@@ -16,6 +16,7 @@ from lbt.runtime.distributed import Group
 from lbt.runtime.seeding import derive_seed, generator
 from lbt.search.cosearch import Guide, create_guide
 from lbt.search.method import Method, Partner
+from lbt.search.running_mean import RunningMean
 from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, load_supernet
@@ -32,6 +33,7 @@ class SearchState:
         latency_weight: weight of the expected latency in milliseconds in stage 3.
         partner: the second model that the method trains beside the supernet.
         guide: the second architecture of a co-search, or None.
+        mean_gradient: of the architecture, over the steps since it moved last.
         skips: by guard, the streak of skipped updates with which the previous round ended (see `GuardedStep`). Without
             it, rounds that are too short to reach the limit would hide lost weights.
     """
@@ -43,6 +45,7 @@ class SearchState:
     latency_weight: float
     partner: Partner
     guide: Guide | None = None
+    mean_gradient: RunningMean = field(default_factory=lambda: RunningMean(decay=1.0))
     skips: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Any]:
@@ -52,6 +55,7 @@ class SearchState:
             "architecture": self.architecture,
             "teacher_optimizer": self.teacher_optimizer,
             "architecture_optimizer": self.architecture_optimizer,
+            "mean_gradient": self.mean_gradient,
         }
         parts |= self.partner.parts()
         if self.guide is not None:

@@ -152,8 +152,8 @@ def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: s
         )
     for part in partner.parts().values():
         if isinstance(part, torch.nn.Module):
-            weights += _weight_bytes(part.state_dict().values())
-        else:  # an optimiser: a momentum, or the two moments of Adam
+            weights += _weight_bytes(part.state_dict().values()) + partner.copies * _weight_bytes(part.parameters())
+        elif isinstance(part, torch.optim.Optimizer):  # a momentum, or the two moments of Adam
             copies = 2 if isinstance(part, torch.optim.Adam) else 1
             weights += copies * sum(_weight_bytes(group["params"]) for group in part.param_groups)
     return weights

@@ -31,10 +31,10 @@ from lbt.runtime.distributed import ALONE
 from lbt.search.hypergradient import jvp, loss_gradient
 from lbt.search.methods import load_method
 from lbt.search.methods.lbt.pseudo_label_loss import weighted_cross_entropy
-from lbt.search.methods.lbt.student import label_derivative
+from lbt.search.methods.lbt.student import label_derivatives, validation_gradient
 from lbt.search.methods.lpt.tester import creator_gradient
 from lbt.search.step_context import StepContext
-from lbt.search.tensor_dicts import add, norm
+from lbt.search.tensor_dicts import add, norm, scale
 from lbt.search.torchvision_network import labelled_loss
 
 FIRST_ORDER, STUDENT_SIDE = "fasterseg", "lbt, student's side"
@@ -47,23 +47,30 @@ def architecture_steps(steps: Steps) -> dict[str, Callable[[], object]]:
     """The architecture steps and their sides, by the name of their row."""
     found: dict[str, Callable[[], object]] = {
         FIRST_ORDER: lambda: load_method("fasterseg").architecture_gradient(steps.lbt),
-        STUDENT_SIDE: lambda: label_derivative(steps.lbt),
+        STUDENT_SIDE: lambda: (held_out_gradient(steps), label_derivatives(steps.lbt)),
     }
-    derivative = label_derivative(steps.lbt)
+    derivatives = label_derivatives(steps.lbt)
     for gradient in ("direct", "one_step", "published"):
         context = replace(steps.lbt, search=steps.lbt.search.model_copy(update={"gradient": gradient}))
 
         def whole(context: StepContext = context) -> object:
+            held_out_gradient(steps)
             return load_method("lbt").architecture_gradient(context)
 
         def teachers(context: StepContext = context) -> object:
-            with patch("lbt.search.methods.lbt.student.label_derivative", return_value=derivative):
-                return whole(context)
+            with patch("lbt.search.methods.lbt.student.label_derivatives", return_value=derivatives):
+                return load_method("lbt").architecture_gradient(context)
 
         found |= {f"lbt {gradient}": whole, f"lbt {gradient}, teacher's side": teachers}
     found["lpt"] = lambda: load_method("lpt").architecture_gradient(steps.lpt)
     found["lpt, creator's gradient"] = lambda: creator_gradient(steps.lpt)
     return found
+
+
+def held_out_gradient(steps: Steps) -> object:
+    """The student's validation gradient, which the search computes after the student's step."""
+    taken = steps.lbt.partner_step
+    return validation_gradient(taken.network, taken.validation, taken.noise_seed, ALONE)
 
 
 def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
@@ -74,10 +81,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
     def logits(weights: Weights, images: Tensor) -> Tensor:
         return student_logits(steps.lbt, weights, images, taken.noise_seed)
 
-    def held_out(weights: Weights) -> Tensor:
-        return labelled_loss(logits(weights, taken.validation[0]), taken.validation[1], ALONE)
-
-    direction = taken.step.vjp_(loss_gradient(held_out, parameters, ALONE)[1])
+    direction = taken.step.vjp_(scale(taken.validation_gradient, 1.0))
 
     def unlabelled() -> object:
         def loss(weights: Weights) -> Tensor:
@@ -92,7 +96,7 @@ def student_passes(steps: Steps) -> dict[str, Callable[[], object]]:
     return {
         ONE_PASS: unlabelled,
         BOTH_PASSES: lambda: (unlabelled(), labelled()),
-        "validation gradient": lambda: loss_gradient(held_out, parameters, ALONE),
+        "validation gradient": lambda: held_out_gradient(steps),
         "directional derivative": lambda: jvp(
             lambda weights: logits(weights, taken.unlabeled).log_softmax(dim=1), taken.step.before, direction
         ),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lbt.config import AdamSettings, OptimizerSettings, SearchSettings, SpaceSettings
+from lbt.config import ArchitectureSettings, OptimizerSettings, SearchSettings, SpaceSettings
 from lbt.runtime.distributed import ALONE
 from lbt.search.cosearch import Guide, create_guide, guide_entropies, guide_step
 from lbt.search.teacher_step import teacher_step
@@ -19,7 +19,7 @@ from lbt.training.optimizers import GuardedStep, sgd
 SPACE = SpaceSettings(layers=4, base_width=2)
 SEARCH = SearchSettings(
     teacher=OptimizerSettings(lr=0.1, momentum=0.0, weight_decay=0.0, clip_norm=1.0e6),
-    architecture=AdamSettings(clip_norm=1.0e6, weight_decay=0.1),
+    architecture=ArchitectureSettings(clip_norm=1.0e6, weight_decay=0.1),
 )
 
 

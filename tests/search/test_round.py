@@ -18,7 +18,7 @@ from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.supernet_file import KIND
 
 KEPT = {"schema_version", "kind", "identity", "supernet", "architecture", "latency_weight", "skips"}
-KEPT |= {"teacher_optimizer", "architecture_optimizer"}
+KEPT |= {"teacher_optimizer", "architecture_optimizer", "mean_gradient"}
 GUIDE_COLUMNS = {"guide_loss", "guide_val_loss", "guide_gradient_norm", "skipped_guide"}
 GUIDE_COLUMNS |= {"guide_entropy_alpha", "guide_entropy_beta"}
 

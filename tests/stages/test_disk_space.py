@@ -31,10 +31,13 @@ def needs_of(settings, images: Images, **changes) -> dict[str, float]:
     return disk_needs(settings.model_copy(update={"methods": methods, "search": search}), images)
 
 
-@pytest.mark.parametrize("method", quick_first(1, ["lbt", "fasterseg", "lpt"]))
-def test_the_estimate_is_what_a_round_writes(play, tiny, method):
-    needs = needs_of(tiny.settings, Images(5, 61 * 97), methods=(method,), rounds=1, shards=2)
-    place = play("a", method=method)
+CASES = [("lbt", {}), ("lbt", {"student_memory": 0.9, "label_steps": 2}), ("fasterseg", {}), ("lpt", {})]
+
+
+@pytest.mark.parametrize(("method", "search"), quick_first(2, CASES))
+def test_the_estimate_is_what_a_round_writes(play, tiny, method, search):
+    needs = needs_of(tiny.settings, Images(5, 61 * 97), methods=(method,), rounds=1, shards=2, **search)
+    place = play("a", method=method, **search)
     written = (place / "checkpoint.pt").stat().st_size
     assert needs["weights of rounds"] == pytest.approx(written, rel=0.1)
     assert needs["weights after the warm-up"] == pytest.approx(tiny.warmup.stat().st_size, rel=0.1)

@@ -32,6 +32,8 @@ class Case:
         content = select_read(tiny.settings)
         content["warmup"]["epochs"] = STEPS["warmup"] * 4 / 8
         content["search"] |= {"epochs": STEPS["lbt"] * 4 / 8, "cosearch": name == "lbt"}
+        content["search"] |= {"student_memory": 0.9, "label_steps": 2}
+        content["search"]["architecture"]["accumulate"] = 3
         content["retrain"]["epochs"] = STEPS["retrain"] * 4 / 16
         settings = parse_settings(content, "kills.yaml")
         self.stage = name if name in ("warmup", "retrain") else "round"

@@ -9,7 +9,7 @@ same validation batches, noise and dropout. There are angles for four objectives
     teacher        L(T_K, A, D_t^val)
     student        L(S_K, D_s^val)
     whole raw      teacher + student
-    whole matched  teacher + f * student, f as with `student_term: matched`
+    whole matched  teacher + f * student, f as with `student_term: matched`, `norm_memory: 0`
 
 `second_order_limit` and latency are not used. The study reads only the training images and, without labels, the
 unlabelled ones; the split is that of the settings.
@@ -34,6 +34,7 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.search.gradient_terms import teacher_term
 from lbt.search.methods.lbt.gradient import COMPOSITIONS, student_factor
 from lbt.search.methods.lbt.student import student_term
+from lbt.search.running_mean import RunningMean
 from lbt.search.step_context import StepContext, Term
 from lbt.search.tensor_dicts import add, cosine, norm, scale
 from lbt.space.architecture import Architecture
@@ -59,7 +60,7 @@ def lbt_gradients(context: StepContext) -> tuple[dict[str, dict[str, Architectur
         "student_val_loss": student.value,
         "teacher_gradient_norm": norm(teacher.gradient),
         "student_gradient_norm": norm(student.gradient),
-        "matched_factor": student_factor(matched, teacher, student),
+        "matched_factor": student_factor(matched, RunningMean(decay=0.0), teacher, student),
     }
     shares = {"teacher": (1.0, 0.0), "student": (0.0, 1.0)}
     parts: dict[str, dict[str, Architecture]] = {name: {} for name in GRADIENTS}

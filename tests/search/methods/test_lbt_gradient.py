@@ -25,6 +25,7 @@ from lbt.search.hypergradient import call_without_side_effects
 from lbt.search.methods import load_method
 from lbt.search.methods.lbt.gradient import student_factor
 from lbt.search.methods.lbt.student import student_term
+from lbt.search.running_mean import RunningMean
 from lbt.search.step_context import Term
 from lbt.search.tensor_dicts import add, norm
 from lbt.search.torchvision_network import fixed_noise
@@ -183,7 +184,7 @@ def test_the_matched_student_term_has_the_norm_of_the_teachers(gradient, tmp_pat
     matched = replace(context, search=raw.model_copy(update={"student_term": "matched", "student_weight": 1.0}))
     found = load_method("lbt").architecture_gradient(matched)
     factor = found.record["student_factor"]
-    assert factor == found.record["teacher_gradient_norm"] / found.record["student_gradient_norm"]
+    assert factor == pytest.approx(found.record["teacher_gradient_norm"] / found.record["student_gradient_norm"])
     same = replace(context, search=raw.model_copy(update={"student_weight": factor}))
     assert relative(found.gradient, load_method("lbt").architecture_gradient(same).gradient) < 1e-12
 
@@ -246,6 +247,6 @@ def test_a_label_that_helps_the_student_is_raised(tmp_path):
 def test_a_negligible_student_term_is_not_matched(length):
     """PyTorch would refuse a float32 factor of 1e42, which would only amplify rounding errors."""
     teacher, student = (Term(1.0, {"alpha.8": torch.tensor([value])}, {}) for value in (1.0, length))
-    factor = student_factor(SearchSettings(), teacher, student)
+    factor = student_factor(SearchSettings(), RunningMean(0.99), teacher, student)
     total = float(add(teacher.gradient, student.gradient, factor)["alpha.8"])
     assert total == pytest.approx(2.0 if length == 1e-20 else 1.0)

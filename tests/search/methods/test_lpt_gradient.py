@@ -143,7 +143,7 @@ def test_a_step_of_the_creator_raises_its_objective(tester_context):
     before = tester.creator_gradient(context)
     parameters = dict(partner.creator.named_parameters())
     start = {name: p.detach().clone() for name, p in parameters.items()}
-    record = partner.after_architecture_step(context)
+    record = partner.after_architecture_step(context, {})
     assert record["creator_objective"] == before.objective and 0.5 <= record["largest_share"] <= 1
     moved = {name: p.detach() - start[name] for name, p in parameters.items()}
     assert sum(float((moved[n] * before.gradient[n]).sum()) for n in moved) > 0

@@ -22,7 +22,8 @@ from torch import Tensor
 from lbt.config.round import LbtSearch
 from lbt.search.gradient_terms import add_latency, teacher_term
 from lbt.search.hypergradient import Parameters, call_without_side_effects, mixed_second_derivative
-from lbt.search.methods.lbt.student import student_term
+from lbt.search.methods.lbt.student import squared_norms, student_term
+from lbt.search.running_mean import RunningMean
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
 from lbt.search.tensor_dicts import add, add_, cosine, norm, scale
 from lbt.space.architecture import Architecture
@@ -38,7 +39,7 @@ def architecture_gradient(context: StepContext[LbtSearch]) -> ArchitectureGradie
     """
     in_weights = context.search.gradient != "direct"
     student, teacher = student_term(context, in_weights=in_weights), teacher_term(context, in_weights=in_weights)
-    factor = student_factor(context.search, teacher, student)
+    factor = student_factor(context.search, context.partner_step.norms, teacher, student)
     total, second = COMPOSITIONS[context.search.gradient](context, teacher, student, factor)
     record = {
         "student_val_loss": student.value,
@@ -59,11 +60,23 @@ NEGLIGIBLE = 1e-30
 the two norms does not fit into float32."""
 
 
-def student_factor(search: LbtSearch, teacher: Term, student: Term) -> float:
-    """The factor on the student's term; `matched` gives it the norm of the teacher's term, at fixed weights."""
-    length, target = norm(student.gradient), norm(teacher.gradient)
-    matched = search.student_term == "matched" and length > NEGLIGIBLE * target
-    return search.student_weight * (target / length if matched else 1.0)
+def student_factor(search: LbtSearch, norms: RunningMean, teacher: Term, student: Term) -> float:
+    """The factor on the student's term; `matched` gives it the norm of the teacher's term, at fixed weights.
+
+    Both are root mean squares over the steps: the ratio of a single step would lengthen the student's term most where
+    a batch gave little but noise.
+
+    Args:
+        search: settings.
+        norms: the mean squared norms of the terms in the steps before; see `squared_norms`.
+        teacher, student: the terms.
+    """
+    if search.student_term == "raw":
+        return search.student_weight
+    present = squared_norms(norm(teacher.gradient), norm(student.gradient))
+    means = norms.including(present)
+    target, length = float(means["teacher"]) ** 0.5, float(means["student"]) ** 0.5
+    return search.student_weight * (target / length if length > NEGLIGIBLE * target else 1.0)
 
 
 Parts = tuple[Architecture, Architecture | None]

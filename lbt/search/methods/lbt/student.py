@@ -6,28 +6,43 @@ for any p. The validation loss of S' therefore depends on A, through the labels 
 
     labelling value = - pseudo_weight * mean_x sum_c p_c(x; T', A) d_c(x).
 
-The mean has the weights w. d_c is the derivative of log q_c at S along a vector: the gradient of L(S', D_s^val), pulled
-back through the student's step (`lbt.search.weight_step`). Momentum, weight decay and clipping are those of this step.
+The mean has the weights w. d_c is the derivative of log q_c at S along a vector: the gradient v_S of L(S', D_s^val),
+pulled back through the student's step (`lbt.search.weight_step`). Momentum, weight decay and clipping are those of this
+step.
+
+One batch of D_s^val gives v_S with far more noise than signal. With `student_memory` v_S is the running mean over
+the steps, each at its own S': the gradient of the expected validation loss, as long as S moves little.
+
+A label moves S further in later steps through momentum m. With `label_steps` K, the labels of the last K steps get
+their derivative along the same v_S. The step before j - 1 others has the factor 1 + m + ... + m^(j - 1): the derivative
+of S' through K steps in which later gradients are constants (identity Jacobian, as in SAMA; Choe et al., NeurIPS 2023,
+arXiv 2310.05674).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lbt.config.round import LbtSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch, RoundStreams
 from lbt.search.gradient_terms import SupernetLogits, supernet_term
 from lbt.search.hypergradient import Parameters, call_without_side_effects, jvp, loss_gradient
 from lbt.search.method import PartnerNetwork
+from lbt.search.methods.lbt.label_steps import LabelStep, RecentSteps
 from lbt.search.methods.lbt.pseudo_label_loss import compute_targets_and_weights, weighted_cross_entropy
+from lbt.search.running_mean import RunningMean
 from lbt.search.step_context import StepContext, Term
+from lbt.search.tensor_dicts import scale
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
-from lbt.search.weight_step import WeightStep, take_step
+from lbt.search.weight_step import take_step
 from lbt.space.padding import upsample
 
 StudentBatch = tuple[Batch, Batch, Batch]
@@ -35,24 +50,24 @@ StudentBatch = tuple[Batch, Batch, Batch]
 
 
 @dataclass(frozen=True)
-class StudentStep:
-    """The student's last weight step S -> S'.
+class StudentStep(LabelStep):
+    """The student's last weight step S -> S', and what the architecture's gradient needs of the student.
 
     Attributes:
         network: the student; its parameters are S'.
-        step: the step.
-        unlabeled: the images (B, 3, H, W) that the teacher labelled for this step.
-        weight: weights (B, H, W) of their pixels.
         validation: images and labels of D_s^val.
-        noise_seed: seed of the dropout in that step.
+        validation_loss: L(S', D_s^val).
+        validation_gradient: v_S by name.
+        earlier: the steps before it whose labels count too, the newest first.
+        norms: mean squared norms of the terms `teacher` and `student` in the steps before, for `student_term: matched`.
     """
 
     network: nn.Module
-    step: WeightStep
-    unlabeled: Tensor
-    weight: Tensor
     validation: Batch
-    noise_seed: int
+    validation_loss: float
+    validation_gradient: dict[str, Tensor]
+    earlier: tuple[LabelStep, ...]
+    norms: RunningMean
 
 
 class Student(PartnerNetwork):
@@ -61,6 +76,22 @@ class Student(PartnerNetwork):
     search: LbtSearch
     NAME = "student"
     COLUMNS = ("student_loss", "pseudo_loss", "pseudo_share", "student_weight_gradient_norm")
+
+    def __init__(
+        self,
+        search: LbtSearch,
+        num_classes: int,
+        seed: int,
+        device: torch.device,
+        processes: Group,
+        *,
+        pretrained: bool = True,
+    ) -> None:
+        super().__init__(search, num_classes, seed, device, processes, pretrained=pretrained)
+        self.validation_gradient = RunningMean(search.student_memory)
+        self.norms = RunningMean(search.norm_memory)
+        self.recent = RecentSteps(search.label_steps - 1, device)
+        self.copies = (search.student_memory > 0) + 2 * (search.label_steps - 1)  # weights and gradient of a step
 
     def batches(self, streams: RoundStreams, steps: int, labels: PseudoLabels | None) -> Iterator[StudentBatch]:
         """See `Partner.batches`."""
@@ -96,40 +127,83 @@ class Student(PartnerNetwork):
         }
         if step is None:
             return values, None
-        return values, StudentStep(self.network, step, unlabeled, weight, validation, noise_seed)
+        value, gradient = validation_gradient(self.network, validation, noise_seed, self.processes)
+        mean, earlier = self.validation_gradient.update(gradient), tuple(self.recent)
+        self.recent.add(LabelStep(step, unlabeled, weight, noise_seed))
+        return values, StudentStep(
+            step, unlabeled, weight, noise_seed, self.network, validation, value, mean, earlier, self.norms
+        )
+
+    def after_architecture_step(self, context: StepContext[LbtSearch], record: Mapping[str, float]) -> dict[str, float]:
+        """Take the norms of the terms into their means; see `Partner.after_architecture_step`."""
+        self.norms.update(squared_norms(record["teacher_gradient_norm"], record["student_gradient_norm"]))
+        return {}
+
+    def parts(self) -> dict[str, Any]:
+        """See `Partner.parts`."""
+        means = {"validation_gradient": self.validation_gradient, "norms": self.norms, "recent": self.recent}
+        return super().parts() | means
 
 
-def label_derivative(context: StepContext[LbtSearch]) -> tuple[float, Tensor]:
-    """L(S', D_s^val), and its derivative in the labels p_c(x) of the student's step, (B, C, H, W).
+def squared_norms(teacher: float, student: float) -> dict[str, Tensor]:
+    """The squared norms of the two terms' gradients, as a vector for `RunningMean`."""
+    return {"teacher": torch.tensor(teacher).double().square(), "student": torch.tensor(student).double().square()}
 
-    S' is the result of the student's real step, whose labels came from the shards. With hard labels the derivative is
+
+def validation_gradient(
+    network: nn.Module, validation: Batch, noise_seed: int, processes: Group
+) -> tuple[float, dict[str, Tensor]]:
+    """L(S', D_s^val) and its gradient in the network's present weights S'."""
+    images, labels = validation
+
+    def loss(parameters: Parameters) -> Tensor:
+        return labelled_loss(student_logits(network, parameters, images, noise_seed), labels, processes)
+
+    value, gradient = loss_gradient(loss, dict(network.named_parameters()), processes)
+    return float(value), gradient
+
+
+def student_logits(network: nn.Module, parameters: Parameters, images: Tensor, noise_seed: int) -> Tensor:
+    """The student's logits (B, C, H, W) at other weights."""
+    with fixed_noise(noise_seed, images.device):
+        return call_without_side_effects(network, parameters, images)["out"]
+
+
+def label_derivatives(context: StepContext[LbtSearch]) -> list[tuple[Tensor, Tensor]]:
+    """For each step whose labels count, its images and the derivative of L(S', D_s^val) in the labels p_c(x).
+
+    S' is the result of the student's real steps, whose labels came from the shards. With hard labels the derivative is
     that of the soft ones (straight-through).
+
+    Returns:
+        Pairs of images (B, 3, H, W) and derivatives (B, C, H, W), the newest first.
     """
     student: StudentStep = context.partner_step
+    momentum, factor = context.search.student.optimizer.momentum, 0.0
+    found = []
+    for taken in (student, *student.earlier):
+        factor = 1 + momentum * factor
+        vector = taken.step.vjp_(scale(student.validation_gradient, factor))
+        derivative = jvp(partial(_log_probabilities, student.network, taken), taken.step.before, vector)
+        found.append((taken.unlabeled, -context.search.pseudo_weight * taken.weight.unsqueeze(1) * derivative))
+    return found
 
-    def logits(parameters: Parameters, images: Tensor) -> Tensor:
-        with fixed_noise(student.noise_seed, images.device):
-            return call_without_side_effects(student.network, parameters, images)["out"]
 
-    def validation_loss(parameters: Parameters) -> Tensor:
-        images, labels = student.validation
-        return labelled_loss(logits(parameters, images), labels, context.processes)
-
-    loss, gradient = loss_gradient(validation_loss, dict(student.network.named_parameters()), context.processes)
-    derivative = jvp(
-        lambda p: logits(p, student.unlabeled).log_softmax(dim=1), student.step.before, student.step.vjp_(gradient)
-    )
-    return float(loss), -context.search.pseudo_weight * student.weight.unsqueeze(1) * derivative
+def _log_probabilities(network: nn.Module, taken: LabelStep, parameters: Parameters) -> Tensor:
+    return student_logits(network, parameters, taken.unlabeled, taken.noise_seed).log_softmax(dim=1)
 
 
 def student_term(context: StepContext[LbtSearch], *, in_weights: bool = False) -> Term:
     """L(S', D_s^val), as a function of the teacher's labels p(x; T', A), which are recomputed at the current A."""
-    unlabeled, temperature = context.partner_step.unlabeled, context.search.pseudo_labels.temperature
-    value, derivative = label_derivative(context)
+    temperature, derivatives = context.search.pseudo_labels.temperature, label_derivatives(context)
 
     def labelling_value(supernet: SupernetLogits) -> Tensor:
-        probability = (supernet(unlabeled)[0] / temperature).softmax(dim=1)
-        enlarged = upsample(probability, (unlabeled.shape[-2], unlabeled.shape[-1]))
-        return context.processes.reduce_loss((derivative * enlarged).sum())
+        values = []
+        for images, derivative in derivatives:
+            probability = (supernet(images)[0] / temperature).softmax(dim=1)
+            enlarged = upsample(probability, (images.shape[-2], images.shape[-1]))
+            values.append((derivative * enlarged).sum())
+        return context.processes.reduce_loss(torch.stack(values).sum())
 
+    value: float = context.partner_step.validation_loss
     return replace(supernet_term(context, labelling_value, in_weights=in_weights), value=value)

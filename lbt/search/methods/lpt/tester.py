@@ -148,7 +148,7 @@ class Tester(PartnerNetwork):
         record = TesterStep(self.network, self.creator, step, (bank, bank_labels), features, validation, noise_seed)
         return values, record
 
-    def after_architecture_step(self, context: StepContext[LptSearch]) -> dict[str, float]:
+    def after_architecture_step(self, context: StepContext[LptSearch], record: Mapping[str, float]) -> dict[str, float]:
         """One ascent step of the creator; returns the tester's validation loss and values of `AFTER_COLUMNS`."""
         found = creator_gradient(context)
         for name, parameter in self.creator.named_parameters():
