@@ -19,11 +19,17 @@ from lbt.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (".css", ".html", ".js")
-# Values of the settings are parameters of their own. The wording of a progress line or message changes no artefact, and
-# neither do the memory and the end of loader processes.
 WITHOUT_EFFECT = frozenset(
     f"lbt.{name}"
-    for name in ("config", "data.loader_processes", "errors", "provenance.fingerprint", "runtime.progress")
+    for name in (
+        "config",  # values of the settings are parameters of their own
+        "data.loader_processes",  # their memory and their end
+        "errors",  # wording of messages
+        "provenance.fingerprint",
+        "runtime.progress",  # wording of progress lines
+        "runtime.signals",  # when a stage saves and ends
+        "search.checkpoint_retention",  # which old weights are removed
+    )
 )
 
 
