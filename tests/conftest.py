@@ -59,10 +59,11 @@ def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], None]],
 
 @pytest.fixture(scope="session")
 def tiny(once) -> SimpleNamespace:
-    """Settings of the workflow test, generated data, their split, an invented latency table, a warmed-up supernet."""
+    """Settings of the workflow test, generated data, their split, an invented latency table, teacher and student."""
     folder = once("tiny", make_tiny)
     settings = tiny_settings(folder)
-    files = {"split": folder / "split.csv", "table": folder / "table.csv", "warmup": folder / "warmup.pt"}
+    files = {"split": folder / "split.csv", "table": folder / "table.csv"}
+    files |= {"warmup": folder / "warmup.pt", "student": folder / "student.pt"}
     return SimpleNamespace(settings=settings, classes=class_table(settings.data), **files)
 
 
@@ -99,6 +100,8 @@ def make_tiny(folder: Path) -> None:
         checkpoint=folder / "warmup.pt",
         metrics=folder / "warmup.csv",
     )
+    student = {"checkpoint": folder / "student.pt", "metrics": folder / "student.csv"}
+    call_stage("student_warmup", settings, split=split, **student)
 
 
 @pytest.fixture(

@@ -19,6 +19,7 @@ from typing import Any
 PRELOADED = [
     "lbt.__main__",
     "lbt.search.warmup",
+    "lbt.search.student_warmup",
     "lbt.search.round",
     "lbt.training.retrain",
     "torch._decomp.decompositions_for_jvp",

@@ -59,6 +59,7 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
             table=table or tiny.table,
             previous=previous,
             shards=shards,
+            student=tiny.student if METHODS[method].has_student and round == 1 else None,
             checkpoint=place / "checkpoint.pt",
             architecture=place / "architecture.json",
             metrics=place / "metrics.csv",

@@ -38,6 +38,7 @@ from lbt.config.round import (
     RoundSearch,
     StudentSearch,
     StudentSettings,
+    StudentTraining,
 )
 from lbt.config.search import DerivationSettings, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, SpaceSettings
@@ -87,6 +88,7 @@ __all__ = [
     "SplitSettings",
     "StudentSearch",
     "StudentSettings",
+    "StudentTraining",
     "WarmupSettings",
     "Window",
 ]

@@ -10,7 +10,7 @@ import json
 from typing import Annotated, Any, Generic, TypeVar
 
 from lbt.config import Section, Settings
-from lbt.config.base import WITHOUT_EFFECT, select_keys
+from lbt.config.base import WITHOUT_EFFECT, Gpus, select_keys
 from lbt.config.data import (
     AugmentationSettings,
     DataClasses,
@@ -19,7 +19,7 @@ from lbt.config.data import (
     SceneSettings,
     SplitSettings,
 )
-from lbt.config.round import RoundSearch, SearchWindow
+from lbt.config.round import RoundSearch, SearchWindow, StudentSettings
 from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
@@ -59,11 +59,16 @@ class ResumingJob(Section):
     compute: ComputeSettings
 
 
-class TrainingJob(ResumingJob):
-    """A long job on training images."""
+class AugmentedJob(ResumingJob):
+    """A long job on augmented images."""
 
     data: DataSettings
     augmentation: AugmentationSettings
+
+
+class TrainingJob(AugmentedJob):
+    """A long job on augmented images and the search space."""
+
     space: SpaceSettings
 
 
@@ -93,6 +98,7 @@ class SearchBatches(BatchSize):
 class CheckJob(SplitJob):
     """A batch that is larger than its part is refused here first, and later by the stage that loads it."""
 
+    methods: Annotated[tuple[str, ...], WITHOUT_EFFECT]
     warmup: Annotated[BatchSize, WITHOUT_EFFECT]
     search: Annotated[SearchBatches, WITHOUT_EFFECT]
     retrain: Annotated[BatchSize, WITHOUT_EFFECT]
@@ -129,6 +135,16 @@ class WarmupJob(TrainingJob):
     seed: int
     warmup: WarmupSettings
     evaluation: Calibration
+
+
+class WarmedUpStudent(Section):
+    student: StudentSettings
+    gpus: Gpus
+
+
+class StudentWarmupJob(AugmentedJob):
+    seed: int
+    search: WarmedUpStudent
 
 
 class InferenceJob(NetworkJob, DataJob):

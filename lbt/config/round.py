@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lbt.config.base import (
     GPUS_HELP,
@@ -17,12 +17,15 @@ from lbt.config.base import (
     Section,
     Size,
     Window,
+    WrongSetting,
     read_above_zero,
     read_with,
 )
 from lbt.config.training import AdamSettings, ArchitectureSettings, OptimizerSettings
 
 _SECOND_ORDER = read_with("search.gradient", "one_step", "published")
+_LEAST_POOLED_BATCH = 4
+"""Least batch of a network that normalises pooled features: BatchNorm then has one number per image and channel."""
 
 
 class PseudoLabelSettings(Section):
@@ -65,12 +68,40 @@ class LptSettings(Section):
     creator: AdamSettings = Field(AdamSettings(), description="Optimiser of the creator, which scores bank images.")
 
 
-class StudentSettings(Section):
-    """The student that learns from the teacher's labels."""
+class StudentTraining(Section):
+    """The keys of `search.student` with which the student is trained, before and in the search."""
 
     model: Literal["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"] = Field(
         "deeplabv3_resnet50", description="torchvision segmentation network."
     )
+    crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
+    batch_size: int = Field(
+        8,
+        ge=2,
+        le=65_536,
+        description="Labelled images, and as many unlabelled ones, per student step; with DeepLabV3 at least "
+        f"{_LEAST_POOLED_BATCH}, because its BatchNorm of the pooled features has one number per image.",
+    )
+    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
+
+    @model_validator(mode="after")
+    def _normalised(self) -> Self:
+        # LR-ASPP pools too, but normalises nothing after it. Several GPUs normalise their whole batch together.
+        if self.model.startswith("deeplabv3") and self.batch_size < _LEAST_POOLED_BATCH:
+            raise WrongSetting(
+                "batch_size",
+                f"{self.batch_size} is below {_LEAST_POOLED_BATCH}: {self.model} normalises its pooled features over "
+                "the batch, where each image gives one number; raise it, or write `model: lraspp_mobilenet_v3_large`, "
+                "which does not normalise them",
+            )
+        return self
+
+
+class StudentSettings(StudentTraining):
+    """The student that learns from the teacher's labels."""
+
+    ORDER = ("model", "weights", "warmup_epochs", "crop", "batch_size", "optimizer")
+
     weights: Annotated[str, PATH] = Field(
         "none",
         min_length=1,
@@ -79,11 +110,11 @@ class StudentSettings(Section):
         "downloaded once. Other text is the path of a state dict, looked for like `data.root`: of the whole network "
         "with as many classes, or the file that torchvision downloads for `imagenet` or `coco`.",
     )
-    crop: Size = Field((128, 256), description="Height and width of the student's training crops in pixels.")
-    batch_size: int = Field(
-        2, ge=2, le=65_536, description="Labelled images, and as many unlabelled ones, per student step."
+    warmup_epochs: NotNegative = Field(
+        20.0,
+        description="Passes over student_train before the search, shared by all methods of a seed; fractions work. 0: "
+        "the search starts from the first weights.",
     )
-    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the student's weights.")
 
     @property
     def weights_file(self) -> str | None:
@@ -158,7 +189,7 @@ class RoundSearch(SearchWindow):
 class StudentSearch(RoundSearch):
     """The keys of `search` for a method that trains a second network."""
 
-    student: StudentSettings = Field(StudentSettings(), description="The student S (lbt), the tester (lpt).")
+    student: StudentTraining = Field(StudentTraining(), description="The student S (lbt), the tester (lpt).")
 
 
 class LbtSearch(StudentSearch):

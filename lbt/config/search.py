@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from lbt.config.base import OneOf, Section, Window, WrongSetting, check_gpus, check_window, read_with
 from lbt.config.methods import METHODS
-from lbt.config.round import LbtSearch, LptSearch
+from lbt.config.round import LbtSearch, LptSearch, StudentSettings
 
 
 class SearchSettings(LbtSearch, LptSearch):
@@ -22,6 +22,7 @@ class SearchSettings(LbtSearch, LptSearch):
         *("shards", "random_match", "random_tolerance", "gpus"),
     )
 
+    student: StudentSettings = Field(StudentSettings(), description="The student S (lbt), the tester (lpt).")
     rounds: int = Field(30, ge=1, le=10_000, description="Rounds; more rounds continue from the last one.")
     shards: int = Field(1, ge=1, le=1000, description="Pseudo-label shards per round; each is a job of its own.")
     random_match: Annotated[str, OneOf((*METHODS, "window", "none"))] = Field(

@@ -11,15 +11,23 @@ from pathlib import Path
 from lbt.files import guard_cell, write_text
 
 
-def write_metrics(path: Path, rows: Sequence[Mapping[str, float | int | str]]) -> None:
+def write_metrics(
+    path: Path, rows: Sequence[Mapping[str, float | int | str]], columns: Sequence[str] | None = None
+) -> None:
     """Write rows with equal keys as CSV; a value that is NaN or infinite becomes a blank cell.
 
+    Args:
+        path: the file.
+        rows: values by column.
+        columns: the columns, for a table that may have no row; by default those of the rows.
+
     Raises:
-        ValueError: no row, or rows with different keys.
+        ValueError: no row and no columns, or rows with different keys.
     """
-    if not rows:
-        raise ValueError(f"{path}: no rows to write")
-    columns = list(rows[0])
+    if columns is None:
+        if not rows:
+            raise ValueError(f"{path}: no rows to write")
+        columns = list(rows[0])
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

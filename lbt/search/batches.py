@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lbt.config import AugmentationSettings, DataSettings, PseudoLabelSettings, StudentSettings
+from lbt.config import AugmentationSettings, DataSettings, PseudoLabelSettings, StudentTraining
 from lbt.data.classes import ClassTable
 from lbt.data.dataset import Items, SegmentationDataset
 from lbt.data.loader import training_loader
@@ -55,7 +55,7 @@ class RoundStreams:
         return self._stream(name, dataset, steps, batch_size, crop or self.augmentation.crop)
 
     def pseudo_labelled(
-        self, name: str, steps: int, student: StudentSettings, labels: PseudoLabels, settings: PseudoLabelSettings
+        self, name: str, steps: int, student: StudentTraining, labels: PseudoLabels, settings: PseudoLabelSettings
     ) -> Iterator[Batch]:
         """Unlabelled images with the teacher's soft labels, at the student's crop, as many as in `labelled`."""
         samples = images_to_label(self.split, settings.ratio)

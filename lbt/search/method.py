@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lbt.config.round import RoundSearch, StudentSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
 from lbt.runtime.distributed import Group
 from lbt.search.batches import RoundStreams
 from lbt.search.step_context import ArchitectureGradient, StepContext
+from lbt.search.student_file import load_student, student_identity
 from lbt.search.torchvision_network import build_network
 from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
 
@@ -30,7 +31,6 @@ class Partner:
         seed: seed of the first weights.
         device: device of the weights.
         processes: the processes of the job, which share every batch.
-        pretrained: whether to read the first weights that the settings name; a later round overwrites them anyway.
 
     Attributes:
         copies: copies of its network's weights that a checkpoint may hold beside network and optimiser.
@@ -46,18 +46,23 @@ class Partner:
     """Columns that `after_architecture_step` fills."""
 
     def __init__(
-        self,
-        search: RoundSearch,
-        num_classes: int,
-        seed: int,
-        device: torch.device,
-        processes: Group,
-        *,
-        pretrained: bool = True,
+        self, search: RoundSearch, num_classes: int, seed: int, device: torch.device, processes: Group
     ) -> None:
         self.search, self.processes, self.copies = search, processes, 0
         self.guards: dict[str, GuardedStep] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    def begin_search(self, student: Path, classes: tuple[str, ...], seed: int) -> None:
+        """Take the weights of the student after its warm-up, before the first round.
+
+        Args:
+            student: its checkpoint.
+            classes: names of the classes.
+            seed: seed of the search.
+
+        Raises:
+            LbtError: the checkpoint cannot be read, or is of another student.
+        """
 
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
         """Set the learning rate of a round and create its guards.
@@ -113,23 +118,24 @@ class PartnerNetwork(Partner, ABC):
     search: StudentSearch
 
     def __init__(
-        self,
-        search: StudentSearch,
-        num_classes: int,
-        seed: int,
-        device: torch.device,
-        processes: Group,
-        *,
-        pretrained: bool = True,
+        self, search: StudentSearch, num_classes: int, seed: int, device: torch.device, processes: Group
     ) -> None:
-        super().__init__(search, num_classes, seed, device, processes, pretrained=pretrained)
-        self.network = self.build(num_classes, seed, pretrained=pretrained).to(device)
+        super().__init__(search, num_classes, seed, device, processes)
+        self.network = self.build(num_classes, seed).to(device)
         self.optimizer = sgd(self.network.parameters(), search.student.optimizer)
         self.optimizers[self.NAME] = self.optimizer
 
-    def build(self, num_classes: int, seed: int, *, pretrained: bool) -> nn.Module:
-        """The network with its first weights."""
-        return build_network(self.search.student, num_classes, seed, self.processes, pretrained=pretrained)
+    def build(self, num_classes: int, seed: int) -> nn.Module:
+        """The network, with random weights."""
+        return build_network(self.search.student, num_classes, seed, self.processes)
+
+    def torchvision_state(self) -> dict[str, Tensor]:
+        """The network's weights and running statistics, not copies, by torchvision's names."""
+        return self.network.state_dict()
+
+    def begin_search(self, student: Path, classes: tuple[str, ...], seed: int) -> None:
+        """See `Partner.begin_search`."""
+        load_student(student, self.torchvision_state(), student_identity(classes, self.search.student.model, seed))
 
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
         """See `Partner.begin_round`."""

@@ -1,4 +1,4 @@
-"""First weights of the student (LPT's tester): torchvision's own, or those of a file.
+"""First weights of the student (LPT's tester) before its warm-up: torchvision's own, or those of a file.
 
 The keys of a file tell which kind it is. Every key must match the student in name, shape and type, and no key of the
 student may be missing, with these exceptions:

@@ -37,9 +37,9 @@ class Files:
     Attributes:
         split: the split table.
         table: the latency table.
-        previous: checkpoint of the previous round, or of the warm-up.
+        previous: checkpoint of the previous round, or of the supernet's warm-up.
         shards: the pseudo labels of this round; empty if the method needs none.
-        student_weights: the file that `search.student.weights` names, if the first round reads it.
+        student: checkpoint of the student's warm-up, for the first round of a method with a student.
         checkpoint: receives the state after the round.
         architecture: receives the logits as JSON.
         metrics: receives the measurements of each step as CSV.
@@ -53,7 +53,7 @@ class Files:
     architecture: Path
     metrics: Path
     shards: tuple[Path, ...] = ()
-    student_weights: Path | None = None
+    student: Path | None = None
     guide: Path | None = None
 
 
@@ -67,8 +67,8 @@ def run(
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: a co-search without the output `guide`, or that output without a co-search; inputs that do not fit
-            these settings.
+        LbtError: a co-search without the output `guide`, or that output without a co-search; likewise the input
+            `student` of a first round; inputs that do not fit these settings.
     """
     seed, method, round = settings.seed, settings.method, settings.round
     data, space, search = settings.data, settings.space, settings.search
@@ -78,6 +78,11 @@ def run(
             f"search.cosearch is {str(search.cosearch).lower()}, but the round was started with the output guide = "
             f"{files.guide}. Give the output to a co-search only."
         )
+    if (METHODS[method].has_student and round == 1) != (files.student is not None):
+        raise LbtError(
+            f"round {round} of {method} was started with the input student = {files.student}. Give the checkpoint of "
+            "the student's warm-up to the first round of a method with a student only."
+        )
     device = prepare_device(settings.compute)
     classes = class_table(data)
     processes, chosen = group(), load_method(method)
@@ -85,6 +90,7 @@ def run(
     latency_table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
     state = start_round(
         files.previous,
+        files.student,
         classes=classes.names,
         space=space,
         search=search,

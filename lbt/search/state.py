@@ -65,6 +65,7 @@ class SearchState:
 
 def start_round(
     path: Path,
+    student: Path | None,
     *,
     classes: tuple[str, ...],
     space: SpaceSettings,
@@ -75,11 +76,15 @@ def start_round(
     device: torch.device,
     processes: Group,
 ) -> SearchState:
-    """Load the checkpoint of the previous round, or of the warm-up, after which all but the supernet is new.
+    """Load the checkpoint of the previous round, or those of the warm-ups, after which the rest is new.
+
+    Args:
+        path: the checkpoint of the previous round, or of the supernet's warm-up.
+        student: the checkpoint of the student's warm-up, for the first round of a method with a student.
 
     Raises:
-        LbtError: see `load_supernet`; a checkpoint of another method, seed or round; a checkpoint without a part that
-            these settings need, such as a guide; first weights of the partner that are not available.
+        LbtError: see `load_supernet` and `Partner.begin_search`; a checkpoint of another method, seed or round; a
+            checkpoint without a part that these settings need, such as a guide.
     """
     supernet, architecture, content = load_supernet(path, classes, space, device)
     found = {key: content["identity"].get(key) for key in ("method", "seed", "round")}
@@ -98,8 +103,10 @@ def start_round(
         sgd(supernet.parameters(), search.teacher),
         adam(architecture.values(), search.architecture),
         search.latency_weight,
-        method.partner(search, len(classes), derive_seed(seed, "student"), device, processes, pretrained=round == 1),
+        method.partner(search, len(classes), derive_seed(seed, "student"), device, processes),
     )
+    if student is not None:
+        state.partner.begin_search(student, classes, seed)
     if search.cosearch:
         state.guide = create_guide(space, search.architecture, generator(seed, "guide"), device)
     if round > 1:

@@ -9,35 +9,26 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import segmentation
 
-from lbt.config import StudentSettings
+from lbt.config import StudentTraining
 from lbt.data.classes import IGNORE
 from lbt.runtime.distributed import Group
-from lbt.search.pretrained_weights import load_pretrained_weights
 from lbt.search.seeded_dropout import seed_dropouts
 from lbt.space.batch_norm import synchronise_batch_norms
 
 
-def build_network(
-    settings: StudentSettings, num_classes: int, seed: int, processes: Group, *, pretrained: bool = True
-) -> nn.Module:
-    """A torchvision network in train mode and channels-last layout.
+def build_network(settings: StudentTraining, num_classes: int, seed: int, processes: Group) -> nn.Module:
+    """A torchvision network with random weights, in train mode and channels-last layout.
 
     Its forward takes images (B, 3, H, W), B >= 2, and returns a dict whose `out` holds logits (B, C, H, W).
 
     Args:
-        settings: the network and its first weights (see `lbt.search.pretrained_weights`).
+        settings: names the network.
         num_classes: the number of classes C.
-        seed: seed of the weights that `settings.weights` does not give; they do not depend on that file.
+        seed: seed of the weights.
         processes: the processes that share every batch.
-        pretrained: False draws all weights and reads no file, for a caller that overwrites them.
-
-    Raises:
-        LbtError: the requested weights are not available or do not fit.
     """
     with fixed_noise(seed, torch.device("cpu")):
         network = getattr(segmentation, settings.model)(weights=None, weights_backbone=None, num_classes=num_classes)
-    if pretrained:
-        load_pretrained_weights(network, settings, num_classes)
     seed_dropouts(network, processes)
     if processes.size > 1:
         synchronise_batch_norms(network)

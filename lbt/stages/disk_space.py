@@ -34,6 +34,7 @@ from lbt.runtime.distributed import ALONE
 from lbt.runtime.shapes import shapes_only
 from lbt.search.checkpoint_retention import keeps_weights
 from lbt.search.methods import load_method
+from lbt.search.torchvision_network import build_network
 from lbt.space.architecture import OPERATORS, architecture_shapes
 from lbt.space.supernet import Supernet
 
@@ -103,17 +104,20 @@ def disk_needs(settings: Settings, images: Images) -> dict[str, float]:
     genotype = _largest_genotype(settings.space)
     with shapes_only():
         supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
+        student = build_network(search.student, classes, 0, ALONE)
     states = seeds * sum(_round_bytes(supernet, settings, classes, method) for method in settings.methods)
     # a round's weights are removed once the second round after it has written its own
     numbers = range(1, search.rounds + 1)
     held = sum(keeps_weights(number, search.rounds, search.keep_every) for number in numbers) + (search.rounds > 2)
     label = images.pixels * (LABEL_BYTES + PROBABILITY_BYTES * classes)
     labelling = seeds * search.rounds * sum(METHODS[method].needs_pseudo_labels for method in settings.methods)
+    students = seeds * any(METHODS[method].has_student for method in settings.methods)
     # of the stage and packed for use; a guide is not packed
     networks = seeds * len(settings.methods) * (3 if search.cosearch else 2)
     needs = {
         "synthetic scenes": images.generated * images.pixels * SCENE_BYTES,
         "weights after the warm-up": seeds * _weight_bytes(supernet.state_dict().values()),
+        "student after its warm-up": students * _weight_bytes(student.state_dict().values()),
         "weights of rounds": held * states,
         "saved states of running rounds": states,
         "labels of rounds": labelling * images.to_label * label,
@@ -147,9 +151,7 @@ def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: s
     """Bytes of a round's checkpoint: the supernet and its momentum, and what the method's partner keeps."""
     weights = _weight_bytes(supernet.state_dict().values()) + _weight_bytes(supernet.parameters())
     with shapes_only():
-        partner = load_method(method).partner(
-            settings.search, classes, 0, torch.device("meta"), ALONE, pretrained=False
-        )
+        partner = load_method(method).partner(settings.search, classes, 0, torch.device("meta"), ALONE)
     for part in partner.parts().values():
         if isinstance(part, torch.nn.Module):
             weights += _weight_bytes(part.state_dict().values()) + partner.copies * _weight_bytes(part.parameters())

@@ -29,7 +29,7 @@ def describe_other_data(settings: Settings, run: Path) -> str:
         settings: of the run that would start.
         run: the folder of its results.
     """
-    if not any(run.glob(f"warmup/*/{PATTERN}")):
+    if not any(run.glob(f"*warmup/*/{PATTERN}")):
         return ""
     try:
         before: Any = read_manifest(run / "data" / "manifest-check.json").settings["data"]

@@ -19,6 +19,7 @@ from lbt.errors import LbtError
 from lbt.files import require_own_folders
 from lbt.runtime.device import check_gpus
 from lbt.runtime.distributed import ALONE
+from lbt.search.pretrained_weights import load_pretrained_weights
 from lbt.search.torchvision_network import build_network
 from lbt.stages.other_data import describe_other_data
 from lbt.stages.table import STAGES
@@ -37,7 +38,7 @@ def require_preconditions(settings: Settings, folder: Path) -> None:
 def find_obstacles(settings: Settings, folder: Path) -> list[Problem]:
     """What keeps a run whose results are in `folder` from finishing on this machine.
 
-    torchvision's weights are downloaded if the settings name them, so that the first round need not.
+    torchvision's weights are downloaded if the settings name them, so that the student's warm-up need not.
     """
     return [
         *_folder_problems(settings, folder),
@@ -84,12 +85,13 @@ def _unwritable(path: Path) -> str:
 
 
 def _weight_problems(settings: Settings) -> Iterator[Problem]:
-    """Problems of the student's first weights, if a method reads them: the search would notice after the warm-up."""
+    """Problems of the student's first weights, if a method has a student."""
     student = settings.search.student
     if student.weights == "none" or not any(METHODS[method].has_student for method in settings.methods):
         return
+    classes = class_table(settings.data).num_classes
     try:
-        build_network(student, class_table(settings.data).num_classes, 0, ALONE)
+        load_pretrained_weights(build_network(student, classes, 0, ALONE), student, classes)
     except LbtError as error:
         yield Problem("search.student.weights", str(error).removeprefix("search.student.weights: "))
 

@@ -75,6 +75,13 @@ STAGES: dict[str, Stage] = {
         gpus="warmup.gpus",
         reads=("teacher_train",),
     ),
+    "student_warmup": Stage(
+        "lbt.search.student_warmup",
+        jobs.StudentWarmupJob,
+        "train the student before the search",
+        gpus="search.gpus",
+        reads=("student_train",),
+    ),
     "label": Stage(
         "lbt.pseudo_labels.label", jobs.LabelJob, "label a shard of the unlabelled images", reads=("unlabeled",)
     ),

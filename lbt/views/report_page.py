@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lbt.config import Settings
+from lbt.config import METHODS, Settings
 from lbt.errors import visible
 from lbt.views.results import CONTROLS
 
@@ -13,8 +13,10 @@ from lbt.views.results import CONTROLS
 def collect_facts(settings: Settings) -> dict[str, Any]:
     """Texts for `workflow/report/workflow.rst`; they depend on the settings only."""
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
+    taught = any(METHODS[method].has_student for method in settings.methods)
+    student = f" (of the student {search.student.warmup_epochs:g})" if taught else ""
     budget = (
-        f"epochs of the warm-up {warmup.epochs:g}, of the search {search.rounds} x {search.epochs:g}, of the "
+        f"epochs of the warm-up {warmup.epochs:g}{student}, of the search {search.rounds} x {search.epochs:g}, of the "
         f"retraining {retrain.epochs:g}; images per step {warmup.batch_size}, {search.batch_size} and "
         f"{retrain.batch_size}"
     )

@@ -107,8 +107,8 @@ def read_part(path: Path, model: type[_Part]) -> dict[str, Any]:
     return content
 
 
-def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """The rows of a CSV file of numbers, at least one, which has at least these columns.
+def read_columns(path: Path, columns: Sequence[str], *, least: int = 1) -> pd.DataFrame:
+    """The rows of a CSV file of numbers, at least `least`, which has at least these columns.
 
     Raises:
         LbtError: the file cannot be read, or a column is missing or holds something other than numbers and blanks.
@@ -116,7 +116,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path)
         missing = [name for name in columns if name not in frame]
-        if missing or frame.empty:
+        if missing or len(frame) < least:
             raise ValueError(f"it lacks the column {missing[0]}" if missing else "it has no rows")
         odd = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()]
         if odd or frame[list(columns)].isna().any(axis=None):

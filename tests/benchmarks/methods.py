@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--student", default="deeplabv3_resnet50", help="the student, and LPT's tester")
     parser.add_argument("--student-height", type=int, default=128)
     parser.add_argument("--student-width", type=int, default=256)
-    parser.add_argument("--student-batch", type=int, default=2)
+    parser.add_argument("--student-batch", type=int, default=4)
     parser.add_argument("--reverse", action=argparse.BooleanOptionalAction, default=True, help="reverse mode, too")
     options = parser.parse_args()
     device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))

@@ -124,7 +124,8 @@ def edit(config, section, **values):
 def test_check_lists_student_weights_that_are_missing_or_do_not_fit(case, capsys, tmp_path):
     config, root = case
     weights = tmp_path / "student.pth"
-    student = {"model": "lraspp_mobilenet_v3_large", "crop": [64, 64], "weights": str(weights)}
+    student = {"model": "lraspp_mobilenet_v3_large", "crop": [64, 64], "batch_size": 2}
+    student |= {"weights": str(weights)}
     edit(config, "search", student=student)
     damaged = spoil_image(root)
     assert main(["check", str(config)]) == 1

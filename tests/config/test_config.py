@@ -30,7 +30,12 @@ REFUSED = [
     ({"seeds": 3}, "seeds: a list is needed; found 3"),
     ({"compute": {"device": "gpu"}}, "compute.device: must be 'auto', 'cpu' or 'cuda'; found 'gpu'"),
     ({"search": {"student": {"batch_size": 1}}}, "search.student.batch_size"),
+    (
+        {"search": {"student": {"batch_size": 2}}},
+        "search.student.batch_size: 2 is below 4: deeplabv3_resnet50 normalises",
+    ),
     ({"search": {"student": {"weights": ""}}}, "search.student.weights"),
+    ({"search": {"student": {"warmup_epochs": -0.5}}}, "search.student.warmup_epochs"),
     ({"search": {"rounds": 0}}, "search.rounds"),
     ({"splits": {"parts": [0.5, 0.5, 0.5, 0.1]}}, "sum to 1.6"),
     ({"splits": {"scheme": "disjoint", "parts": [0.5, 0.5, 0.0, 0.0]}}, "each of the four shares"),
@@ -47,7 +52,7 @@ REFUSED = [
     ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
     ({"warmup": {"batch_size": 6, "gpus": 4}}, "warmup.gpus: 4 GPUs cannot share a batch_size of 6 evenly; make it a"),
     ({"search": {"batch_size": 4, "gpus": 3}}, "search.gpus: 3 GPUs cannot share a batch_size of 4 evenly"),
-    ({"search": {"batch_size": 4, "gpus": 4}}, "gpus: 4 GPUs cannot share a search.student.batch_size of 2 evenly"),
+    ({"search": {"batch_size": 3, "gpus": 3}}, "gpus: 3 GPUs cannot share a search.student.batch_size of 8 evenly"),
     ({"retrain": {"batch_size": 9, "gpus": 2}}, "retrain.gpus: 2 GPUs cannot share a batch_size of 9 evenly"),
     ({"derivation": {"fps": [40.0, 30.0]}}, "derivation.fps: the lower end 40"),
     (
@@ -110,8 +115,8 @@ def test_bad_settings_are_refused_with_the_place(content, message):
 
 
 def test_without_a_student_its_batch_need_not_be_divided():
-    settings = parse_settings({"methods": ["fasterseg"], "search": {"gpus": 4}}, "my.yaml")
-    assert settings.search.gpus == 4 and settings.search.student.batch_size == 2
+    settings = parse_settings({"methods": ["fasterseg"], "search": {"batch_size": 3, "gpus": 3}}, "my.yaml")
+    assert settings.search.gpus == 3 and settings.search.student.batch_size == 8
 
 
 def test_all_problems_are_listed_at_once():

@@ -12,6 +12,7 @@ from lbt.config.read import read_settings
 from lbt.errors import LbtError
 
 HERE = Path(__file__).parent
+STUDENT = {"model": "lraspp_mobilenet_v3_large", "crop": [32, 32], "batch_size": 2}
 FOLDER = {
     "run": "own",
     "data": {
@@ -30,7 +31,7 @@ FOLDER = {
     "space": {"layers": 4, "base_width": 2},
     "latency": {"input_size": [32, 32]},
     "warmup": {"epochs": 1, "batch_size": 2},
-    "search": {"rounds": 1, "epochs": 1, "batch_size": 2, "student": {"crop": [32, 32], "batch_size": 2}},
+    "search": {"rounds": 1, "epochs": 1, "batch_size": 2, "student": STUDENT},
     "retrain": {"epochs": 1, "batch_size": 2},
     "compute": {"threads": 1, "device": "cpu"},
 }

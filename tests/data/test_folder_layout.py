@@ -115,6 +115,7 @@ def test_a_mask_of_colours(tmp_path, mode):
 def small(data: DataSettings) -> Settings:
     """Settings of this data set with the smallest batches."""
     batches = {section: {"batch_size": 2} for section in ("warmup", "search", "retrain")}
+    batches["search"] |= {"student": {"model": "lraspp_mobilenet_v3_large", "batch_size": 2}}
     return Settings.model_validate({"data": data, **batches})
 
 

@@ -10,6 +10,7 @@ from torchvision.models import segmentation
 
 from lbt.config import StudentSettings
 from lbt.runtime.distributed import ALONE
+from lbt.search.pretrained_weights import load_pretrained_weights
 from lbt.search.torchvision_network import build_network
 
 LRASPP, MOBILE, RESNET = "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"
@@ -54,8 +55,15 @@ def in_backbone(model: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"backbone.{key.removeprefix(trunk)}": value for key, value in state.items() if not key.startswith(head)}
 
 
+def build_student(model: str, weights: str | Path, seed: int = 0, classes: int = C) -> torch.nn.Module:
+    settings = StudentSettings(model=model, weights=str(weights))
+    built = build_network(settings, classes, seed, ALONE)
+    load_pretrained_weights(built, settings, classes)
+    return built
+
+
 def student(model: str, weights: str | Path, seed: int = 0, classes: int = C) -> dict[str, Tensor]:
-    return build_network(StudentSettings(model=model, weights=str(weights)), classes, seed, ALONE).state_dict()
+    return build_student(model, weights, seed, classes).state_dict()
 
 
 def check(found: dict[str, Tensor], drawn: dict[str, Tensor], given: dict[str, Tensor], left: set[str]) -> None:

@@ -13,6 +13,7 @@ from foreign_weights import (
     MODELS,
     RESNET,
     C,
+    build_student,
     check,
     classifier,
     coco,
@@ -22,14 +23,6 @@ from foreign_weights import (
 )
 from quick import quick_first
 from torchvision.models import segmentation
-
-from lbt.config import StudentSettings
-from lbt.errors import LbtError
-from lbt.runtime.distributed import ALONE
-from lbt.search.methods import load_method
-from lbt.search.state import save_round, start_round
-from lbt.search.torchvision_network import build_network
-from lbt.space.supernet_file import supernet_identity
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -76,7 +69,7 @@ def test_an_auxiliary_classifier_is_ignored(weights_file):
 
 def test_a_saved_student_is_loaded_completely(weights_file):
     saved = student(LRASPP, "none", seed=1)
-    found = build_network(StudentSettings(model=LRASPP, weights=str(weights_file(saved))), C, 2, ALONE)
+    found = build_student(LRASPP, weights_file(saved), seed=2)
     assert all(torch.equal(value, saved[key]) for key, value in found.state_dict().items())
     assert found.training and all(parameter.requires_grad for parameter in found.parameters())
     convolution = next(m for m in found.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3))
@@ -106,28 +99,3 @@ def test_weights_repeat_and_random_ones_are_those_of_the_seed(weights, hub):
         torch.manual_seed(1)
         plain = getattr(segmentation, LRASPP)(weights=None, weights_backbone=None, num_classes=C).state_dict()
     assert torch.equal(first[last], plain[last])
-
-
-def test_only_the_first_round_reads_the_file(tiny, weights_file, tmp_path):
-    classes, path = tiny.classes.names, weights_file(network(LRASPP, tiny.classes.num_classes))
-    chosen = tiny.settings.search.student.model_copy(update={"weights": str(path)})
-    common = {
-        "classes": classes,
-        "space": tiny.settings.space,
-        "search": tiny.settings.search.model_copy(update={"student": chosen}),
-        "seed": 0,
-        "method": load_method("lbt"),
-        "device": torch.device("cpu"),
-        "processes": ALONE,
-    }
-    state = start_round(tiny.warmup, round=1, **common)
-    first = state.partner.network
-    check(first.state_dict(), student(LRASPP, "none"), network(LRASPP, len(classes)), set())
-    with torch.no_grad():
-        next(first.parameters()).zero_()
-    save_round(tmp_path / "round.pt", state, supernet_identity(classes, tiny.settings.space, 0, "lbt", 1))
-    path.unlink()
-    later = start_round(tmp_path / "round.pt", round=2, **common).partner.network.state_dict()
-    assert all(torch.equal(value, later[key]) for key, value in first.state_dict().items())
-    with pytest.raises(LbtError, match="is missing"):
-        start_round(tiny.warmup, round=1, **common)

@@ -53,7 +53,7 @@ class SmallStudent(nn.Module):
 class SmallStudentPartner(Student):
     """LBT's student with the small network."""
 
-    def build(self, num_classes, seed, *, pretrained):
+    def build(self, num_classes, seed):
         return SmallStudent().double().train()
 
 

@@ -41,6 +41,8 @@ def test_the_estimate_is_what_a_round_writes(play, tiny, method, search):
     written = (place / "checkpoint.pt").stat().st_size
     assert needs["weights of rounds"] == pytest.approx(written, rel=0.1)
     assert needs["weights after the warm-up"] == pytest.approx(tiny.warmup.stat().st_size, rel=0.1)
+    student = tiny.student.stat().st_size if method != "fasterseg" else 0
+    assert needs["student after its warm-up"] == pytest.approx(student, rel=0.1)
     assert (needs["labels of rounds"] > 0) == bool(list(place.glob("shard-*.h5"))) == (method == "lbt")
 
 

@@ -12,6 +12,7 @@ import torch
 from kills import Kill, run_stage
 from stage_calls import call_stage, stage_words
 
+from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
 from lbt.config.unread import select_read
 from lbt.data.splits import read_split
@@ -19,7 +20,7 @@ from lbt.files import sha256, write_json
 from lbt.network.random_genotype import random_genotype
 
 SEED = 2026
-STEPS = {"warmup": 5, "lbt": 4, "lpt": 4, "retrain": 8}
+STEPS = {"warmup": 5, "student_warmup": 6, "lbt": 4, "lpt": 4, "retrain": 8}
 KILL, TERM, INT, USR1 = signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
 EVERY_STEP, NEVER = 0.0, 1.0e6
 
@@ -31,17 +32,18 @@ class Case:
         self.name, self.folder = name, folder
         content = select_read(tiny.settings)
         content["warmup"]["epochs"] = STEPS["warmup"] * 4 / 8
+        content["search"]["student"]["warmup_epochs"] = STEPS["student_warmup"] * 2 / 8
         content["search"] |= {"epochs": STEPS["lbt"] * 4 / 8, "cosearch": name == "lbt"}
         content["search"] |= {"student_memory": 0.9, "label_steps": 2}
         content["search"]["architecture"]["accumulate"] = 3
         content["retrain"]["epochs"] = STEPS["retrain"] * 4 / 16
         settings = parse_settings(content, "kills.yaml")
-        self.stage = name if name in ("warmup", "retrain") else "round"
+        self.stage = "round" if name in METHODS else name
         self.method = name if self.stage == "round" else "lbt"
         self.settings = settings
         self.inputs, self.names = {"split": tiny.split}, ("checkpoint.pt",)
         if self.stage == "round":
-            self.inputs |= {"table": tiny.table, "previous": tiny.warmup}
+            self.inputs |= {"table": tiny.table, "previous": tiny.warmup, "student": tiny.student}
             self.names = ("checkpoint.pt", "architecture.json", *(["guide.json"] if name == "lbt" else []))
         if self.stage == "retrain":
             self.names, self.inputs["genotype"] = ("network.pt",), folder / "genotype.json"
@@ -103,7 +105,7 @@ def scenarios() -> list[tuple[str, float, list[list[Kill]]]]:
     Because the steps of a round take longest, LBT and LPT share the kinds of kills.
     """
     draw, found = random.Random(SEED), []
-    for number, name in enumerate(["warmup", "lbt", "lpt", "retrain", "retrain"]):
+    for number, name in enumerate(["warmup", "lbt", "lpt", "retrain", "retrain", "student_warmup"]):
         steps = STEPS[name]
         # a kill with a delay comes at least two steps before the end, so that it cannot come too late
         early, late = [draw.randrange(2, steps - 1) for _ in range(2)], [draw.randrange(2, steps) for _ in range(4)]
@@ -123,7 +125,7 @@ def scenarios() -> list[tuple[str, float, list[list[Kill]]]]:
 
 
 SCENARIOS = scenarios()
-QUICK = (0, 4, 8, 10, 14, 15, 16)
+QUICK = (0, 4, 8, 10, 14, 15, 16, 27)
 """Each stage and each kind of kill once; the exhaustive tests combine them."""
 NUMBERS = [n if n in QUICK else pytest.param(n, marks=pytest.mark.exhaustive) for n in range(len(SCENARIOS))]
 

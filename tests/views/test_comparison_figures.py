@@ -9,7 +9,10 @@ from lbt.data.classes import IGNORE, ClassTable, class_table
 from lbt.data.label_images import label_image
 from lbt.data.masks import read_label
 from lbt.data.splits import read_split
+from lbt.errors import LbtError
 from lbt.views.figures import comparison
+from lbt.views.figures.curves import draw_curves
+from lbt.views.figures.panels import WARMUP
 from lbt.views.figures.predictions import LARGEST, Example, draw_predictions
 from lbt.views.figures.style import method_style, save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
@@ -79,6 +82,30 @@ def test_examples_and_scores_are_those_of_the_files(labelled, tmp_path):
     (tmp_path / "lbt/seed-3/rounds.csv").write_text("round,miou\n1,0.25\n2,0.5\n")
     rows = comparison._read_rounds([tmp_path / "lbt/seed-3/rounds.csv"])
     assert rows[["method", "seed", "place", "supernet_miou"]].values.tolist() == [["lbt", 3, 1, 25], ["lbt", 3, 2, 50]]
+
+
+def test_the_curves_of_both_warm_ups_are_those_of_the_files(tmp_path):
+    """Each in its own panels; a student without warm-up has a table without rows."""
+    head, files = "step,loss,gradient_norm,skipped,lr\n", {}
+    for name, seed, rows in (("warmup", 0, 3), ("warmup", 1, 3), ("student_warmup", 0, 4), ("student_warmup", 1, 0)):
+        path = tmp_path / name / f"seed-{seed}" / "metrics.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(head + "".join(f"{step},{10 * seed + step},{step + 0.5},0,0.1\n" for step in range(rows)))
+        files.setdefault(name, []).append(path)
+    found = comparison._read_warmups(files["warmup"], files["student_warmup"])
+    assert found.loc[found["method"] == "student", ["seed", "place", "student_loss"]].values.tolist() == [
+        [0, step + 1, step] for step in range(4)
+    ]
+    assert found.loc[found["seed"] == 1, "supernet_loss"].tolist() == [10, 11, 12]
+    with use_style():
+        figure = draw_curves(found, WARMUP, 2, along="step")
+        alone = draw_curves(comparison._read_warmups(files["warmup"], []), WARMUP, 2, along="step")
+    assert [axes.get_title() for axes in figure.axes] == [panel.title for panel in WARMUP]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["supernet", "student"]
+    assert [axes.get_title() for axes in alone.axes] == [panel.title for panel in WARMUP if "supernet" in panel.title]
+    path.write_text("step,gradient_norm\n")
+    with pytest.raises(LbtError, match="lacks the column loss"):
+        comparison._read_warmups([], [path])
 
 
 def test_large_images_are_thinned_out():

@@ -16,10 +16,10 @@ from lbt.views.figures.architecture import draw_architecture
 from lbt.views.figures.confusion import draw_confusion
 from lbt.views.figures.curves import draw_curves
 from lbt.views.figures.derived import draw_network
-from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
+from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING, WARMUP
 from lbt.views.figures.tradeoff import draw_tradeoff
 
-FIGURES = {"losses": (LOSSES, 3), "architecture": (ARCHITECTURE, 3), "gradients": (GRADIENTS, 3)}
+FIGURES = {"losses": (LOSSES, 3), "architecture": (ARCHITECTURE, 3), "gradients": (GRADIENTS, 3), "warmup": (WARMUP, 2)}
 METHODS = ("fasterseg", "lbt", "lpt", "random")
 VALUES = {
     "flat": lambda panel, i: np.full(len(i), min(16.024, panel.bounds[1])),

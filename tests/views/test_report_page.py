@@ -19,7 +19,7 @@ def make_settings(**changes) -> Settings:
         "methods": ["lbt", "random"],
         "data": {"layout": "cityscapes", "root": "photographs"},
         "warmup": {"epochs": 1.5, "batch_size": 3},
-        "search": {"rounds": 7, "epochs": 2.5, "batch_size": 5},
+        "search": {"rounds": 7, "epochs": 2.5, "batch_size": 5, "student": {"warmup_epochs": 9.5}},
         "retrain": {"epochs": 11.0, "batch_size": 6},
     }
     for key, value in changes.items():
@@ -35,8 +35,11 @@ def test_the_page_names_run_data_methods_seeds_and_budget():
         "data": "photographs (cityscapes layout)",
         "methods": "lbt, random (control)",
         "seeds": "3, 4",
-        "budget": "epochs of the warm-up 1.5, of the search 7 x 2.5, of the retraining 11; images per step 3, 5 and 6",
+        "budget": "epochs of the warm-up 1.5 (of the student 9.5), of the search 7 x 2.5, of the retraining 11; "
+        "images per step 3, 5 and 6",
     }
+    without = collect_facts(make_settings(methods=["fasterseg"]))["budget"]
+    assert without.startswith("epochs of the warm-up 1.5, of the search")
 
 
 def test_synthetic_scenes_are_described_by_their_numbers_and_size():

@@ -28,6 +28,7 @@ from lbt.network.genotype import read_genotype
 from lbt.provenance.manifest import verify_inputs
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search.student_file import student_identity
 from lbt.space.architecture import architecture_from_json
 
 Reader = Callable[[Path], Any]
@@ -72,6 +73,10 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     def checkpoint(path: Path) -> Any:
         return load_checkpoint(path, kind="supernet", expect={"classes": list(classes)})
 
+    def student(path: Path) -> Any:
+        identity = student_identity(classes, settings.search.student.model, 0)
+        return load_checkpoint(path, kind="student", expect=identity)
+
     def network(path: Path) -> Any:
         found = load_network(path)
         return {key: value for key, value in vars(found).items() if key[0] != "_"} | dict(found.state_dict())
@@ -90,6 +95,7 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     ]
     return alone + [
         ("checkpoint", warm, verified(checkpoint)),
+        ("student", run / "student_warmup" / "seed-0" / "checkpoint.pt", verified(student)),
         ("network", run / "networks" / "lbt-seed-0.pt", verified(network)),
         ("shard", round_ / "pseudo_labels" / "shard-001.h5", verified(shard)),
         ("split", run / "data" / "split.csv", verified(split)),

@@ -101,7 +101,16 @@ def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
             os.utime(path, (now, now + draw.uniform(-1e6, 1e6)))
     assert moved.would_rerun() <= {
         *("check", "split", "label", "round", "derive", "profile", "retrain", "pack", "tables"),
-        *("evaluate_supernet", "evaluate_network", "evaluate_constant", "warmup", "gallery", "compare", "draw"),
+        *(
+            "evaluate_supernet",
+            "evaluate_network",
+            "evaluate_constant",
+            "warmup",
+            "student_warmup",
+            "gallery",
+            "compare",
+            "draw",
+        ),
     }
 
 

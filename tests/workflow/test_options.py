@@ -84,12 +84,12 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_path):
+def test_a_file_of_student_weights_is_an_input_of_the_warm_up(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"]
     search = search | {"rounds": 2, "student": search["student"] | {"weights": "student.pth"}}
     clone.settings = clone.settings | {"search": search}
-    result = clone.snakemake()  # the first round of other weights is there
+    result = clone.snakemake()  # the warm-up from other weights is there
     assert result.returncode != 0
     assert "search.student.weights: student.pth: is missing" in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
@@ -97,15 +97,15 @@ def test_a_file_of_student_weights_is_an_input_of_the_first_round(finished, tmp_
     network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=6)
     torch.save(network.state_dict(), clone.folder / "student.pth")
     text = clone.snakemake("--dry-run").stdout
-    readers = re.findall(r"input: .*student\.pth.*\n +output: results/tiny/search/(\w+)/seed-0/(round-\d)/", text)
-    assert sorted(readers) == [("lbt", "round-1"), ("lpt", "round-1")]
-    assert len(re.findall(r"input: .*student\.pth", text)) == 2
+    readers = re.findall(r"input: .*student\.pth.*\n +output: results/tiny/(\w+/seed-0)/", text)
+    assert readers == ["student_warmup/seed-0"]
+    assert len(re.findall(r"input: .*student\.pth", text)) == 1
 
     clone.settings = clone.settings | {"methods": ["lbt"], "search": search | {"rounds": 1}}
     assert clone.snakemake("--until", "round").returncode == 0
     assert "round" not in clone.would_rerun()
     torch.save(network.half().state_dict(), clone.folder / "student.pth")
-    assert {"label", "round"} & clone.would_rerun() == {"round"}
+    assert {"label", "student_warmup", "round"} & clone.would_rerun() == {"student_warmup", "round"}
 
 
 def test_a_second_file_changes_what_it_names(finished, tmp_path):

@@ -21,6 +21,7 @@ OF_METHOD, OF_SEARCHED = {"derived network", "confusion matrix"}, {"alpha, beta,
 COMPARED = {
     "Figures": {
         "accuracy against latency",
+        "warm-up of supernet and student",
         "mIoU and losses over the rounds",
         "latency and entropies over the rounds",
         "gradients and skipped updates over the rounds",

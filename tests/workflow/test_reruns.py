@@ -115,6 +115,16 @@ def test_a_round_depends_on_few_modules(method):
     assert not [module for module in modules if module.startswith(unwanted)]
 
 
+def test_one_warm_up_of_the_student_serves_all_methods_that_have_one(played, worlds):
+    for jobs, settings in worlds:
+        (warm_up,) = [job for job in jobs if job.rule == "student_warmup"]
+        readers = [job.wildcards for job in jobs if set(warm_up.outputs) & set(job.inputs) and job.rule == "round"]
+        assert sorted(dict(found)["method"] for found in readers) == ["lbt", "lpt"]
+        assert {dict(found)["round"] for found in readers} == {"1"} and settings.search.rounds == 2
+    with played.changed({"methods": ["fasterseg", "random"], "search.random_match": "none"}):
+        assert "student_warmup" not in played.would_rerun("--forceall")
+
+
 def read_by_workflow():
     """Keys of the settings that the workflow's rules read beside the parameters of their stages."""
     files = [ROOT / "workflow" / "Snakefile", *(ROOT / "workflow" / "rules").iterdir()]
@@ -282,4 +292,4 @@ def test_another_file_of_student_weights(played, tmp_path):
     clone.finish()
     assert clone.would_rerun() == set()
     (clone.folder / "student.pth").write_text("other weights")
-    assert clone.would_rerun() == expected({"rerun": ["round"]})
+    assert clone.would_rerun() == expected({"rerun": ["student_warmup"]})

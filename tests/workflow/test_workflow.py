@@ -78,6 +78,7 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     settings["compute"]["workers"] = 1
     inputs = {"split": f"{run}/data/split.csv", "table": f"{run}/latency/table.csv"}
     inputs |= {"previous": f"{run}/warmup/seed-0/checkpoint.pt"}
+    inputs |= {"student": f"{run}/student_warmup/seed-0/checkpoint.pt"}
     inputs |= {"shards": [f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2)]}
     outputs = {key: str(tmp_path / name) for key, name in names.items()} | {"manifest": str(tmp_path / "manifest.json")}
     job = Job(settings, manifest["code"], manifest["images"], inputs, outputs).to_json()

@@ -7,6 +7,8 @@ rule compare:
         profile=of_all_networks(rules.profile.output.profile),
         constant=rules.evaluate_constant.output.scores,
         rounds=of_all_networks(rules.evaluate_supernet.output.rounds),
+        warmup=expand(rules.warmup.output.metrics, seed=SETTINGS.seeds),
+        student_warmup=of_students(rules.student_warmup.output.metrics),
         steps=of_all_networks(*every_round("metrics.csv")),
         retraining=of_all_networks(rules.retrain.output.metrics),
         predictions=of_all_networks(rules.evaluate_network.output.predictions),

@@ -6,7 +6,7 @@ LABELLED = [m for m in SETTINGS.methods if METHODS[m].needs_pseudo_labels]
 SHARDS = [f"{shard:03d}" for shard in range(SETTINGS.search.shards)]
 TAUGHT = [m for m in SETTINGS.methods if METHODS[m].has_student]
 
-# If the round exists already, Snakemake would not notice that its input is missing.
+# If the warm-up exists already, Snakemake would not notice that its input is missing.
 if STUDENT_WEIGHTS and TAUGHT and not os.path.exists(STUDENT_WEIGHTS):
     raise WorkflowError(
         f"search.student.weights: {STUDENT_WEIGHTS}: is missing. Name a file, or write `none`, `imagenet` or `coco`."
@@ -33,6 +33,11 @@ def of_all_networks(*patterns):
     return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
 
 
+def of_students(pattern):
+    """Files of all seeds of the student's warm-up, if a method has a student."""
+    return expand(pattern, seed=SETTINGS.seeds) if TAUGHT else []
+
+
 def previous_checkpoint(wildcards):
     before = int(wildcards.round) - 1
     pattern = (
@@ -50,10 +55,11 @@ def pseudo_label_shards(wildcards, back=0):
     return expand(pattern, **wildcards, shard=SHARDS)
 
 
-def first_student_weights(wildcards):
-    """The file of the first weights of the student or tester; later rounds continue from a checkpoint."""
-    first = METHODS[wildcards.method].has_student and int(wildcards.round) == 1
-    return STUDENT_WEIGHTS if first else []
+def warmed_up_student(wildcards):
+    """The student or tester after its warm-up; later rounds continue from that of the round before."""
+    if not METHODS[wildcards.method].has_student or int(wildcards.round) > 1:
+        return []
+    return rules.student_warmup.output.checkpoint.format(**wildcards)
 
 
 def initial_supernet():
@@ -102,6 +108,7 @@ def every_manifest():
     return [
         *(rule.output.manifest for rule in once),
         *expand(rules.warmup.output.manifest, seed=SETTINGS.seeds),
+        *of_students(rules.student_warmup.output.manifest),
         *of_all_networks(*every_round("manifest.json")),
         *of_all_networks(*(rule.output.manifest for rule in each)),
         *expand(of_labels, method=LABELLED, seed=SETTINGS.seeds, shard=SHARDS),

@@ -37,6 +37,7 @@ def page_of(table):
 
 COMPARISON = {
     "accuracy-latency": "accuracy against latency",
+    "warmup": "warm-up of supernet and student",
     "losses": "mIoU and losses over the rounds",
     "architecture": "latency and entropies over the rounds",
     "gradients": "gradients and skipped updates over the rounds",

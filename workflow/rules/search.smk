@@ -1,4 +1,4 @@
-# Rounds of the search. Round r starts from the checkpoint of round r-1; round 1 from the warm-up.
+# Rounds of the search. Round r starts from the checkpoint of round r-1; round 1 from the warm-ups.
 rule label:
     input:
         split=rules.split.output.split,
@@ -26,7 +26,7 @@ rule round:
         table=rules.latency.output.table,
         previous=previous_checkpoint,
         shards=pseudo_label_shards,
-        student_weights=first_student_weights,
+        student=warmed_up_student,
     output:
         checkpoint=f"{SEARCH}/checkpoint.pt",
         architecture=f"{SEARCH}/architecture.json",

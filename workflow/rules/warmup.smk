@@ -1,4 +1,4 @@
-# Warm-up of the supernet: one per seed, shared by all methods.
+# Warm-up of the supernet, and of the student: one per seed, shared by all methods (with a student).
 rule warmup:
     input:
         split=rules.split.output.split,
@@ -15,5 +15,26 @@ rule warmup:
         **resources_of("warmup", on_gpu=True),
     params:
         **params_of("warmup"),
+    shell:
+        RUN_STAGE
+
+
+rule student_warmup:
+    input:
+        split=rules.split.output.split,
+        weights=STUDENT_WEIGHTS,
+    output:
+        checkpoint=f"{RUN}/student_warmup/seed-{{seed}}/checkpoint.pt",
+        metrics=f"{RUN}/student_warmup/seed-{{seed}}/metrics.csv",
+        manifest=f"{RUN}/student_warmup/seed-{{seed}}/manifest.json",
+    log:
+        f"{RUN}/logs/student-warmup-seed-{{seed}}.log",
+    conda:
+        ENVIRONMENT
+    threads: threads_of("student_warmup")
+    resources:
+        **resources_of("student_warmup", on_gpu=True),
+    params:
+        **params_of("student_warmup"),
     shell:
         RUN_STAGE

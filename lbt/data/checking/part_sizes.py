@@ -12,6 +12,7 @@ from annotated_types import Ge
 
 from lbt.config import DataSettings, Settings, SplitSettings
 from lbt.config.jobs import CheckJob
+from lbt.config.methods import METHODS
 from lbt.data.folder_layout import count_masks, is_undivided
 from lbt.data.problems import Problem
 from lbt.data.sample import Sample
@@ -44,15 +45,16 @@ class BatchSize:
 
 
 def batch_sizes(settings: CheckJob) -> list[BatchSize]:
-    """The batch sizes of all stages."""
+    """The batch sizes of all stages of these methods."""
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
+    facts = [METHODS[method] for method in settings.methods]
+    student = ["student_train", "student_val"] if any(fact.has_student for fact in facts) else []
+    student += ["unlabeled"] if any(fact.needs_pseudo_labels for fact in facts) else []
     return [
         BatchSize("warmup.batch_size", warmup.batch_size, ("teacher_train",)),
         BatchSize("search.batch_size", search.batch_size, ("teacher_train",)),
         BatchSize("search.batch_size", search.batch_size, ("teacher_val",)),
-        BatchSize("search.student.batch_size", search.student.batch_size, ("student_train",)),
-        BatchSize("search.student.batch_size", search.student.batch_size, ("student_val",)),
-        BatchSize("search.student.batch_size", search.student.batch_size, ("unlabeled",)),
+        *(BatchSize("search.student.batch_size", search.student.batch_size, (role,)) for role in student),
         BatchSize("search.shards", search.shards, ("unlabeled",)),
         BatchSize("retrain.batch_size", retrain.batch_size, TRAINING_ROLES),
     ]

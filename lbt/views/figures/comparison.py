@@ -16,7 +16,7 @@ from lbt.data.masks import read_mask, read_pair
 from lbt.data.splits import read_split
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
-from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING
+from lbt.views.figures.panels import ARCHITECTURE, GRADIENTS, LOSSES, RETRAINING, WARMUP
 from lbt.views.figures.predictions import Example, draw_predictions
 from lbt.views.figures.style import save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
@@ -34,6 +34,8 @@ class Files:
         network: scores of the retrained networks.
         profile: profiles of the derived networks.
         constant: score of the constant prediction.
+        warmup: measurements of each step of the warm-ups of the supernet, in `.../warmup/seed-<seed>/`.
+        student_warmup: the same of the student, in `.../student_warmup/seed-<seed>/`; empty without a student.
         rounds: scores of the supernets after each round.
         steps: measurements of each step of the searches, in `.../round-<round>/`.
         retraining: measurements of each step of the retrainings.
@@ -47,12 +49,14 @@ class Files:
     network: tuple[Path, ...]
     profile: tuple[Path, ...]
     constant: Path
+    warmup: tuple[Path, ...]
     rounds: tuple[Path, ...]
     steps: tuple[Path, ...]
     retraining: tuple[Path, ...]
     predictions: tuple[Path, ...]
     svg: tuple[Path, ...]
     png: tuple[Path, ...]
+    student_warmup: tuple[Path, ...] = ()
 
 
 def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
@@ -64,11 +68,13 @@ def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     order = list(dict.fromkeys(n.method for n in networks))
     measured = pd.concat([read_steps(files.steps), _read_rounds(files.rounds)], ignore_index=True)
     searches = _sort_by_method(measured, order)
+    warmups = _read_warmups(files.warmup, files.student_warmup)
     retrained = _sort_by_method(_read_retraining(files.retraining), order)
     table = class_table(settings.data)
 
     def figures() -> Iterator[tuple[str, Figure]]:
         yield "accuracy-latency", draw_tradeoff(networks, least)
+        yield "warmup", draw_curves(warmups, WARMUP, 2, along="step")
         yield "losses", draw_curves(searches, LOSSES, 3)
         yield "architecture", draw_curves(searches, ARCHITECTURE, 3)
         yield "gradients", draw_curves(searches, GRADIENTS, 3)
@@ -79,7 +85,7 @@ def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
             if rows:
                 yield f"predictions-seed-{seed}", draw_predictions(rows, table, f"Retrained networks, seed {seed}")
 
-    with Progress("figures", len({n.seed for n in networks}) + 5, log) as progress, use_style():
+    with Progress("figures", len({n.seed for n in networks}) + 6, log) as progress, use_style():
         for name, figure in figures():
             save(figure, files.svg[0].parent / name)
             progress.advance()
@@ -100,10 +106,25 @@ def _read_retraining(files: Sequence[Path]) -> pd.DataFrame:
     frames = []
     for file in files:
         method, seed = identify(file)
-        frame = read_columns(file, ("step",))
-        part = frame.index * BINS // len(frame)
-        frames.append(frame.assign(method=method, seed=seed, place=frame["step"] + 1, part=part))
+        frames.append(_divide(read_columns(file, ("step",))).assign(method=method, seed=seed))
     return pd.concat(frames, ignore_index=True)
+
+
+def _read_warmups(supernet: Sequence[Path], student: Sequence[Path]) -> pd.DataFrame:
+    """Losses of supernet and student in columns of their own; a student without warm-up has no rows."""
+    frames = []
+    for network, files in (("supernet", supernet), ("student", student)):
+        for file in files:
+            frame = read_columns(file, ("step", "loss", "gradient_norm"), least=0)
+            names = {name: f"{network}_{name}" for name in ("loss", "gradient_norm")}
+            frame = _divide(frame.rename(columns=names)).assign(method=network, seed=identify(file)[1])
+            frames += [frame] if len(frame) else []
+    return pd.concat(frames, ignore_index=True)
+
+
+def _divide(steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps of a training with their place, and divided into `BINS` parts."""
+    return steps.assign(place=steps["step"] + 1, part=steps.index * BINS // max(1, len(steps)))
 
 
 def _sort_by_method(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:

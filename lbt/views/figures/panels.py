@@ -38,6 +38,12 @@ def _entropy(name: str) -> Panel:
     return Panel(f"entropy_{name}", f"entropy of {name} (1: uniform)", span=0.01, share=0.0, bounds=(0.0, 1.0))
 
 
+WARMUP = (
+    Panel("supernet_loss", "supernet: loss"),
+    Panel("student_loss", "student: loss"),
+    Panel("supernet_gradient_norm", "supernet: norm of the gradient", positive=True),
+    Panel("student_gradient_norm", "student: norm of the gradient", positive=True),
+)
 LOSSES = (
     Panel("supernet_miou", "supernet: held-out mIoU (%)", span=5.0, bounds=(0.0, 100.0), scored=True),
     Panel("teacher_loss", "teacher: loss, training images"),

@@ -30,7 +30,7 @@ _COLUMNS = {
     "seeds": Column("seeds"),
 }
 _MEASURES = {"supernet_miou": "supernet mIoU", "retrained_miou": "retrained mIoU"}
-_SHARED = ("data", "latency", "warmup")
+_SHARED = ("data", "latency", "warmup", "student_warmup")
 _OF_METHODS = ("search", "derive", "profile", "retrain", "evaluate")
 
 

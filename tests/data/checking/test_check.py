@@ -9,19 +9,29 @@ import pytest
 from PIL import Image
 from stage_calls import call_stage
 
-from lbt.config import DataSettings, RetrainSettings, SearchSettings, Settings, SplitSettings, WarmupSettings
+from lbt.config import (
+    DataSettings,
+    RetrainSettings,
+    SearchSettings,
+    Settings,
+    SplitSettings,
+    StudentSettings,
+    WarmupSettings,
+)
 from lbt.config.jobs import CheckJob, pick_settings
 from lbt.data.checking.check import check_data, describe, examine
 from lbt.data.checking.part_sizes import BatchSize, batch_sizes, too_few_labelled
 from lbt.data.problems import Problem
 from lbt.errors import LbtError
 
+SMALL = SearchSettings(batch_size=2, student=StudentSettings(model="lraspp_mobilenet_v3_large", batch_size=2))
+
 
 def report_of(data: DataSettings, output: Path, **changes: object) -> dict:
     sections = {
         "splits": SplitSettings(),
         "warmup": WarmupSettings(batch_size=2),
-        "search": SearchSettings(batch_size=2),
+        "search": SMALL,
         "retrain": RetrainSettings(),
     }
     call_stage("check", data=data, **(sections | changes), report=output)
@@ -62,7 +72,7 @@ def test_ignored_pixels_are_counted_separately(folder, tmp_path):
 
 
 def test_the_description_has_counts_and_shares(cityscapes):
-    settings = Settings(data=cityscapes, warmup=WarmupSettings(batch_size=2), search=SearchSettings(batch_size=2))
+    settings = Settings(data=cityscapes, warmup=WarmupSettings(batch_size=2), search=SMALL)
     text = describe(check_data(settings))
     assert "train: 8 images in 4 groups; width x height 60 x 40 (8)" in text
     assert "teacher_val 4" in text

@@ -41,6 +41,7 @@ def check(root, data=(), **folder):
     whole = {"images": "photos/*", "masks": "masks/*", "group": "^(.*)$", "classes": BINARY} | folder
     settings = {"data": {"layout": "folder", "root": str(root), "folder": whole} | dict(data)}
     settings |= {section: {"batch_size": 2} for section in ("warmup", "search", "retrain")}
+    settings["search"] |= {"student": {"model": "lraspp_mobilenet_v3_large", "batch_size": 2}}
     return check_data(Settings.model_validate_json(json.dumps(settings)))
 
 

@@ -12,14 +12,18 @@ from lbt.data.write_split import split_dataset
 SCENES = {"train": 13, "val": 3, "test": 5, "height": 32, "width": 32}
 
 
+SMALL = {"student": {"model": "lraspp_mobilenet_v3_large", "batch_size": 2}}
+
+
 def planned(**content):
-    return check_planned_scenes(parse_settings({"scenes": SCENES, **content}, "my.yaml"))
+    search = {"search": SMALL | content.pop("search", {})}
+    return check_planned_scenes(parse_settings({"scenes": SCENES, **search, **content}, "my.yaml"))
 
 
 @pytest.mark.parametrize("scheme", ["halves", "disjoint"])
 def test_the_plan_is_what_the_layout_lists(tmp_path, scheme):
     content = {"scenes": SCENES, "data": {"root": str(tmp_path)}, "splits": {"scheme": scheme}}
-    settings = parse_settings(content | {"search": {"batch_size": 2}, "warmup": {"batch_size": 2}}, "my.yaml")
+    settings = parse_settings(content | {"search": SMALL | {"batch_size": 2}, "warmup": {"batch_size": 2}}, "my.yaml")
     for file in scene_files(tmp_path, settings.scenes):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()

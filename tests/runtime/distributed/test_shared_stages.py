@@ -125,6 +125,23 @@ def test_warm_up(both, tiny):
 
 
 @pytest.mark.exhaustive
+@pytest.mark.parametrize("model", ["lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"])
+def test_warm_up_of_the_student(both, tiny, model):
+    """Each process takes half of a batch, whose BatchNorm and dropout are those of the whole batch."""
+    changes = {"model": model, "warmup_epochs": 2.0, "batch_size": 4}
+    student = tiny.settings.search.student.model_copy(update=changes)
+    one, two = both(
+        "student_warmup",
+        {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv"},
+        search=tiny.settings.search.model_copy(update={"student": student}),
+    )
+    assert max(apart(one, two)) < DOUBLE
+    ours, theirs = (content_of(folder, "checkpoint.pt", "student") for folder in (one, two))
+    assert ours["identity"] == theirs["identity"]
+    assert weights_apart(ours["student"], theirs["student"]) < DOUBLE
+
+
+@pytest.mark.exhaustive
 def test_the_losses_of_the_first_steps_in_single_precision(both, tiny):
     one, two = both(
         "warmup",
@@ -222,6 +239,7 @@ def test_rounds(both, tiny, tmp_path, name):
         evaluation=tiny.settings.evaluation,
         table=tiny.table,
         previous=before,
+        student=tiny.student if METHODS[method].has_student else None,
         shards=shards,
     )
     assert max(apart(one, two)) < DOUBLE

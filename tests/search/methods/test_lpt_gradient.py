@@ -44,7 +44,7 @@ class Encoder(nn.Module):
 class SmallTester(tester.Tester):
     """LPT's tester with a small network, which has dropout in the executor."""
 
-    def build(self, num_classes, seed, *, pretrained):
+    def build(self, num_classes, seed):
         executor = nn.Sequential(nn.Dropout(0.3), nn.Conv2d(CHANNELS, CLASSES, 3, padding=1))
         return networks.TesterNetwork(Encoder(), executor, two_scales=False).double().train()
 

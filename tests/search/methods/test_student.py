@@ -27,7 +27,7 @@ class Network(nn.Module):
 class PlainStudent(Student):
     """The student with one convolution."""
 
-    def build(self, num_classes, seed, *, pretrained):
+    def build(self, num_classes, seed):
         torch.manual_seed(seed)
         return Network()
 

@@ -77,17 +77,8 @@ class Student(PartnerNetwork):
     NAME = "student"
     COLUMNS = ("student_loss", "pseudo_loss", "pseudo_share", "student_weight_gradient_norm")
 
-    def __init__(
-        self,
-        search: LbtSearch,
-        num_classes: int,
-        seed: int,
-        device: torch.device,
-        processes: Group,
-        *,
-        pretrained: bool = True,
-    ) -> None:
-        super().__init__(search, num_classes, seed, device, processes, pretrained=pretrained)
+    def __init__(self, search: LbtSearch, num_classes: int, seed: int, device: torch.device, processes: Group) -> None:
+        super().__init__(search, num_classes, seed, device, processes)
         self.validation_gradient = RunningMean(search.student_memory)
         self.norms = RunningMean(search.norm_memory)
         self.recent = RecentSteps(search.label_steps - 1, device)

@@ -85,28 +85,24 @@ class Tester(PartnerNetwork):
     search: LptSearch
     network: TesterNetwork
 
-    def __init__(
-        self,
-        search: LptSearch,
-        num_classes: int,
-        seed: int,
-        device: torch.device,
-        processes: Group,
-        *,
-        pretrained: bool = True,
-    ) -> None:
-        super().__init__(search, num_classes, seed, device, processes, pretrained=pretrained)
+    def __init__(self, search: LptSearch, num_classes: int, seed: int, device: torch.device, processes: Group) -> None:
+        super().__init__(search, num_classes, seed, device, processes)
         first = next(module for module in self.network.executor.modules() if isinstance(module, nn.Conv2d))
         self.creator = Creator(first.in_channels).to(device)
         self.optimizers["creator"] = adam(self.creator.parameters(), search.lpt.creator)
 
-    def build(self, num_classes: int, seed: int, *, pretrained: bool) -> nn.Module:
+    def build(self, num_classes: int, seed: int) -> nn.Module:
         """See `PartnerNetwork.build`."""
-        network = super().build(num_classes, seed, pretrained=pretrained)
+        network = super().build(num_classes, seed)
         two_scales = isinstance(network, LRASPP)
         return TesterNetwork(
             network.get_submodule("backbone"), network.get_submodule("classifier"), two_scales=two_scales
         )
+
+    def torchvision_state(self) -> dict[str, Tensor]:
+        """See `PartnerNetwork.torchvision_state`."""
+        parts = {"backbone": self.network.encoder, "classifier": self.network.executor}
+        return {f"{part}.{name}": value for part, own in parts.items() for name, value in own.state_dict().items()}
 
     def begin_round(self, name: str, decay: float, last_good: Path) -> None:
         """See `Partner.begin_round`."""
