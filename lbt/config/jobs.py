@@ -23,6 +23,7 @@ from lbt.config.round import RoundSearch, SearchWindow
 from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
+    AdamSettings,
     Calibration,
     CandidateScoring,
     ComputeDevice,
@@ -237,6 +238,7 @@ class Budget(Section):
 class SearchBudget(Budget):
     rounds: int
     cosearch: bool
+    architecture: AdamSettings
 
 
 class RetrainBudget(Budget):
