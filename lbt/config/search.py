@@ -16,7 +16,9 @@ class SearchSettings(LbtSearch, LptSearch):
 
     ORDER = (
         *("rounds", "keep_every", "epochs", "batch_size", "decay", "teacher", "student", "architecture"),
-        *("width_passes", "latency_weight", "latency_balance", "fps", "cosearch", "pseudo_weight", "pseudo_labels"),
+        *("width_passes", "width_temperature", "width_temperature_decay", "width_temperature_least"),
+        *("latency_weight", "latency_balance", "fps", "entropy_weight"),
+        *("cosearch", "pseudo_weight", "pseudo_labels"),
         *("student_weight", "student_memory", "label_steps", "student_term", "norm_memory"),
         *("gradient", "second_order_limit", "lpt"),
         *("shards", "random_match", "random_tolerance", "gpus"),
