@@ -20,7 +20,14 @@ from lbt.config.data import (
     SplitSettings,
 )
 from lbt.config.round import RoundSearch, SearchWindow
-from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
+from lbt.config.search import (
+    DerivationRule,
+    DerivationSettings,
+    DerivationWindow,
+    ScoredImages,
+    ScoredPaths,
+    SearchSettings,
+)
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
     AdamSettings,
@@ -174,10 +181,15 @@ class RoundJob(NetworkJob, TrainingJob, Generic[Search]):
     evaluation: Calibration
 
 
+class OperatorsJob(NetworkJob, TrainingJob):
+    derivation: ScoredImages
+    evaluation: ScoreBatches
+
+
 class CandidatesJob(NetworkJob, TrainingJob):
     search: SearchWindow
     latency: LatencyKey
-    derivation: DerivationSettings
+    derivation: ScoredPaths
     evaluation: CandidateScoring
 
 

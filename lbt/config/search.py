@@ -74,8 +74,22 @@ class DerivationWindow(DerivationRule):
     )
 
 
-class DerivationSettings(DerivationWindow):
-    """From the searched architecture to the discrete network."""
+class ScoredImages(DerivationRule):
+    """The keys of `derivation` with which the operators of the supernet are scored."""
+
+    images: Annotated[
+        int | None, _SEARCHED, read_with("space.branches", "best"), read_with("derivation.operators", "removal")
+    ] = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="`rule: search`, `space.branches: best` or `operators: removal`: images of teacher_val on which a "
+        "path or an operator is scored, evenly spaced; absent: all.",
+    )
+
+
+class ScoredPaths(DerivationWindow, ScoredImages):
+    """The keys of `derivation` with which the networks that may be derived are scored."""
 
     paths: Annotated[int | None, _SEARCHED] = Field(
         None,
@@ -83,12 +97,18 @@ class DerivationSettings(DerivationWindow):
         le=1_000_000_000,
         description="`rule: search`: score only so many paths, the most probable ones; absent: all.",
     )
-    images: Annotated[int | None, _SEARCHED, read_with("space.branches", "best")] = Field(
-        None,
-        ge=1,
-        le=1_000_000_000,
-        description="`rule: search` or `space.branches: best`: images of teacher_val on which a path is scored, evenly "
-        "spaced; absent: all.",
+
+
+class DerivationSettings(ScoredPaths):
+    """From the searched architecture to the discrete network."""
+
+    ORDER = ("rule", "operators", "fps", "paths", "images")
+
+    operators: Literal["alpha", "removal"] = Field(
+        "alpha",
+        description="How a cell's operator is chosen. `alpha`: the most probable one. `removal`: the one whose removal "
+        "raises the supernet's loss on teacher_val most, cell after cell in random order (DARTS-PT, without training "
+        "in between).",
     )
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ OFF_AND_ON = {
     "search.random_tolerance": (0.2, {"search.random_match": "none"}, {"search.random_match": "fasterseg"}),
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
     "derivation.paths": (3, {"derivation.rule": "released"}, {"derivation.rule": "search"}),
-    "derivation.images": (3, {}, {"space.branches": "best"}),
+    "derivation.images": (3, {}, {"derivation.operators": "removal"}),
     "retrain.distillation_weight": (2, {}, {"search.cosearch": True}),
 }
 """A value of each marked key, other settings that switch it off, and others with which it is read."""
