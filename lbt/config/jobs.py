@@ -30,7 +30,7 @@ from lbt.config.search import (
 )
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
-    AdamSettings,
+    ArchitectureSettings,
     Calibration,
     CandidateScoring,
     ComputeDevice,
@@ -250,7 +250,7 @@ class Budget(Section):
 class SearchBudget(Budget):
     rounds: int
     cosearch: bool
-    architecture: AdamSettings
+    architecture: ArchitectureSettings
 
 
 class RetrainBudget(Budget):

@@ -3,7 +3,8 @@
 The gradient of a softmax sums to 0 over a row of logits. Therefore the noise is white in each row after its mean is
 removed. At each step it has the length of the search's own gradient at that step. Adam divides each logit's step by the
 size of its own gradients, so it hardly matters how that length is shared between alpha, beta and gamma. Noise has no
-memory: its gradients of two steps are independent.
+memory: its gradients of two steps are independent. The mean of several, which `search.architecture.accumulate` asks
+for, is noise too, and shorter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lbt.config import AdamSettings
+from lbt.config import ArchitectureSettings
 from lbt.space.architecture import Architecture
 from lbt.training.optimizers import adam
 
@@ -29,7 +30,7 @@ _BLOCK = 2**18
 
 
 def walk(
-    initial: Mapping[str, Tensor], lengths: Sequence[float], settings: AdamSettings, source: torch.Generator
+    initial: Mapping[str, Tensor], lengths: Sequence[float], settings: ArchitectureSettings, source: torch.Generator
 ) -> Architecture:
     """Move copies of an architecture by Adam on white noise.
 
@@ -38,7 +39,7 @@ def walk(
     Args:
         initial: the logits at the start of the search, on the CPU, in the order of `architecture_shapes`.
         lengths: norm of the search's gradient at each step, before clipping.
-        settings: Adam's settings; clipping and weight decay act as in the search.
+        settings: the optimiser; accumulation, clipping and weight decay act as in the search.
         source: a CPU generator.
 
     Returns:
@@ -49,7 +50,7 @@ def walk(
     logits = start.repeat(copies, 1).requires_grad_()
     optimizer = adam([logits], settings)
     noise = _white_noise([(rows.shape[0], rows.shape[1]) for rows in initial.values()], copies, source)
-    for length in lengths:
+    for length in _mean_lengths(lengths, settings.accumulate):
         logits.grad = next(noise) * min(length, settings.clip_norm)
         optimizer.step()
     ends = logits.detach().split([rows.numel() for rows in initial.values()], dim=1)
@@ -74,6 +75,12 @@ def distances(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict
                 squares.append((moved - moved.mean(-1, keepdim=True)).square().flatten())
         found[kind] = math.sqrt(float(torch.cat(squares).mean()))
     return found
+
+
+def _mean_lengths(lengths: Sequence[float], count: int) -> list[float]:
+    """Root mean square length of the mean of each `count` independent gradients; a last group of fewer is dropped."""
+    groups = (lengths[start : start + count] for start in range(0, len(lengths) - count + 1, count))
+    return [math.hypot(*group) / count for group in groups]
 
 
 def _white_noise(shapes: Sequence[tuple[int, int]], copies: int, source: torch.Generator) -> Iterator[Tensor]:

@@ -7,7 +7,7 @@ import statistics
 import pytest
 import torch
 
-from lbt.config import AdamSettings, SpaceSettings
+from lbt.config import ArchitectureSettings, SpaceSettings
 from lbt.space.architecture import architecture_shapes, entropies, initial_architecture
 from lbt.views.noise_walk import distances, walk
 
@@ -16,7 +16,15 @@ START = initial_architecture(SPACE, torch.Generator().manual_seed(0))
 
 
 def walk_of(lengths, start=START, seed=1, **settings):
-    return walk(start, lengths, AdamSettings(**settings), torch.Generator().manual_seed(seed))
+    return walk(start, lengths, ArchitectureSettings(**settings), torch.Generator().manual_seed(seed))
+
+
+def plain_noise(start, length, draws):
+    """A gradient as a dict of lists: white noise without the mean of each row, of the given length."""
+    noise = {key: [[draws.gauss(0, 1) for _ in row] for row in rows] for key, rows in start.items()}
+    noise = {key: [[value - statistics.fmean(row) for value in row] for row in rows] for key, rows in noise.items()}
+    norm = math.sqrt(sum(value**2 for rows in noise.values() for row in rows for value in row))
+    return {key: [[length * value / norm for value in row] for row in rows] for key, rows in noise.items()}
 
 
 def plain_walk(start, lengths, settings, draws):
@@ -24,14 +32,20 @@ def plain_walk(start, lengths, settings, draws):
     logits = {key: [list(row) for row in rows.tolist()] for key, rows in start.items()}
     first = {key: [[0.0] * len(row) for row in rows] for key, rows in logits.items()}
     second = {key: [[0.0] * len(row) for row in rows] for key, rows in logits.items()}
-    for step, length in enumerate(lengths, start=1):
-        noise = {key: [[draws.gauss(0, 1) for _ in row] for row in rows] for key, rows in logits.items()}
-        noise = {key: [[value - statistics.fmean(row) for value in row] for row in rows] for key, rows in noise.items()}
+    count = settings.accumulate
+    for step in range(1, len(lengths) // count + 1):
+        group = [plain_noise(logits, length, draws) for length in lengths[(step - 1) * count : step * count]]
+        noise = {
+            key: [
+                [statistics.fmean(g[key][r][c] for g in group) for c in range(len(row))] for r, row in enumerate(rows)
+            ]
+            for key, rows in logits.items()
+        }
         norm = math.sqrt(sum(value**2 for rows in noise.values() for row in rows for value in row))
         for key, rows in logits.items():
             for r, row in enumerate(rows):
                 for c in range(len(row)):
-                    gradient = noise[key][r][c] / norm * min(length, settings.clip_norm)
+                    gradient = noise[key][r][c] * min(1, settings.clip_norm / norm)
                     gradient += settings.weight_decay * row[c]
                     first[key][r][c] += (1 - settings.beta1) * (gradient - first[key][r][c])
                     second[key][r][c] += (1 - settings.beta2) * (gradient**2 - second[key][r][c])
@@ -47,13 +61,15 @@ def plain_walk(start, lengths, settings, draws):
         {"lr": 0.02},
         {"lr": 0.1, "beta1": 0.9, "beta2": 0.9, "weight_decay": 0.05},  # the decay is as long as the noise
         {"lr": 0.02, "clip_norm": 0.2},
+        {"lr": 0.1, "beta1": 0.9, "beta2": 0.9, "weight_decay": 0.05, "accumulate": 4},
     ],
 )
 def test_distances_and_entropies_are_those_of_a_plain_loop(settings):
     """Gradients that shrink matter to Adam, whose memory of squares is long; clipping takes that away."""
-    lengths = [4.0 * 0.8**step for step in range(25)]
+    count = settings.get("accumulate", 1)
+    lengths = [4.0 * 0.8 ** (step / count) for step in range(25 * count)]
     ends, draws = walk_of(lengths, **settings), random.Random(0)
-    plain = [plain_walk(START, lengths, AdamSettings(**settings), draws) for _ in range(120)]
+    plain = [plain_walk(START, lengths, ArchitectureSettings(**settings), draws) for _ in range(120)]
     together = {key: torch.cat([end[key] for end in plain]) for key in START}
     assert distances(START, ends) == pytest.approx(distances(START, together), rel=0.1)
     certain, wanted = ({kind: 1 - value for kind, value in entropies(end).items()} for end in (ends, together))
@@ -90,6 +106,12 @@ def test_rows_keep_their_mean_and_copies_their_order():
     # Two logits always take opposite steps, so each row keeps the mean of its own start.
     means = ends["beta.16"].reshape(-1, *shapes["beta.16"]).mean(-1)
     assert torch.allclose(means, START["beta.16"].mean(-1).expand_as(means), atol=1e-6)
+
+
+def test_a_group_of_steps_that_is_not_full_moves_nothing():
+    assert distances(START, walk_of([0.3] * 4, lr=0.02, accumulate=5))["alpha"] == 0
+    whole, rest = (distances(START, walk_of([0.3] * count, lr=0.02, accumulate=5)) for count in (10, 14))
+    assert whole == rest and whole["beta"] > 0
 
 
 def test_no_step_and_no_choice_move_nothing():

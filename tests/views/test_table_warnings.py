@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lbt.config import AdamSettings, SpaceSettings
+from lbt.config import ArchitectureSettings, SpaceSettings
 from lbt.errors import LbtError
 from lbt.files import write_json
 from lbt.space.architecture import architecture_to_json, entropies, first_architecture, initial_architecture
@@ -20,7 +20,7 @@ from lbt.views.tables.miou import make_miou_table, make_summary_table
 from lbt.views.tables.timing_noise import warn_of_noise
 
 SPACE = SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12))
-ADAM = AdamSettings(lr=0.02)
+ADAM = ArchitectureSettings(lr=0.02)
 START = first_architecture(SPACE, 0)
 STEPS = 60
 

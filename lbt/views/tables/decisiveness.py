@@ -10,7 +10,7 @@ from statistics import mean
 
 import torch
 
-from lbt.config import AdamSettings, SpaceSettings
+from lbt.config import ArchitectureSettings, SpaceSettings
 from lbt.files import read_json
 from lbt.runtime.seeding import generator
 from lbt.space.architecture import (
@@ -75,7 +75,7 @@ Found = Mapping[tuple[str, int], Choices]
 
 
 def read_choices(
-    architectures: Sequence[Path], steps: Sequence[Path], space: SpaceSettings, settings: AdamSettings
+    architectures: Sequence[Path], steps: Sequence[Path], space: SpaceSettings, settings: ArchitectureSettings
 ) -> dict[tuple[str, int], Choices]:
     """Read the choices by method and seed from `.../<method>/seed-<seed>/round-<round>/`; controls have none.
 
@@ -139,7 +139,7 @@ def mean_ratios(choices: Sequence[Choices]) -> dict[str, float]:
 
 
 def _measure_movements(
-    logits: Architecture, lengths: Sequence[float], space: SpaceSettings, settings: AdamSettings, seed: int
+    logits: Architecture, lengths: Sequence[float], space: SpaceSettings, settings: ArchitectureSettings, seed: int
 ) -> dict[str, Movement]:
     start = first_architecture(space, seed)
     noise = walk(start, lengths, settings, generator(seed, "noise walk"))
