@@ -52,6 +52,15 @@ def test_without_a_co_search_no_guide_is_written(play):
     assert {file.name for file in place.iterdir()} == {"checkpoint.pt", "architecture.json", "metrics.csv", "log.txt"}
 
 
+def test_a_heavy_entropy_term_makes_probable_choices_more_probable(play):
+    plain, heavy = (rows_of(play(f"weight-{weight}", entropy_weight=weight)) for weight in (0.0, 1e9))
+    for kind in ("alpha", "beta", "gamma"):
+        assert float(heavy[-1][f"entropy_{kind}"]) < float(plain[-1][f"entropy_{kind}"])
+    # the same steps up to the first one of A, but another gradient
+    assert plain[0]["teacher_val_loss"] == heavy[0]["teacher_val_loss"]
+    assert float(heavy[0]["architecture_gradient_norm"]) > 10 * float(plain[0]["architecture_gradient_norm"])
+
+
 def test_the_temperature_of_the_widths_falls_from_round_to_round(play, monkeypatch):
     """Both steps of a round take the same temperature; the draws stay those of the seed."""
     noises = []
