@@ -20,9 +20,17 @@ from lbt.config.data import (
     SplitSettings,
 )
 from lbt.config.round import RoundSearch, SearchWindow, StudentSettings
-from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
+from lbt.config.search import (
+    DerivationRule,
+    DerivationSettings,
+    DerivationWindow,
+    ScoredImages,
+    ScoredPaths,
+    SearchSettings,
+)
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
 from lbt.config.training import (
+    ArchitectureSettings,
     Calibration,
     CandidateScoring,
     ComputeDevice,
@@ -189,10 +197,15 @@ class RoundJob(NetworkJob, TrainingJob, Generic[Search]):
     evaluation: Calibration
 
 
+class OperatorsJob(NetworkJob, TrainingJob):
+    derivation: ScoredImages
+    evaluation: ScoreBatches
+
+
 class CandidatesJob(NetworkJob, TrainingJob):
     search: SearchWindow
     latency: LatencyKey
-    derivation: DerivationSettings
+    derivation: ScoredPaths
     evaluation: CandidateScoring
 
 
@@ -253,6 +266,7 @@ class Budget(Section):
 class SearchBudget(Budget):
     rounds: int
     cosearch: bool
+    architecture: ArchitectureSettings
 
 
 class RetrainBudget(Budget):

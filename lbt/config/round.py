@@ -14,6 +14,7 @@ from lbt.config.base import (
     Gpus,
     NotNegative,
     Positive,
+    ReadWith,
     Section,
     Size,
     Window,
@@ -23,6 +24,7 @@ from lbt.config.base import (
 )
 from lbt.config.training import AdamSettings, ArchitectureSettings, OptimizerSettings
 
+_SAMPLED = ReadWith("search.width_passes", lambda passes: "sampled" in passes, "`width_passes` with `sampled`")
 _SECOND_ORDER = read_with("search.gradient", "one_step", "published")
 _LEAST_POOLED_BATCH = 4
 """Least batch of a network that normalises pooled features: BatchNorm then has one number per image and channel."""
@@ -161,6 +163,22 @@ class RoundSearch(SearchWindow):
         "them. `sampled`: drawn from gamma, with new noise for each pass; `max`, `min`: the largest and the smallest. "
         "FasterSeg's release has [sampled, max, min]. A longer list makes the latency weigh less.",
     )
+    width_temperature: Annotated[float, _SAMPLED] = Field(
+        1.0,
+        ge=0,
+        le=1000,
+        description="Sampled widths are drawn with the probabilities softmax(gamma / temperature); at 0 they are the "
+        "most probable ones.",
+    )
+    width_temperature_decay: Annotated[float, _SAMPLED] = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor on that temperature after each round; below 1 the search decides on widths.",
+    )
+    width_temperature_least: Annotated[
+        float, ReadWith("search.width_temperature_decay", lambda decay: decay < 1, "`width_temperature_decay` below 1")
+    ] = Field(0.1, ge=0, le=1000, description="The temperature falls no further than to this one.")
     latency_weight: NotNegative = Field(
         0.01, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
     )
@@ -170,6 +188,11 @@ class RoundSearch(SearchWindow):
         (1.0, 1.0, 1.5),
         description="Factors on the latency's gradient to alpha, beta and gamma; the default makes the three about "
         "equally long where a search of two branches begins.",
+    )
+    entropy_weight: NotNegative = Field(
+        0.0,
+        description="Weight of the mean entropy of the choices in stage 3, each as a fraction of the largest possible "
+        "one. It makes probable choices more probable; that decides for noise if the gradients are noise.",
     )
     cosearch: bool = Field(
         False,
@@ -184,6 +207,11 @@ class RoundSearch(SearchWindow):
         description="The search keeps the full weights of the rounds that this number divides and of the last two, and "
         "removes the others. It keeps architecture, metrics and labels of every round.",
     )
+
+    def width_temperature_in(self, round: int) -> float:
+        """The temperature of the widths in a round, from 1."""
+        least = min(self.width_temperature_least, self.width_temperature)
+        return max(self.width_temperature * self.width_temperature_decay ** (round - 1), least)
 
 
 class StudentSearch(RoundSearch):

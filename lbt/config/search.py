@@ -16,7 +16,9 @@ class SearchSettings(LbtSearch, LptSearch):
 
     ORDER = (
         *("rounds", "keep_every", "epochs", "batch_size", "decay", "teacher", "student", "architecture"),
-        *("width_passes", "latency_weight", "latency_balance", "fps", "cosearch", "pseudo_weight", "pseudo_labels"),
+        *("width_passes", "width_temperature", "width_temperature_decay", "width_temperature_least"),
+        *("latency_weight", "latency_balance", "fps", "entropy_weight"),
+        *("cosearch", "pseudo_weight", "pseudo_labels"),
         *("student_weight", "student_memory", "label_steps", "student_term", "norm_memory"),
         *("gradient", "second_order_limit", "lpt"),
         *("shards", "random_match", "random_tolerance", "gpus"),
@@ -73,8 +75,22 @@ class DerivationWindow(DerivationRule):
     )
 
 
-class DerivationSettings(DerivationWindow):
-    """From the searched architecture to the discrete network."""
+class ScoredImages(DerivationRule):
+    """The keys of `derivation` with which the operators of the supernet are scored."""
+
+    images: Annotated[
+        int | None, _SEARCHED, read_with("space.branches", "best"), read_with("derivation.operators", "removal")
+    ] = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="`rule: search`, `space.branches: best` or `operators: removal`: images of teacher_val on which a "
+        "path or an operator is scored, evenly spaced; absent: all.",
+    )
+
+
+class ScoredPaths(DerivationWindow, ScoredImages):
+    """The keys of `derivation` with which the networks that may be derived are scored."""
 
     paths: Annotated[int | None, _SEARCHED] = Field(
         None,
@@ -82,12 +98,18 @@ class DerivationSettings(DerivationWindow):
         le=1_000_000_000,
         description="`rule: search`: score only so many paths, the most probable ones; absent: all.",
     )
-    images: Annotated[int | None, _SEARCHED, read_with("space.branches", "best")] = Field(
-        None,
-        ge=1,
-        le=1_000_000_000,
-        description="`rule: search` or `space.branches: best`: images of teacher_val on which a path is scored, evenly "
-        "spaced; absent: all.",
+
+
+class DerivationSettings(ScoredPaths):
+    """From the searched architecture to the discrete network."""
+
+    ORDER = ("rule", "operators", "fps", "paths", "images")
+
+    operators: Literal["alpha", "removal"] = Field(
+        "alpha",
+        description="How a cell's operator is chosen. `alpha`: the most probable one. `removal`: the one whose removal "
+        "raises the supernet's loss on teacher_val most, cell after cell in random order (DARTS-PT, without training "
+        "in between).",
     )
 
     @model_validator(mode="after")

@@ -1,13 +1,16 @@
 """The terms of the architecture's gradient that several methods share.
 
 Stage 3 of Learning by Teaching is min_A L(T', A, D_t^val) + student_weight * L(S', D_s^val) + latency_weight * Lat(A).
-The first and the last term are here; a term of one method only is in the folder of that method.
+The first and the last term are here, and entropy_weight * H(A), by which a search decides; by default its weight is 0.
+A term of one method only is in the folder of that method.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from lbt.config.round import RoundSearch
@@ -75,6 +78,30 @@ def latency_term(context: StepContext[RoundSearch]) -> Term:
     gradient = gradient_of(latency / context.processes.size, context.architecture, context.processes)
     balanced = {name: factors[name.split(".")[0]] * g for name, g in gradient.items()}
     return Term(float(latency.detach()), balanced, {})
+
+
+def entropy_term(context: StepContext[RoundSearch]) -> Term:
+    """H(A): the mean entropy of the rows of A that have a choice, each as a fraction of the largest possible entropy.
+
+    With p the softmax of a row, the derivative of its entropy H = -sum_j p_j log p_j in the logit i is
+    -p_i (log p_i + H).
+    """
+    chances = {name: logits.detach().softmax(-1) for name, logits in context.architecture.items()}
+    rows = sum(len(p) for p in chances.values() if p.shape[-1] > 1)
+    value, gradient = 0.0, {}
+    for name, p in chances.items():
+        parts = torch.special.entr(p)  # -p log p, 0 where p is 0
+        entropy, share = parts.sum(-1, keepdim=True), 1 / (rows * math.log(max(p.shape[-1], 2)))
+        value += share * float(entropy.sum())
+        gradient[name] = share * (parts - p * entropy)
+    return Term(value, gradient, {})
+
+
+def add_entropy(context: StepContext[RoundSearch], found: ArchitectureGradient) -> ArchitectureGradient:
+    """The gradient of a method plus entropy_weight * the entropy's; the record gets the norm of the latter."""
+    entropy = entropy_term(context)
+    record = found.record | {"entropy_gradient_norm": norm(entropy.gradient)}
+    return ArchitectureGradient(add(found.gradient, entropy.gradient, context.search.entropy_weight), record)
 
 
 def add_latency(context: StepContext[RoundSearch], teacher: Term, gradient: Architecture) -> ArchitectureGradient:

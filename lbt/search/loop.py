@@ -24,6 +24,7 @@ from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed, generator
 from lbt.search.batches import Batch
 from lbt.search.cosearch import guide_step
+from lbt.search.gradient_terms import add_entropy
 from lbt.search.method import Method
 from lbt.search.state import SearchState
 from lbt.search.step_context import StepContext, TeacherStep
@@ -72,13 +73,16 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
         LbtError: too many updates in a row had a value that is not finite; see `GuardedStep`. See `Resume.steps` too.
     """
     guards, draws = _begin_round(state, plan), generator(plan.seed, "search", plan.round)
+    temperature = plan.search.width_temperature_in(plan.round)
     rows: list[Row] = []
     parts = state.parts() | {"guards": guards, "draws": draws, "rows": rows}
     for step, batch in resume.steps(plan.train, parts, progress):
         record = StepRecord(state, plan.round, step)
         kinds, device = plan.search.width_passes, batch[0].device
         # Every method draws both, so that all have the same widths.
-        weight_passes, architecture_passes = (draw_width_passes(kinds, plan.space, draws, device) for _ in range(2))
+        weight_passes, architecture_passes = (
+            draw_width_passes(kinds, plan.space, draws, device, temperature) for _ in range(2)
+        )
         for guard in guards.values():
             guard.steps = step
 
@@ -130,7 +134,7 @@ def architecture_step(
             teacher_step=teacher,
             partner_step=partner,
         )
-        found = plan.method.architecture_gradient(context)
+        found = add_entropy(context, plan.method.architecture_gradient(context))
         values |= found.record | {"architecture_gradient_norm": norm(found.gradient)}
         move_architecture(state, plan.search.architecture, found.gradient, values, guards["architecture"])
         values |= state.partner.after_architecture_step(context, values)

@@ -55,7 +55,7 @@ def _step_columns(state: SearchState) -> list[str]:
         *partner.COLUMNS,
         *("teacher_val_loss", f"{partner.NAME}_val_loss", "latency_ms"),
         *("teacher_gradient_norm", f"{partner.NAME}_gradient_norm", f"{partner.NAME}_factor"),
-        *("second_order_gradient_norm", "latency_gradient_norm", "architecture_gradient_norm"),
+        *("second_order_gradient_norm", "latency_gradient_norm", "entropy_gradient_norm", "architecture_gradient_norm"),
         *(f"teacher_{partner.NAME}_cosine", "second_order_cosine", "fps"),
         *(["guide_val_loss", "guide_gradient_norm"] if cosearch else []),
         *partner.AFTER_COLUMNS,

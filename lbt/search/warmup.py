@@ -25,7 +25,7 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed, generator
-from lbt.space.architecture import initial_architecture
+from lbt.space.architecture import first_architecture
 from lbt.space.calibration import calibrate_supernet
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, supernet_identity
@@ -61,7 +61,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
     supernet = Supernet(space, table.num_classes).to(device).train()
-    architecture = {k: v.to(device) for k, v in initial_architecture(space, generator(seed, "architecture")).items()}
+    architecture = {k: v.to(device) for k, v in first_architecture(space, seed).items()}
 
     samples = read_split(files.split, "teacher_train")
     dataset = SegmentationDataset(samples, data, table)

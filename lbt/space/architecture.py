@@ -24,6 +24,7 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
+from lbt.runtime.seeding import generator
 
 OperatorName = Literal["skip", "conv", "zoom", "conv_2x", "zoom_2x"]
 OPERATORS: tuple[OperatorName, ...] = get_args(OperatorName)
@@ -79,17 +80,22 @@ def architecture_shapes(space: SpaceSettings) -> dict[str, tuple[int, int]]:
     }
 
 
-def initial_architecture(space: SpaceSettings, generator: torch.Generator) -> Architecture:
+def initial_architecture(space: SpaceSettings, source: torch.Generator) -> Architecture:
     """Draw logits from a normal distribution of standard deviation 1e-3: nearly uniform choices without exact ties.
 
     Args:
         space: the search space.
-        generator: a CPU generator.
+        source: a CPU generator.
 
     Returns:
         float32 tensors on the CPU.
     """
-    return {key: 1e-3 * torch.randn(shape, generator=generator) for key, shape in architecture_shapes(space).items()}
+    return {key: 1e-3 * torch.randn(shape, generator=source) for key, shape in architecture_shapes(space).items()}
+
+
+def first_architecture(space: SpaceSettings, seed: int) -> Architecture:
+    """The logits with which warm-up and search of a seed of the run begin; see `initial_architecture`."""
+    return initial_architecture(space, generator(seed, "architecture"))
 
 
 def validate_architecture(

@@ -102,12 +102,19 @@ def argmax_widths(architecture: Mapping[str, Tensor], space: SpaceSettings) -> W
     return Widths({key: tuple(architecture[key].detach().argmax(-1).tolist()) for key in _gamma_shapes(space)})
 
 
-def draw_gumbel_noise(space: SpaceSettings, generator: torch.Generator) -> dict[str, Tensor]:
-    """Standard Gumbel noise with the shapes of gamma, float32, from a CPU generator."""
+def draw_gumbel_noise(space: SpaceSettings, generator: torch.Generator, scale: float = 1.0) -> dict[str, Tensor]:
+    """Gumbel noise with the shapes of gamma, float32, from a CPU generator.
+
+    Args:
+        space: the search space.
+        generator: the same state gives the same noise up to its scale.
+        scale: factor on standard noise. The largest of gamma plus the noise is a draw from softmax(gamma / scale). A
+            search that lowers the scale anneals its widths, as ASAP anneals operators (Noy et al., AISTATS 2020).
+    """
     # One in about 2^24 exponential samples is zero; the clamp keeps the noise finite.
     tiny = torch.finfo(torch.float32).tiny
     return {
-        key: -torch.empty(shape).exponential_(generator=generator).clamp_min(tiny).log()
+        key: -scale * torch.empty(shape).exponential_(generator=generator).clamp_min(tiny).log()
         for key, shape in _gamma_shapes(space).items()
     }
 
@@ -138,7 +145,11 @@ def sample_widths(
 
 
 def draw_width_passes(
-    kinds: Sequence[str], space: SpaceSettings, generator: torch.Generator, device: torch.device
+    kinds: Sequence[str],
+    space: SpaceSettings,
+    generator: torch.Generator,
+    device: torch.device,
+    temperature: float = 1.0,
 ) -> tuple[WidthPass, ...]:
     """The passes of a step, over which its loss is summed.
 
@@ -147,11 +158,12 @@ def draw_width_passes(
         space: the search space.
         generator: a CPU generator, from which only the sampled passes draw.
         device: receives the noise.
+        temperature: sampled widths have the probabilities softmax(gamma / temperature).
     """
 
     def draw(kind: str) -> WidthPass:
         if kind == "sampled":
-            noise = {name: value.to(device) for name, value in draw_gumbel_noise(space, generator).items()}
+            noise = {name: value.to(device) for name, value in draw_gumbel_noise(space, generator, temperature).items()}
             return lambda architecture: sample_widths(architecture, space, noise)
         fixed = {"max": max_widths, "min": min_widths}[kind](space)
         return lambda architecture: fixed

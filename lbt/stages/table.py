@@ -97,6 +97,12 @@ STAGES: dict[str, Stage] = {
         search_of=lambda method: method.search,
         runs_method=True,
     ),
+    "operators": Stage(
+        "lbt.derivation.score_operators",
+        jobs.OperatorsJob,
+        "score the operators of the supernet by their removal",
+        reads=("teacher_val",),
+    ),
     "candidates": Stage(
         "lbt.derivation.score_candidates",
         jobs.CandidatesJob,

@@ -107,15 +107,22 @@ def read_part(path: Path, model: type[_Part]) -> dict[str, Any]:
     return content
 
 
-def read_columns(path: Path, columns: Sequence[str], *, least: int = 1) -> pd.DataFrame:
+def read_columns(
+    path: Path, columns: Sequence[str], *, may_be_blank: Sequence[str] = (), least: int = 1
+) -> pd.DataFrame:
     """The rows of a CSV file of numbers, at least `least`, which has at least these columns.
+
+    Args:
+        path: the file.
+        columns: columns that hold a number in each row.
+        may_be_blank: further columns, which may hold blanks.
 
     Raises:
         LbtError: the file cannot be read, or a column is missing or holds something other than numbers and blanks.
     """
     try:
         frame = pd.read_csv(path)
-        missing = [name for name in columns if name not in frame]
+        missing = [name for name in (*columns, *may_be_blank) if name not in frame]
         if missing or len(frame) < least:
             raise ValueError(f"it lacks the column {missing[0]}" if missing else "it has no rows")
         odd = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()]

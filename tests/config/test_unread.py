@@ -26,6 +26,9 @@ OFF_AND_ON = {
     "splits.train_fraction": (0.4, {"splits.scheme": "disjoint"}, {}),
     "splits.parts": ([0.1, 0.2, 0.3, 0.4], {}, {"splits.scheme": "disjoint"}),
     "search.latency_balance": ([1, 2, 3], {"search.latency_weight": 0}, {}),
+    "search.width_temperature": (0.5, {"search.width_passes": ["max", "min"]}, {}),
+    "search.width_temperature_decay": (0.5, {"search.width_passes": ["max", "min"]}, {}),
+    "search.width_temperature_least": (0.2, {}, {"search.width_temperature_decay": 0.9}),
     "search.pseudo_labels": ({"threshold": 0.5}, {"search.pseudo_weight": 0}, {}),
     "search.student_term": ("raw", {"search.student_weight": 0}, {}),
     "search.student_memory": (0.5, {"search.student_weight": 0}, {}),
@@ -35,7 +38,7 @@ OFF_AND_ON = {
     "search.random_tolerance": (0.2, {"search.random_match": "none"}, {"search.random_match": "fasterseg"}),
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
     "derivation.paths": (3, {"derivation.rule": "released"}, {"derivation.rule": "search"}),
-    "derivation.images": (3, {}, {"space.branches": "best"}),
+    "derivation.images": (3, {}, {"derivation.operators": "removal"}),
     "retrain.distillation_weight": (2, {}, {"search.cosearch": True}),
 }
 """A value of each marked key, other settings that switch it off, and others with which it is read."""

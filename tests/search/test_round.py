@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lbt.config.round import RoundSearch
 from lbt.errors import LbtError
 from lbt.latency.expected import genotype_latency
 from lbt.latency.steering import steer
@@ -16,6 +17,7 @@ from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.checkpoint import load_checkpoint
 from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.supernet_file import KIND
+from lbt.space.widths import draw_gumbel_noise
 
 KEPT = {"schema_version", "kind", "identity", "supernet", "architecture", "latency_weight", "skips"}
 KEPT |= {"teacher_optimizer", "architecture_optimizer", "mean_gradient"}
@@ -48,6 +50,52 @@ def test_without_a_co_search_no_guide_is_written(play):
     assert set(content_of(place)) == KEPT
     assert not GUIDE_COLUMNS & set(rows_of(place)[0])
     assert {file.name for file in place.iterdir()} == {"checkpoint.pt", "architecture.json", "metrics.csv", "log.txt"}
+
+
+def test_a_heavy_entropy_term_makes_probable_choices_more_probable(play):
+    plain, heavy = (rows_of(play(f"weight-{weight}", entropy_weight=weight)) for weight in (0.0, 1e9))
+    for kind in ("alpha", "beta", "gamma"):
+        assert float(heavy[-1][f"entropy_{kind}"]) < float(plain[-1][f"entropy_{kind}"])
+    # the same steps up to the first one of A, but another gradient
+    assert plain[0]["teacher_val_loss"] == heavy[0]["teacher_val_loss"]
+    assert float(heavy[0]["architecture_gradient_norm"]) > 10 * float(plain[0]["architecture_gradient_norm"])
+
+
+def test_the_temperature_of_the_widths_falls_from_round_to_round(play, monkeypatch):
+    """Both steps of a round take the same temperature; the draws stay those of the seed."""
+    noises = []
+
+    def record(*arguments):
+        noises.append(draw_gumbel_noise(*arguments))
+        return noises[-1]
+
+    monkeypatch.setattr("lbt.space.widths.draw_gumbel_noise", record)
+    settings = {"width_temperature": 2.0, "width_temperature_decay": 0.25, "width_temperature_least": 0.2}
+    rounds, previous = {}, {"plain": None, "annealed": None}
+    for number in (1, 2, 3):
+        for name, search in (("plain", {}), ("annealed", settings)):
+            place = play(f"{name}-{number}", round=number, previous=previous[name], **search)
+            previous[name] = place / "checkpoint.pt"
+            rounds[name, number], noises = noises, []
+    for number, temperature in ((1, 2.0), (2, 0.5), (3, 0.2)):
+        pairs = list(zip(rounds["plain", number], rounds["annealed", number], strict=True))
+        assert len(pairs) == 2 * len(rows_of(place))
+        for plain, annealed in pairs:
+            assert all(torch.allclose(temperature * plain[key], annealed[key]) for key in plain)
+
+
+@pytest.mark.parametrize(
+    ("first", "decay", "least", "expected"),
+    [
+        (1.0, 1.0, 0.1, [1, 1, 1]),
+        (4.0, 0.5, 1.5, [4, 2, 1.5]),
+        (0.05, 0.5, 0.1, [0.05] * 3),
+        (1.0, 0.5, 0.0, [1, 0.5, 0.25]),
+    ],
+)
+def test_the_temperature_of_a_round(first, decay, least, expected):
+    search = RoundSearch(width_temperature=first, width_temperature_decay=decay, width_temperature_least=least)
+    assert [search.width_temperature_in(number) for number in (1, 2, 3)] == expected
 
 
 def test_a_co_search_repeats_bit_by_bit(play):

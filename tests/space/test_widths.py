@@ -74,16 +74,22 @@ def test_the_same_noise_gives_the_same_widths(space, architecture, generator):
     assert sample_widths(architecture, space, noise) == sample_widths(architecture, space, noise)
 
 
-def test_samples_have_the_probabilities_of_gamma():
-    """Gumbel-max theorem: the argmax of logits plus Gumbel noise is a draw from their softmax."""
+@pytest.mark.parametrize("scale", [1.0, 0.25, 3.0])
+def test_samples_have_the_probabilities_of_gamma(scale):
+    """Gumbel-max theorem: the argmax of logits plus Gumbel noise is a draw from the softmax of logits / scale."""
     space = SpaceSettings(layers=4)
     architecture = initial_architecture(space, torch.Generator().manual_seed(0))
     architecture["gamma.8"][0] = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15]).log()
     generator, draws, counts = torch.Generator().manual_seed(1), 3000, torch.zeros(5)
     for _ in range(draws):
-        counts[sample_widths(architecture, space, draw_gumbel_noise(space, generator)).index(1, 8)] += 1
-    expected = draws * architecture["gamma.8"][0].exp()
+        counts[sample_widths(architecture, space, draw_gumbel_noise(space, generator, scale)).index(1, 8)] += 1
+    expected = draws * (architecture["gamma.8"][0] / scale).softmax(0)
     assert ((counts - expected) ** 2 / expected).sum() < 18.5  # chi-square, 4 degrees of freedom, p = 0.001
+
+
+def test_noise_of_scale_0_gives_the_most_probable_widths(space, architecture, generator):
+    noise = draw_gumbel_noise(space, generator, 0.0)
+    assert sample_widths(architecture, space, noise) == argmax_widths(architecture, space)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])

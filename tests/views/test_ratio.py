@@ -84,7 +84,7 @@ def test_every_run_has_the_table_and_shows_it_while_the_scores_are_unchanged(stu
         other_tables(Path(run))
         assert main(["show", run]) == 0
         shown = capsys.readouterr().out
-        assert "pseudo" in shown and f"{run}/tables/summary.html, " in shown and "latency.html, ratio.html" in shown
+        assert "pseudo" in shown and f"{run}/tables/summary.html, " in shown and "decisions.html, ratio.html" in shown
     study[2].rename("gone")
     assert is_ratio_current(Path("half")) and is_ratio_current(Path("gone"))
     write_json(Path("half/evaluate/lbt/seed-0/network.json"), scores(0.9))

@@ -2,47 +2,100 @@
 
 import csv
 import io
+import math
 
+import pandas as pd
 import pytest
 import torch
 
-from lbt.config import SpaceSettings
+from lbt.config import ArchitectureSettings, SpaceSettings
+from lbt.errors import LbtError
 from lbt.files import write_json
-from lbt.space.architecture import architecture_to_json, entropies, initial_architecture
-from lbt.views.tables.decisiveness import Choices, read_choices, warn_of_undecided
+from lbt.space.architecture import architecture_to_json, entropies, first_architecture, initial_architecture
+from lbt.views.noise_walk import distances, walk
+from lbt.views.tables.decisions import make_decisions_table
+from lbt.views.tables.decisiveness import Choices, Movement, read_choices, read_lengths, warn_of_undecided
 from lbt.views.tables.latency import make_latency_table
 from lbt.views.tables.miou import make_miou_table, make_summary_table
 from lbt.views.tables.timing_noise import warn_of_noise
 
 SPACE = SpaceSettings(layers=5, base_width=2, width_twelfths=(6, 12))
-START = initial_architecture(SPACE, torch.Generator().manual_seed(0))
+ADAM = ArchitectureSettings(lr=0.02)
+START = first_architecture(SPACE, 0)
+STEPS = 60
 
 
-def write_architecture(folder, method, factor, logits=START):
-    path = folder / method / "seed-0" / "round-2" / "architecture.json"
-    path.parent.mkdir(parents=True)
-    write_json(path, architecture_to_json({name: factor * rows for name, rows in logits.items()}))
-    return path
+def write_search(folder, method, logits):
+    """The files of a search of two rounds whose last architecture has the given logits."""
+    for number in (1, 2):
+        path = folder / method / "seed-0" / f"round-{number}" / "architecture.json"
+        path.parent.mkdir(parents=True)
+        columns = {"round": number, "architecture_gradient_norm": [0.3] * (STEPS // 2), "skipped_architecture": 0}
+        pd.DataFrame(columns).to_csv(path.with_name("metrics.csv"), index=False)
+    write_json(path, architecture_to_json(logits))
+
+
+def read(folder, space=SPACE):
+    last = [path / "round-2" / "architecture.json" for path in sorted(folder.glob("*/seed-*"))]
+    return read_choices(last, sorted(folder.glob("*/*/*/metrics.csv")), space, ADAM)
+
+
+def by_noise(start=START):
+    """The first copy of the architecture after a walk on noise of another seed."""
+    ends = walk(start, [0.3] * STEPS, ADAM, torch.Generator().manual_seed(5))
+    return {key: rows[: len(start[key])] for key, rows in ends.items()}
+
+
+def ahead():
+    """Each step of Adam goes the same way: up for the first choice, down for the others."""
+    way = {key: -torch.ones_like(rows) for key, rows in START.items()}
+    for rows in way.values():
+        rows[:, 0] = 1
+    return {key: rows + ADAM.lr * STEPS * way[key] for key, rows in START.items()}
 
 
 def test_choices_are_those_of_the_metrics_and_controls_have_none(tmp_path):
-    files = [
-        write_architecture(tmp_path, "lbt", 1),
-        write_architecture(tmp_path, "fasterseg", 400),
-        write_architecture(tmp_path, "random", 1),
-    ]
-    found = read_choices(files, SPACE)
-    assert list(found) == [("lbt", 0), ("fasterseg", 0)]
+    write_search(tmp_path, "fasterseg", ahead())
+    write_search(tmp_path, "lbt", START)
+    write_search(tmp_path, "random", START)
+    found = read(tmp_path)
+    assert list(found) == [("fasterseg", 0), ("lbt", 0)]
     assert found["lbt", 0].operator == pytest.approx(0.2, abs=5e-4)
-    assert found["fasterseg", 0].operator > 0.27
-    expected = entropies({name: 400 * rows for name, rows in START.items()})
+    assert found["fasterseg", 0].operator == pytest.approx(math.exp(2.4) / (math.exp(2.4) + 4), abs=1e-3)
+    expected = entropies(ahead())
+    assert {kind: moved.entropy for kind, moved in found["fasterseg", 0].movements.items()} == pytest.approx(expected)
     assert found["fasterseg", 0].entropy == pytest.approx(sum(expected.values()) / 3, rel=1e-6)
+
+
+def test_a_search_on_noise_moves_once_as_far_as_noise_and_a_steady_one_further(tmp_path):
+    write_search(tmp_path, "fasterseg", ahead())
+    write_search(tmp_path, "lbt", by_noise())
+    noise, steady = read(tmp_path)["lbt", 0].movements, read(tmp_path)["fasterseg", 0].movements
+    for kind in ("alpha", "beta", "gamma"):
+        assert noise[kind].ratio == pytest.approx(1, abs=0.35)  # of one architecture of a small space
+        assert noise[kind].entropy == pytest.approx(noise[kind].noise_entropy, abs=0.01)
+        assert steady[kind].distance == pytest.approx(distances(START, ahead())[kind])
+        assert steady[kind].ratio == pytest.approx(steady[kind].distance / noise[kind].noise_distance)
+        assert steady[kind].ratio > 5
 
 
 def test_a_single_width_is_no_choice(tmp_path):
     space = SPACE.model_copy(update={"width_twelfths": (12,)})
-    path = write_architecture(tmp_path, "lbt", 1, initial_architecture(space, torch.Generator().manual_seed(0)))
-    assert read_choices([path], space)["lbt", 0].entropy > 0.9999
+    write_search(tmp_path, "lbt", initial_architecture(space, torch.Generator().manual_seed(0)))
+    found = read(tmp_path, space)["lbt", 0]
+    assert found.entropy > 0.9999 and list(found.movements) == ["alpha", "beta"]
+
+
+def test_skipped_steps_do_not_count(tmp_path):
+    """Step 1 was skipped by the guard, step 3 because the teacher's step had no derivative."""
+    path = tmp_path / "metrics.csv"
+    path.write_text("architecture_gradient_norm,skipped_architecture\n0.5,0\n0.7,1\n0.6,1\n,1\n0.8,1\n")
+    assert read_lengths(path) == [0.5, 0.6, 0.8]
+    path.write_text("architecture_gradient_norm,skipped_architecture\n0.7,1\n0.6,1\n")
+    assert read_lengths(path) == [0.6]
+    path.write_text("skipped_architecture\n0\n")
+    with pytest.raises(LbtError, match="lacks the column architecture_gradient_norm"):
+        read_lengths(path)
 
 
 @pytest.fixture
@@ -59,24 +112,40 @@ def test_a_class_that_is_not_scored_is_said_under_the_table(networks, constant):
     assert "2 of 3 classes" in make_miou_table(networks, constant | {"iou": {"a": None, "b": 0, "c": 0}}, {}, "b").note
 
 
-def test_the_warning_names_a_search_that_hardly_left_its_start(tmp_path, networks, constant):
-    files = [
-        write_architecture(tmp_path, "lbt", 2),
-        write_architecture(tmp_path, "fasterseg", 600),
-        write_architecture(tmp_path, "random", 1),
-    ]
-    choices = read_choices(files, SPACE)
+def test_the_warning_names_a_search_that_noise_explains(tmp_path, networks, constant):
+    write_search(tmp_path, "fasterseg", ahead())
+    write_search(tmp_path, "lbt", by_noise() | {key: rows for key, rows in ahead().items() if "gamma" in key})
+    write_search(tmp_path, "random", START)
+    choices = read(tmp_path)
     (warning,) = make_summary_table(networks, constant, choices, "b").warnings
-    assert warning.startswith("The search of lbt hardly left its start") and "close to random ones" in warning
-    assert warn_of_undecided({("lbt", 0): Choices(0.3, 0.98)}) is None
+    alpha, beta = (choices["lbt", 0].movements[kind].ratio for kind in ("alpha", "beta"))
+    assert warning.startswith(f"A search hardly left its start: lbt (alpha {alpha:.2f}, beta {beta:.2f}).")
+    assert "close to random ones" in warning and warning == make_decisions_table(choices).warnings[0]
+
+
+def test_the_warning_is_of_the_mean_ratio_over_the_seeds():
+    """Noise explains more than half of the squared distance below a ratio of 1.414."""
+
+    def seeds(*ratios):
+        return {("lbt", s): Choices(0.3, {"alpha": Movement(0.99, ratio, 0.99, 1.0)}) for s, ratio in enumerate(ratios)}
+
+    assert warn_of_undecided(seeds(1.3, 1.6)) is None and warn_of_undecided({}) is None
+    assert "lbt (alpha 1.40)" in warn_of_undecided(seeds(1.3, 1.5))
+    still = {("lbt", 0): Choices(0.2, {"alpha": Movement(1.0, 0.0, 1.0, 0.0)})}  # all steps were skipped
+    assert warn_of_undecided(still) is None
 
 
 def test_the_csv_has_the_choices_of_the_search(networks, constant):
-    choices = {("lbt", 0): Choices(0.25, 0.5), ("lbt", 1): Choices(0.35, 0.7)}
+    choices = {
+        ("lbt", seed): Choices(operator, {"alpha": Movement(entropy, distance, 1.0, 0.5)})
+        for seed, operator, entropy, distance in ((0, 0.25, 0.5, 1.0), (1, 0.35, 0.7, 2.0))
+    }
     for make, ending in ((make_summary_table, "_mean"), (make_miou_table, "")):
         rows = list(csv.DictReader(io.StringIO(make(networks, constant, choices, "b").csv())))
-        means = [(row[f"operator_probability{ending}"], row[f"entropy{ending}"]) for row in rows]
-        assert means[0] == (("0.3", "0.6") if ending else ("0.25", "0.5")) and means[-2:] == [("", ""), ("", "")]
+        names = ("operator_probability", "entropy", "alpha_noise_ratio", "beta_noise_ratio")
+        means = [[row[f"{name}{ending}"] for name in names] for row in rows]
+        assert means[0] == (["0.3", "0.6", "3", ""] if ending else ["0.25", "0.5", "2", ""])
+        assert means[-2:] == [[""] * 4] * 2
 
 
 def set_times(networks, median, p95, predicted, parts):

@@ -9,13 +9,17 @@ import pytest
 
 from lbt.errors import LbtError
 from lbt.views.tables.classes import make_classes_table
-from lbt.views.tables.decisiveness import Choices
+from lbt.views.tables.decisions import make_decisions_table
+from lbt.views.tables.decisiveness import Choices, Movement
 from lbt.views.tables.formats import Table, mean_and_deviation
 from lbt.views.tables.latency import make_latency_table
 from lbt.views.tables.miou import make_miou_table, make_summary_table
 from lbt.views.tables.terminal import SHOWN, fit_to_width, print_tables, terminal_width
 
-CHOICES = {("lbt", 0): Choices(0.31, 0.9), ("lbt", 1): Choices(0.33, 0.98)}
+CHOICES = {
+    ("lbt", 0): Choices(0.31, {"alpha": Movement(0.9, 0.3, 0.98, 0.2), "beta": Movement(0.8, 0.6, 0.98, 0.2)}),
+    ("lbt", 1): Choices(0.33, {"alpha": Movement(0.98, 0.4, 0.99, 0.2), "gamma": Movement(0.5, 1.0, 1.0, 0.0)}),
+}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
 
 
@@ -26,6 +30,7 @@ def tables(networks, constant):
         make_miou_table(networks, constant, CHOICES, BUDGET),
         make_classes_table(networks, constant),
         make_latency_table(networks),
+        make_decisions_table(CHOICES),
     )
     return {table.name: table for table in found}
 
@@ -81,7 +86,7 @@ def test_people_see_mean_and_deviation_in_one_cell_and_which_rows_are_controls(t
     assert list(shown.index) == ["lbt", "random (control)", "constant (control)"]
     assert shown.loc["lbt", "retrained mIoU"] == "35.0 ± 7.1" and shown.loc["lbt", "latency (ms)"] == "5.50 ± 0.71"
     assert shown.loc["random (control)", "retrained mIoU"] == "25.0"
-    assert shown["top operator"].tolist() == ["0.3200", "", ""]
+    assert shown["alpha against noise"].tolist() == ["1.75", "", ""]
     assert shown.loc["constant (control)", ["retrained mIoU", "latency (ms)", "FPS"]].tolist() == ["20.0", "", ""]
     assert "Means over the seeds 0, 1;" in tables["summary"].note
     assert "One seed (1)" in make_summary_table(networks[1:2], constant, CHOICES, BUDGET).note
@@ -121,6 +126,26 @@ def test_the_error_of_the_latency_is_predicted_minus_measured(tables):
     assert [float(v) for v in rows["error_percent"]] == pytest.approx([-10.0, -100 / 12, -12.5], rel=1e-5)
     assert "is 10.3 % on average and 12.5 % at most" in tables["latency"].note
     assert "made up, eager, float32, 1 thread(s), 64 x 96 pixels" in tables["latency"].note
+
+
+def test_each_kind_of_logits_has_a_row_beside_what_noise_gives(tables):
+    rows = csv_of(tables["decisions"])
+    found = rows[["seed", "logits", "entropy", "noise_entropy", "distance", "noise_distance", "noise_ratio"]]
+    assert found.to_numpy().tolist() == [
+        ["0", "alpha", "0.9", "0.98", "0.3", "0.2", "1.5"],
+        ["0", "beta", "0.8", "0.98", "0.6", "0.2", "3"],
+        ["1", "alpha", "0.98", "0.99", "0.4", "0.2", "2"],
+        ["1", "gamma", "0.5", "1", "1", "0", ""],  # noise stands still, so there is no ratio
+    ]
+    assert rows["operator_probability"].tolist() == ["0.31", "", "0.33", ""]
+    assert tables["decisions"].shown["against noise"].tolist() == ["1.50", "3.00", "2.00", ""]
+
+
+def test_a_run_of_controls_only_has_a_table_of_decisions_without_rows():
+    table = make_decisions_table({})
+    page = Cells(table.html()).rows
+    assert page == [list(table.shown.columns)] and len(csv_of(table)) == 0 and table.warnings == ()
+    assert table.markdown().splitlines()[2].startswith("| method | seed |")
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -2,11 +2,13 @@
 
 import pytest
 
-from lbt.views.tables.decisiveness import Choices
+from lbt.views.tables.decisions import make_decisions_table
+from lbt.views.tables.decisiveness import Choices, Movement
 from lbt.views.tables.miou import make_miou_table, make_summary_table
-from lbt.views.tables.terminal import fit_to_width, print_tables
+from lbt.views.tables.terminal import SHOWN, fit_to_width, print_tables
 
-CHOICES = {("lbt", 0): Choices(0.31, 0.9), ("lbt", 1): Choices(0.33, 0.98)}
+MOVEMENTS = {kind: Movement(0.9, 12.345, 0.98, 10.2) for kind in ("alpha", "beta", "gamma")}
+CHOICES = {("lbt", 0): Choices(0.31, MOVEMENTS), ("lbt", 1): Choices(0.33, MOVEMENTS)}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
 
 
@@ -15,6 +17,8 @@ def test_the_tables_of_one_seed_fit(networks, constant, width):
     for make in (make_summary_table, make_miou_table):
         lines = fit_to_width(make(networks[1:], constant, CHOICES, BUDGET).markdown(), width).splitlines()
         assert max(map(len, lines)) <= width
+    lines = fit_to_width(make_decisions_table(CHOICES).markdown(), width).splitlines()
+    assert max(map(len, lines)) <= width
 
 
 def test_the_main_table_of_several_seeds_fits_120_columns(networks, constant):
@@ -33,7 +37,7 @@ def test_headings_are_wrapped_above_their_columns_without_marks():
 
 
 def test_show_takes_the_width_of_the_terminal(networks, constant, tmp_path, capsys, monkeypatch):
-    for name in ("miou", "classes", "latency"):
+    for name in SHOWN[1:]:
         (tmp_path / "tables").mkdir(exist_ok=True)
         (tmp_path / "tables" / f"{name}.md").write_text("## Another\n")
     make_summary_table(networks[1:], constant, CHOICES, BUDGET).write(tmp_path / "tables")

@@ -43,6 +43,26 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
 
 
 @pytest.mark.exhaustive
+def test_operators_are_chosen_by_their_removal(finished, tmp_path):
+    clone = finished[0].copy(tmp_path / "clone")
+    clone.settings = clone.settings | {"derivation": {"operators": "removal", "images": 2}}
+    text = clone.snakemake("--dry-run").stdout
+    assert set(re.findall(r"^rule (\w+):", text, re.MULTILINE)) - {"all"} == {"operators", *DERIVED}
+    scored = set(re.findall(r"output: results/tiny/derive/(\w+)/seed-0/operators.csv", text))
+    assert scored == {"fasterseg", "lbt", "lpt"}  # a random network has no searched operators
+
+    clone.settings = clone.settings | {"methods": ["fasterseg"]}
+    result = clone.snakemake("--until", "derive")
+    assert result.returncode == 0, result.stderr[-4000:]
+    folder = clone.folder / "results/tiny/derive/fasterseg/seed-0"
+    kept = {(row["layer"], row["scale"]): row["kept"] for row in read_csv(folder / "operators.csv")}
+    branches = json.loads((folder / "genotype.json").read_text())["branches"]
+    cells = {(str(cell["layer"]), str(cell["scale"])): cell["operator"] for b in branches for cell in b["cells"]}
+    assert cells.keys() <= kept.keys() and all(kept[place] in (operator, "skip") for place, operator in cells.items())
+    assert "architecture.json" in json.loads((folder / "manifest.json").read_text())["inputs"]
+
+
+@pytest.mark.exhaustive
 def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     search = clone.settings["search"] | {"cosearch": True, "fps": [1.0, 1.0e6], "random_match": "window"}

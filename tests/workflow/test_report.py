@@ -34,7 +34,8 @@ COMPARED = {
         "2. mIoU by method and seed",
         "3. IoU by class",
         "4. latency predicted against measured",
-        "5. mIoU by ratio",
+        "5. how far the search decided",
+        "6. mIoU by ratio",
     },
 }
 SHOWN, GIVEN = "document.querySelector('.p-3 > img')", "results[app.state.resultPath].data_uri"

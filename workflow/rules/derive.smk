@@ -1,4 +1,28 @@
 # The discrete network of a search, and its measured latency.
+if SETTINGS.derivation.operators == "removal":
+
+    rule operators:
+        input:
+            split=rules.split.output.split,
+            checkpoint=last_round("checkpoint.pt"),
+            architecture=last_round("architecture.json"),
+        output:
+            operators=f"{RUN}/derive/{{method}}/seed-{{seed}}/operators.csv",
+            scored=f"{RUN}/derive/{{method}}/seed-{{seed}}/architecture.json",
+            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-operators.json",
+        log:
+            f"{RUN}/logs/operators-{{method}}-seed-{{seed}}.log",
+        conda:
+            ENVIRONMENT
+        threads: THREADS
+        resources:
+            **resources_of("operators", on_gpu=True),
+        params:
+            **params_of("operators"),
+        shell:
+            RUN_STAGE
+
+
 if COMPARES:
 
     rule candidates:
@@ -7,7 +31,7 @@ if COMPARES:
             split=rules.split.output.split,
             table=rules.latency.output.table,
             checkpoint=last_round("checkpoint.pt"),
-            architecture=last_round("architecture.json"),
+            architecture=decided_architecture,
         output:
             candidates=f"{RUN}/derive/{{method}}/seed-{{seed}}/candidates.csv",
             manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-candidates.json",
@@ -27,7 +51,7 @@ if COMPARES:
 rule derive:
     input:
         reach_of("derivation"),
-        architecture=last_round("architecture.json"),
+        architecture=decided_architecture,
         table=rules.latency.output.table,
         match=matched_genotype,
         candidates=compared_candidates,

@@ -81,6 +81,14 @@ def matched_genotype(wildcards):
     return f"{RUN}/derive/{match}/seed-{wildcards.seed}/genotype.json"
 
 
+def decided_architecture(wildcards):
+    """The logits from which a network is derived; a control draws its network without scores."""
+    scored = SETTINGS.derivation.operators == "removal"
+    if scored and METHODS[wildcards.method].searches:
+        return rules.operators.output.scored.format(**wildcards)
+    return last_round("architecture.json").format(**wildcards)
+
+
 def compared_candidates(wildcards):
     """Scores of the networks that may be derived; a control draws its network without scores."""
     if not METHODS[wildcards.method].searches or not COMPARES:

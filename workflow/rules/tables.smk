@@ -7,6 +7,7 @@ rule tables:
         profile=of_all_networks(rules.profile.output.profile),
         constant=rules.evaluate_constant.output.scores,
         architecture=of_all_networks(last_round("architecture.json")),
+        steps=of_all_networks(*every_round("metrics.csv")),
     output:
         html=[page_of(table) for table in TABLES],
         csv=expand(f"{RUN}/tables/{{table}}.csv", table=TABLES),

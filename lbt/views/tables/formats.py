@@ -104,6 +104,8 @@ class Table:
 
     def _left(self) -> list[bool]:
         """Which columns hold text; the first one names the row."""
+        if self.shown.empty:
+            return [True] * len(self.shown.columns)
         columns = zip(*self.shown.to_numpy().tolist(), strict=True)
         text = [any(cell and not _NUMBER.fullmatch(cell) for cell in column) for column in columns]
         return [True, *text[1:]]

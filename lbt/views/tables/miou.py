@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from lbt.views.noise_walk import KINDS
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
-from lbt.views.tables.decisiveness import UNIFORM, Choices, warn_of_undecided
+from lbt.views.tables.decisiveness import Found, warn_of_undecided
 from lbt.views.tables.formats import (
     Column,
     Table,
@@ -31,11 +32,9 @@ CONTROL = (
     "were not searched. A blank cell means that the measure does not apply. "
 )
 CHOICES = (
-    "Top operator is the largest probability of an operator after the search, averaged over the cells; "
-    f"{UNIFORM:.4f} means no preference. "
+    "Alpha against noise is how many times as far as noise the search has moved the logits of the operators; at 1 it "
+    "looks like noise. "
 )
-Found = Mapping[tuple[str, int], Choices]
-"""Choices of each searched network, by method and seed."""
 _TEXTS = {
     "supernet_miou": Column("supernet mIoU", format_percent),
     "retrained_miou": Column("retrained mIoU", format_percent),
@@ -44,8 +43,10 @@ _TEXTS = {
     "predicted_ms": Column("predicted (ms)", "{:.2f}".format),
     "parameters": Column("params (M)", lambda v: f"{v / 1e6:.3f}"),
     "macs": Column("MACs (G)", lambda v: f"{v / 1e9:.3f}"),
-    "operator_probability": Column("top operator", "{:.4f}".format),
+    "alpha_noise_ratio": Column("alpha against noise", "{:.2f}".format),
 }
+_OTHERS = ("beta_noise_ratio", "gamma_noise_ratio", "operator_probability", "entropy")
+"""Measures of the CSV that people see in the table of decisions only."""
 _WITH_DEVIATION = ("supernet_miou", "retrained_miou", "latency_ms")
 
 
@@ -55,7 +56,7 @@ def make_miou_table(
     """A row per method and seed, and the constant prediction."""
     rows = [{"method": n.method, "seed": n.seed, **_measure(n, choices), "budget": budget} for n in networks]
     rows.append({"method": _name_constant(constant), "retrained_miou": constant["miou"]})
-    values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, "entropy", "budget"])
+    values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, *_OTHERS, "budget"])
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
     note = (
@@ -64,7 +65,7 @@ def make_miou_table(
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
     columns = {"method": Column("method"), "seed": Column("seed"), **_TEXTS}
-    people = format_columns(names, columns).drop(columns="top operator")
+    people = format_columns(names, columns).drop(columns="alpha against noise")
     return Table("miou", "mIoU by method and seed", note, values, people)
 
 
@@ -133,6 +134,8 @@ def _describe_seeds(networks: Sequence[NetworkResult]) -> str:
 
 def _measure(network: NetworkResult, choices: Found) -> dict[str, float]:
     profile, found = network.profile, choices.get((network.method, network.seed))
+    movements = {} if found is None else found.movements
+    ratios = {f"{kind}_noise_ratio": movements[kind].ratio if kind in movements else float("nan") for kind in KINDS}
     return {
         "supernet_miou": network.supernet["miou"],
         "retrained_miou": network.network["miou"],
@@ -141,6 +144,7 @@ def _measure(network: NetworkResult, choices: Found) -> dict[str, float]:
         "predicted_ms": profile["predicted_ms"],
         "parameters": profile["parameters"],
         "macs": profile["macs"],
+        **ratios,
         "operator_probability": float("nan") if found is None else found.operator,
         "entropy": float("nan") if found is None else found.entropy,
     }

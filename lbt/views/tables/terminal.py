@@ -13,7 +13,7 @@ from lbt.provenance.manifest import verify_inputs
 from lbt.views.tables.formats import unescape_markdown
 from lbt.views.tables.ratio_files import is_ratio_current
 
-SHOWN = ("summary", "miou", "classes", "latency")
+SHOWN = ("summary", "miou", "classes", "latency", "decisions")
 """Names of the tables of a run, in the order in which people read them."""
 WIDEST = 120
 """Width without a terminal, and the longest line of a paragraph in a wider one."""

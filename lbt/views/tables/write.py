@@ -10,6 +10,7 @@ from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budget
 from lbt.views.results import ConstantScores, read_part, read_results
 from lbt.views.tables.classes import make_classes_table
+from lbt.views.tables.decisions import make_decisions_table
 from lbt.views.tables.decisiveness import read_choices
 from lbt.views.tables.latency import make_latency_table
 from lbt.views.tables.miou import make_miou_table, make_summary_table
@@ -26,6 +27,7 @@ class Files:
         profile: profiles of the derived networks, likewise.
         constant: scores of the constant prediction.
         architecture: the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
+        steps: the metrics of all rounds, in the same folders.
         html: receive the tables as pages.
         csv: receive them for programs.
         markdown: receive them as text.
@@ -37,6 +39,7 @@ class Files:
     profile: tuple[Path, ...]
     constant: Path
     architecture: tuple[Path, ...]
+    steps: tuple[Path, ...]
     html: tuple[Path, ...]
     csv: tuple[Path, ...]
     markdown: tuple[Path, ...]
@@ -49,12 +52,13 @@ def run(settings: TablesJob, files: Files, *, log: Path | None = None) -> None:
         read_results(files.supernet, files.network, files.profile),
         read_part(files.constant, ConstantScores),
     )
-    choices = read_choices(files.architecture, settings.space)
+    choices = read_choices(files.architecture, files.steps, settings.space, settings.search.architecture)
     tables = (
         make_summary_table(networks, least, choices, budget),
         make_miou_table(networks, least, choices, budget),
         make_classes_table(networks, least),
         make_latency_table(networks),
+        make_decisions_table(choices),
     )
     with Progress("tables", len(tables), log) as progress:
         for table in tables:
