@@ -19,6 +19,7 @@ from lbt.config.data import (
     SceneSettings,
     SplitSettings,
 )
+from lbt.config.retrain import GuideTraining, RetrainSettings
 from lbt.config.round import RoundSearch, SearchWindow
 from lbt.config.search import DerivationRule, DerivationSettings, DerivationWindow, SearchSettings
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
@@ -28,9 +29,7 @@ from lbt.config.training import (
     ComputeDevice,
     ComputeSettings,
     EvaluationSettings,
-    GuideTraining,
     NetworkScoring,
-    RetrainSettings,
     ScoreBatches,
     WarmupSettings,
 )
