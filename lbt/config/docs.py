@@ -89,7 +89,8 @@ RECIPES = """
 ## Recipes of retraining
 
 `retrain.recipe` names the defaults of these keys. A key that you write keeps your value, and the recorded settings show
-all values. `released` trains as FasterSeg's released code does. `balanced` trains rare classes too, within fewer steps.
+all values. `released` has the loss, optimiser and sizes of FasterSeg's released code. `balanced` trains rare classes
+too, within fewer steps; `results/published/recipe` compares them.
 
 """
 UNREAD = """

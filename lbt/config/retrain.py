@@ -85,9 +85,16 @@ class GuideTraining(Section):
     loss: Literal["ohem", "cross_entropy", "enet", "median_frequency"] = Field(
         "enet",
         description="`cross_entropy`: the mean over all labelled pixels. `ohem`: over those whose class has a "
-        "probability below 0.7, at least a sixteenth of them. `enet`: a mean with the weight 1 / ln(1.1 + f) for a "
-        "class with the share f of the labelled training pixels. `median_frequency`: with the weight m / f, where f is "
-        "the share of the class in the images that show it, and m the median of f.",
+        "probability below 0.7, at least a sixteenth of them. `enet`: a mean with the weight 1 / ln(`enet_offset` + f) "
+        "for a class with the share f of the labelled training pixels. `median_frequency`: with the weight m / f, "
+        "where f is the share of the class in the images that show it, and m the median of f.",
+    )
+    enet_offset: Annotated[float, read_with("retrain.loss", "enet")] = Field(
+        1.1,
+        gt=1,
+        le=10,
+        description="Limits the weights of `loss: enet`: 1.1 to 1.35 ... 10.5, and 1.02, that of the paper, to 1.42 "
+        "... 50.5.",
     )
     optimizer: RetrainOptimizer = Field(RetrainOptimizer(), description="Optimiser of the network's weights.")
     lr_warmup: float = Field(
@@ -136,14 +143,14 @@ class RetrainSettings(GuideTraining, _Preset):
         }
     }
     ORDER = (
-        *("recipe", "epochs", "batch_size", "loss", "optimizer", "lr_warmup", "power", "ema_decay"),
+        *("recipe", "epochs", "batch_size", "loss", "enet_offset", "optimizer", "lr_warmup", "power", "ema_decay"),
         *("auxiliary_weight", "auxiliary_size", "channels_last", "initial", "distillation_weight", "gpus"),
     )
 
     recipe: Annotated[Literal["balanced", "released"], WITHOUT_EFFECT] = Field(
         "balanced",
-        description="Defaults of the keys that are not given. `released`: as FasterSeg's released code trains. "
-        "`balanced`: trains rare classes too, within fewer steps.",
+        description="Defaults of the keys that are not given. `released`: loss, optimiser and sizes of FasterSeg's "
+        "released code. `balanced`: trains rare classes too, within fewer steps.",
     )
     distillation_weight: Annotated[NotNegative, read_with("search.cosearch", True)] = Field(
         1.0, description="With `search.cosearch`: weight of the divergence from the co-searched network."

@@ -7,18 +7,19 @@ from torch import Tensor
 
 from lbt.data.class_pixels import ClassPixels
 
-ENET_OFFSET = 1.1
-"""Limits the weights to 1.35 ... 10.5. The paper has 1.02, which allows up to 50."""
 
+def enet_weights(counted: ClassPixels, offset: float) -> Tensor:
+    """1 / ln(offset + f) for a class with the share f of all pixels (Paszke et al., arXiv 1606.02147, section 5.2).
 
-def enet_weights(counted: ClassPixels) -> Tensor:
-    """1 / ln(1.1 + f) for a class with the share f of all labelled pixels (Paszke et al., arXiv 1606.02147, sec. 5.2).
+    Args:
+        counted: pixels of each class.
+        offset: above 1; the paper has 1.02.
 
     Returns:
-        (C,) float64.
+        (C,) float64, from 1 / ln(offset + 1) to 1 / ln(offset).
     """
     share = counted.pixels.double() / counted.pixels.sum()
-    return 1 / (ENET_OFFSET + share).log()
+    return 1 / (offset + share).log()
 
 
 def median_frequency_weights(counted: ClassPixels) -> Tensor:

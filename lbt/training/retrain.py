@@ -77,7 +77,7 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     memory_format = torch.channels_last if retrain.channels_last else torch.contiguous_format
     model = _initial_network(settings, files, table.names).to(device).to(memory_format=memory_format).train()
     counted = None if files.class_pixels is None else read_class_pixels(files.class_pixels, table.names)
-    loss_of = pixel_loss(retrain.loss, counted, processes)
+    loss_of = pixel_loss(retrain, counted, processes)
     guiding = None if guide is None else load_trained(guide, table.names, space).network.to(device)
     distillation_weight = retrain.distillation_weight if isinstance(retrain, RetrainSettings) else 0.0
     samples = training_samples(files.split)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lbt.config.retrain import BALANCED_LOSSES
+from lbt.config.retrain import BALANCED_LOSSES, GuideTraining
 from lbt.data.class_pixels import ClassPixels
 from lbt.data.classes import IGNORE
 from lbt.errors import LbtError
@@ -41,17 +41,18 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, processes: Group, wei
     return processes.reduce_loss(total) / processes.reduce_loss(weight).clamp(min=1e-12)
 
 
-def pixel_loss(name: str, counted: ClassPixels | None, processes: Group) -> PixelLoss:
+def pixel_loss(retrain: GuideTraining, counted: ClassPixels | None, processes: Group) -> PixelLoss:
     """The loss that `retrain.loss` names.
 
     Args:
-        name: the value of the setting.
+        retrain: the settings.
         counted: training pixels of each class, which the losses of `BALANCED_LOSSES` need.
         processes: the processes that share the batch.
 
     Raises:
         LbtError: the counts are missing, or given to a loss that does not need them.
     """
+    name = retrain.loss
     if (name in BALANCED_LOSSES) != (counted is not None):
         raise LbtError(
             f"retrain.loss is {name}, but retraining was started with{'' if counted else 'out'} the input "
@@ -61,8 +62,7 @@ def pixel_loss(name: str, counted: ClassPixels | None, processes: Group) -> Pixe
         return partial(ohem_cross_entropy, processes=processes)
     weights = None
     if counted is not None:
-        weigh = {"enet": enet_weights, "median_frequency": median_frequency_weights}[name]
-        weights = weigh(counted)
+        weights = enet_weights(counted, retrain.enet_offset) if name == "enet" else median_frequency_weights(counted)
     return partial(weighted_cross_entropy, processes=processes, weights=weights)
 
 

@@ -13,10 +13,13 @@ PIXELS, OF_IMAGES = [600, 300, 90, 10, 0], [1000, 750, 1000, 40, 0]
 COUNTED = ClassPixels(torch.tensor(PIXELS), torch.tensor(OF_IMAGES))
 
 
-def test_enet_weights():
-    expected = [1 / math.log(1.1 + pixels / 1000) for pixels in PIXELS]
-    torch.testing.assert_close(enet_weights(COUNTED), torch.tensor(expected, dtype=torch.double))
-    assert expected[0] == pytest.approx(1.8846, abs=1e-4) and expected[-1] == pytest.approx(10.4921, abs=1e-4)
+@pytest.mark.parametrize(("offset", "least", "greatest"), [(1.1, 1.3478, 10.4921), (1.02, 1.4223, 50.4983)])
+def test_enet_weights(offset, least, greatest):
+    expected = [1 / math.log(offset + pixels / 1000) for pixels in PIXELS]
+    torch.testing.assert_close(enet_weights(COUNTED, offset), torch.tensor(expected, dtype=torch.double))
+    assert expected[-1] == pytest.approx(greatest, abs=1e-4)
+    alone = enet_weights(ClassPixels(torch.tensor([7]), torch.tensor([7])), offset)
+    assert float(alone) == pytest.approx(least, abs=1e-4)
 
 
 def test_median_frequency_weights():

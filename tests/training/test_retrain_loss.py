@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lbt.config import RetrainSettings
 from lbt.data.class_pixels import ClassPixels
 from lbt.data.classes import IGNORE
 from lbt.errors import LbtError
@@ -53,22 +54,29 @@ def test_without_a_labelled_pixel_the_loss_is_zero_and_differentiable(batch, wei
 
 
 @pytest.mark.parametrize(
-    ("name", "weigh"), [("enet", enet_weights), ("median_frequency", median_frequency_weights), ("cross_entropy", None)]
+    ("settings", "weights"),
+    [
+        ({"loss": "enet"}, enet_weights(COUNTED, 1.1)),
+        ({"loss": "enet", "enet_offset": 1.02}, enet_weights(COUNTED, 1.02)),
+        ({"loss": "median_frequency"}, median_frequency_weights(COUNTED)),
+        ({"loss": "cross_entropy"}, None),
+    ],
+    ids=str,
 )
-def test_a_name_means_its_weights(batch, name, weigh):
-    weights = None if weigh is None else weigh(COUNTED)
-    found = pixel_loss(name, None if weigh is None else COUNTED, ALONE)(*batch)
+def test_a_name_means_its_weights(batch, settings, weights):
+    found = pixel_loss(RetrainSettings(**settings), None if weights is None else COUNTED, ALONE)(*batch)
     torch.testing.assert_close(found, F.cross_entropy(*batch, weights, ignore_index=IGNORE))
 
 
 def test_ohem_is_that_of_the_search(batch):
-    assert torch.equal(pixel_loss("ohem", None, ALONE)(*batch), ohem_cross_entropy(*batch, ALONE))
+    loss = pixel_loss(RetrainSettings(loss="ohem"), None, ALONE)
+    assert torch.equal(loss(*batch), ohem_cross_entropy(*batch, ALONE))
 
 
 @pytest.mark.parametrize(("name", "counted"), [("enet", None), ("median_frequency", None), ("ohem", COUNTED)])
 def test_counts_that_do_not_fit_the_loss_are_refused(name, counted):
     with pytest.raises(LbtError, match=rf"retrain\.loss is {name}, but .* class_pixels.* enet or median_frequency"):
-        pixel_loss(name, counted, ALONE)
+        pixel_loss(RetrainSettings(loss=name), counted, ALONE)
 
 
 @pytest.mark.parametrize("stride", [1, 8, 16, 32])
@@ -97,7 +105,7 @@ def test_the_heads_are_summed_with_their_weight(upsampled):
     if not upsampled:
         strides = zip(outputs[1:], (16, 32), strict=True)
         parts = [F.cross_entropy(logits, labels[:, s // 2 :: s, s // 2 :: s]) for logits, s in strides]
-    loss = pixel_loss("cross_entropy", None, ALONE)
+    loss = pixel_loss(RetrainSettings(loss="cross_entropy"), None, ALONE)
     found = retraining_loss(outputs, labels, loss, 0.4, upsampled=upsampled)
     torch.testing.assert_close(found, main + 0.4 * sum(parts))
     torch.testing.assert_close(retraining_loss(outputs, labels, loss, 0.0, upsampled=upsampled), main)
