@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lbt.config.retrain import BALANCED_LOSSES, GuideTraining
@@ -16,6 +15,7 @@ from lbt.errors import LbtError
 from lbt.runtime.distributed import Group
 from lbt.space.padding import find_stride, upsample
 from lbt.training.class_weights import enet_weights, median_frequency_weights
+from lbt.training.cross_entropy import cross_entropy
 from lbt.training.losses import ohem_cross_entropy
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
@@ -34,11 +34,11 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, processes: Group, wei
     Returns:
         A scalar; zero, still differentiable, if no pixel is labelled.
     """
-    weights = None if weights is None else weights.to(logits)
-    total = F.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="sum")
     valid = labels != IGNORE
-    weight = valid.sum() if weights is None else weights[labels[valid]].sum()
-    return processes.reduce_loss(total) / processes.reduce_loss(weight).clamp(min=1e-12)
+    classes = labels.masked_fill(~valid, 0)
+    counts = valid.to(logits.dtype) if weights is None else weights.to(logits)[classes] * valid
+    losses = cross_entropy(logits, classes)
+    return processes.reduce_loss((losses * counts).sum()) / processes.reduce_loss(counts.sum()).clamp(min=1e-12)
 
 
 def pixel_loss(retrain: GuideTraining, counted: ClassPixels | None, processes: Group) -> PixelLoss:
