@@ -72,6 +72,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "crop: two thirds": EMA | {"batch_size": 16},
 }
 """Settings of `retrain` by arm. Up to `+ ema` each adds to the one before; the others change one thing of `+ ema`."""
+SPEEDS: dict[str, dict[str, Any]] = {
+    "only head size": NO_NORM_DECAY | {"auxiliary_size": "head"},
+    "only channels last": NO_NORM_DECAY | {"channels_last": True},
+}
+"""Settings whose steps are timed, but which are not trained."""
 CROPS = {"crop: whole": 4 / 3, "crop: two thirds": 2 / 3}
 """Factor on height and width of the crops of some arms; those of a third less have twice the images."""
 OF_CAMVID = (
@@ -109,7 +114,7 @@ class DataSet:
 
     def retrain(self, arm: str) -> RetrainSettings:
         """The settings of an arm, for one epoch."""
-        return RetrainSettings.model_validate({"batch_size": 8, "epochs": 1.0} | ARMS[arm])
+        return RetrainSettings.model_validate({"batch_size": 8, "epochs": 1.0} | (ARMS | SPEEDS)[arm])
 
 
 class Clock(Resume):
@@ -213,15 +218,17 @@ def retrain(data: DataSet, arm: str, seed: int, steps: int, folder: Path, clock:
 
 def measure_steps(data: DataSet) -> dict[str, float]:
     """Processor seconds of a step of each arm; measured once, and kept."""
-    kept = data.folder / "step_seconds.json"
-    if not kept.exists():
-        found: dict[str, list[float]] = {arm: [] for arm in data.arms}
-        for arm in [*data.arms, *reversed(data.arms)]:  # so that a change of the machine's speed meets all
-            clock = Clock()
-            retrain(data, arm, 0, MEASURED_STEPS, data.folder / "measured", clock)
-            found[arm] += clock.step_seconds()
-        write_json(kept, {arm: median(times) for arm, times in found.items()})
-    return read_json(kept)
+    path = data.folder / "step_seconds.json"
+    kept = read_json(path) if path.exists() else {}
+    found: dict[str, list[float]] = {arm: [] for arm in (*data.arms, *SPEEDS) if arm not in kept}
+    for arm in [*found, *reversed(found)]:  # so that a change of the machine's speed meets all
+        clock = Clock()
+        retrain(data, arm, 0, MEASURED_STEPS, data.folder / "measured", clock)
+        found[arm] += clock.step_seconds()
+    if found:
+        kept |= {arm: median(times) for arm, times in found.items()}
+        write_json(path, kept)
+    return kept
 
 
 def run_arm(data: DataSet, arm: str, seed: int, step_seconds: Mapping[str, float]) -> None:
@@ -249,32 +256,34 @@ def run_arm(data: DataSet, arm: str, seed: int, step_seconds: Mapping[str, float
 
 
 def table(data: DataSet) -> list[Row]:
-    """A row per arm, in %: mean and deviation of mIoU, the mean difference from the first arm, IoU by class."""
+    """A row per arm: seconds, and in % mean and deviation of mIoU, the difference from the first arm, IoU by class."""
     results = [read_json(path) for path in sorted(data.folder.glob("runs/*/result.json"))]
     by_arm = {arm: {r["seed"]: r for r in results if r["arm"] == arm} for arm in data.arms}
     rows: list[Row] = []
-    for arm, found in by_arm.items():
-        if not found:
-            continue
-        first = by_arm[data.arms[0]]
+    for arm, step in measure_steps(data).items():
+        found, first = by_arm.get(arm, {}), by_arm[data.arms[0]]
         scores = [100 * r["miou"] for r in found.values()]
         differences = [100 * (r["miou"] - first[seed]["miou"]) for seed, r in found.items() if seed in first]
-        row: Row = {"data": data.name, "arm": arm, "seeds": len(found)}
-        row |= {"steps": next(iter(found.values()))["steps"]}
-        row |= {"seconds": round(mean(r["seconds"] for r in found.values()), 1)}
-        row |= {"miou": round(mean(scores), 2), "sd": spread(scores)}
-        row |= {"difference": round(mean(differences), 2), "difference_sd": spread(differences)}
-        row |= {
-            "classes_at_0": mean(sum(v is not None and v < 0.005 for v in r["iou"].values()) for r in found.values())
-        }
+        zeros = [sum(v is not None and v < 0.005 for v in r["iou"].values()) for r in found.values()]
+        row: Row = {"data": data.name, "arm": arm, "step_ms": round(1000 * step), "seeds": len(found)}
+        row |= {"steps": next((r["steps"] for r in found.values()), 0)}
+        row |= {"seconds": average([r["seconds"] for r in found.values()], 1)}
+        row |= {"miou": average(scores), "sd": deviation(scores)}
+        row |= {"difference": average(differences), "difference_sd": deviation(differences)}
+        row |= {"classes_at_0": average(zeros, 1)}
         for name in class_table(data.settings.data).names:
-            row[name] = round(100 * mean(r["iou"][name] or 0.0 for r in found.values()), 1)
+            row[name] = average([100 * (r["iou"][name] or 0.0) for r in found.values()], 1)
         rows.append(row)
     return rows
 
 
-def spread(values: Sequence[float]) -> float:
-    """The standard deviation of a sample; NaN of one value."""
+def average(values: Sequence[float], digits: int = 2) -> float:
+    """The mean; NaN of no value."""
+    return round(mean(values), digits) if values else float("nan")
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The standard deviation of a sample; NaN of fewer than two values."""
     return round(stdev(values), 2) if len(values) > 1 else float("nan")
 
 
@@ -312,8 +321,8 @@ def main() -> None:
                     run_arm(data, arm, seed, seconds)
     for data in sets:
         rows = table(data)
-        print(f"\n{markdown(rows)}" if rows else f"\n{data.name}: no results")
-        if options.csv is not None and rows:
+        print(f"\n{markdown(rows)}")
+        if options.csv is not None:
             write_metrics(options.csv.with_stem(f"{options.csv.stem}-{data.name}"), rows)
 
 

@@ -25,7 +25,7 @@ def test_the_end_of_each_video_and_whole_towns_are_held_out():
 
 def test_each_arm_changes_one_thing(tiny):
     data = study.DataSet("x", tiny.settings, Path(), tuple(study.ARMS), 1.0)
-    dumps = [data.retrain(arm).model_dump() | {"crop": study.CROPS.get(arm)} for arm in study.ARMS]
+    dumps = [data.retrain(arm).model_dump() | {"crop": study.CROPS.get(arm)} for arm in study.ARMS | study.SPEEDS]
     assert len({json.dumps(dump) for dump in dumps}) == len(dumps)
     assert set(study.OF_CAMVID) <= set(study.ARMS)
 
@@ -51,10 +51,11 @@ def test_arms_are_trained_scored_and_kept(scenes, monkeypatch):
     rows = study.table(scenes)
     study.run_arm(scenes, "+ ema", 1, study.measure_steps(scenes))  # is there already
     assert len(files) == 4 and [path.stat().st_mtime_ns for path in files] == times
-    assert [row["arm"] for row in rows] == ["released", "+ ema"] and rows[0]["difference"] == 0
-    assert all(row["seeds"] == 2 and row["steps"] == max(2, round(0.5 / seconds[row["arm"]])) for row in rows)
-    assert all(0 <= row["miou"] <= 100 and {"road", "sky"} <= set(row) for row in rows)
-    assert len(study.markdown(rows).splitlines()) == 4
+    assert [row["arm"] for row in rows] == ["released", "+ ema", *study.SPEEDS] and rows[0]["difference"] == 0
+    assert all(row["seeds"] == 0 and row["step_ms"] > 0 for row in rows[2:])
+    assert all(row["seeds"] == 2 and row["steps"] == max(2, round(0.5 / seconds[row["arm"]])) for row in rows[:2])
+    assert all(0 <= row["miou"] <= 100 and {"road", "sky"} <= set(row) for row in rows[:2])
+    assert len(study.markdown(rows).splitlines()) == 6
 
 
 def test_camvid_is_halved(tmp_path):
