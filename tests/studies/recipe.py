@@ -8,7 +8,7 @@ out for the scores.
 There are two data sets: the synthetic scenes of config/config.yaml, and CamVid as in config/camvid-cpu.yaml at half its
 resolution. Results are kept in FOLDER, from which an interrupted study resumes; `--table` only writes the table again.
 
-    python tests/studies/recipe.py FOLDER --camvid ROOT [--csv table.csv]
+    PYTHONPATH=tests python tests/studies/recipe.py FOLDER --camvid ROOT [--csv table.csv]
 """
 
 from __future__ import annotations
