@@ -19,6 +19,7 @@ def build_optimizer(network: nn.Module, settings: RetrainOptimizer) -> torch.opt
         groups.append({"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0})
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
+    # Not fused: that kernel is wrong without a warning if a gradient has other strides than its parameter.
     return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
 
 

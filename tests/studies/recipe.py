@@ -302,6 +302,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="keeps the results, from which the study resumes")
     parser.add_argument("--camvid", type=Path, help="folder of CamVid; without it the scenes are studied alone")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help="train these alone")
     parser.add_argument("--seconds", type=float, default=60.0, help="processor time of a retraining on the scenes")
     parser.add_argument("--camvid-seconds", type=float, default=80.0, help="the same on CamVid")
     parser.add_argument("--csv", type=Path, help="file for the tables' numbers, beside which the other data set's lies")
@@ -317,7 +318,7 @@ def main() -> None:
         measured = [measure_steps(data) for data in sets]
         for seed in range(options.seeds):
             for data, seconds in zip(sets, measured, strict=True):
-                for arm in data.arms:
+                for arm in [arm for arm in data.arms if arm in (options.arms or ARMS)]:
                     run_arm(data, arm, seed, seconds)
     for data in sets:
         rows = table(data)
