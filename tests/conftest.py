@@ -59,10 +59,10 @@ def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], None]],
 
 @pytest.fixture(scope="session")
 def tiny(once) -> SimpleNamespace:
-    """Settings of the workflow test, generated data, their split, an invented latency table, teacher and student."""
+    """Settings of the workflow test, data with split and class pixels, an invented latency table, teacher, student."""
     folder = once("tiny", make_tiny)
     settings = tiny_settings(folder)
-    files = {"split": folder / "split.csv", "table": folder / "table.csv"}
+    files = {"split": folder / "split.csv", "table": folder / "table.csv", "class_pixels": folder / "class_pixels.csv"}
     files |= {"warmup": folder / "warmup.pt", "student": folder / "student.pt"}
     return SimpleNamespace(settings=settings, classes=class_table(settings.data), **files)
 
@@ -79,6 +79,7 @@ def make_tiny(folder: Path) -> None:
     classes, split = class_table(settings.data).num_classes, folder / "split.csv"
     call_stage("scenes", scenes=settings.scenes, data=settings.data, listing=folder / "data" / "scenes.json")
     call_stage("split", data=settings.data, splits=settings.splits, split=split)
+    call_stage("class_pixels", data=settings.data, split=split, pixels=folder / "class_pixels.csv")
     key = TableKey("invented", "eager", "float32", 64, 64, 1, classes, "none")
     write_metrics(
         folder / "table.csv",

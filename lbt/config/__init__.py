@@ -29,6 +29,7 @@ from lbt.config.base import (
 from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, SceneSettings, SplitSettings
 from lbt.config.folder import ClassSettings, FolderSettings
 from lbt.config.methods import METHODS
+from lbt.config.retrain import RetrainOptimizer, RetrainSettings
 from lbt.config.round import (
     LbtSearch,
     LptSearch,
@@ -49,7 +50,6 @@ from lbt.config.training import (
     ComputeSettings,
     EvaluationSettings,
     OptimizerSettings,
-    RetrainSettings,
     WarmupSettings,
 )
 
@@ -77,6 +77,7 @@ __all__ = [
     "OptimizerSettings",
     "PseudoLabelSettings",
     "RandomMatch",
+    "RetrainOptimizer",
     "RetrainSettings",
     "RoundSearch",
     "SceneSettings",

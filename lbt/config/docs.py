@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from lbt.config import Section, Settings
 from lbt.config.base import OneOf, ReadWith, section_in
+from lbt.config.retrain import RetrainSettings
 
 INTRODUCTION = """# Settings
 
@@ -84,6 +85,14 @@ If no network of the space can meet the window, the run ends early and prints th
 does.
 """
 
+RECIPES = """
+## Recipes of retraining
+
+`retrain.recipe` names the defaults of these keys. A key that you write keeps your value, and the recorded settings show
+all values. `released` has the loss, optimiser and sizes of FasterSeg's released code. `balanced` trains rare classes
+too, within fewer steps; `results/published/recipe` compares them.
+
+"""
 UNREAD = """
 ## Keys that another key switches off
 
@@ -102,10 +111,31 @@ def markdown() -> str:
         INTRODUCTION
         + first
         + SPEED
+        + RECIPES
+        + "".join(_recipes())
         + UNREAD
         + "".join(_unread("", Settings))
         + "".join(_section("", Settings, "Top level"))
     )
+
+
+def _recipes() -> Iterator[str]:
+    """A table of the keys of `retrain` in which the recipes differ."""
+    names = get_args(RetrainSettings.model_fields["recipe"].annotation)
+    columns = [dict(_flat("retrain.", RetrainSettings(recipe=name).model_dump(exclude={"recipe"}))) for name in names]
+    yield f"| key | {' | '.join(f'`{name}`' for name in names)} |\n|---|{'---|' * len(names)}\n"
+    for key in columns[0]:
+        values = [f"`{json.dumps(column[key])}`" for column in columns]
+        if len(set(values)) > 1:
+            yield f"| `{key}` | {' | '.join(values)} |\n"
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _unread(prefix: str, model: type[Section]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from lbt.config.data import (
     SceneSettings,
     SplitSettings,
 )
+from lbt.config.retrain import GuideTraining, RetrainSettings
 from lbt.config.round import RoundSearch, SearchWindow, StudentSettings
 from lbt.config.search import (
     DerivationRule,
@@ -36,9 +37,7 @@ from lbt.config.training import (
     ComputeDevice,
     ComputeSettings,
     EvaluationSettings,
-    GuideTraining,
     NetworkScoring,
-    RetrainSettings,
     ScoreBatches,
     WarmupSettings,
 )

@@ -1,12 +1,12 @@
-"""Settings of optimisers, of the training before and after the search, of scoring and of the machine."""
+"""Settings of optimisers, of the warm-up, of scoring and of the machine."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import GPUS_HELP, WITHOUT_EFFECT, Gpus, NotNegative, Positive, Section, check_gpus, read_with
+from lbt.config.base import GPUS_HELP, WITHOUT_EFFECT, Gpus, NotNegative, Positive, Section, check_gpus
 
 
 class OptimizerSettings(Section):
@@ -53,37 +53,6 @@ class WarmupSettings(Section):
     def _divided(self) -> WarmupSettings:
         check_gpus(self.gpus, batch_size=self.batch_size)
         return self
-
-
-class GuideTraining(Section):
-    """The keys of `retrain` with which the network to distil from is trained."""
-
-    epochs: Positive = Field(600.0, description="Passes over the training images; fractions work.")
-    batch_size: int = Field(8, ge=2, le=65_536, description="Images per step.")
-    optimizer: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the network's weights.")
-    power: float = Field(0.9, ge=0, le=100, description="The learning rate falls as (1 - step/steps) to this power.")
-    auxiliary_weight: NotNegative = Field(0.4, description="Weight of the losses of the training-only heads.")
-    initial: Literal["random", "supernet"] = Field(
-        "random", description="First weights: drawn, or inherited from the supernet after its last round."
-    )
-    gpus: Gpus = Field(1, description=GPUS_HELP)
-
-    @model_validator(mode="after")
-    def _divided(self) -> Self:
-        check_gpus(self.gpus, batch_size=self.batch_size)
-        return self
-
-
-class RetrainSettings(GuideTraining):
-    """Training of the derived network on the whole official training part."""
-
-    ORDER = (
-        *("epochs", "batch_size", "optimizer", "power", "auxiliary_weight", "initial", "distillation_weight", "gpus"),
-    )
-
-    distillation_weight: Annotated[NotNegative, read_with("search.cosearch", True)] = Field(
-        1.0, description="With `search.cosearch`: weight of the divergence from the co-searched network."
-    )
 
 
 class ScoreBatches(Section):

@@ -63,6 +63,9 @@ STAGES: dict[str, Stage] = {
         "lbt.data.checking.check", jobs.CheckJob, "read the whole data set and list every problem", lists_images=True
     ),
     "split": Stage("lbt.data.write_split", jobs.SplitJob, "divide the training images into parts", lists_images=True),
+    "class_pixels": Stage(
+        "lbt.data.count_class_pixels", jobs.DataJob, "count the training pixels of each class", reads=TRAINING_ROLES
+    ),
     "latency": Stage("lbt.latency.measure_table", jobs.LatencyJob, "measure the latency lookup table"),
     "reach_search": Stage("lbt.latency.reach", jobs.SearchReachJob, "check that the search can reach its window"),
     "reach_derivation": Stage(
@@ -131,7 +134,7 @@ STAGES: dict[str, Stage] = {
         "lbt.evaluation.network", jobs.EvaluateNetworkJob, "score the retrained network", reads=("evaluation",)
     ),
     "evaluate_constant": Stage(
-        "lbt.evaluation.constant", jobs.DataJob, "score the most frequent class", reads=(*TRAINING_ROLES, "evaluation")
+        "lbt.evaluation.constant", jobs.DataJob, "score the most frequent class", reads=("evaluation",)
     ),
     "pack": Stage("lbt.inference.pack", jobs.PackJob, "put network, scores and profile into one file"),
     "settings": Stage("lbt.views.settings", Settings, "record settings and versions"),

@@ -47,24 +47,6 @@ def ohem_cross_entropy(
     return processes.reduce_loss((losses.flatten() * hard).sum()) / kept.clamp(min=1)
 
 
-def segmentation_loss(outputs: Sequence[Tensor], labels: Tensor, processes: Group, auxiliary_weight: float) -> Tensor:
-    """OHEM cross-entropy of the main output plus `auxiliary_weight` times the sum of that of the others.
-
-    Args:
-        outputs: logits (B, C, h, w), main one first; each is upsampled to the labels' size.
-        labels: (B, H, W) int64.
-        processes: the processes that share the batch.
-        auxiliary_weight: at least 0; at 0 the other outputs are not read.
-    """
-    size = (labels.shape[-2], labels.shape[-1])
-    main, *others = outputs
-    loss = ohem_cross_entropy(upsample(main, size), labels, processes)
-    if auxiliary_weight:
-        for logits in others:
-            loss = loss + auxiliary_weight * ohem_cross_entropy(upsample(logits, size), labels, processes)
-    return loss
-
-
 def distillation_loss(logits: Tensor, guide_logits: Tensor, processes: Group) -> Tensor:
     """Divergence KL(guide || network) of the predicted classes: sum over classes, mean over all pixels of the batch.
 
@@ -81,5 +63,13 @@ def distillation_loss(logits: Tensor, guide_logits: Tensor, processes: Group) ->
 
 
 def supernet_loss(outputs: Sequence[Tensor], labels: Tensor, processes: Group) -> Tensor:
-    """Sum of the OHEM cross-entropies of a supernet's five predictions, with equal weights as in the released code."""
-    return segmentation_loss(outputs, labels, processes, auxiliary_weight=1.0)
+    """Sum of the OHEM cross-entropies of a supernet's five predictions, with equal weights as in the released code.
+
+    Args:
+        outputs: logits (B, C, h, w); each is upsampled to the labels' size.
+        labels: (B, H, W) int64.
+        processes: the processes that share the batch.
+    """
+    size = (labels.shape[-2], labels.shape[-1])
+    first, *others = (ohem_cross_entropy(upsample(logits, size), labels, processes) for logits in outputs)
+    return sum(others, start=first)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
 from lbt.config import RetrainSettings
 from lbt.config.jobs import RetrainGuideJob
+from lbt.data.class_pixels import read_class_pixels
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import training_loader
@@ -26,8 +28,11 @@ from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
-from lbt.training.losses import distillation_loss, segmentation_loss
-from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
+from lbt.training.losses import distillation_loss
+from lbt.training.optimizers import GuardedStep, set_learning_rate
+from lbt.training.retrain_loss import pixel_loss, retraining_loss
+from lbt.training.retrain_optimizer import build_optimizer, learning_rate
+from lbt.training.weight_average import moving_average
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Files:
         genotype: the discrete architecture.
         guide: a retrained network whose predictions are distilled into this one; None trains on the labels only.
         supernet: a round's checkpoint whose weights initialise the network; None starts from random weights.
+        class_pixels: training pixels of each class, for a loss that weights the classes; None for another loss.
         network: receives the weights.
         metrics: receives the losses of each step as CSV.
     """
@@ -49,6 +55,7 @@ class Files:
     metrics: Path
     guide: Path | None = None
     supernet: Path | None = None
+    class_pixels: Path | None = None
 
 
 def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
@@ -59,24 +66,18 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: the input `supernet` does not fit `retrain.initial`; files with other classes or another space.
+        LbtError: the input `supernet` does not fit `retrain.initial`, or `class_pixels` the loss; files with other
+            classes or another space.
     """
     seed, method, data, space = settings.seed, settings.method, settings.data, settings.space
-    retrain, guide, supernet = settings.retrain, files.guide, files.supernet
+    retrain, guide = settings.retrain, files.guide
     resume = resume or Resume()
-    if (retrain.initial == "supernet") != (supernet is not None):
-        raise LbtError(
-            f"retrain.initial is {retrain.initial}, but retraining was started with the input supernet = {supernet}. "
-            "Give this input only with `initial: supernet`."
-        )
     device, processes = prepare_device(settings.compute), group()
     table = class_table(data)
-    shape = read_genotype(files.genotype, space)
-    torch.manual_seed(derive_seed(seed, "network"))
-    model = Network(shape, space, table.num_classes)
-    if supernet is not None:
-        inherit_weights(model, load_supernet(supernet, table.names, space, torch.device("cpu"))[0])
-    model = model.to(device).train()
+    memory_format = torch.channels_last if retrain.channels_last else torch.contiguous_format
+    model = _initial_network(settings, files, table.names).to(device).to(memory_format=memory_format).train()
+    counted = None if files.class_pixels is None else read_class_pixels(files.class_pixels, table.names)
+    loss_of = pixel_loss(retrain, counted, processes)
     guiding = None if guide is None else load_trained(guide, table.names, space).network.to(device)
     distillation_weight = retrain.distillation_weight if isinstance(retrain, RetrainSettings) else 0.0
     samples = training_samples(files.split)
@@ -92,16 +93,20 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
         start=resume.step,
         workers=settings.compute.workers,
     )
-    optimizer = sgd(model.parameters(), retrain.optimizer)
+    optimizer = build_optimizer(model, retrain.optimizer)
     guard = GuardedStep(f"network weights ({method})", model)
+    average = moving_average(model, retrain.ema_decay) if retrain.ema_decay else None
     rows: list[dict[str, float | int]] = []
-    parts = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
+    parts: dict[str, Any] = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
+    parts |= {} if average is None else {"average": average}
     with Progress(f"retrain {method} seed-{seed}", steps, log, shown=processes.first) as progress:
         for step, (images, labels) in resume.steps(loader, parts, progress):
-            set_learning_rate(optimizer, retrain.optimizer.lr * (1 - step / steps) ** retrain.power)
-            images, labels = images.to(device), labels.to(device)
+            lr = learning_rate(step, steps, lr=retrain.optimizer.lr, warmup=retrain.lr_warmup, power=retrain.power)
+            set_learning_rate(optimizer, lr)
+            images, labels = images.to(device, memory_format=memory_format), labels.to(device)
             outputs = model.heads(images)
-            loss = segmentation_loss(outputs, labels, processes, retrain.auxiliary_weight)
+            upsampled = retrain.auxiliary_size == "image"
+            loss = retraining_loss(outputs, labels, loss_of, retrain.auxiliary_weight, upsampled=upsampled)
             row: dict[str, float | int] = {"step": step, "loss": float(loss.detach())}
             if guiding is not None:
                 with torch.no_grad():
@@ -113,13 +118,16 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
             loss.backward()
             processes.sum_gradients(model.parameters())
             row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
-            rows.append(row | {"skipped": guard.skipped, "lr": optimizer.param_groups[0]["lr"]})
+            if average is not None and not guard.consecutive:
+                average.update_parameters(model)
+            rows.append(row | {"skipped": guard.skipped, "lr": lr})
             progress.advance(loss=row["loss"])
     if processes.first:
         write_metrics(files.metrics, rows)
+        trained = model if average is None else cast(Network, average.module)
         save_network(
             files.network,
-            model,
+            trained.to(memory_format=torch.contiguous_format),
             space=space,
             classes=table.names,
             colors=table.colors,
@@ -128,3 +136,18 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
             method=method,
             seed=seed,
         )
+
+
+def _initial_network(settings: RetrainGuideJob, files: Files, classes: tuple[str, ...]) -> Network:
+    """The network on the CPU with its first weights; those of the heads that only training uses are always drawn."""
+    if (settings.retrain.initial == "supernet") != (files.supernet is not None):
+        raise LbtError(
+            f"retrain.initial is {settings.retrain.initial}, but retraining was started with the input supernet = "
+            f"{files.supernet}. Give this input only with `initial: supernet`."
+        )
+    shape = read_genotype(files.genotype, settings.space)
+    torch.manual_seed(derive_seed(settings.seed, "network"))
+    network = Network(shape, settings.space, len(classes))
+    if files.supernet is not None:
+        inherit_weights(network, load_supernet(files.supernet, classes, settings.space, torch.device("cpu"))[0])
+    return network

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lbt.config import Section, Settings
+from lbt.config import RetrainSettings, Section, Settings
 from lbt.config.read import parse_settings, read_settings
 from lbt.config.unread import select_read
 from lbt.errors import LbtError
@@ -186,3 +186,40 @@ def test_scores_of_all_rounds_need_their_weights():
         parse_settings(content, "test.yaml")
     content["search"]["keep_every"] = 1
     assert parse_settings(content, "test.yaml").evaluation.every_round
+
+
+SGD = {"name": "sgd", "lr": 0.01, "weight_decay": 5.0e-4, "decay_all": True}
+RECIPES = [
+    (
+        {},
+        {"recipe": "balanced", "loss": "enet", "ema_decay": 0.99},
+        {"name": "adamw", "lr": 3.0e-3, "decay_all": False},
+    ),
+    ({"recipe": "released"}, {"loss": "ohem", "lr_warmup": 0.0, "ema_decay": 0.0, "auxiliary_size": "image"}, SGD),
+    ({"recipe": "released", "loss": "enet", "optimizer": {"lr": 0.05}}, {"loss": "enet"}, SGD | {"lr": 0.05}),
+    ({"recipe": "released", "optimizer": {"name": "adamw"}}, {"loss": "ohem"}, {"lr": 3.0e-3, "weight_decay": 1.0e-2}),
+    ({"optimizer": {"name": "sgd"}}, {"loss": "enet"}, SGD | {"decay_all": False}),
+]
+
+
+@pytest.mark.parametrize(("given", "retrain", "optimizer"), RECIPES, ids=str)
+def test_a_recipe_fills_in_what_is_not_given(given, retrain, optimizer):
+    settings = parse_settings({"retrain": given}, "my.yaml")
+    recorded = select_read(settings)
+    assert recorded["retrain"].items() >= retrain.items()
+    assert recorded["retrain"]["optimizer"].items() >= optimizer.items()
+    assert parse_settings(recorded, "again") == settings
+    assert settings.retrain.model_fields_set == given.keys()
+
+
+def test_a_recipe_changes_results_only_by_the_keys_that_it_fills_in():
+    """A stage is not rerun for the name of the recipe."""
+    balanced, released = (RetrainSettings(recipe=name) for name in ("balanced", "released"))
+    written = RetrainSettings.model_validate(released.model_dump() | {"recipe": "balanced"})
+    assert written.tracked() == released.tracked() != balanced.tracked()
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones():
+    for name in ("fast", ["released"], None):
+        with pytest.raises(LbtError, match=r"retrain\.recipe: must be 'balanced' or 'released'; found"):
+            parse_settings({"retrain": {"recipe": name}}, "my.yaml")

@@ -39,6 +39,11 @@ OFF_AND_ON = {
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
     "derivation.paths": (3, {"derivation.rule": "released"}, {"derivation.rule": "search"}),
     "derivation.images": (3, {}, {"derivation.operators": "removal"}),
+    "retrain.enet_offset": (1.02, {"retrain.loss": "ohem"}, {}),
+    "retrain.optimizer.momentum": (0.5, {}, {"retrain.optimizer.name": "sgd"}),
+    "retrain.optimizer.beta1": (0.5, {"retrain.optimizer.name": "sgd"}, {"retrain.optimizer.name": "adamw"}),
+    "retrain.optimizer.beta2": (0.5, {"retrain.recipe": "released"}, {}),
+    "retrain.auxiliary_size": ("image", {"retrain.auxiliary_weight": 0}, {}),
     "retrain.distillation_weight": (2, {}, {"search.cosearch": True}),
 }
 """A value of each marked key, other settings that switch it off, and others with which it is read."""

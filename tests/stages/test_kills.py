@@ -47,6 +47,7 @@ class Case:
             self.names = ("checkpoint.pt", "architecture.json", *(["guide.json"] if name == "lbt" else []))
         if self.stage == "retrain":
             self.names, self.inputs["genotype"] = ("network.pt",), folder / "genotype.json"
+            self.inputs["class_pixels"] = tiny.class_pixels
             genotype = random_genotype(tiny.settings.space, torch.Generator().manual_seed(0))
             write_json(folder / "genotype.json", genotype.to_json())
         if name == "lbt":

@@ -8,7 +8,7 @@ from torch.func import jvp
 from lbt.data.classes import IGNORE
 from lbt.runtime.distributed import ALONE
 from lbt.space.padding import upsample
-from lbt.training.losses import distillation_loss, ohem_cross_entropy, segmentation_loss
+from lbt.training.losses import distillation_loss, ohem_cross_entropy, supernet_loss
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_without_a_valid_pixel_the_loss_is_zero_and_differentiable(batch):
     nothing = torch.full_like(batch[1], IGNORE)
     for loss in (
         ohem_cross_entropy(logits, nothing, ALONE),
-        segmentation_loss([logits, logits], nothing, ALONE, 1.0),
+        supernet_loss([logits, logits], nothing, ALONE),
     ):
         assert float(loss.detach()) == 0
         (gradient,) = torch.autograd.grad(loss, logits)
@@ -86,12 +86,12 @@ def test_ohem_has_forward_and_second_derivatives(batch):
     )
 
 
-def test_segmentation_loss_weights_the_other_outputs(batch):
+def test_supernet_loss_is_the_sum_over_the_outputs(batch):
     _, labels = batch
     outputs = [torch.randn(2, 5, 12, 10), torch.randn(2, 5, 6, 5), torch.randn(2, 5, 2, 2)]
     parts = [ohem_cross_entropy(upsample(o, (12, 10)), labels, ALONE) for o in outputs]
-    torch.testing.assert_close(segmentation_loss(outputs, labels, ALONE, 0.4), parts[0] + 0.4 * (parts[1] + parts[2]))
-    assert torch.equal(segmentation_loss(outputs, labels, ALONE, 0), parts[0])
+    torch.testing.assert_close(supernet_loss(outputs, labels, ALONE), parts[0] + parts[1] + parts[2])
+    assert torch.equal(supernet_loss(outputs[:1], labels, ALONE), parts[0])
 
 
 @pytest.mark.parametrize("stride", [1, 8, 16, 32])

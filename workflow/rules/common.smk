@@ -30,6 +30,7 @@ from snakemake.exceptions import WorkflowError
 
 from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings, read_configuration
+from lbt.config.retrain import BALANCED_LOSSES
 from lbt.errors import LbtError
 from lbt.files import canonical_json
 from lbt.stages.machine import may_have_gpus, require_fit

@@ -1,4 +1,4 @@
-# The data set: drawn (street scenes only), checked, split.
+# The data set: drawn (street scenes only), checked, split, its classes counted.
 SCENES = f"{SETTINGS.data.root}/scenes.json" if SETTINGS.scenes is not None else []
 
 
@@ -52,5 +52,23 @@ rule split:
         **resources_of("split"),
     params:
         **params_of("split"),
+    shell:
+        RUN_STAGE
+
+
+rule class_pixels:
+    input:
+        split=rules.split.output.split,
+    output:
+        pixels=f"{RUN}/data/class_pixels.csv",
+        manifest=f"{RUN}/data/manifest-class-pixels.json",
+    log:
+        f"{RUN}/logs/class-pixels.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("class_pixels"),
+    params:
+        **params_of("class_pixels"),
     shell:
         RUN_STAGE

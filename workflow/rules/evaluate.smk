@@ -49,6 +49,7 @@ rule evaluate_network:
 rule evaluate_constant:
     input:
         split=rules.split.output.split,
+        class_pixels=rules.class_pixels.output.pixels,
     output:
         scores=f"{RUN}/evaluate/constant/constant.json",
         manifest=f"{RUN}/evaluate/constant/manifest.json",

@@ -67,6 +67,13 @@ def initial_supernet():
     return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
 
 
+def counted_classes():
+    """The training pixels of each class, if the loss of retraining needs them."""
+    if SETTINGS.retrain.loss not in BALANCED_LOSSES:
+        return []
+    return rules.class_pixels.output.pixels
+
+
 def retrained_guide():
     """The network that is distilled into the searched one, if there is a co-search."""
     guide = f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt"
@@ -105,7 +112,10 @@ def reach_of(window):
 
 def every_manifest():
     """The manifests of all jobs: a stage that was stopped has lost its own, so the next run makes it again."""
-    once = [rules.check, rules.split, rules.latency, rules.evaluate_constant]
+    once = [
+        *(rules.check, rules.split, rules.class_pixels),
+        *(rules.latency, rules.evaluate_constant),
+    ]
     each = [
         *(rules.derive, rules.profile, rules.retrain),
         *(rules.evaluate_supernet, rules.evaluate_network, rules.pack),

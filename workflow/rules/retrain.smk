@@ -5,6 +5,7 @@ rule retrain:
         genotype=rules.derive.output.genotype,
         guide=retrained_guide(),
         supernet=initial_supernet(),
+        class_pixels=counted_classes(),
     output:
         network=f"{RUN}/retrain/{{method}}/seed-{{seed}}/network.pt",
         metrics=f"{RUN}/retrain/{{method}}/seed-{{seed}}/metrics.csv",

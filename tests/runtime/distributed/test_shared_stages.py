@@ -15,6 +15,7 @@ import torch
 from quick import quick_first
 from stage_calls import call_stage
 
+from lbt.config import RetrainSettings
 from lbt.config.methods import METHODS
 from lbt.data import loader as loading
 from lbt.derivation.derive_guide import random_guide
@@ -162,12 +163,14 @@ def genotypes(tiny, tmp_path):
     return places
 
 
+@pytest.mark.parametrize("recipe", ["released", "balanced"])
 @pytest.mark.parametrize("distilled", [False, True])
-def test_retraining(both, tiny, tmp_path, genotypes, distilled):
-    arguments = {"method": "lbt", "retrain": tiny.settings.retrain.model_copy(update={"epochs": 2.0})}
+def test_retraining(both, tiny, tmp_path, genotypes, distilled, recipe):
+    arguments = {"method": "lbt", "retrain": RetrainSettings(recipe=recipe, epochs=2.0, batch_size=4)}
+    arguments["class_pixels"] = tiny.class_pixels if recipe == "balanced" else None
     genotype, guide = genotypes
     if distilled:
-        arguments["guide"] = tmp_path / "guide.pt"
+        trained = tmp_path / "guide.pt"
         call_stage(
             "retrain",
             seed=0,
@@ -177,10 +180,11 @@ def test_retraining(both, tiny, tmp_path, genotypes, distilled):
             compute=tiny.settings.compute,
             split=tiny.split,
             genotype=guide,
-            network=arguments["guide"],
+            network=trained,
             metrics=tmp_path / "guide.csv",
-            **{key: arguments[key] for key in ("method", "retrain")},
+            **arguments,
         )
+        arguments["guide"] = trained
     outputs = {"network": "network.pt", "metrics": "metrics.csv"}
     one, two = both("retrain", outputs, genotype=genotype, **arguments)
     assert max(apart(one, two)) < DOUBLE
