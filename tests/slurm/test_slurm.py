@@ -141,6 +141,7 @@ class TestWithoutAccounting:
         asked = {  # processors, memory, limit, GPUs; `--cores 8` is more than a node has
             "rule_warmup_wildcards_0": ("2", "16000M", "2-00:00:00", "gres:gpu:1"),
             "rule_latency": ("2", "8000M", "04:00:00", "gres:gpu:1"),
+            "rule_class_pixels": ("1", "4000M", "01:00:00", None),
             "rule_evaluate_constant": ("1", "4000M", "01:00:00", None),
         }
         assert set(submitted.values()) == set(asked)
