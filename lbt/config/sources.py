@@ -10,6 +10,7 @@ from typing import Any
 from lbt.config.paths import from_here
 from lbt.config.yaml_file import LARGEST, Document, Keys, read_yaml
 from lbt.errors import LbtError
+from lbt.files import open_regular
 
 
 @dataclass
@@ -70,7 +71,7 @@ def look_up(content: Any, keys: Keys) -> Any:
 
 def _read_text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_regular) as file:
             content = file.read(4 * LARGEST + 1)
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """Settings of files and options: their order, and messages with the line of each problem."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,11 @@ def test_a_template_is_refused(tmp_path):
     """Snakemake would run the code in it."""
     lines = problems("__use_yte__: true\n?if True:\n  run: a\n", tmp_path=tmp_path)
     assert [line.split(": ", 2)[2] for line in lines] == ["unknown key; settings are no template"] * 2
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zeros.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zeros.yaml"):
+        with pytest.raises(LbtError, match=rf"{name}: could not be read \(it is not a regular file\)"):
+            read_settings(tmp_path / name)
