@@ -31,9 +31,11 @@ run. Use this command after you copied results without the hidden folder .snakem
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
     )
-    parser.add_argument("further", type=Path, nargs="*", metavar="CONFIG", help="files that replace what they name")
+    parser.add_argument(
+        "further", type=Path, nargs="*", default=[], metavar="CONFIG", help="files that replace what they name"
+    )
     parser.add_argument("--config", dest="settings", nargs="+", metavar="KEY=VALUE", help="single settings")
-    parser.set_defaults(further=[], settings=[])
+    parser.set_defaults(settings=[])
 
 
 def run(options: argparse.Namespace) -> None:

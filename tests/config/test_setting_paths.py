@@ -82,6 +82,14 @@ def test_a_path_that_no_file_system_takes_is_refused(here, root):
     assert len(str(error.value)) < 500
 
 
+def test_blanks_at_the_ends_are_named_unless_there_is_such_a_path(here):
+    for root in ("photos ", " "):
+        with pytest.raises(LbtError, match=r"' has blanks at its ends, and there is no such path; remove them"):
+            taken(here, root)
+    (here / "settings" / "photos ").mkdir()
+    assert taken(here, "photos ")[0] == f"{here}/settings/photos "
+
+
 def test_weights_are_looked_for_alike(here):
     file = here / "settings" / "my.yaml"
     file.write_text("search: {student: {weights: student.pth}}\n")
