@@ -57,7 +57,7 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
 
 
 def refuse_as_network(path: Path, then: str) -> None:
-    """Refuse a folder, an image or a video as the network of a command.
+    """Refuse a missing file, a folder, an image or a video as the network of a command.
 
     Args:
         path: the first argument of the command.
@@ -68,6 +68,8 @@ def refuse_as_network(path: Path, then: str) -> None:
     """
     if path.is_dir():
         kind = "is a folder"
+    elif not path.exists():
+        kind = "is missing"
     elif path.suffix.lower() in IMAGE_ENDINGS:
         kind = "is an image"
     elif path.suffix.lower() in VIDEO_ENDINGS:
