@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_network import CLASSES, COLORS, write_network, write_network_of
+from random_network import CLASSES, COLORS, random_network, write_network, write_network_of
 from stage_calls import call_stage
 
 import lbt
@@ -292,3 +292,14 @@ def test_images_below_the_output_are_told_from_an_empty_folder(network, tmp_path
     save(tmp_path / "set" / "a.png", picture(33, 44))
     assert predict(network, tmp_path / "set", "--output", tmp_path / "set") == 1
     assert "all its images lie below --output" in capsys.readouterr().err
+
+
+def test_a_network_whose_numbers_overflow_is_refused(tmp_path, capsys):
+    image, network = save(tmp_path / "a.png", picture(33, 44)), random_network()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(1e30)
+    file = write_network(tmp_path / "network.pt", network)
+    assert predict(file, image, "--output", tmp_path / "out") == 1
+    assert "The network computes NaN or infinity" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("a.png"))
