@@ -58,7 +58,9 @@ def take_path(keys: Keys, written: str, folder: Path | None, *, made: bool = Fal
     Raises:
         ValueError: no file system can hold such a path, its variable is not set, or it has blanks at its ends.
     """
-    expanded = os.path.expanduser(os.path.expandvars(written))
+    expanded = os.path.expanduser(written)
+    if not os.path.exists(expanded):  # a folder may be called $HOME
+        expanded = os.path.expanduser(os.path.expandvars(written))
     check_path(".".join(map(str, keys)), expanded)
     exists = os.path.exists(expanded)
     unset = _VARIABLE.search(expanded)

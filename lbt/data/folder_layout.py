@@ -131,8 +131,10 @@ def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[lis
         elif len(found) > 1:
             problems.append(Problem(image, f"has {len(found)} labels: {', '.join(found)}", "has several labels"))
         elif found == [image]:
-            what = "is found as an image and as its own mask; name the place or ending of the masks, such as `*.png`"
-            problems.append(Problem(image, f"{what}, in data.folder.masks"))
+            what = (
+                "is found as an image and as its own mask; name the place or ending of the masks in data.folder.masks,"
+            )
+            problems.append(Problem(image, f"{what} such as `*.png`, or their `mask_suffix`"))
         elif image in unusable:
             problems.append(unusable[image])
         elif not found and labelled and not undivided:

@@ -75,6 +75,11 @@ def test_a_literal_dollar_works_and_an_unset_variable_is_named(here):
         taken(here, "$nope/x")
 
 
+def test_a_folder_with_the_name_of_a_variable_is_taken_if_there_is_one(here):
+    (here / "start" / "a $HOME").mkdir()
+    assert taken(here, "a $HOME")[0] == "a $HOME"
+
+
 @pytest.mark.parametrize("root", ["a" * 256, "é" * 128, "/".join(["abc"] * 2000)])
 def test_a_path_that_no_file_system_takes_is_refused(here, root):
     with pytest.raises(LbtError, match="longer than a file system takes") as error:
