@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
+        _require_folder()
         options.action(options)
     except LbtError as error:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
@@ -51,6 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lbt {options.command}: {name}: {error}. The traceback is in {options.log}.", file=sys.stderr)
         return 1
     return 0
+
+
+def _require_folder() -> None:
+    """Relative paths need a working directory."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise LbtError(
+            "The working directory was removed. Change to a folder that exists, such as with `cd`."
+        ) from error
 
 
 def _log(options: argparse.Namespace, text: str) -> bool:

@@ -19,6 +19,7 @@ from lbt.files import (
     read_csv,
     read_json,
     require_own_folders,
+    sha256,
     write_json,
     write_text,
 )
@@ -104,6 +105,12 @@ def test_what_has_no_end_is_not_read(tmp_path, read):
     for name in ("pipe", "zeros", "."):
         with pytest.raises(LbtError, match=r"it is not a regular file|is a folder"):
             read(tmp_path / name)
+
+
+def test_a_pipe_has_no_digest(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256(tmp_path / "pipe")
 
 
 def test_a_file_that_is_written_in_place_is_no_link(tmp_path):

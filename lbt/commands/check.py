@@ -31,14 +31,18 @@ run. Use this command after you copied results without the hidden folder .snakem
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, such as config/config.yaml, or a folder results/RUN"
     )
-    parser.add_argument("further", type=Path, nargs="*", metavar="CONFIG", help="files that replace what they name")
-    parser.add_argument("--config", dest="settings", nargs="+", metavar="KEY=VALUE", help="single settings")
-    parser.set_defaults(further=[], settings=[])
+    parser.add_argument(
+        "further", type=Path, nargs="*", default=[], metavar="CONFIG", help="files that replace what they name"
+    )
+    parser.add_argument(
+        "--config", dest="settings", nargs="+", action="append", metavar="KEY=VALUE", help="single settings"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Check settings and data, and print the result."""
     from lbt.config.read import read_configuration
+    from lbt.config.sources import refuse_repeated
     from lbt.data.checking.check import check_data, describe, describe_warnings
     from lbt.data.problems import raise_problems
     from lbt.data.scenes.write_dataset import SCENES_FILE
@@ -50,7 +54,9 @@ def run(options: argparse.Namespace) -> None:
         settings = read_configuration([first / "settings.yaml"]).settings
         print(_outdated(first, settings, _words([first / "settings.yaml"], [])) or f"{first}: nothing is outdated.")
         return
-    files, single = [first, *getattr(options, "further", ())], getattr(options, "settings", ())
+    given = getattr(options, "settings", None) or [[]]
+    refuse_repeated(["--config"] * len(given))
+    files, single = [first, *getattr(options, "further", ())], given[0]
     configuration = read_configuration(files, single)
     settings, folder = configuration.settings, Path("results") / configuration.settings.run
     for path in configuration.paths:

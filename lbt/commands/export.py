@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from lbt.errors import LbtError
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_export import export_network
 
-    if options.output.resolve() == options.network.resolve():
+    if os.path.realpath(options.output) == os.path.realpath(options.network):
         raise LbtError(f"{options.output}: is the network itself. Name another file to write.")
     refuse_as_network(options.network, "the file to write")
     if options.output.is_dir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lbt.config import Section, Settings
@@ -73,7 +73,9 @@ def explain(error: Mapping[str, Any], place: Place | None) -> str:
         return f'YAML reads {place.written} as {read.get(str(found), str(found))}; write "{place.written}"'
     if isinstance(found, str) and number_in(found) is not None and place is not None and place.quoted:
         return f"{needed}; found the text {found!r}; remove the quotes"
-    return f"{needed}; found {_show(found, place)}"
+    # a wide blank, a long dash or a digit of another script looks like the one that YAML knows
+    exact = f" ({found[:40]!a})" if isinstance(found, str) and not found.isascii() else ""
+    return f"{needed}; found {_show(found, place)}{exact}"
 
 
 def is_union_tag(part: int | str) -> bool:
@@ -82,7 +84,13 @@ def is_union_tag(part: int | str) -> bool:
 
 
 def drop_alternatives(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The errors without those of the alternatives of a union that another alternative came closer to."""
+    """The errors without those that follow from another one.
+
+    They are those of the alternatives of a union that another alternative came closer to, and the missing items of a
+    list whose items have errors themselves.
+    """
+    inside = {key_of(error)[:-1] for error in errors}
+    errors = [error for error in errors if not (error["type"] == "too_short" and key_of(error) in inside)]
     deeper = {key_of(error)[:-1] for error in errors if any(map(is_union_tag, error["loc"][:-1]))}
     return [
         error for error in errors if not (error["loc"] and is_union_tag(error["loc"][-1]) and key_of(error) in deeper)
@@ -100,12 +108,30 @@ def _show(found: Any, place: Place | None) -> str:
 
 
 def _unknown_key(keys: Keys) -> str:
-    known = _fields_at(keys[:-1])
-    near = difflib.get_close_matches(str(keys[-1]), known, n=1)
-    if str(keys[-1]).startswith("__") or str(keys[-1]).startswith("?"):
+    known, name = _fields_at(keys[:-1]), str(keys[-1])
+    near = difflib.get_close_matches(name, known, n=1)
+    if name.startswith("__") or name.startswith("?"):
         return "unknown key; settings are no template"
-    hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}."
-    return f"unknown key; {hint}"
+    if not name.isascii():
+        return f"unknown key; {name[:40]!a} holds characters outside ASCII; type it and the blanks before it again"
+    if (path := tuple(name.split("."))) and _is_known(path):
+        nested = "{".join(f"{part}: " for part in path)
+        return f"unknown key; it stands in a section; write `{nested}...{'}' * (len(path) - 1)}`"
+    if places := [".".join(path) or "the top level" for path in _sections() if name in _fields_at(path)]:
+        return f"unknown key; it belongs to {' or '.join(places)}"
+    return f"unknown key; did you mean `{near[0]}`?" if near else f"unknown key; known keys: {', '.join(known)}."
+
+
+def _is_known(keys: Keys) -> bool:
+    return len(keys) > 1 and all(keys[end] in _fields_at(keys[:end]) for end in range(len(keys)))
+
+
+def _sections(model: type[Section] = Settings, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The sections of the settings, the top level first."""
+    yield keys
+    for name, field in model.model_fields.items():
+        if (inner := section_in(field.annotation)) is not None:
+            yield from _sections(inner, (*keys, name))
 
 
 def _fields_at(keys: Keys) -> list[str]:

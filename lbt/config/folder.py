@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -158,6 +159,8 @@ class FolderSettings(Section):
             raise WrongSetting("splits", f"needs the keys {', '.join(OFFICIAL_SPLITS)}")
         for key in ("name", "id", "color"):
             values = [getattr(c, key) for c in self.classes if getattr(c, key) is not None]
+            if key == "name":  # two encodings of one accent look alike
+                values = [unicodedata.normalize("NFC", name) for name in values]
             double = sorted({v for v in values if values.count(v) > 1}, key=str)
             if double:
                 raise WrongSetting("classes", f"the {key} {double[0]!r} is listed twice")

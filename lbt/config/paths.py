@@ -56,9 +56,11 @@ def take_path(keys: Keys, written: str, folder: Path | None, *, made: bool = Fal
         made: whether the run makes what the path names, which it does in the working directory.
 
     Raises:
-        ValueError: no file system can hold such a path, or its variable is not set.
+        ValueError: no file system can hold such a path, its variable is not set, or it has blanks at its ends.
     """
-    expanded = os.path.expanduser(os.path.expandvars(written))
+    expanded = os.path.expanduser(written)
+    if not os.path.exists(expanded):  # a folder may be called $HOME
+        expanded = os.path.expanduser(os.path.expandvars(written))
     check_path(".".join(map(str, keys)), expanded)
     exists = os.path.exists(expanded)
     unset = _VARIABLE.search(expanded)
@@ -73,6 +75,8 @@ def take_path(keys: Keys, written: str, folder: Path | None, *, made: bool = Fal
             taken, origin = from_here(beside), "(from the folder of the configuration file)"
         else:
             origin = f"(from the working directory; there is no {beside} either)"
+    if expanded != expanded.strip() and not os.path.exists(taken):
+        raise ValueError(f"{written!r} has blanks at its ends, and there is no such path; remove them")
     return FoundPath(".".join(map(str, keys)), written, taken, origin)
 
 

@@ -208,11 +208,6 @@ class RoundSearch(SearchWindow):
         "removes the others. It keeps architecture, metrics and labels of every round.",
     )
 
-    def width_temperature_in(self, round: int) -> float:
-        """The temperature of the widths in a round, from 1."""
-        least = min(self.width_temperature_least, self.width_temperature)
-        return max(self.width_temperature * self.width_temperature_decay ** (round - 1), least)
-
 
 class StudentSearch(RoundSearch):
     """The keys of `search` for a method that trains a second network."""

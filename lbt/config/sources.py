@@ -10,6 +10,7 @@ from typing import Any
 from lbt.config.paths import from_here
 from lbt.config.yaml_file import LARGEST, Document, Keys, read_yaml
 from lbt.errors import LbtError
+from lbt.files import open_regular
 
 
 @dataclass
@@ -57,6 +58,26 @@ def read_sources(files: Sequence[Path | str], options: Sequence[str] = ()) -> So
     return found
 
 
+def refuse_repeated(words: Sequence[str]) -> None:
+    """Refuse a command line that gives an option of settings twice: Snakemake would keep the last one in silence.
+
+    Args:
+        words: the command line.
+
+    Raises:
+        LbtError: it does, with what to write.
+    """
+    for names, together in (
+        (("--configfile", "--configfiles"), "--configfile a.yaml b.yaml"),
+        (("--config", "-C"), "--config run=a 'seeds=[0, 1]'"),
+    ):
+        if (times := sum(word.partition("=")[0] in names for word in words)) > 1:
+            raise LbtError(
+                f"{names[0]}: is given {times} times, and Snakemake reads the last one only. Write it once, as in "
+                f"`{together}`."
+            )
+
+
 def look_up(content: Any, keys: Keys) -> Any:
     """The value at a path of keys; None if there is none."""
     for key in keys:
@@ -70,7 +91,7 @@ def look_up(content: Any, keys: Keys) -> Any:
 
 def _read_text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_regular) as file:
             content = file.read(4 * LARGEST + 1)
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

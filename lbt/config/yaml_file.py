@@ -27,8 +27,8 @@ _DEEPEST, _MOST = 24, 20_000
 _UNKNOWN_TAG = "has the tag {}, which settings do not know; remove it"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
-_DECIMAL = re.compile(r"[+-]?(0|[1-9]\d{0,18})")
-_FRACTION = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
+_FRACTION = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SPECIAL = re.compile(r"[+-]?\.inf|\.nan", re.IGNORECASE)
 
 

@@ -33,7 +33,7 @@ def find_affixes(images: Sequence[str], masks: Sequence[str]) -> dict[str, str] 
     """
     if not images or not masks:
         return None
-    candidates = {affixes for affixes in _candidates(images, masks) if not _cuts_number(affixes)}
+    candidates = {a for a in _candidates(images, masks) if not _cuts_number(a) and not _look_equal(a)}
     found = {affixes: _count_pairs(images, masks, affixes) for affixes in candidates}
     if not found:
         return None
@@ -87,6 +87,12 @@ def _cuts_number(affixes: tuple[str, str, str, str]) -> bool:
     """Whether a prefix or suffix takes digits from a number, as the prefix `10` of 101, 102, ..."""
     a, b, c, d = affixes
     return any(text[-1:].isdigit() for text in (a, c)) or any(text[:1].isdigit() for text in (b, d))
+
+
+def _look_equal(affixes: tuple[str, str, str, str]) -> bool:
+    """Whether the texts of images and masks differ in the encoding of accents alone: nobody could tell them apart."""
+    a, b, c, d = (unicodedata.normalize("NFC", text) for text in affixes)
+    return any(affixes) and (a, b) == (c, d)
 
 
 def _says_mask(affixes: tuple[str, str, str, str]) -> bool:

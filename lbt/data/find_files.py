@@ -80,13 +80,14 @@ def find_files(root: Path, pattern: str, endings: Iterable[str] = IMAGE_ENDINGS)
                 found.setdefault(name, (*matched, *more))
         folders = found
     listing.folders = folders
+    reached = {_identity(root / folder) for folder in folders}
     for folder in folders:
         for entry in _scan(root, folder, listing.left_out):
             name = _join(folder, entry.name)
             if _is_folder(entry):
                 if _is_hidden(entry.name, parts[-1]):
                     listing.left_out[name] = HIDDEN_FOLDER
-                elif name not in folders:
+                elif _identity(root / name) not in reached:
                     listing.below.append(name)
             elif reason := _reason(entry, parts[-1], known):
                 listing.left_out[name] = reason

@@ -11,15 +11,17 @@ from pathlib import Path
 from lbt.config import OFFICIAL_SPLITS, FolderSettings, OfficialSplit
 from lbt.data.division import divide
 from lbt.data.find_files import BROKEN, ENDING, NO_FILE, Listing, find_files
-from lbt.data.groups import cut_groups, name_groups
+from lbt.data.groups import EVERYTHING, cut_groups, name_groups
 from lbt.data.pairing import Pairing, image_core, mask_core, pair
 from lbt.data.problems import Problem, no_image
 from lbt.data.sample import Sample
 from lbt.data.unpaired import describe_likeness, explain_missing, explain_unpaired
-from lbt.errors import LbtError
+from lbt.errors import LbtError, is_hidden
 
 WITHOUT_AFFIX = "name without the prefix or suffix"
 """Why a file is left out whose stem lacks the prefix or suffix of its kind."""
+_NOT_THERE = {BROKEN: "a broken link", NO_FILE: "not a regular file"}
+"""Reasons for leaving out what has the name of an image, in words."""
 
 
 def scan_folder(
@@ -87,7 +89,9 @@ def find_folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
         images, masks = list_part(root, folder, split)
         found = pair(images, masks, folder)
         claimed |= found.claimed
-        broken |= {image_core(file, folder) or "": file for file, why in images.left_out.items() if why == BROKEN}
+        for file, why in images.left_out.items():
+            if why in _NOT_THERE:
+                broken[image_core(file, folder) or ""] = f"{_NOT_THERE[why]}: {file}; restore it"
         lonely += [image for image in images.files if not found.masks[image]]
         if images.files and split != "unlabeled":
             of_parts.append(masks.files)
@@ -99,7 +103,7 @@ def find_folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
 
 def _orphan(mask: str, core: str, broken: Mapping[str, str], hint: str) -> Problem:
     if core in broken:
-        return Problem(mask, f"has an image that is a broken link: {broken[core]}; restore it", "has a broken image")
+        return Problem(mask, f"has an image that is {broken[core]}", "has a broken image")
     return Problem(mask, f"has no image of the stem {core}{hint}", f"has no image of its stem{hint}")
 
 
@@ -126,6 +130,11 @@ def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[lis
             problems.append(_twin(image, pairing, folder))
         elif len(found) > 1:
             problems.append(Problem(image, f"has {len(found)} labels: {', '.join(found)}", "has several labels"))
+        elif found == [image]:
+            what = (
+                "is found as an image and as its own mask; name the place or ending of the masks in data.folder.masks,"
+            )
+            problems.append(Problem(image, f"{what} such as `*.png`, or their `mask_suffix`"))
         elif image in unusable:
             problems.append(unusable[image])
         elif not found and labelled and not undivided:
@@ -133,11 +142,11 @@ def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[lis
             affix = f"{folder.mask_suffix and ' and '}{folder.mask_suffix}"
             alike = f"has no label; expected its stem{affix} in {place}"
             problems.append(Problem(image, f"has no label; expected {stem} in {place}", alike))
-        elif group is None:
+        elif group is None and not is_hidden(image):  # `.` stands for no line break; `select_named` refuses such a name
             problems.append(Problem(image, f"has a stem that does not match data.folder.group {folder.group!r}"))
         else:
             name = image.removesuffix(Path(image).suffix)
-            samples.append(Sample(name, image, found[0] if found else None, group))
+            samples.append(Sample(name, image, found[0] if found else None, group or EVERYTHING))
     return cut_groups(samples, folder.stretch), problems
 
 

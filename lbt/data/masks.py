@@ -131,8 +131,8 @@ def fit_mask(mask: np.ndarray, image: ImageFacts, exif: Exif) -> np.ndarray:
     else:
         return np.array(turn(Image.fromarray(mask), image.orientation)) if exif == "stored" else mask
     remedy = (
-        "write `data.folder.exif: turn` if the masks were drawn on upright photographs, as viewers show them, or "
-        "`stored` if on the stored pixels, or remove the mark"
+        "remove the mark, or, with `layout: folder`, write `data.folder.exif: turn` if the masks were drawn on upright "
+        "photographs, as viewers show them, or `stored` if on the stored pixels"
     )
     raise Misfit(
         True,
@@ -173,7 +173,7 @@ def _id_problem(facts: ImageFacts) -> str:
     if facts.mode not in (*_BYTES, *_INTEGERS):
         channels = Image.getmodebands(facts.mode)
         found = f"is a mask of mode {facts.mode}" + (f" ({channels} channels)" if channels > 1 else "")
-        colors = ", or write `data.folder.mask_values: color` if it holds the classes' colours"
+        colors = "; if it holds the classes' colours, write `data.folder.mask_values: color` with `layout: folder`"
         hint = colors if facts.mode in _COLORED else ""
         return f"{found}; save one channel of 8 bits that holds the class ids{hint}"
     again = "save one channel of 8 bits that holds the class ids"

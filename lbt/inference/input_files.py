@@ -30,8 +30,14 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
     found: dict[Path, Path] = {}
     for place in inputs:
         if place.is_dir():
-            written = output.resolve()
-            images = [path for path in find_images_below(place) if not path.resolve().is_relative_to(written)]
+            written = os.path.realpath(output)
+            listed = find_images_below(place)
+            images = [path for path in listed if not Path(os.path.realpath(path)).is_relative_to(written)]
+            if listed and not images:
+                raise LbtError(
+                    f"{place}: all its images lie below --output {output} and count as results of an earlier run. "
+                    "Choose another folder with --output."
+                )
             if not images:
                 raise LbtError(
                     f"{place}: holds no image ({', '.join(sorted(IMAGE_ENDINGS))}). Name files or a folder of images."
@@ -46,12 +52,12 @@ def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
         else:
             images = [place]
         for path in images:
-            found.setdefault(path.resolve(), path)
+            found.setdefault(Path(os.path.realpath(path)), path)
     return list(found.values())
 
 
 def refuse_as_network(path: Path, then: str) -> None:
-    """Refuse a folder, an image or a video as the network of a command.
+    """Refuse a missing file, a folder, an image or a video as the network of a command.
 
     Args:
         path: the first argument of the command.
@@ -62,6 +68,8 @@ def refuse_as_network(path: Path, then: str) -> None:
     """
     if path.is_dir():
         kind = "is a folder"
+    elif not path.exists():
+        kind = "is missing"
     elif path.suffix.lower() in IMAGE_ENDINGS:
         kind = "is an image"
     elif path.suffix.lower() in VIDEO_ENDINGS:
@@ -72,11 +80,13 @@ def refuse_as_network(path: Path, then: str) -> None:
 
 
 def refuse_as_folder(path: Path) -> None:
-    """Refuse a file, and the name of an image, as the folder of the results.
+    """Refuse a file, a broken link, and the name of an image, as the folder of the results.
 
     Raises:
         LbtError: the path is one of them.
     """
+    if path.is_symlink() and not path.exists():
+        raise LbtError(f"--output: {path} is a link that leads nowhere. Remove it, or name another folder.")
     if path.exists() and not path.is_dir():
         raise LbtError(f"--output: {path} is a file. Name a folder for the results, such as predictions.")
     if path.suffix.lower() in IMAGE_ENDINGS and not path.exists():

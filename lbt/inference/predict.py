@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import torch
 from lbt.data.images import MAX_PIXELS, read_image, write_png
 from lbt.data.label_images import label_image, legend_image, overlay_image
 from lbt.errors import LbtError
-from lbt.files import guard_cell, write_text
+from lbt.files import guard_cell, open_regular, write_text
 from lbt.inference.input_files import output_names
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.runtime.progress import Progress
@@ -73,9 +74,9 @@ def predict_images(
             with other classes.
     """
     names = [f"{name}.png" for name in output_names(images)]
-    inputs = {path.resolve() for path in images}
+    inputs = {os.path.realpath(path) for path in images}
     for path in (output / folder / name for folder in (LABELS, OVERLAYS) for name in names):
-        if path.resolve() in inputs:
+        if os.path.realpath(path) in inputs:
             raise LbtError(f"{path}: is one of the images and would be replaced. Choose another folder with --output.")
     classes = _classes(network)
     _refuse_other_classes(output / CLASSES, classes)
@@ -115,8 +116,9 @@ def _classes(network: SegmentationNetwork) -> str:
 def _refuse_other_classes(path: Path, classes: str) -> None:
     """Keep the label maps of two networks apart, because the same value would mean different classes."""
     try:
-        present = path.read_text(encoding="utf-8")
-    except OSError:  # there is no such file, or writing it will fail too
+        with open(path, encoding="utf-8", opener=open_regular) as file:
+            present = file.read(len(classes) + 1)
+    except OSError:  # there is no such file, or it is a pipe, which the new file replaces
         return
     except UnicodeDecodeError:
         present = ""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lbt.config import Color, SpaceSettings
 from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
+from lbt.errors import LbtError
 from lbt.network.network import Network
 
 Images = str | Path | Image.Image | np.ndarray | Tensor
@@ -104,13 +105,16 @@ class SegmentationNetwork(nn.Module):
             int64 on the network's device, (H, W), or (B, H, W) for a batch: indices into `classes`.
 
         Raises:
-            LbtError: the file cannot be read, or has more than `max_pixels`.
+            LbtError: the file cannot be read, or has more than `max_pixels`; the network computes NaN or infinity.
             TypeError: something else than these.
             ValueError: an array or a tensor of another shape or number format, without a pixel, or with floats outside
                 [0, 1]; a Pillow image of more than 8 bits a channel.
         """
         with torch.no_grad():
-            labels = self.logits(self._batch(images)).argmax(dim=1)
+            logits = self.logits(self._batch(images))
+            labels = logits.argmax(dim=1)
+            if not logits.amax(dim=1).isfinite().all():
+                raise LbtError("The network computes NaN or infinity, so it has no labels. Take another network.")
         return labels if isinstance(images, Tensor) and images.ndim == 4 else labels[0]
 
     predict = forward

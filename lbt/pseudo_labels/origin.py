@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def read_origin(shard: Path, root: Path | None = None) -> Origin | None:
             inputs = {Path(name).suffix: (name, file.sha256) for name, file in manifest.inputs.items()}
             return Origin(
                 data=data.model_copy(update={"root": str(root or _locate(Path(data.root), path.parent))}),
-                split=(path.parent / inputs[".csv"][0]).resolve(),
+                split=Path(os.path.realpath(path.parent / inputs[".csv"][0])),
                 teacher=inputs[".pt"][1],
                 code=manifest.code,
                 ratio=settings["search"]["pseudo_labels"]["ratio"],

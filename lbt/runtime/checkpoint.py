@@ -70,7 +70,7 @@ def load_checkpoint(
         raise LbtError(f"{path}: was not written by lbt. Name a {kind} file that a stage of lbt made.")
     found = content.get("schema_version")
     if type(found) is not int or found != SCHEMA_VERSION:
-        raise LbtError(f"{path}: schema version {found}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
+        raise LbtError(f"{path}: schema version {found!r}, this program reads {SCHEMA_VERSION}. Rerun its stage.")
     if not isinstance(content.get("kind"), str):
         raise LbtError(f"{path}: does not say what it holds, a {kind} is needed. Name the right file.")
     if content["kind"] != kind:

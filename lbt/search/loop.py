@@ -73,7 +73,7 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
         LbtError: too many updates in a row had a value that is not finite; see `GuardedStep`. See `Resume.steps` too.
     """
     guards, draws = _begin_round(state, plan), generator(plan.seed, "search", plan.round)
-    temperature = plan.search.width_temperature_in(plan.round)
+    temperature = width_temperature(plan.search, plan.round)
     rows: list[Row] = []
     parts = state.parts() | {"guards": guards, "draws": draws, "rows": rows}
     for step, batch in resume.steps(plan.train, parts, progress):
@@ -172,6 +172,12 @@ def move_architecture(
     for name, leaf in state.architecture.items():
         leaf.grad = gradient[name]
     guard.apply(state.architecture_optimizer, finite, settings.clip_norm)
+
+
+def width_temperature(search: RoundSearch, round: int) -> float:
+    """The temperature at which widths are sampled in a round, from 1."""
+    least = min(search.width_temperature_least, search.width_temperature)
+    return max(search.width_temperature * search.width_temperature_decay ** (round - 1), least)
 
 
 def _begin_round(state: SearchState, plan: RoundPlan) -> dict[str, GuardedStep]:

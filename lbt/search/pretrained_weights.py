@@ -24,6 +24,7 @@ from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights, Wei
 
 from lbt.config import StudentSettings
 from lbt.errors import LbtError
+from lbt.files import open_regular
 
 SETTING = "search.student.weights"
 _PATIENCE = 60.0
@@ -162,7 +163,8 @@ def _file_name(weights: WeightsEnum) -> str:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb", opener=open_regular) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise LbtError(f"{path}: is missing. {SETTING} is `none`, `imagenet`, `coco` or a file of weights.") from error
     except Exception as error:  # a damaged file can raise nearly anything

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lbt.errors import visible
 from lbt.stages.job_message import RUNNING, JobMessage, find_messages
 from lbt.stages.slurm import end_state, explain_end
 
@@ -44,4 +45,4 @@ def describe_failure(logs: Path, name: str, message: JobMessage) -> list[str]:
     lines = [name, f"  {first}", *(f"  {line}" for line in more[: _LINES - 1])]
     if len(more) >= _LINES:
         lines.append(f"  ... and {len(more) - _LINES + 1} more lines in the log")
-    return [*lines, f"  log: {logs / name}.log"]
+    return list(map(visible, [*lines, f"  log: {logs / name}.log"]))

@@ -24,6 +24,9 @@ from lbt.search.torchvision_network import build_network
 from lbt.stages.other_data import describe_other_data
 from lbt.stages.table import STAGES
 
+_WORKERS = 16
+"""Loader processes that any machine may be asked for."""
+
 
 def require_preconditions(settings: Settings, folder: Path) -> None:
     """Refuse a run that could not finish; see `find_obstacles`.
@@ -97,10 +100,16 @@ def _weight_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def _device_problems(settings: Settings) -> Iterator[Problem]:
-    """GPUs that the settings ask for and this machine lacks. Jobs of a cluster run on other machines."""
+    """Cores and GPUs that the settings ask for and this machine lacks. Jobs of a cluster run on other machines."""
     if shutil.which("sbatch") is not None:
         return
-    device = settings.compute.device
+    device, workers, cores = settings.compute.device, settings.compute.workers, os.cpu_count() or 1
+    if workers > max(_WORKERS, 4 * cores):
+        yield Problem(
+            "compute.workers",
+            f"is {workers}, far more loader processes than the {cores} core(s) of this machine can feed, and each "
+            f"takes memory; write at most {cores}",
+        )
     if device == "cuda" and not torch.cuda.is_available():
         yield Problem("compute.device", "cuda is set, but PyTorch finds no GPU here; write `auto` or `cpu`")
         return

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lbt.errors import LbtError
+from lbt.errors import LbtError, visible
 from lbt.files import read_json
 from lbt.stages.failure_summary import describe_failure
 from lbt.stages.job_message import RUNNING, JobMessage, find_messages
@@ -46,7 +46,7 @@ def describe_status(run: Path) -> str:
     ):
         if part:
             lines += ["", title, *part]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _works(message: JobMessage, alive: set[str]) -> bool:

@@ -288,3 +288,17 @@ def test_check_finds_a_ratio_that_leaves_too_few_images(scenes, tmp_path, capsys
     assert message in capsys.readouterr().err
     config.write_text(yaml.safe_dump(content | {"methods": ["fasterseg"]}))  # labels nothing
     assert main(["check", str(config)]) == 0
+
+
+def test_an_argument_that_is_missing_is_named_once(capsys):
+    with pytest.raises(SystemExit):
+        main(["check"])
+    assert capsys.readouterr().err.endswith("the following arguments are required: CONFIG\n")
+
+
+def test_a_working_directory_that_was_removed_is_named(tmp_path, capsys, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["check", "config.yaml"]) == 1
+    assert "The working directory was removed" in capsys.readouterr().err

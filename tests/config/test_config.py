@@ -60,6 +60,20 @@ REFUSED = [
         "space.head_twelfths: 8 is above the largest of space.width_twelfths, 6",
     ),
     ({"space": {"branches": 2}}, "space.branches"),
+    (
+        {
+            "data": {
+                "layout": "folder",
+                "folder": {
+                    "classes": [
+                        {"name": "Stra\u00dfe \u00e1", "id": 0, "color": [1, 1, 1]},
+                        {"name": "Stra\u00dfe a\u0301", "id": 1, "color": [1, 1, 2]},
+                    ]
+                },
+            }
+        },
+        "is listed twice",
+    ),
     ({"seeds": [1, 1]}, "seeds: a value is listed twice"),
     ({"space": {"layers": 3}}, "space.layers"),
     ({"space": {"width_twelfths": [6, 4]}}, "must ascend"),

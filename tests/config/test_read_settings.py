@@ -1,5 +1,6 @@
 """Settings of files and options: their order, and messages with the line of each problem."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,33 @@ def test_a_template_is_refused(tmp_path):
     """Snakemake would run the code in it."""
     lines = problems("__use_yte__: true\n?if True:\n  run: a\n", tmp_path=tmp_path)
     assert [line.split(": ", 2)[2] for line in lines] == ["unknown key; settings are no template"] * 2
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zeros.yaml").symlink_to("/dev/zero")
+    for name in ("pipe.yaml", "zeros.yaml"):
+        with pytest.raises(LbtError, match=rf"{name}: could not be read \(it is not a regular file\)"):
+            read_settings(tmp_path / name)
+
+
+def test_a_known_key_in_another_place_is_named_with_its_place(tmp_path):
+    text = "search.student.crop: [32, 32]\nstretch: 3\nevaluation:\n  seeds: [0]\nsearch:\n  data.root: x\n"
+    assert problems(text, tmp_path=tmp_path) == [
+        "  line 1: search.student.crop: unknown key; it stands in a section; write `search: {student: {crop: ...}}`",
+        "  line 2: stretch: unknown key; it belongs to data.folder",
+        "  line 4: evaluation.seeds: unknown key; it belongs to the top level",
+        "  line 6: search.data.root: unknown key; it stands in a section; write `data: {root: ...}`",
+    ]
+
+
+def test_letters_and_blanks_that_look_like_others_are_shown(tmp_path):
+    text = "\u00a0\u00a0layers: 8\nsearch:\n  rounds: \u22122\n  epochs: 2\u00a0\n  batch_size: \uff12\n"
+    key, *values = problems(text, tmp_path=tmp_path)
+    assert r"unknown key; '\xa0\xa0layers' holds characters outside ASCII" in key
+    assert [value.rpartition(" (")[2] for value in values] == [r"'\u22122')", r"'2\xa0')", r"'\uff12')"]
+
+
+def test_a_list_with_a_wrong_item_is_one_problem(tmp_path):
+    assert problems("seeds: [-1]", tmp_path=tmp_path) == ["  line 1: seeds.0: must be at least 0; found -1"]
+    assert problems("seeds: []", tmp_path=tmp_path) == ["  line 1: seeds: a list of at least 1 is needed; found 0"]

@@ -75,11 +75,24 @@ def test_a_literal_dollar_works_and_an_unset_variable_is_named(here):
         taken(here, "$nope/x")
 
 
+def test_a_folder_with_the_name_of_a_variable_is_taken_if_there_is_one(here):
+    (here / "start" / "a $HOME").mkdir()
+    assert taken(here, "a $HOME")[0] == "a $HOME"
+
+
 @pytest.mark.parametrize("root", ["a" * 256, "é" * 128, "/".join(["abc"] * 2000)])
 def test_a_path_that_no_file_system_takes_is_refused(here, root):
     with pytest.raises(LbtError, match="longer than a file system takes") as error:
         taken(here, root)
     assert len(str(error.value)) < 500
+
+
+def test_blanks_at_the_ends_are_named_unless_there_is_such_a_path(here):
+    for root in ("photos ", " "):
+        with pytest.raises(LbtError, match=r"' has blanks at its ends, and there is no such path; remove them"):
+            taken(here, root)
+    (here / "settings" / "photos ").mkdir()
+    assert taken(here, "photos ")[0] == f"{here}/settings/photos "
 
 
 def test_weights_are_looked_for_alike(here):

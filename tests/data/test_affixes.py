@@ -60,5 +60,10 @@ def test_names_that_differ_in_spelling(image, mask, what):
     assert found.startswith(what) and image.format(0) in found and mask.format(0) in found
 
 
+def test_texts_that_differ_in_the_encoding_of_accents_alone_are_no_affixes():
+    images, masks = ([text.format(n) for n in RANGE] for text in ("M\u00fcller {}", "Mu\u0308ller {}"))
+    assert find_affixes(images, masks) is None
+
+
 def test_names_without_any_likeness():
     assert describe_loose_match(["a", "b"], ["x", "y"]) is None

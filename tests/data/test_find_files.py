@@ -77,6 +77,7 @@ def test_loops_of_links_end(tmp_path):
     (tmp_path / "set/a/b").symlink_to("../b")
     (tmp_path / "set/b/a").symlink_to("../a")
     assert find_files(tmp_path, "set/**/*").files == ["set/a/1.png", "set/b/2.png"]
+    assert sorted(find_files(tmp_path, "set/a/*").below) == ["set/a/b", "set/a/up"]  # not `itself`
 
 
 def test_many_stars_take_no_time(tmp_path):

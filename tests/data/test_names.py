@@ -62,6 +62,14 @@ def test_a_name_that_results_cannot_have_is_refused_by_check_and_run(data, name)
         message.encode()  # can be printed
 
 
+def test_a_line_break_is_named_also_where_the_expression_of_groups_stops_at_it(data):
+    rename(data, b"a\nb")
+    folder = data.folder.model_copy(update={"group": "^(.*)$"})
+    with pytest.raises(LbtError, match="cannot be shown") as error:
+        list_samples(data.model_copy(update={"folder": folder}), "train")
+    assert "data.folder.group" not in str(error.value)
+
+
 def test_a_pattern_that_leads_out_of_the_data_set_is_refused(data):
     folder = data.folder.model_copy(update={"images": "../*/photos/*"})
     with pytest.raises(LbtError, match=r"it leads out of it"):

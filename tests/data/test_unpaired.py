@@ -1,5 +1,7 @@
 """Where no mask belongs to an image, or no image is found, the message says what is there and what to write."""
 
+import os
+
 import pytest
 from own_folder import folder_data, refusal, report, save, warning
 
@@ -200,3 +202,22 @@ def test_a_folder_of_masks_behind_a_broken_link(tmp_path):
         assert refusal(folder_data(tmp_path, **patterns)).strip() == (
             "masks/b: is a link to a folder that does not exist; restore the folder, or remove the link"
         )
+
+
+def test_one_pattern_for_images_and_masks(tmp_path):
+    write(tmp_path)
+    text = message(folder_data(tmp_path, masks="photos/*"))
+    assert "(10 in all): each is found as an image and as its own mask; name the place or ending" in text
+
+
+def test_a_mask_whose_image_is_a_pipe(tmp_path):
+    write(tmp_path)
+    (tmp_path / "photos" / "IMG_03.jpg").unlink()
+    os.mkfifo(tmp_path / "photos" / "IMG_03.jpg")
+    assert "has an image that is not a regular file: photos/IMG_03.jpg; restore it" in message(folder_data(tmp_path))
+
+
+def test_a_name_whose_accents_are_encoded_in_two_ways(tmp_path):
+    write(tmp_path)
+    save(tmp_path, "photos/M\u00fcller.jpg", "masks/Mu\u0308ller.png")
+    assert "differ from those of images in the encoding of accents (NFC, NFD)" in message(folder_data(tmp_path))

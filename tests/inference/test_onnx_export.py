@@ -165,6 +165,21 @@ def test_command_and_help_name_that_share(network, tmp_path, capsys):
     )
 
 
+def test_the_network_itself_is_not_replaced_and_a_link_in_a_circle_is(network, tmp_path, capsys, monkeypatch):
+    def write(network, path, size, dynamic):
+        path.unlink()
+        path.write_bytes(b"x")
+        return []
+
+    monkeypatch.setattr(onnx_export, "export_network", write)
+    file = write_network(tmp_path / "network.pt")
+    (tmp_path / "same.onnx").symlink_to(file)
+    (tmp_path / "circle.onnx").symlink_to("circle.onnx")
+    assert main(["export", str(file), str(tmp_path / "same.onnx")]) == 1
+    assert "same.onnx: is the network itself" in capsys.readouterr().err
+    assert main(["export", str(file), str(tmp_path / "circle.onnx")]) == 0
+
+
 def test_wrong_arguments_are_reported(network, exported, tmp_path, capsys):
     unfinished = write_network(tmp_path / "unfinished.pt", use={})
     (tmp_path / "file").write_text("no folder")

@@ -1,6 +1,7 @@
 """`python -m lbt predict`: label maps equal the scored predictions, overlays have the input size, errors name files."""
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from random_network import CLASSES, COLORS, write_network, write_network_of
+from random_network import CLASSES, COLORS, random_network, write_network, write_network_of
 from stage_calls import call_stage
 
 import lbt
@@ -193,7 +194,7 @@ def test_wrong_arguments_are_reported_and_nothing_is_written(network, tmp_path, 
         (network, image, tmp_path / "my clip's.mp4"): f"ffmpeg -i '{tmp_path}/my clip'\"'\"'s.mp4' frames/%06d.png",
         (network, image, tmp_path / "clip.ts"): "clip.ts: is a video",
         (network, image, "--max-pixels", "0"): "--max-pixels: is 0",
-        (tmp_path / "none.pt", image): "none.pt: is missing",
+        (tmp_path / "none.pt", image): "none.pt: is missing; NETWORK comes first, such as results/",
         (tmp_path / "network.onnx", image): "network.onnx: is damaged or no PyTorch file",
         (network, image, "--opacity", "1.5"): "--opacity: is 1.5",
         (tmp_path / "empty", network): "empty: is a folder; NETWORK comes first, such as results/",
@@ -265,3 +266,40 @@ def test_a_missing_gpu_is_reported(network, tmp_path, capsys, monkeypatch):
     assert "finds no GPU here" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     assert predict(network, image, "--output", tmp_path / "out", "--device", "auto") == 0
+
+
+@pytest.mark.parametrize("name", ["pipe", "zeros"])
+def test_a_list_of_classes_that_has_no_end_is_replaced(network, tmp_path, name):
+    image, classes = save(tmp_path / "a.png", picture(33, 44)), tmp_path / "out" / "classes.csv"
+    classes.parent.mkdir()
+    os.mkfifo(classes) if name == "pipe" else classes.symlink_to("/dev/zero")
+    assert predict(network, image, "--output", tmp_path / "out") == 0
+    assert classes.is_file() and not classes.is_symlink()
+
+
+def test_links_that_lead_nowhere_are_named(network, tmp_path, capsys):
+    image, out = save(tmp_path / "a.png", picture(33, 44)), tmp_path / "out"
+    (tmp_path / "loop").symlink_to("loop")
+    assert predict(network, image, "--output", tmp_path / "loop") == 1
+    assert "--output: " in (err := capsys.readouterr().err) and "loop is a link that leads nowhere" in err
+    out.mkdir()
+    (out / "labels").symlink_to("labels")
+    assert predict(network, image, "--output", out) == 1
+    assert f"{out}/labels/a.png: could not be written" in capsys.readouterr().err
+
+
+def test_images_below_the_output_are_told_from_an_empty_folder(network, tmp_path, capsys):
+    save(tmp_path / "set" / "a.png", picture(33, 44))
+    assert predict(network, tmp_path / "set", "--output", tmp_path / "set") == 1
+    assert "all its images lie below --output" in capsys.readouterr().err
+
+
+def test_a_network_whose_numbers_overflow_is_refused(tmp_path, capsys):
+    image, network = save(tmp_path / "a.png", picture(33, 44)), random_network()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(1e30)
+    file = write_network(tmp_path / "network.pt", network)
+    assert predict(file, image, "--output", tmp_path / "out") == 1
+    assert "The network computes NaN or infinity" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("a.png"))

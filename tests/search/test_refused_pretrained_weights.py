@@ -1,6 +1,7 @@
 """The student's first weights: refused files, their messages, and that nothing half-done remains."""
 
 import io
+import os
 import pickle
 
 import pytest
@@ -101,6 +102,14 @@ def test_a_file_of_something_else_is_refused(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(LbtError, match=rf"^{path}: cannot be read as weights \(.+\)\. Name a file"):
         student(LRASPP, path)
+
+
+@pytest.mark.parametrize("name", ["pipe", "zeros"])
+def test_a_pipe_or_device_is_not_read(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    with pytest.raises(LbtError, match=rf"{name}: cannot be read as weights \(.*it is not a regular file"):
+        student(LRASPP, tmp_path / name)
 
 
 def test_a_missing_file_is_named_with_the_words_of_the_setting(tmp_path):

@@ -15,6 +15,7 @@ from lbt.latency.steering import steer
 from lbt.latency.table import read_table
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search.loop import width_temperature
 from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.supernet_file import KIND
 from lbt.space.widths import draw_gumbel_noise
@@ -95,7 +96,7 @@ def test_the_temperature_of_the_widths_falls_from_round_to_round(play, monkeypat
 )
 def test_the_temperature_of_a_round(first, decay, least, expected):
     search = RoundSearch(width_temperature=first, width_temperature_decay=decay, width_temperature_least=least)
-    assert [search.width_temperature_in(number) for number in (1, 2, 3)] == expected
+    assert [width_temperature(search, number) for number in (1, 2, 3)] == expected
 
 
 def test_a_co_search_repeats_bit_by_bit(play):

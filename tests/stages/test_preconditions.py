@@ -79,6 +79,17 @@ def test_missing_gpus_are_named_unless_the_jobs_run_elsewhere(place, monkeypatch
     assert obstacles(place, compute={"device": "cuda"}, **gpus) == []
 
 
+def test_far_too_many_loader_processes_are_named_unless_the_jobs_run_elsewhere(place, monkeypatch):
+    monkeypatch.setattr(preconditions.os, "cpu_count", lambda: 2)
+    assert obstacles(place, compute={"workers": 16}) == []
+    (line,) = obstacles(place, compute={"workers": 17})
+    assert line.startswith("compute.workers: is 17, far more") and line.endswith("write at most 2")
+    monkeypatch.setattr(preconditions.os, "cpu_count", lambda: 8)
+    assert obstacles(place, compute={"workers": 32}) == []
+    monkeypatch.setattr(preconditions.shutil, "which", lambda name: "/usr/bin/sbatch")
+    assert obstacles(place, compute={"workers": 500}) == []
+
+
 def test_weights_that_a_method_reads_must_be_there(place):
     student = {"search": {"student": {"model": "lraspp_mobilenet_v3_large", "weights": "no.pth"}}}
     (line,) = obstacles(place, **student)

@@ -8,6 +8,7 @@ import pytest
 
 from lbt.__main__ import main
 from lbt.stages import status
+from lbt.stages.failure_summary import describe_failures
 from lbt.stages.job_message import REFUSED, RUNNING, JobMessage, write_message
 from lbt.stages.slurm import QueuedJob
 
@@ -68,3 +69,14 @@ def test_a_strangers_progress(run, content):
 def test_a_folder_without_a_run(tmp_path, capsys):
     assert main(["status", str(tmp_path)]) == 1
     assert "is missing, so no run has started" in capsys.readouterr().err
+
+
+def test_a_strangers_files_do_not_reach_the_terminal(run, capsys):
+    (run / "progress.json").write_text(json.dumps({"done": "\x1b[31m", "total": 2, "host": "\x1b]0;x\x07\n"}))
+    write_message(run / "a\x1b[1m.log", JobMessage("no images", REFUSED))
+    write_message(run / "b\x1b[1m.log", JobMessage(kind=RUNNING, host="n1"))
+    assert main(["status", "results/tiny"]) == 0
+    text = capsys.readouterr().out
+    assert text.replace("\n", "").isprintable()
+    assert r"a\x1b[1m" in text and r"b\x1b[1m, process" in text and r"\x1b[31m of 2 jobs done" in text
+    assert describe_failures(run, "snakemake", "x.log").replace("\n", "").isprintable()

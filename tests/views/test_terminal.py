@@ -48,3 +48,11 @@ def test_show_takes_the_width_of_the_terminal(networks, constant, tmp_path, caps
         text = capsys.readouterr().out.partition("\ntables:")[0]  # paths follow, which are not broken
         longest[width] = max(map(len, text.splitlines()))
     assert longest[80] <= 80 < longest[200] <= 120
+
+
+NO_TABLES = ("", "\n\n \n", "|\n\n||\n\n|a|\n|", "|||\n|||\n|||", "| a |\n|---|", "## ", "\n\n\n\na")
+
+
+@pytest.mark.parametrize("text", NO_TABLES)
+def test_a_file_that_is_no_table_is_shown_too(text):
+    assert ("a" in fit_to_width(text, 80)) == ("a" in text)

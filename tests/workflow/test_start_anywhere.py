@@ -68,6 +68,18 @@ def test_options_reach_what_they_name(tmp_path):
     assert "results/x/search/random/seed-5/round-3/checkpoint.pt" in text and "seed-0" not in text
 
 
+def test_an_option_that_is_given_twice_is_refused(tmp_path):
+    """Snakemake itself keeps the last one in silence."""
+    clone = Clone(tmp_path / "clone")
+    twice = ["--configfile", "config/config.yaml", "--configfile", "config/config.yaml"]
+    for words, name in ((twice, "--configfile"), (["--config", "run=a", "--config", "run=b"], "--config")):
+        result = start(clone, clone.folder, "--dry-run", *words)
+        said = result.stdout + result.stderr
+        assert result.returncode != 0 and f"{name}: is given 2 times, and Snakemake reads the last one only" in said
+    checked = check(clone, "config/config.yaml", "--config", "run=a", "--config", "run=b")
+    assert checked.returncode == 1 and "--config: is given 2 times" in checked.stderr
+
+
 def test_without_a_profile_the_file_must_be_named(tmp_path):
     clone = Clone(tmp_path / "clone")
     result = start(clone, clone.folder, "--dry-run", "--workflow-profile", "none")

@@ -31,6 +31,7 @@ from snakemake.exceptions import WorkflowError
 from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings, read_configuration
 from lbt.config.retrain import BALANCED_LOSSES
+from lbt.config.sources import refuse_repeated
 from lbt.errors import LbtError
 from lbt.files import canonical_json
 from lbt.stages.machine import may_have_gpus, require_fit
@@ -50,6 +51,7 @@ if not config:
 # The files are read again, as `lbt check` reads them: Snakemake keeps neither lines nor keys that are given twice.
 SOURCES = sources_of_settings()
 try:
+    refuse_repeated(sys.argv)
     if SOURCES is None:
         SETTINGS = parse_settings(config, "the configuration")
     else:

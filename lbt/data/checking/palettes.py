@@ -14,7 +14,8 @@ from lbt.data.problems import Problem
 from lbt.data.sample import Sample
 
 _REMEDY = (
-    "write `data.folder.mask_values: color` if the colours are right, or save the masks without palettes if the ids are"
+    "save the masks without palettes if the ids are right; if the colours are, write `data.folder.mask_values: color` "
+    "with `layout: folder`"
 )
 _ALIKE = (
     f"has a palette that gives an id another colour than other masks do, so that its ids mean other classes; {_REMEDY}"

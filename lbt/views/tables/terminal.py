@@ -56,7 +56,7 @@ def fit_to_width(markdown: str, width: int) -> str:
 
     The cells of a table are never broken, so a table with wide cells may exceed `width`.
     """
-    blocks = [block.splitlines() for block in markdown.strip().split("\n\n")]
+    blocks = [block.strip("\n").splitlines() for block in markdown.split("\n\n") if block.strip()]
     texts = [_format_table(b) if b[0].startswith("|") else _wrap_paragraph(" ".join(b), width) for b in blocks]
     return "\n\n".join(texts) + "\n"
 
@@ -65,16 +65,16 @@ def _wrap_paragraph(text: str, width: int) -> str:
     heading = text.startswith("## ")
     plain = unescape_markdown(text.removeprefix("## ").replace("**", ""))
     lines = textwrap.wrap(plain, min(width, WIDEST), break_long_words=False, break_on_hyphens=False)
-    return "\n".join([*lines, "=" * max(map(len, lines))] if heading else lines)
+    return "\n".join([*lines, "=" * max(map(len, lines), default=0)] if heading else lines)
 
 
 def _format_table(lines: Sequence[str]) -> str:
     cells = [[unescape_markdown(cell.strip()) for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in lines]
-    if len(cells) < 2 or len({len(row) for row in cells}) > 1:
+    if len(cells) < 3 or len({len(row) for row in cells}) > 1:
         return "\n".join(lines)  # someone has edited the file
     titles, rule, *rows = cells
     widths = [
-        max(len(text) for text in (*title.split(), *column))
+        max(1, *(len(text) for text in (*title.split(), *column)))
         for title, column in zip(titles, zip(*rows, strict=True), strict=True)
     ]
     wrapped = [textwrap.wrap(title, width) for title, width in zip(titles, widths, strict=True)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from raw_images import exif
 from stage_calls import call_stage
 
 from lbt.config import (
@@ -95,7 +96,10 @@ def test_every_problem_is_listed_by_file(cityscapes, tmp_path):
         masks[1]: "cannot be decoded",
         masks[2]: "is 50 x 40 pixels (width x height), its image 60 x 40",
         masks[3]: "ids outside the table: 99 (2400 pixels)",
-        masks[4]: "mode RGB (3 channels)",
+        masks[
+            4
+        ]: "mode RGB (3 channels); save one channel of 8 bits that holds the class ids; if it holds the classes' "
+        "colours, write `data.folder.mask_values: color` with `layout: folder`",
         images[5]: "has no label",
         masks[6]: "has no image",
         files(cityscapes, "leftImg8bit/test/*/*")[0]: "is 20 x 20 pixels; 32 x 32 are needed",
@@ -108,6 +112,16 @@ def test_every_problem_is_listed_by_file(cityscapes, tmp_path):
     lines = str(caught.value).splitlines()
     assert "8 problems" in lines[0] and len(lines) == 9
     assert not (tmp_path / "check.json").exists()
+
+
+def test_a_setting_of_the_other_layout_is_named_with_it(cityscapes):
+    """`data.folder` is refused in the Cityscapes layout."""
+    for path in files(cityscapes, "leftImg8bit/train/*/*"):
+        Image.open(path).save(path, exif=exif(3))
+    whats = list(problems_of(cityscapes).values())
+    assert whats and all(
+        "remove the mark, or, with `layout: folder`, write `data.folder.exif" in what for what in whats
+    )
 
 
 def test_the_order_of_the_problems_is_fixed(cityscapes):
