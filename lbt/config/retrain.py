@@ -90,11 +90,11 @@ class GuideTraining(Section):
         "where f is the share of the class in the images that show it, and m the median of f.",
     )
     enet_offset: Annotated[float, read_with("retrain.loss", "enet")] = Field(
-        1.1,
+        1.02,
         gt=1,
         le=10,
-        description="Limits the weights of `loss: enet`: 1.1 to 1.35 ... 10.5, and 1.02, that of the paper, to 1.42 "
-        "... 50.5.",
+        description="Limits the weights of `loss: enet`: 1.02, that of the paper, to 1.42 ... 50.5, and 1.1 to 1.35 "
+        "... 10.5.",
     )
     optimizer: RetrainOptimizer = Field(RetrainOptimizer(), description="Optimiser of the network's weights.")
     lr_warmup: float = Field(

@@ -39,7 +39,7 @@ OFF_AND_ON = {
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
     "derivation.paths": (3, {"derivation.rule": "released"}, {"derivation.rule": "search"}),
     "derivation.images": (3, {}, {"derivation.operators": "removal"}),
-    "retrain.enet_offset": (1.02, {"retrain.loss": "ohem"}, {}),
+    "retrain.enet_offset": (1.1, {"retrain.loss": "ohem"}, {}),
     "retrain.optimizer.momentum": (0.5, {}, {"retrain.optimizer.name": "sgd"}),
     "retrain.optimizer.beta1": (0.5, {"retrain.optimizer.name": "sgd"}, {"retrain.optimizer.name": "adamw"}),
     "retrain.optimizer.beta2": (0.5, {"retrain.recipe": "released"}, {}),

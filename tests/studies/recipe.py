@@ -70,21 +70,25 @@ ARMS: dict[str, dict[str, Any]] = {
     "batch_size: 16": EMA | {"batch_size": 16},
     "crop: whole": EMA | {"batch_size": 4},
     "crop: two thirds": EMA | {"batch_size": 16},
+    "batch 4, enet_offset 1.02": EMA | {"batch_size": 4, "enet_offset": 1.02},
 }
-"""Settings of `retrain` by arm. Up to `+ ema` each adds to the one before; the others change one thing of `+ ema`."""
+"""Settings of `retrain` by arm. Up to `+ ema` each adds to the one before; the others change `+ ema`."""
 SPEEDS: dict[str, dict[str, Any]] = {
     "only head size": NO_NORM_DECAY | {"auxiliary_size": "head"},
     "only channels last": NO_NORM_DECAY | {"channels_last": True},
 }
 """Settings whose steps are timed, but which are not trained."""
-CROPS = {"crop: whole": 4 / 3, "crop: two thirds": 2 / 3}
-"""Factor on height and width of the crops of some arms; those of a third less have twice the images."""
+AUGMENTED: dict[str, dict[str, Any]] = {
+    "crop: whole": {"crop": (128, 256)},
+    "crop: two thirds": {"crop": (64, 128)},
+}
+"""Augmentation of some arms on the scenes."""
 OF_CAMVID = (
     "released",
     "+ enet",
     "+ head size, channels last",
     "+ ema",
-    "loss: median_frequency",
+    "batch 4, enet_offset 1.02",
 )
 Row = dict[str, float | int | str]
 
@@ -195,14 +199,12 @@ def hold_out(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
 def retrain(data: DataSet, arm: str, seed: int, steps: int, folder: Path, clock: Resume | None = None) -> None:
     """Retrain with an arm's settings for a number of steps."""
     settings, chosen = data.settings, data.retrain(arm)
-    height, width = settings.augmentation.crop
-    crop = round(height * CROPS.get(arm, 1)), round(width * CROPS.get(arm, 1))
     images = data.split.read_text().count(f",{TRAINING_ROLES[0]}\n")
     folder.mkdir(parents=True, exist_ok=True)
     call_stage(
         "retrain",
         settings,
-        augmentation=settings.augmentation.model_copy(update={"crop": crop}),
+        augmentation=settings.augmentation.model_copy(update=AUGMENTED.get(arm, {})),
         retrain=chosen.model_copy(update={"epochs": steps * chosen.batch_size / images}),
         seed=seed,
         method="random",

@@ -56,8 +56,8 @@ def test_without_a_labelled_pixel_the_loss_is_zero_and_differentiable(batch, wei
 @pytest.mark.parametrize(
     ("settings", "weights"),
     [
-        ({"loss": "enet"}, enet_weights(COUNTED, 1.1)),
-        ({"loss": "enet", "enet_offset": 1.02}, enet_weights(COUNTED, 1.02)),
+        ({"loss": "enet"}, enet_weights(COUNTED, 1.02)),
+        ({"loss": "enet", "enet_offset": 1.1}, enet_weights(COUNTED, 1.1)),
         ({"loss": "median_frequency"}, median_frequency_weights(COUNTED)),
         ({"loss": "cross_entropy"}, None),
     ],
