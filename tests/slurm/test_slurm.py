@@ -243,9 +243,9 @@ class TestOneNode:
 
     @pytest.mark.exhaustive
     def test_a_job_that_can_never_start_is_named_with_its_reason(self, alone, folder, tmp_path):
-        arguments = ("--until", "evaluate_constant", "--forcerun", "evaluate_constant", "--nolock")
+        arguments = ("--until", "class_pixels", "--forcerun", "class_pixels", "--nolock")
         with Cluster(tmp_path, longest="30") as cluster, started(folder, *arguments) as process:
-            named = r"evaluate_constant \(Slurm job (\d+)\) cannot start: PartitionTimeLimit\. It asks for more"
+            named = r"class_pixels \(Slurm job (\d+)\) cannot start: PartitionTimeLimit\. It asks for more"
             wait_for(process, folder, lambda: re.search(named, (folder / "run.log").read_text()))
             number = re.search(named, (folder / "run.log").read_text())[1]
             assert cluster.jobs()[number]["JobState"] == "PENDING"
