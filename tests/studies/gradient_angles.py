@@ -14,7 +14,8 @@ same validation batches, noise and dropout. There are angles for four objectives
 `second_order_limit` and latency are not used. The study reads only the training images and, without labels, the
 unlabelled ones; the split is that of the settings.
 
-    PYTHONPATH=tests python tests/studies/gradient_angles.py --root CAMVID --csv angles.csv --points-csv points.csv --figure angles
+    export PYTHONPATH=tests
+    python tests/studies/gradient_angles.py --root CAMVID --csv angles.csv --points-csv points.csv --figure angles
 """
 
 from __future__ import annotations
