@@ -123,6 +123,7 @@ def finished_run(tiny, folder):
     (folder / "data").mkdir()
     (folder / "settings.yaml").write_text(yaml.safe_dump(select_read(tiny.settings)))
     shutil.copy(tiny.split, folder / "data" / "split.csv")
+    shutil.copy(tiny.class_pixels, folder / "data" / "class_pixels.csv")
     shutil.copy(tiny.warmup, last / "checkpoint.pt")
     return folder
 
@@ -161,6 +162,7 @@ def test_networks_of_a_finished_run_are_ranked_and_added_to(tiny, tmp_path):
         tiny.settings,
         retrain=retrain,
         genotype=folder / "network-003.json",
+        class_pixels=tiny.class_pixels,
         metrics=tmp_path / "m.csv",
         **files,
     )

@@ -30,6 +30,7 @@ from stage_calls import call_stage
 
 from lbt.config import Settings
 from lbt.config.read import read_settings
+from lbt.config.retrain import BALANCED_LOSSES
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import training_loader
@@ -170,7 +171,9 @@ class Ranking:
 
     def _retrain(self, index: int) -> float:
         """mIoU of a network on the held-out images after retraining."""
-        initial = self.checkpoint if self.settings.retrain.initial == "supernet" else None
+        retrain = self.settings.retrain
+        initial = self.checkpoint if retrain.initial == "supernet" else None
+        counted = self.split.with_name("class_pixels.csv") if retrain.loss in BALANCED_LOSSES else None
         common: dict[str, Any] = {"seed": self.seed, "method": f"network_{index}", "split": self.split}
         network, result, resume = self._path(index, "pt"), self._path(index, "scores"), self._path(index, "resume")
         call_stage(
@@ -179,6 +182,7 @@ class Ranking:
             **common,
             genotype=self._path(index, "json"),
             supernet=initial,
+            class_pixels=counted,
             guide=None,
             network=network,
             metrics=self._path(index, "csv"),
