@@ -54,11 +54,11 @@ FAST = NO_NORM_DECAY | {"auxiliary_size": "head", "channels_last": True}
 EMA = FAST | {"ema_decay": 0.99}
 ARMS: dict[str, dict[str, Any]] = {
     "released": SGD,
-    "+ enet": ENET,
-    "+ adamw": ADAMW,
-    "+ no norm decay": NO_NORM_DECAY,
-    "+ head size, channels last": FAST,
-    "+ ema": EMA,
+    "with enet": ENET,
+    "with adamw": ADAMW,
+    "with no norm decay": NO_NORM_DECAY,
+    "with head size and channels last": FAST,
+    "with ema": EMA,
     "loss: ohem": EMA | {"loss": "ohem"},
     "loss: cross_entropy": EMA | {"loss": "cross_entropy"},
     "loss: median_frequency": EMA | {"loss": "median_frequency"},
@@ -67,28 +67,23 @@ ARMS: dict[str, dict[str, Any]] = {
     "auxiliary_weight: 0": EMA | {"auxiliary_weight": 0.0},
     "enet_offset: 1.02": EMA | {"enet_offset": 1.02},
     "batch_size: 4": EMA | {"batch_size": 4},
-    "batch_size: 16": EMA | {"batch_size": 16},
     "crop: whole": EMA | {"batch_size": 4},
-    "crop: two thirds": EMA | {"batch_size": 16},
-    "batch 4, enet_offset 1.02": EMA | {"batch_size": 4, "enet_offset": 1.02},
+    "batch 4, offset 1.02": EMA | {"batch_size": 4, "enet_offset": 1.02},
 }
-"""Settings of `retrain` by arm. Up to `+ ema` each adds to the one before; the others change `+ ema`."""
+"""Settings of `retrain` by arm. Up to `with ema` each adds to the one before; the others change `with ema`."""
 SPEEDS: dict[str, dict[str, Any]] = {
     "only head size": NO_NORM_DECAY | {"auxiliary_size": "head"},
     "only channels last": NO_NORM_DECAY | {"channels_last": True},
 }
 """Settings whose steps are timed, but which are not trained."""
-AUGMENTED: dict[str, dict[str, Any]] = {
-    "crop: whole": {"crop": (128, 256)},
-    "crop: two thirds": {"crop": (64, 128)},
-}
-"""Augmentation of some arms on the scenes."""
+AUGMENTED: dict[str, dict[str, Any]] = {"crop: whole": {"crop": (128, 256)}}
+"""Augmentation of an arm on the scenes."""
 OF_CAMVID = (
     "released",
-    "+ enet",
-    "+ head size, channels last",
-    "+ ema",
-    "batch 4, enet_offset 1.02",
+    "with enet",
+    "with head size and channels last",
+    "with ema",
+    "batch 4, offset 1.02",
 )
 Row = dict[str, float | int | str]
 

@@ -37,7 +37,7 @@ def scenes(tmp_path):
     content = yaml.safe_load(TINY.read_text())
     content["data"]["classes"] = ["road", "sky"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
-    return study.scenes(tmp_path / "scenes", 0.5, ("released", "+ ema"), tmp_path / "tiny.yaml")
+    return study.scenes(tmp_path / "scenes", 0.5, ("released", "with ema"), tmp_path / "tiny.yaml")
 
 
 @pytest.mark.exhaustive
@@ -51,9 +51,9 @@ def test_arms_are_trained_scored_and_kept(scenes, monkeypatch):
     files = sorted(scenes.folder.glob("runs/*/result.json"))
     times = [path.stat().st_mtime_ns for path in files]
     rows = study.table(scenes)
-    study.run_arm(scenes, "+ ema", 1, study.measure_steps(scenes))  # is there already
+    study.run_arm(scenes, "with ema", 1, study.measure_steps(scenes))  # is there already
     assert len(files) == 4 and [path.stat().st_mtime_ns for path in files] == times
-    assert [row["arm"] for row in rows] == ["released", "+ ema", *study.SPEEDS] and rows[0]["difference"] == 0
+    assert [row["arm"] for row in rows] == ["released", "with ema", *study.SPEEDS] and rows[0]["difference"] == 0
     assert all(row["seeds"] == 0 and row["step_ms"] > 0 for row in rows[2:])
     assert all(row["seeds"] == 2 and row["steps"] == max(2, round(0.5 / seconds[row["arm"]])) for row in rows[:2])
     assert all(0 <= row["miou"] <= 100 and {"road", "sky"} <= set(row) for row in rows[:2])
