@@ -279,5 +279,10 @@ class TablesJob(Section):
     retrain: RetrainBudget
 
 
+class CompareJob(DataJob):
+    space: SpaceSettings
+    search: SearchWindow
+
+
 class DrawJob(Section):
     space: SpaceSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -144,6 +144,18 @@ def cell_channels(branch: Branch, space: SpaceSettings) -> list[tuple[int, int]]
         pairs.append((count, out))
         count = out
     return pairs
+
+
+def list_computation(genotype: Genotype, space: SpaceSettings) -> tuple[Hashable, ...]:
+    """What a genotype's network computes; equal for two genotypes whose networks differ in their weights alone.
+
+    Layers do not count, and two widths of the same number of channels are one.
+    """
+    branches = (
+        tuple((cell.operator, cell.stride, *pair) for cell, pair in zip(b.cells, cell_channels(b, space), strict=True))
+        for b in genotype.branches
+    )
+    return genotype.shared_prefix(), *branches
 
 
 def _find_misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[str, str]]:

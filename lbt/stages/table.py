@@ -140,7 +140,10 @@ STAGES: dict[str, Stage] = {
     "settings": Stage("lbt.views.settings", Settings, "record settings and versions"),
     "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),
     "compare": Stage(
-        "lbt.views.figures.comparison", jobs.DataJob, "draw the figures that compare the methods", reads=("evaluation",)
+        "lbt.views.figures.comparison",
+        jobs.CompareJob,
+        "draw the figures that compare the methods",
+        reads=("evaluation",),
     ),
     "draw": Stage("lbt.views.figures.networks", jobs.DrawJob, "draw the figures of each method and seed"),
 }

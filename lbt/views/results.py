@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -11,11 +11,13 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from lbt.config import SpaceSettings
 from lbt.config.base import Positive, Section
 from lbt.config.methods import METHODS
 from lbt.config.names import ClassName
 from lbt.errors import LbtError
 from lbt.files import read_json
+from lbt.network.genotype import list_computation, read_genotype
 
 CONTROLS = tuple(name for name, facts in METHODS.items() if not facts.searches)
 """Methods that do not search: a searched network must beat them."""
@@ -74,6 +76,7 @@ class NetworkResult:
         supernet: scores of the supernet; see `lbt.evaluation.scores`.
         network: scores of the retrained network.
         profile: latency, parameters and MACs; see `lbt.latency.profiler`.
+        computation: what it computes, equal for equal networks; see `lbt.network.genotype.list_computation`.
     """
 
     method: str
@@ -81,6 +84,7 @@ class NetworkResult:
     supernet: Mapping[str, Any]
     network: Mapping[str, Any]
     profile: Mapping[str, Any]
+    computation: Hashable
 
 
 def identify(path: Path) -> tuple[str, int]:
@@ -135,15 +139,27 @@ def read_columns(
         ) from error
 
 
-def read_results(supernet: Sequence[Path], network: Sequence[Path], profile: Sequence[Path]) -> list[NetworkResult]:
-    """Read the files of all networks. The three lists have the same order.
+def read_results(
+    supernet: Sequence[Path],
+    network: Sequence[Path],
+    profile: Sequence[Path],
+    genotype: Sequence[Path],
+    space: SpaceSettings,
+) -> list[NetworkResult]:
+    """Read the files of all networks. The four lists have the same order.
 
     Raises:
         LbtError: a file cannot be read, or lacks a score.
     """
     return [
-        NetworkResult(*identify(n), read_part(s, Scores), read_part(n, Scores), read_part(p, Profile))
-        for s, n, p in zip(supernet, network, profile, strict=True)
+        NetworkResult(
+            *identify(n),
+            read_part(s, Scores),
+            read_part(n, Scores),
+            read_part(p, Profile),
+            list_computation(read_genotype(g, space), space),
+        )
+        for s, n, p, g in zip(supernet, network, profile, genotype, strict=True)
     ]
 
 

@@ -37,7 +37,7 @@ def network(method: str, seed: int, miou: float, milliseconds: float) -> Network
         "macs": 2_000_000_000,
         "key": KEY,
     }
-    return NetworkResult(method, seed, make_scores(miou - 0.1), make_scores(miou), profile)
+    return NetworkResult(method, seed, make_scores(miou - 0.1), make_scores(miou), profile, (method, seed))
 
 
 @pytest.fixture

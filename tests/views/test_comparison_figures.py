@@ -1,9 +1,11 @@
 """Accuracy against latency, predictions, and files that repeat byte by byte."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from lbt.data.classes import IGNORE, ClassTable, class_table
 from lbt.data.label_images import label_image
@@ -28,7 +30,7 @@ TABLE = ClassTable(
 def test_every_network_is_a_mark_and_several_seeds_have_a_mean(networks, constant):
     with use_style():
         axes = draw_tradeoff(networks, constant).axes[0]
-    marks = [tuple(point) for scatter in axes.collections for point in scatter.get_offsets() if len(point)]
+    marks = [tuple(point) for c in axes.collections for point in c.get_offsets() if isinstance(c, PathCollection)]
     for n in networks:
         assert any(np.allclose(mark, (n.profile["median_ms"], 100 * n.network["miou"])) for mark in marks)
     (bars,) = axes.containers  # random has one seed, hence no mean
@@ -36,10 +38,41 @@ def test_every_network_is_a_mark_and_several_seeds_have_a_mean(networks, constan
     assert (line.get_xdata()[0], line.get_ydata()[0]) == pytest.approx((5.5, 35.0))
     assert np.ptp(across.get_segments()[0][:, 0]) == pytest.approx(2 * np.std([5, 6], ddof=1))
     assert np.ptp(up.get_segments()[0][:, 1]) == pytest.approx(2 * np.std([30, 40], ddof=1))
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert set(labels) == {"lbt, mean of 2 seeds", "random (control)"}
+    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
+    assert set(labels) == {
+        "lbt, mean of 2 seeds",
+        "random (control)",
+        "to the 95th percentile of the passes",
+        "predicted latency",
+    }
+    for n in networks:
+        y = 100 * n.network["miou"]
+        line = next(line for line in axes.lines if list(line.get_ydata()) == [y, y])
+        assert list(line.get_xdata()) == [n.profile["median_ms"], n.profile["p95_ms"]]
+        assert [n.profile["predicted_ms"], y] in [[*line.get_xdata(), *line.get_ydata()] for line in axes.lines]
     horizontal = [line for line in axes.lines if list(line.get_ydata()) == [20.0, 20.0]]
     assert len(horizontal) == 1 and "road" in axes.texts[0].get_text()
+
+
+def test_a_far_constant_prediction_does_not_squeeze_the_networks(networks, constant):
+    with use_style():
+        axes = draw_tradeoff(networks, constant | {"miou": 0.02}).axes[0]
+    assert axes.get_ylim()[0] > 15 and "2.0 %, below this axis" in axes.texts[0].get_text()
+
+
+def test_the_wanted_speed_equal_networks_and_warnings_are_in_the_figure(networks, constant):
+    twice = [*networks[:2], replace(networks[2], computation=networks[0].computation)]
+    slow = replace(twice[1], profile=twice[1].profile | {"p95_ms": 60.0})
+    with use_style():
+        plain = draw_tradeoff(networks, constant)
+        figure = draw_tradeoff([twice[0], slow, twice[2]], constant, (100.0, 250.0))
+    assert plain.get_suptitle() == ""
+    assert "random, seed 0, is the same network as lbt, seed 0" in figure.get_suptitle()
+    assert "busy" in figure.get_suptitle() and "`" not in figure.get_suptitle()
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "random (control), the same network as lbt" in labels and "wanted: 100 to 250 FPS" in labels
+    (band,) = figure.axes[0].patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((4.0, 10.0))
 
 
 def seen(height: int = 6, width: int = 9) -> Example:

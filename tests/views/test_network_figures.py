@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgba
 
 from lbt.config import SpaceSettings
+from lbt.network.derivation_rule import derive_genotype
 from lbt.network.genotype import cell_channels
 from lbt.network.random_genotype import random_genotype
 from lbt.space.architecture import (
+    OPERATORS,
     SCALES,
     alpha_row,
     architecture_to_json,
@@ -17,9 +20,17 @@ from lbt.space.architecture import (
     probabilities,
     scales_at,
 )
-from lbt.views.figures.architecture import draw_architecture, find_color_limits, find_first_layer, stack_probabilities
+from lbt.views.figures.architecture import (
+    CHOSEN,
+    KINDS,
+    draw_architecture,
+    find_color_limits,
+    find_first_layer,
+    list_chosen,
+    stack_probabilities,
+)
 from lbt.views.figures.confusion import ANNOTATED, draw_confusion, normalise_rows
-from lbt.views.figures.derived import LEVELS, draw_network, place_boxes
+from lbt.views.figures.derived import COLUMNS, draw_network, place_boxes
 from lbt.views.figures.style import use_style
 
 SPACE = SpaceSettings(layers=6, base_width=4)
@@ -34,11 +45,11 @@ def test_heat_maps_show_the_probabilities_of_each_round():
     rounds = architectures(3)
     with use_style():
         figure = draw_architecture([architecture_to_json(a) for a in rounds], SPACE, "lbt")
-    panels = {axes.get_title().split(":")[0]: axes for axes in figure.axes if axes.get_title()}
-    assert len(panels) == 8 and "beta at 1/8" not in panels
+    panels = {axes.get_title().split(" (")[0]: axes for axes in figure.axes if axes.get_title()}
+    assert len(panels) == 8 and "paths at 1/8" not in panels
     for key in rounds[0]:
         kind, scale = key.split(".")
-        (image,) = panels[f"{kind} at 1/{scale}"].images
+        (image,) = panels[f"{KINDS[kind]} at 1/{scale}"].images
         cells = image.get_array()
         first = find_first_layer(kind, int(scale))
         assert cells.mask[:first].all() and not cells.mask[first : first + len(rounds[0][key])].any()
@@ -69,10 +80,40 @@ def test_heat_maps_mark_the_uniform_probability():
     with use_style():
         figure = draw_architecture([architecture_to_json(initial_architecture(SPACE, generator))], SPACE, "lbt")
     titles = [axes.get_title() for axes in figure.axes]
-    assert "alpha at 1/8: operators (uniform: 0.2)" in titles and "beta at 1/16: predecessors (uniform: 0.5)" in titles
+    assert "operators at 1/8 (uniform: 0.2)" in titles and "paths at 1/16 (uniform: 0.5)" in titles
     bars = [axes for axes in figure.axes if axes.get_ylabel() == "probability"]
     assert [axes.lines[0].get_ydata()[0] for axes in bars] == [0.2, 0.5, 0.2]
     assert figure.get_suptitle() == "lbt: probabilities after round 1"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_frames_mark_what_the_derived_network_took(seed):
+    """With logits of a clear winner in each row, the frames of every path are at the largest probability."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = {key: 9 * torch.randn(value.shape, generator=generator) for key, value in architectures(1)[0].items()}
+    genotype = derive_genotype(logits, SPACE, rule="consistent")
+    chosen = list_chosen(genotype, SPACE)
+    for key, places in chosen.items():
+        kind, _, scale = key.partition(".")
+        first = find_first_layer(kind, int(scale)) if key in logits and len(logits[key]) else SPACE.layers
+        for layer, index in places:
+            if layer < first or kind == "beta":  # a path is the best of the allowed ones
+                continue
+            row = logits[key][layer - first]
+            if kind == "alpha" and int(row.argmax()) == OPERATORS.index("skip") and index:
+                row = row[1:]  # a skip that was replaced
+                index -= 1
+            assert int(row.argmax()) == index
+    with use_style():
+        figure = draw_architecture([architecture_to_json(logits)], SPACE, "lbt", genotype)
+    frames = [p for axes in figure.axes for p in axes.patches if p.get_edgecolor() == to_rgba(CHOSEN)]
+    drawn = sum(
+        layer >= find_first_layer(key.partition(".")[0], int(key.partition(".")[2]))
+        for key, places in chosen.items()
+        for layer, _ in places
+        if key in logits
+    )
+    assert len(frames) == drawn and "red frames" in figure.get_suptitle()
 
 
 def test_probabilities_do_not_overflow():
@@ -86,9 +127,9 @@ def test_every_cell_of_the_derived_network_is_drawn_at_its_layer_and_scale(seed)
     chains = place_boxes(genotype, SPACE)
     shared = genotype.shared_prefix()
     for branch, chain in zip(genotype.branches, chains, strict=True):
-        assert [box.x for box in chain] == [cell.layer for cell in branch.cells]
+        assert [box.y for box in chain] == [cell.layer for cell in branch.cells]
         for cell, box, (_, out) in zip(branch.cells, chain, cell_channels(branch, SPACE), strict=True):
-            assert round(box.y) == LEVELS[cell.scale * cell.stride]
+            assert min(COLUMNS, key=lambda scale: abs(COLUMNS[scale] - box.x)) == cell.scale * cell.stride
             operator, width = box.text.split("\n")
             assert operator.split()[0] == cell.operator and ("↓2" in operator) == (cell.stride == 2)
             assert width == f"{out} ({cell.width_twelfths}/12)"

@@ -40,7 +40,6 @@ def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: flo
         evaluated = folder / "evaluate" / "lbt" / f"seed-{seed}"
         write_json(evaluated / "network.json", scores(value))
         write_json(evaluated / "supernet.json", scores(value / 2))
-        write_json(folder / "profile" / "lbt" / f"seed-{seed}" / "profile.json", PROFILE)
     # another method does not learn from pseudo-labels, so its settings may differ
     place = folder / "search" / "fasterseg" / "seed-0" / "round-1"
     place.mkdir(parents=True)

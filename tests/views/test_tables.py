@@ -163,7 +163,10 @@ def test_names_of_the_users_classes_are_escaped(networks, constant):
     def renamed(scores):
         return scores | {"iou": {"a<b|c": 0.5, "car": 0.1, "sign": None}}
 
-    others = [n.__class__(n.method, n.seed, renamed(n.supernet), renamed(n.network), n.profile) for n in networks]
+    others = [
+        n.__class__(n.method, n.seed, renamed(n.supernet), renamed(n.network), n.profile, n.computation)
+        for n in networks
+    ]
     table = make_classes_table(others, renamed(constant))
     assert "a&lt;b|c" in table.html() and "a<b" not in table.html()
     assert "a\\<b\\|c" in table.markdown()

@@ -5,6 +5,7 @@ rule compare:
         supernet=of_all_networks(rules.evaluate_supernet.output.scores),
         network=of_all_networks(rules.evaluate_network.output.scores),
         profile=of_all_networks(rules.profile.output.profile),
+        genotype=of_all_networks(rules.derive.output.genotype),
         constant=rules.evaluate_constant.output.scores,
         rounds=of_all_networks(rules.evaluate_supernet.output.rounds),
         warmup=expand(rules.warmup.output.metrics, seed=SETTINGS.seeds),

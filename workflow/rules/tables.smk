@@ -5,6 +5,7 @@ rule tables:
         supernet=of_all_networks(rules.evaluate_supernet.output.scores),
         network=of_all_networks(rules.evaluate_network.output.scores),
         profile=of_all_networks(rules.profile.output.profile),
+        genotype=of_all_networks(rules.derive.output.genotype),
         constant=rules.evaluate_constant.output.scores,
         architecture=of_all_networks(last_round("architecture.json")),
         steps=of_all_networks(*every_round("metrics.csv")),

@@ -8,12 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 
 from lbt.config import SpaceSettings
+from lbt.network.genotype import Genotype
 from lbt.space.architecture import OPERATORS, PREDECESSORS, SCALES, first_layer
 from lbt.views.figures.style import MISSING
 
-KINDS = {"alpha": "operators", "beta": "predecessors", "gamma": "widths"}
+KINDS = {"alpha": "operators", "beta": "paths", "gamma": "widths"}
+CHOSEN = "#ff3b30"
 LEAST = 0.05
 """Least distance from the uniform probability to either end of the colours."""
 Logits = Mapping[str, Sequence[Sequence[float]]]
@@ -47,16 +50,44 @@ def find_color_limits(shares: Sequence[np.ndarray]) -> tuple[float, float]:
     return max(0.0, min(low, uniform - LEAST)), min(1.0, max(high, uniform + LEAST))
 
 
-def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str) -> Figure:
+def list_chosen(genotype: Genotype, space: SpaceSettings) -> dict[str, set[tuple[int, int]]]:
+    """Layer and index of each choice of the derived network, by kind and scale, such as `alpha.8`.
+
+    Predecessor and width belong to the layer that the feature enters. A layer without a cell has the operator skip,
+    which the derivation removed. The last cell's output has one width, so it has no choice.
+    """
+    found: dict[str, set[tuple[int, int]]] = {}
+    for branch in genotype.branches:
+        cells = {cell.layer: cell for cell in branch.cells}
+        scale: int = cells[min(cells)].scale
+        for layer in range(space.layers):
+            cell = cells.get(layer)
+            operator, stride = (cell.operator, cell.stride) if cell else ("skip", 1)
+            found.setdefault(f"alpha.{scale}", set()).add((layer, OPERATORS.index(operator)))
+            scale *= stride
+            if layer + 1 < space.layers:
+                edge = PREDECESSORS.index("down" if stride == 2 else "keep")
+                found.setdefault(f"beta.{scale}", set()).add((layer + 1, edge))
+            if cell is not None and layer < max(cells):
+                index = space.width_twelfths.index(cell.width_twelfths)
+                found.setdefault(f"gamma.{scale}", set()).add((layer + 1, index))
+    return found
+
+
+def draw_architecture(
+    rounds: Sequence[Logits], space: SpaceSettings, title: str, genotype: Genotype | None = None
+) -> Figure:
     """A panel per kind and scale, with a row per layer, a block per choice, and in a block a column per round.
 
-    A white line in the colour bar marks the uniform probability.
+    A white line in the colour bar marks the uniform probability. A red frame marks a choice of the derived network.
 
     Args:
         rounds: the architecture after each round, from `architecture_to_json`.
         space: the search space, for the names of the widths.
         title: heading.
+        genotype: the derived network; None marks nothing.
     """
+    chosen = {} if genotype is None else list_chosen(genotype, space)
     names = {
         "alpha": OPERATORS,
         "beta": PREDECESSORS,
@@ -76,14 +107,25 @@ def draw_architecture(rounds: Sequence[Logits], space: SpaceSettings, title: str
                 continue
             first = find_first_layer(kind, scale)
             images.append(_draw_panel(axes, shares[key], first, names[kind], space.layers, limits))
-            axes.set_title(f"{kind} at 1/{scale}: {KINDS[kind]} (uniform: {uniform:.3g})")
+            _frame(axes, chosen.get(key, set()), first, len(rounds))
+            axes.set_title(f"{KINDS[kind]} at 1/{scale} (uniform: {uniform:.3g})")
         bar = figure.colorbar(images[0], ax=list(row), pad=0.01, aspect=12)
         bar.ax.axhline(uniform, color="white", linewidth=1.6)
         bar.set_label("probability", fontsize=8)
         bar.outline.set_visible(False)
     when = "round 1" if len(rounds) == 1 else f"rounds 1 to {len(rounds)}, left to right in each block"
-    figure.suptitle(f"{title}: probabilities after {when}", fontsize=11)
+    framed = "" if genotype is None else "; red frames: the derived network"
+    figure.suptitle(f"{title}: probabilities after {when}{framed}", fontsize=11)
     return figure
+
+
+def _frame(axes: Axes, chosen: set[tuple[int, int]], first: int, rounds: int) -> None:
+    """Frame the blocks of the chosen (layer, index); a layer before `first` has no choice."""
+    for layer, index in sorted(chosen):
+        if layer >= first:
+            frame = Rectangle((index * rounds, layer), rounds, 1, fill=False, edgecolor=CHOSEN, linewidth=1.6, zorder=5)
+            frame.set_clip_on(False)  # whole at the edges of the panel
+            axes.add_patch(frame)
 
 
 def _draw_panel(

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
-from lbt.config.jobs import DataJob
+from lbt.config.jobs import CompareJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.masks import read_mask, read_pair
 from lbt.data.splits import read_split
@@ -33,6 +33,7 @@ class Files:
         supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
         network: scores of the retrained networks.
         profile: profiles of the derived networks.
+        genotype: the derived networks.
         constant: score of the constant prediction.
         warmup: measurements of each step of the warm-ups of the supernet, in `.../warmup/seed-<seed>/`.
         student_warmup: the same of the student, in `.../student_warmup/seed-<seed>/`; empty without a student.
@@ -48,6 +49,7 @@ class Files:
     supernet: tuple[Path, ...]
     network: tuple[Path, ...]
     profile: tuple[Path, ...]
+    genotype: tuple[Path, ...]
     constant: Path
     warmup: tuple[Path, ...]
     rounds: tuple[Path, ...]
@@ -59,10 +61,10 @@ class Files:
     student_warmup: tuple[Path, ...] = ()
 
 
-def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
+def run(settings: CompareJob, files: Files, *, log: Path | None = None) -> None:
     """Write the figures into one folder."""
     networks, least = (
-        read_results(files.supernet, files.network, files.profile),
+        read_results(files.supernet, files.network, files.profile, files.genotype, settings.space),
         read_part(files.constant, ConstantScores),
     )
     order = list(dict.fromkeys(n.method for n in networks))
@@ -73,7 +75,7 @@ def run(settings: DataJob, files: Files, *, log: Path | None = None) -> None:
     table = class_table(settings.data)
 
     def figures() -> Iterator[tuple[str, Figure]]:
-        yield "accuracy-latency", draw_tradeoff(networks, least)
+        yield "accuracy-latency", draw_tradeoff(networks, least, settings.search.fps)
         yield "warmup", draw_curves(warmups, WARMUP, 2, along="step")
         yield "losses", draw_curves(searches, LOSSES, 3)
         yield "architecture", draw_curves(searches, ARCHITECTURE, 3)

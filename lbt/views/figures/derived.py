@@ -1,4 +1,7 @@
-"""The derived network as its path through layers and scales, with operators and widths."""
+"""The derived network as its path through layers and scales, with operators and widths.
+
+Layers go from top to bottom, so that a network of any depth fits the width of a page with readable text.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from lbt.config import SpaceSettings
 from lbt.network.genotype import Genotype, cell_channels
 from lbt.views.figures.style import GRID, INK
 
-LEVELS = {8: 0, 16: 1, 32: 2}
+COLUMNS = {8: 0.0, 16: 2.2, 32: 4.4}
+"""x of the cells by the scale of their output."""
 COLORS = ("#0072B2", "#D55E00", "#009E73")
 """Colours of the branches, the coarsest first."""
 SHARED = "#555555"
 READING = "in a cell: operator, ↓2: stride 2; channels, a multiple of 8 (twelfths of the full width)"
-BOX = (0.84, 0.3)
-"""Width and height of a cell; the distance of two layers or scales is 1."""
+BOX = (0.98, 0.66)
+"""Width and height of a cell; the distance of two layers is 1."""
+STEM, END = -1.2, 0.35
+"""y of the stem, and of the heads below the last layer."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Box:
     """A cell in the figure.
 
     Attributes:
-        x, y: centre. x is the layer; y grows downwards by 1 per scale, with an offset per branch.
+        x, y: centre. x is that of the scale, with an offset per branch; y is the layer and grows downwards.
         text: operator, stride and output channels.
         color: of its branch, or of the shared prefix.
     """
@@ -45,39 +51,39 @@ def place_boxes(genotype: Genotype, space: SpaceSettings) -> list[list[Box]]:
     count = len(genotype.branches)
     chains = []
     for index, branch in enumerate(genotype.branches):
-        offset = 0.0 if count == 1 else 0.2 * (count - 1) * (1 - 2 * index / (count - 1))
+        offset = 0.0 if count == 1 else 0.53 * (count - 1) * (1 - 2 * index / (count - 1))
         chain = []
         for position, (cell, (_, out)) in enumerate(zip(branch.cells, cell_channels(branch, space), strict=True)):
             common = position < shared
             down = " ↓2" if cell.stride == 2 else ""
             text = f"{cell.operator}{down}\n{out} ({cell.width_twelfths}/12)"
-            y = LEVELS[cell.scale * cell.stride] + (0 if common else offset)
-            chain.append(Box(cell.layer, y, text, SHARED if common else COLORS[index]))
+            x = COLUMNS[cell.scale * cell.stride] + (0 if common else offset)
+            chain.append(Box(x, cell.layer, text, SHARED if common else COLORS[index]))
         chains.append(chain)
     return chains
 
 
 def draw_network(genotype: Genotype, space: SpaceSettings, title: str) -> Figure:
-    """Layers from left to right, scales from top to bottom; grey cells run once for all branches."""
-    figure = Figure(figsize=(1.08 * space.layers + 3.2, 4.4), layout="constrained")
+    """Layers from top to bottom, scales from left to right; grey cells run once for all branches."""
+    figure = Figure(figsize=(7.2, 0.5 * space.layers + 2.6), layout="constrained")
     axes = figure.subplots()
-    end = space.layers + 0.35
-    for level in LEVELS.values():
-        axes.axhline(level, color=GRID, linewidth=0.8, zorder=0)
+    end = space.layers + END
+    for column in COLUMNS.values():
+        axes.axvline(column, color=GRID, linewidth=0.8, zorder=0)
     chains = place_boxes(genotype, space)
-    _draw_box(axes, Box(-1.2, 0, "stem\n1/2, 1/4, 1/8", INK))
+    _draw_box(axes, Box(0, STEM, "stem\n1/2, 1/4, 1/8", INK))
     for index, (branch, chain) in enumerate(zip(genotype.branches, chains, strict=True)):
-        head = Box(end, chain[-1].y, f"head\n1/{branch.scale}", COLORS[index])
-        path = [Box(-1.2, 0, "", INK), *chain, head]
+        head = Box(chain[-1].x, end, f"head\n1/{branch.scale}", COLORS[index])
+        path = [Box(0, STEM, "", INK), *chain, head]
         drawn = genotype.shared_prefix() if index else 0  # cells drawn with the first branch
         for before, after in list(pairwise(path))[drawn:]:
             _draw_arrow(axes, before, after)
         for box in (*chain[drawn:], head):
             _draw_box(axes, box)
-    axes.set(xlim=(-1.9, end + 0.7), ylim=(2.62, -0.5), title=title)
-    axes.set(xlabel=f"layer\n{READING}", ylabel="scale of the output")
-    axes.set_xticks(range(space.layers))
-    axes.set_yticks(list(LEVELS.values()), [f"1/{scale}" for scale in LEVELS])
+    axes.set(xlim=(-1.2, max(COLUMNS.values()) + 1.2), ylim=(end + 0.6, STEM - 0.6), title=title)
+    axes.set(xlabel=f"scale of the output\n{READING}", ylabel="layer")
+    axes.set_xticks(list(COLUMNS.values()), [f"1/{scale}" for scale in COLUMNS])
+    axes.set_yticks(range(space.layers))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.legend(handles=list(_list_branches(genotype)), loc="outside lower center", ncols=3)
@@ -98,14 +104,14 @@ def _draw_box(axes: Axes, box: Box) -> None:
             zorder=3,
         )
     )
-    axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=7.2, linespacing=1.25, zorder=4)
+    axes.text(box.x, box.y, box.text, ha="center", va="center", fontsize=7.5, linespacing=1.15, zorder=4)
 
 
 def _draw_arrow(axes: Axes, before: Box, after: Box) -> None:
     axes.annotate(
         "",
-        (after.x - BOX[0] / 2, after.y),
-        (before.x + BOX[0] / 2, before.y),
+        (after.x, after.y - BOX[1] / 2),
+        (before.x, before.y + BOX[1] / 2),
         arrowprops={"arrowstyle": "-|>", "color": after.color, "linewidth": 1.3, "shrinkA": 0, "shrinkB": 0},
         zorder=2,
     )

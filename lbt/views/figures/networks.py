@@ -68,8 +68,9 @@ def _draw(
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure; `rounds` may come in any order."""
     in_turn = sorted(rounds, key=lambda path: int(path.parent.name.removeprefix("round-")))
+    derived = read_genotype(genotype, space)
     if in_turn:
-        yield "architecture", draw_architecture([_read_logits(path, space) for path in in_turn], space, title)
-    yield "network", draw_network(read_genotype(genotype, space), space, f"Derived network: {title}")
+        yield "architecture", draw_architecture([_read_logits(path, space) for path in in_turn], space, title, derived)
+    yield "network", draw_network(derived, space, f"Derived network: {title}")
     result = read_part(scores, Confusion)
     yield "confusion", draw_confusion(result["confusion"], list(result["iou"]), f"Retrained network: {title}")

@@ -34,8 +34,8 @@ class Panel:
     scored: bool = False
 
 
-def _entropy(name: str) -> Panel:
-    return Panel(f"entropy_{name}", f"entropy of {name} (1: uniform)", span=0.01, share=0.0, bounds=(0.0, 1.0))
+def _entropy(name: str, what: str) -> Panel:
+    return Panel(f"entropy_{name}", f"entropy of the {what} (1: uniform)", span=0.01, share=0.0, bounds=(0.0, 1.0))
 
 
 WARMUP = (
@@ -59,9 +59,9 @@ ARCHITECTURE = (
     Panel("latency_ms", "expected latency (ms)", share=0.01),
     Panel("fps", "predicted FPS of the derived network", share=0.05),
     Panel("latency_weight", "weight of the latency", positive=True),
-    _entropy("alpha"),
-    _entropy("beta"),
-    _entropy("gamma"),
+    _entropy("alpha", "operators"),
+    _entropy("beta", "paths"),
+    _entropy("gamma", "widths"),
 )
 GRADIENTS = (
     Panel("teacher_weight_gradient_norm", "teacher: gradient norm of the weights", positive=True),

@@ -17,7 +17,7 @@ from matplotlib.ft2font import FT2Font
 from lbt.errors import visible
 from lbt.files import atomic_path
 
-INK, GRID, MISSING = "#1a1a1a", "#dddddd", "#ececec"
+INK, GRID, MISSING, WARNING = "#1a1a1a", "#dddddd", "#ececec", "#a33b00"
 DPI = 150
 
 

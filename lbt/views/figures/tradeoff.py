@@ -1,61 +1,107 @@
-"""Accuracy against latency: networks, means of the methods, and the constant prediction as a line."""
+"""Accuracy against latency: networks, means of the methods, the wanted speed and the constant prediction."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lbt.views.figures.style import draw_grid, method_style, write_label
+from lbt.config import Window
+from lbt.views.equal_networks import find_equal, say_equal
+from lbt.views.figures.style import WARNING, MethodStyle, draw_grid, method_style, write_label
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.formats import mean_and_deviation
+from lbt.views.tables.timing_noise import warn_of_noise
+
+GREY = "#444444"
+WANTED = "#56B4E9"
+LEAST_SPAN = 5.0
+"""Least range of mIoU, in points, against which the distance of the constant prediction is measured."""
+LINE = 105
+"""Characters in a line of the notes."""
 
 
-def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]) -> Figure:
+def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any], fps: Window | None = None) -> Figure:
     """A mark per network at its measured milliseconds and its mIoU after retraining in percent.
 
-    A method with several seeds has small marks for its networks and a large mark at their mean, with bars of one
-    standard deviation.
+    A thin line reaches from the median latency to the 95th percentile; a short stroke shows the predicted latency. A
+    method with several seeds has small marks for its networks and a large mark at their mean, with bars of one standard
+    deviation. Notes below name equal networks and signs of disturbed latencies.
+
+    Args:
+        networks: of all methods and seeds.
+        constant: scores of the constant prediction.
+        fps: least and most frames per second that are wanted; None draws no window.
     """
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(6.8, 4.8), layout="constrained")
     axes = figure.subplots()
-    groups = group_by_method(networks)
+    groups, same = group_by_method(networks), find_equal(networks)
     for method, group in groups.items():
         style = method_style(method, list(groups))
-        latency = [n.profile["median_ms"] for n in group]
-        accuracy = [100 * n.network["miou"] for n in group]
+        for network in group:
+            _draw_network(axes, network, style, filled=len(group) == 1)
         label = f"{method} (control)" if method in CONTROLS else method
-        single = len(group) == 1
-        face = style.color if single else "none"
-        axes.scatter(
-            latency,
-            accuracy,
-            s=64 if single else 26,
-            marker=style.marker,
-            facecolor=face,
-            edgecolor=style.color,
-            label=label if single else None,
-            zorder=3,
-        )
-        if not single:
-            (x, dx), (y, dy) = mean_and_deviation(latency), mean_and_deviation(accuracy)
-            axes.errorbar(
-                [x], [y], xerr=[dx], yerr=[dy], color=style.color, marker=style.marker, markersize=9, capsize=3,
-                linewidth=1.2, label=f"{label}, mean of {len(group)} seeds", zorder=4,
-            )  # fmt: skip
-    axes.axhline(100 * constant["miou"], color="#444444", linestyle=":", linewidth=1.2)
-    axes.annotate(
-        f"constant prediction ({write_label(constant['class'])}): {100 * constant['miou']:.1f} %",
-        (0.01, 100 * constant["miou"]),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        fontsize=8,
-        color="#444444",
-    )
+        if len(group) == 1:
+            label += _mark_equal(group[0], same)
+            axes.plot([], [], color=style.color, marker=style.marker, linestyle="", markersize=8, label=label)
+        else:
+            _draw_mean(axes, group, style, label)
+    _label_readings(axes)
+    if fps is not None:
+        label = f"wanted: {fps[0]:g} to {fps[1]:g} FPS"
+        axes.axvspan(1e3 / fps[1], 1e3 / fps[0], color=WANTED, alpha=0.15, linewidth=0, zorder=0, label=label)
+    _draw_constant(axes, constant, [100 * network.network["miou"] for network in networks])
     axes.set(xlabel="measured latency (ms, median)", ylabel="retrained mIoU (%)")
     axes.margins(x=0.12, y=0.15)
     draw_grid(axes)
-    axes.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    notes = [*say_equal(same), *filter(None, [warn_of_noise(networks)])]
+    if notes:
+        lines = [line for note in notes for line in textwrap.wrap(note.replace("`", ""), LINE)]
+        figure.suptitle("\n".join(lines), fontsize=7.5, color=WARNING, ha="left", x=0.01)
     return figure
+
+
+def _draw_network(axes: Axes, network: NetworkResult, style: MethodStyle, *, filled: bool) -> None:
+    profile, accuracy = network.profile, 100 * network.network["miou"]
+    latency, face = profile["median_ms"], style.color if filled else "none"
+    axes.plot([latency, profile["p95_ms"]], [accuracy] * 2, color=style.color, linewidth=0.9, alpha=0.6, zorder=2)
+    axes.plot([profile["predicted_ms"]], [accuracy], color=style.color, marker="|", markersize=11, zorder=2)
+    size = 64 if filled else 26
+    axes.scatter([latency], [accuracy], s=size, marker=style.marker, facecolor=face, edgecolor=style.color, zorder=3)
+
+
+def _draw_mean(axes: Axes, group: Sequence[NetworkResult], style: MethodStyle, label: str) -> None:
+    x, dx = mean_and_deviation([network.profile["median_ms"] for network in group])
+    y, dy = mean_and_deviation([100 * network.network["miou"] for network in group])
+    axes.errorbar(
+        [x], [y], xerr=[dx], yerr=[dy], color=style.color, marker=style.marker, markersize=9, capsize=3,
+        linewidth=1.2, label=f"{label}, mean of {len(group)} seeds", zorder=4,
+    )  # fmt: skip
+
+
+def _label_readings(axes: Axes) -> None:
+    """Entries of the legend for the line and the stroke that every network has."""
+    axes.plot([], [], color=GREY, linewidth=0.9, label="to the 95th percentile of the passes")
+    axes.plot([], [], color=GREY, marker="|", markersize=9, linestyle="", label="predicted latency")
+
+
+def _mark_equal(network: NetworkResult, same: Mapping[tuple[str, int], tuple[str, int]]) -> str:
+    first = same.get((network.method, network.seed))
+    return f", the same network as {first[0]}" if first else ""
+
+
+def _draw_constant(axes: Axes, constant: Mapping[str, Any], accuracies: Sequence[float]) -> None:
+    """A dotted line, or only its text at the lower edge where a line would squeeze the networks."""
+    value, low = 100 * constant["miou"], min(accuracies)
+    text = f"constant prediction ({write_label(constant['class'])}): {value:.1f} %"
+    place: tuple[float, float] = (0.01, value)
+    coordinates: Any = ("axes fraction", "data")
+    if low - value > max(LEAST_SPAN, max(accuracies) - low):
+        text, place, coordinates = f"{text}, below this axis", (0.01, 0.0), "axes fraction"
+    else:
+        axes.axhline(value, color=GREY, linestyle=":", linewidth=1.2)
+    axes.annotate(text, place, xycoords=coordinates, xytext=(0, 3), textcoords="offset points", fontsize=8, color=GREY)

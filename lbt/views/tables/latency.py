@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lbt.views.equal_networks import find_equal, say_equal
 from lbt.views.results import NetworkResult
 from lbt.views.tables.formats import Column, Table, format_columns
 from lbt.views.tables.timing_noise import error_percent, warn_of_noise
@@ -40,7 +41,7 @@ def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
         "predicted minus measured, also in percent of the measured median; its absolute value is "
         f"{absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. Measured on: {devices}."
     )
-    warnings = tuple(filter(None, [warn_of_noise(networks)]))
+    warnings = tuple(filter(None, [*say_equal(find_equal(networks)), warn_of_noise(networks)]))
     people = format_columns(values, _COLUMNS)
     return Table("latency", "Latency predicted against measured", note, values, people, warnings)
 

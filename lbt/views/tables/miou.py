@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lbt.views.equal_networks import find_equal, say_equal
 from lbt.views.noise_walk import KINDS
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.decisiveness import Found, warn_of_undecided
@@ -90,7 +91,8 @@ def make_summary_table(
         f"seed: {budget}."
     )
     absent = "" if None not in constant["iou"].values() else describe_classes(constant)
-    warnings = tuple(filter(None, [absent, warn_of_undecided(choices), warn_of_noise(networks)]))
+    equal = say_equal(find_equal(networks))
+    warnings = tuple(filter(None, [absent, *equal, warn_of_undecided(choices), warn_of_noise(networks)]))
     return Table("summary", "mIoU by method, mean over the seeds", note, values, _format_rows(values), warnings)
 
 

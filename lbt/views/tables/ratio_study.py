@@ -14,7 +14,7 @@ from lbt.data.splits import read_split
 from lbt.errors import LbtError
 from lbt.provenance.manifest import read_manifest
 from lbt.pseudo_labels.dataset import count_to_label
-from lbt.views.results import group_by_method, read_results
+from lbt.views.results import Scores, read_part
 from lbt.views.tables.formats import Column, Table, format_columns, format_mean, format_percent, mean_and_deviation
 
 NOTE = (
@@ -128,16 +128,15 @@ def _make_rows(run: _Run) -> Iterator[dict[str, Any]]:
     split = run.folder / "data" / "split.csv"
     labelled, unlabeled = (len(read_split(split, role)) for role in ("student_train", "unlabeled"))
     pseudo = count_to_label(run.ratio, labelled, unlabeled)
-    files = [f for m in _labelling_methods() for f in sorted(run.folder.glob(f"evaluate/{m}/seed-*/network.json"))]
-    if not files:
+    found = {m: sorted(run.folder.glob(f"evaluate/{m}/seed-*/network.json")) for m in _labelling_methods()}
+    if not any(found.values()):
         raise LbtError(f"{run.folder}: has no scores of a method with pseudo labels. Finish the run.")
-    profiles = [run.folder / "profile" / file.parent.relative_to(run.folder / "evaluate") for file in files]
-    networks = read_results(
-        [file.with_name("supernet.json") for file in files], files, [folder / "profile.json" for folder in profiles]
-    )
-    for method, group in group_by_method(networks).items():
+    for method, files in found.items():
+        if not files:
+            continue
         row = {"method": method, "ratio": pseudo / labelled, "pseudo_labelled": pseudo, "labelled": labelled}
-        row["seeds"] = len(group)
-        for name, scores in (("supernet", [n.supernet for n in group]), ("retrained", [n.network for n in group])):
-            row[f"{name}_miou_mean"], row[f"{name}_miou_std"] = mean_and_deviation([s["miou"] for s in scores])
+        row["seeds"] = len(files)
+        for name, scored in (("supernet", [file.with_name("supernet.json") for file in files]), ("retrained", files)):
+            miou = [read_part(file, Scores)["miou"] for file in scored]
+            row[f"{name}_miou_mean"], row[f"{name}_miou_std"] = mean_and_deviation(miou)
         yield row

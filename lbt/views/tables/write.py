@@ -25,6 +25,7 @@ class Files:
         supernet: scores of the supernets, in `.../<method>/seed-<seed>/`.
         network: scores of the retrained networks, likewise.
         profile: profiles of the derived networks, likewise.
+        genotype: the derived networks, likewise.
         constant: scores of the constant prediction.
         architecture: the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
         steps: the metrics of all rounds, in the same folders.
@@ -37,6 +38,7 @@ class Files:
     supernet: tuple[Path, ...]
     network: tuple[Path, ...]
     profile: tuple[Path, ...]
+    genotype: tuple[Path, ...]
     constant: Path
     architecture: tuple[Path, ...]
     steps: tuple[Path, ...]
@@ -49,7 +51,7 @@ def run(settings: TablesJob, files: Files, *, log: Path | None = None) -> None:
     """Write the tables into one folder."""
     budget = describe_budget(files.split, settings)
     networks, least = (
-        read_results(files.supernet, files.network, files.profile),
+        read_results(files.supernet, files.network, files.profile, files.genotype, settings.space),
         read_part(files.constant, ConstantScores),
     )
     choices = read_choices(files.architecture, files.steps, settings.space, settings.search.architecture)
