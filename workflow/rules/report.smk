@@ -46,7 +46,7 @@ COMPARISON = {
 }
 OF_NETWORK = {
     "network": "derived network",
-    "architecture": "alpha, beta, gamma over the rounds",
+    "architecture": "operators, paths and widths over the rounds",
     "confusion": "confusion matrix",
 }
 SEARCHED = [method for method in SETTINGS.methods if method not in CONTROLS]

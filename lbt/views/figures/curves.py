@@ -60,7 +60,7 @@ def _draw_lines(axes: Axes, steps: pd.DataFrame, panel: Panel, style: MethodStyl
         return
     fine, coarse = average_by_step(steps, panel.column), average_by_part(steps, panel.column)
     if len(fine) > len(coarse):
-        dots = {"marker": ".", "markersize": 4, "markeredgewidth": 0} if len(fine) <= BINS else {}
+        dots: dict[str, Any] = {"marker": ".", "markersize": 4, "markeredgewidth": 0} if len(fine) <= BINS else {}
         axes.plot(fine["place"], fine["mean"], color=style.color, linewidth=0.6, alpha=0.45, **dots)
     axes.fill_between(coarse["place"], coarse["low"], coarse["high"], color=style.color, alpha=0.15, linewidth=0)
     marks = {} if len(coarse) <= BINS else {"marker": None}
