@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package
 LIMIT = 20_000_000
 INSIDE = ("file:", "data:", "blob:")
 METHODS = ("fasterseg", "lbt", "lpt", "random")
-OF_METHOD, OF_SEARCHED = {"derived network", "confusion matrix"}, {"alpha, beta, gamma over the rounds"}
+OF_METHOD, OF_SEARCHED = {"derived network", "confusion matrix"}, {"operators, paths and widths over the rounds"}
 COMPARED = {
     "Figures": {
         "accuracy against latency",
