@@ -200,7 +200,6 @@ def supernet_loss_on(
 
     @torch.no_grad()
     def loss(logits: Architecture) -> float:
-        logits = {key: value.to(device) for key, value in logits.items()}
         total, count = 0.0, 0
         for images, labels in batches():
             outputs = supernet(images.to(device), logits, widths)

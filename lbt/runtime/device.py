@@ -1,10 +1,13 @@
-"""The device and the threads of a job."""
+"""The device and the threads of a job, and how numbers come to the device and back."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from lbt.config import ComputeDevice
 from lbt.errors import LbtError
@@ -51,3 +54,40 @@ def check_gpus(key: str, count: int, device: str) -> str:
             "Lower it, ask the cluster for more, or write `compute.device: cpu`: the processes then share the CPU."
         )
     return "cuda"
+
+
+class _Upload(torch.autograd.Function):
+    @staticmethod
+    def forward(values: Tensor, device: torch.device) -> Tensor:
+        return values.pin_memory().to(device, non_blocking=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, torch.device], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.cpu(), None
+
+
+def upload(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device, differentiable. The host waits for its gradient only."""
+    return values if values.device == device else _Upload.apply(values, device)
+
+
+Name = TypeVar("Name")
+
+
+def fetch(values: Mapping[Name, Tensor | float]) -> dict[Name, float]:
+    """Single numbers of the device and of the host, all as numbers of the host; it waits for the device once."""
+    tensors = {name: value.detach().double() for name, value in values.items() if isinstance(value, Tensor)}
+    found = iter(torch.stack(list(tensors.values())).tolist() if tensors else [])
+    return {name: next(found) if isinstance(value, Tensor) else value for name, value in values.items()}
+
+
+@torch.no_grad()
+def copy_many_(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    """Copy tensors of the same shapes and types in place, many in a launch; PyTorch does so for one type at a time."""
+    for dtype in dict.fromkeys(target.dtype for target in targets):
+        places = [place for place, target in enumerate(targets) if target.dtype == dtype]
+        torch._foreach_copy_([targets[place] for place in places], [sources[place] for place in places])

@@ -73,26 +73,29 @@ class Group:
 
     @torch.no_grad()
     def all_reduce_many(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Sum several tensors of one type over the processes, such as a gradient's tensors, in one message."""
-        if self.size == 1 or not parts:
+        """Sum several tensors of one type over the processes, such as a gradient's tensors, in a message per device."""
+        if self.size == 1:
             return parts
-        flat = torch.cat([part.flatten() for part in parts])
-        dist.all_reduce(flat)
-        totals = flat.split([part.numel() for part in parts])
-        return [total.view(part.shape) for total, part in zip(totals, parts, strict=True)]
+        totals: list[Tensor] = list(parts)
+        for device in dict.fromkeys(part.device for part in parts):
+            places = [place for place, part in enumerate(parts) if part.device == device]
+            flat = torch.cat([parts[place].flatten() for place in places])
+            dist.all_reduce(flat)
+            for place, total in zip(places, flat.split([parts[place].numel() for place in places]), strict=True):
+                totals[place] = total.view(parts[place].shape)
+        return totals
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace the parameters' gradients by their sums over the processes."""
-        found = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
-        totals = self.all_reduce_many([gradient for _, gradient in found])
-        for (parameter, _), total in zip(found, totals, strict=True):
-            parameter.grad = total
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.size > 1 and gradients:
+            torch._foreach_copy_(gradients, list(self.all_reduce_many(gradients)))
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process, so that all of them take the same decision."""
         if self.size == 1:
             return flag
-        flags = torch.tensor(int(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        flags = torch.tensor(int(flag))
         dist.all_reduce(flags)
         return bool(flags)
 

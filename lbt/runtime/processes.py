@@ -87,7 +87,7 @@ def _work(
         if device == "cuda":
             torch.cuda.set_device(rank)
         store = dist.TCPStore("127.0.0.1", port, count, is_master=False)
-        backend = "nccl" if device == "cuda" else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"  # the architecture is on the host
         dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=TIMEOUT)
         work(*arguments)
         dist.barrier()

@@ -14,7 +14,7 @@ from torch import Tensor
 from lbt.config import AdamSettings, SpaceSettings
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch
-from lbt.search.hypergradient import Parameters, call_without_side_effects, loss_gradient
+from lbt.search.hypergradient import Parameters, constant_weights, loss_gradient
 from lbt.search.tensor_dicts import norm
 from lbt.space.architecture import Architecture, entropies, initial_architecture
 from lbt.space.supernet import Supernet
@@ -25,15 +25,15 @@ from lbt.training.optimizers import GuardedStep, adam
 
 @dataclass(frozen=True)
 class Guide:
-    """The guide's logits as leaves and the optimiser of alpha and beta; gamma never moves."""
+    """The guide's logits as leaves on the host, and the optimiser of alpha and beta; gamma never moves."""
 
     architecture: Architecture
     optimizer: torch.optim.Optimizer
 
 
-def create_guide(space: SpaceSettings, settings: AdamSettings, source: torch.Generator, device: torch.device) -> Guide:
+def create_guide(space: SpaceSettings, settings: AdamSettings, source: torch.Generator) -> Guide:
     """A guide with logits drawn from `source`, a CPU generator."""
-    architecture = {name: logits.to(device) for name, logits in initial_architecture(space, source).items()}
+    architecture = initial_architecture(space, source)
     # Only the shape of an architecture requires gamma: the guide has the full width everywhere.
     moving = [leaf.requires_grad_() for name, leaf in architecture.items() if not name.startswith("gamma")]
     return Guide(architecture, adam(moving, settings))
@@ -63,20 +63,21 @@ def guide_step(
         The loss, and the norm of its gradient before clipping.
     """
     images, labels = validation
-    weights = {name: p.detach() for name, p in supernet.named_parameters()}
     widths = max_widths(space)
     moving = {name: leaf for name, leaf in guide.architecture.items() if leaf.requires_grad}
 
     def loss(leaves: Parameters) -> Tensor:
-        outputs = call_without_side_effects(supernet, weights, images, {**guide.architecture, **leaves}, widths)
+        outputs = supernet(images, {**guide.architecture, **leaves}, widths)
         return supernet_loss(outputs, labels, processes)
 
-    value, gradient = loss_gradient(loss, moving, processes)
+    with constant_weights(supernet):
+        found, gradient = loss_gradient(loss, moving, processes)
+    value = float(found)  # the guide is on the host, as its gradient
     for name, leaf in moving.items():
         leaf.grad = gradient[name]
     length = norm(gradient)
     guard.apply(guide.optimizer, {"validation loss": value}, clip_norm)
-    return {"guide_val_loss": float(value), "guide_gradient_norm": length}
+    return {"guide_val_loss": value, "guide_gradient_norm": length}
 
 
 def guide_entropies(guide: Guide) -> dict[str, float]:

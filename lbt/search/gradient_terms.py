@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from lbt.config.round import RoundSearch
 from lbt.latency.expected import expected_latency
-from lbt.search.hypergradient import as_leaves, call_without_side_effects, gradient_of
+from lbt.search.hypergradient import constant_statistics, constant_weights, gradient_of
 from lbt.search.step_context import ArchitectureGradient, StepContext, Term
 from lbt.search.tensor_dicts import add, add_, norm
 from lbt.space.architecture import Architecture
@@ -37,25 +38,27 @@ def supernet_term(
         in_weights: whether to compute the gradient in the supernet's weights too, in those that the teacher's last
             step moved.
     """
-    weights = {name: p.detach() for name, p in context.supernet.named_parameters()}
-    moved: dict[str, Tensor] = {}
+    moved = {}
     if in_weights:
-        moved = as_leaves({name: weights[name] for name in context.teacher_step.step.gradient})
+        weights = dict(context.supernet.named_parameters())
+        moved = {name: weights[name] for name in context.teacher_step.step.gradient}
     leaves = {**context.architecture, **moved}
-    total, gradient = 0.0, dict[str, Tensor]()
-    for choose_widths in context.passes:
-        widths = choose_widths(context.architecture)
-
-        def logits(images: Tensor, widths: Widths = widths) -> tuple[Tensor, ...]:
-            return call_without_side_effects(context.supernet, weights | moved, images, context.architecture, widths)
-
-        term = value(logits)
-        found = gradient_of(term, leaves, context.processes)
-        gradient = add_(gradient, found) if gradient else found
-        total += float(term.detach())
+    values, gradient = [], dict[str, Tensor]()
+    with constant_statistics(context.supernet) if in_weights else constant_weights(context.supernet):
+        for choose_widths in context.passes:
+            widths = choose_widths(context.architecture)
+            term = value(partial(_logits, context, widths))
+            found = gradient_of(term, leaves, context.processes)
+            gradient = add_(gradient, found) if gradient else found
+            values.append(term.detach())
+    total = torch.stack(values).sum()
     return Term(
         total, {name: gradient[name] for name in context.architecture}, {name: gradient[name] for name in moved}
     )
+
+
+def _logits(context: StepContext[RoundSearch], widths: Widths, images: Tensor) -> tuple[Tensor, ...]:
+    return context.supernet(images, context.architecture, widths)
 
 
 def teacher_term(context: StepContext[RoundSearch], *, in_weights: bool = False) -> Term:
@@ -113,7 +116,7 @@ def add_latency(context: StepContext[RoundSearch], teacher: Term, gradient: Arch
         gradient: the sum of all terms of the method but the latency.
     """
     latency = latency_term(context)
-    record = {
+    record: dict[str, Tensor | float] = {
         "teacher_val_loss": teacher.value / len(context.passes),
         "latency_ms": latency.value,
         "teacher_gradient_norm": norm(teacher.gradient),

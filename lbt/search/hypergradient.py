@@ -13,7 +13,8 @@ The first takes the time of about three forward passes, the second the time of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,9 +30,39 @@ Loss = Callable[[Parameters, Parameters], Tensor]
 
 
 def call_without_side_effects(module: nn.Module, parameters: Parameters, *arguments: object) -> Any:
-    """`module(*arguments)` with other parameters and on copies of its buffers, so BatchNorm's do not change."""
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    return functional_call(module, (dict(parameters), buffers), arguments)
+    """`module(*arguments)` with other parameters, and with running statistics that do not change."""
+    with constant_statistics(module):
+        return functional_call(module, dict(parameters), arguments)
+
+
+@contextmanager
+def constant_statistics(module: nn.Module) -> Iterator[None]:
+    """In the block, BatchNorms in training do not change their running statistics, which they do not read either."""
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+@contextmanager
+def constant_weights(module: nn.Module) -> Iterator[None]:
+    """`constant_statistics`, and passes in the block give no gradient to the weights.
+
+    The weights are the module's own, so it takes half of the host's time of `call_without_side_effects`.
+    """
+    moving = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in moving:
+            parameter.requires_grad_(False)
+        with constant_statistics(module):
+            yield
+    finally:
+        for parameter in moving:
+            parameter.requires_grad_()
 
 
 def loss_gradient(

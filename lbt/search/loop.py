@@ -27,13 +27,13 @@ from lbt.search.cosearch import guide_step
 from lbt.search.gradient_terms import add_entropy
 from lbt.search.method import Method
 from lbt.search.state import SearchState
-from lbt.search.step_context import StepContext, TeacherStep
+from lbt.search.step_context import ArchitectureGradient, StepContext, TeacherStep
 from lbt.search.step_record import Row, StepRecord, select_progress_values
 from lbt.search.teacher_step import teacher_step
 from lbt.search.tensor_dicts import norm
 from lbt.space.architecture import Architecture
 from lbt.space.widths import WidthPass, draw_width_passes
-from lbt.training.optimizers import GuardedStep, set_learning_rate
+from lbt.training.optimizers import GuardedStep, set_learning_rate, settle
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,36 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
     parts = state.parts() | {"guards": guards, "draws": draws, "rows": rows}
     for step, batch in resume.steps(plan.train, parts, progress):
         record = StepRecord(state, plan.round, step)
-        kinds, device = plan.search.width_passes, batch[0].device
+        kinds = plan.search.width_passes
         # Every method draws both, so that all have the same widths.
         weight_passes, architecture_passes = (
-            draw_width_passes(kinds, plan.space, draws, device, temperature) for _ in range(2)
+            draw_width_passes(kinds, plan.space, draws, temperature) for _ in range(2)
         )
         for guard in guards.values():
             guard.steps = step
 
         values, teacher = teacher_step(
-            state, batch, weight_passes, plan.space, plan.search, guards["teacher"], plan.processes
+            state,
+            batch,
+            weight_passes,
+            plan.space,
+            plan.search,
+            guards["teacher"],
+            plan.processes,
+            keep_before=plan.method.needs_weights_before(plan.search),
         )
-        record.add(values)
         noise_seed = derive_seed(plan.seed, "dropout", plan.round, step)
-        values, partner = state.partner.train_step(next(plan.batches), noise_seed)
-        record.add(values)
-        record.add(architecture_step(state, plan, architecture_passes, teacher, partner, guards))
+        partner_values, partner = state.partner.train_step(next(plan.batches), noise_seed)
+        proposed = architecture_gradient(state, plan, architecture_passes, teacher, partner)
+        # Before this line the host waits only for gradients in A; here it learns whether the device skipped a step.
+        measured, skipped = settle(guards, {**values, **partner_values, **(proposed[1].record if proposed else {})})
+        record.add({name: measured[name] for name in (*values, *partner_values)})
+        if not skipped & state.partner.guards.keys():
+            state.partner.keep_step(partner)
+        if proposed is not None:
+            context, found = proposed
+            terms = None if skipped else {name: measured[name] for name in found.record}
+            record.add(architecture_step(state, plan, context, found.gradient, terms, guards))
 
         rows.append(record.finish(state, guards))
         progress.advance(**select_progress_values(rows[-1]))
@@ -101,46 +115,55 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
     return rows
 
 
+def architecture_gradient(
+    state: SearchState, plan: RoundPlan, passes: tuple[WidthPass, ...], teacher: TeacherStep, partner: Any
+) -> tuple[StepContext[Any], ArchitectureGradient] | None:
+    """The gradient of the method, and what it was computed from; None if the method moves no architecture."""
+    if plan.method.architecture_gradient is None:
+        return None
+    context: StepContext[Any] = StepContext(
+        supernet=state.supernet,
+        architecture=state.architecture,
+        passes=passes,
+        validation=next(plan.validation),
+        space=plan.space,
+        search=plan.search,
+        table=plan.table,
+        latency_weight=state.latency_weight,
+        processes=plan.processes,
+        teacher_step=teacher,
+        partner_step=partner,
+    )
+    return context, add_entropy(context, plan.method.architecture_gradient(context))
+
+
 def architecture_step(
     state: SearchState,
     plan: RoundPlan,
-    passes: tuple[WidthPass, ...],
-    teacher: TeacherStep | None,
-    partner: Any,
+    context: StepContext[Any],
+    gradient: Architecture,
+    terms: dict[str, float] | None,
     guards: dict[str, GuardedStep],
 ) -> dict[str, float]:
     """Move the architecture, then the partner's second part and the guide of a co-search, which depend on it.
 
-    If the teacher's or the partner's step was skipped (None), its derivative does not exist, so the architecture stays.
+    Args:
+        gradient: in A.
+        terms: its record. None if the teacher's or the partner's step was skipped: its derivative does not exist, so
+            the architecture stays.
 
     Returns:
-        Values of `metrics.csv`; none if the method moves no architecture.
+        Values of `metrics.csv`.
     """
-    if plan.method.architecture_gradient is None:
-        return {}
     values: dict[str, float] = {}
-    validation, clip_norm = next(plan.validation), plan.search.architecture.clip_norm
-    if teacher is not None and partner is not None:
-        context = StepContext(
-            supernet=state.supernet,
-            architecture=state.architecture,
-            passes=passes,
-            validation=validation,
-            space=plan.space,
-            search=plan.search,
-            table=plan.table,
-            latency_weight=state.latency_weight,
-            processes=plan.processes,
-            teacher_step=teacher,
-            partner_step=partner,
-        )
-        found = add_entropy(context, plan.method.architecture_gradient(context))
-        values |= found.record | {"architecture_gradient_norm": norm(found.gradient)}
-        move_architecture(state, plan.search.architecture, found.gradient, values, guards["architecture"])
+    if terms is not None:
+        values = terms | {"architecture_gradient_norm": norm(gradient)}
+        move_architecture(state, plan.search.architecture, gradient, values, guards["architecture"])
         values |= state.partner.after_architecture_step(context, values)
     if state.guide is not None:
-        guard = guards["guide"]
-        values |= guide_step(state.guide, state.supernet, validation, plan.space, clip_norm, guard, plan.processes)
+        clip_norm, guard = plan.search.architecture.clip_norm, guards["guide"]
+        validation, processes = context.validation, plan.processes
+        values |= guide_step(state.guide, state.supernet, validation, plan.space, clip_norm, guard, processes)
     genotype = derive_genotype(state.architecture, plan.space)
     return values | {"fps": predict_fps(genotype, plan.space, plan.table)}
 

@@ -83,17 +83,20 @@ class Partner:
         """
         return repeat(None)
 
-    def train_step(self, batch: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
-        """One step of its weights.
+    def train_step(self, batch: Any, noise_seed: int) -> tuple[Mapping[str, Tensor | float], Any]:
+        """One step of its weights, for which the host does not wait.
 
         Args:
             batch: an item of `batches`.
             noise_seed: seed of the dropout.
 
         Returns:
-            Values of `COLUMNS`, and a record of the step for `StepContext.partner_step`; None if it was skipped.
+            Values of `COLUMNS`, numbers or 0-d, and a record of the step for `StepContext.partner_step`.
         """
         return {}, ()
+
+    def keep_step(self, step: Any) -> None:
+        """Take the record of a step into what later steps depend on, once it is known that it was not skipped."""
 
     def after_architecture_step(self, context: StepContext[Any], record: Mapping[str, float]) -> dict[str, float]:
         """Update what depends on the architecture step.
@@ -147,7 +150,7 @@ class PartnerNetwork(Partner, ABC):
         """See `Partner.batches`."""
 
     @abstractmethod
-    def train_step(self, batch: Any, noise_seed: int) -> tuple[dict[str, float], Any]:
+    def train_step(self, batch: Any, noise_seed: int) -> tuple[Mapping[str, Tensor | float], Any]:
         """See `Partner.train_step`."""
 
     def parts(self) -> dict[str, Any]:
@@ -163,8 +166,11 @@ class Method:
         name: its name in settings and tables.
         architecture_gradient: the gradient of an architecture step, or None if the architecture does not move.
         partner: the second model that it trains beside the supernet; by default none.
+        needs_weights_before: whether, with these settings, its gradient needs the supernet's weights before its last
+            step; a copy is as large as the supernet.
     """
 
     name: str
     architecture_gradient: Callable[[StepContext[Any]], ArchitectureGradient] | None
     partner: type[Partner] = Partner
+    needs_weights_before: Callable[[Any], bool] = lambda search: False

@@ -29,7 +29,7 @@ class SearchState:
 
     Attributes:
         supernet, teacher_optimizer: the teacher's weights T and their optimiser.
-        architecture, architecture_optimizer: the logits A as leaves and their optimiser.
+        architecture, architecture_optimizer: the logits A as leaves on the host, and their optimiser.
         latency_weight: weight of the expected latency in milliseconds in stage 3.
         partner: the second model that the method trains beside the supernet.
         guide: the second architecture of a co-search, or None.
@@ -108,7 +108,7 @@ def start_round(
     if student is not None:
         state.partner.begin_search(student, classes, seed)
     if search.cosearch:
-        state.guide = create_guide(space, search.architecture, generator(seed, "guide"), device)
+        state.guide = create_guide(space, search.architecture, generator(seed, "guide"))
     if round > 1:
         _load_previous(state, content, path, steered=search.fps is not None)
     return state

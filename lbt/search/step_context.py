@@ -43,7 +43,7 @@ class StepContext(Generic[Search]):
 
     Attributes:
         supernet: the teacher, in train mode; an architecture step changes neither weights nor buffers.
-        architecture: the logits A as leaves that require gradients.
+        architecture: the logits A on the host, as leaves that require gradients.
         passes: the widths of each pass over which a term is summed. They are the same for every term of the step.
         validation: images (B, 3, H, W) and labels (B, H, W) of D_t^val.
         space, search, table: settings and latency table.
@@ -71,19 +71,19 @@ class Term:
     """Value of a term of stage 3 and its gradients.
 
     Attributes:
-        value: the term, before its weight.
-        gradient: in A, at fixed weights.
+        value: the term, before its weight; 0-d if it is on the device.
+        gradient: in A, at fixed weights, on the host.
         weights_gradient: in the supernet's weights T', by name; empty unless it was requested.
     """
 
-    value: float
+    value: Tensor | float
     gradient: Architecture
     weights_gradient: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class ArchitectureGradient:
-    """The gradient of an architecture step, and its record: values for `metrics.csv` by column."""
+    """The gradient of an architecture step, and its record: values for `metrics.csv` by column, numbers or 0-d."""
 
     gradient: Architecture
-    record: dict[str, float]
+    record: dict[str, Tensor | float]

@@ -24,7 +24,7 @@ from lbt.runtime.seeding import derive_seed
 from lbt.search.pretrained_weights import load_pretrained_weights
 from lbt.search.student_file import KIND, student_identity
 from lbt.search.torchvision_network import build_network, fixed_noise, labelled_loss
-from lbt.training.optimizers import GuardedStep, sgd
+from lbt.training.optimizers import GuardedStep, settle, sgd
 
 COLUMNS = ("step", "loss", "gradient_norm", "skipped", "lr")
 
@@ -87,10 +87,10 @@ def run(settings: StudentWarmupJob, files: Files, *, resume: Resume | None = Non
             loss.backward()
             processes.sum_gradients(network.parameters())
             loss = loss.detach()
-            norm = guard.apply(optimizer, {"loss": loss}, student.optimizer.clip_norm)
-            values = (step, float(loss), norm, guard.skipped, student.optimizer.lr)
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
-            progress.advance(loss=float(loss))
+            norm = guard.attempt(optimizer, {"loss": loss}, student.optimizer.clip_norm)
+            values, _ = settle({"student": guard}, {"loss": loss, "gradient_norm": norm})
+            rows.append({"step": step, **values, "skipped": guard.skipped, "lr": student.optimizer.lr})
+            progress.advance(loss=values["loss"])
 
     if processes.first:
         write_metrics(files.metrics, rows, COLUMNS)

@@ -6,7 +6,7 @@ Universally Slimmable Networks, ICCV 2019), as FasterSeg's pretraining does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +20,19 @@ from lbt.data.loader import training_loader
 from lbt.data.splits import read_split, steps_for
 from lbt.runtime.checkpoint import save_checkpoint
 from lbt.runtime.device import prepare_device
-from lbt.runtime.distributed import group
+from lbt.runtime.distributed import Group, group
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed, generator
-from lbt.space.architecture import first_architecture
+from lbt.space.architecture import Architecture, first_architecture
 from lbt.space.calibration import calibrate_supernet
+from lbt.space.slimmable import slices_added_in_place
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, supernet_identity
-from lbt.space.widths import draw_random_widths, max_widths, min_widths
+from lbt.space.widths import Widths, draw_random_widths, max_widths, min_widths
 from lbt.training.losses import supernet_loss
-from lbt.training.optimizers import GuardedStep, set_learning_rate, sgd
+from lbt.training.optimizers import GuardedStep, set_learning_rate, settle, sgd
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
     supernet = Supernet(space, table.num_classes).to(device).train()
-    architecture = {k: v.to(device) for k, v in first_architecture(space, seed).items()}
+    architecture = first_architecture(space, seed)
 
     samples = read_split(files.split, "teacher_train")
     dataset = SegmentationDataset(samples, data, table)
@@ -89,21 +90,14 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
         for step, (images, labels) in resume.steps(batches("warmup", steps, resume.step), parts, progress):
             epoch = step * warmup.batch_size // len(samples)
             set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)
-            total = 0.0
-            for widths in (
-                max_widths(space),
-                min_widths(space),
-                draw_random_widths(space, draws),
-                draw_random_widths(space, draws),
-            ):
-                loss = supernet_loss(supernet(images, architecture, widths), labels, processes)
-                loss.backward()
-                total += float(loss.detach())
-            processes.sum_gradients(supernet.parameters())
-            norm = guard.apply(optimizer, {"loss": total}, warmup.optimizer.clip_norm)
+            sizes = max_widths(space), min_widths(space), *(draw_random_widths(space, draws) for _ in range(2))
+            batch = images, labels
+            values = warmup_step(
+                supernet, batch, architecture, sizes, optimizer, guard, warmup.optimizer.clip_norm, processes
+            )
             lr = optimizer.param_groups[0]["lr"]
-            rows.append({"step": step, "loss": total / 4, "gradient_norm": norm, "skipped": guard.skipped, "lr": lr})
-            progress.advance(loss=total / 4)
+            rows.append({"step": step, **values, "skipped": guard.skipped, "lr": lr})
+            progress.advance(loss=values["loss"])
 
     calibration = batches("calibration", settings.evaluation.calibration_batches)
     calibrate_supernet(supernet, architecture, space, (images for images, _ in calibration))
@@ -115,3 +109,37 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
             identity=supernet_identity(table.names, space, seed, "warmup", 0),
             state={"supernet": supernet.state_dict(), "architecture": architecture},
         )
+
+
+def warmup_step(
+    supernet: Supernet,
+    batch: tuple[Tensor, Tensor],
+    architecture: Architecture,
+    sizes: Sequence[Widths],
+    optimizer: torch.optim.SGD,
+    guard: GuardedStep,
+    clip_norm: float,
+    processes: Group,
+) -> dict[str, float]:
+    """One step on the sum of the losses of several sub-networks.
+
+    Args:
+        batch: images (B, 3, H, W) and labels (B, H, W).
+        sizes: the widths of each sub-network.
+        guard, clip_norm: see `GuardedStep.attempt`.
+
+    Returns:
+        The mean loss, and the norm of the gradient; NaN if the update was skipped.
+    """
+    images, labels = batch
+    losses = []
+    with slices_added_in_place():
+        for widths in sizes:
+            loss = supernet_loss(supernet(images, architecture, widths), labels, processes)
+            loss.backward()
+            losses.append(loss.detach())
+    mean = torch.stack(losses).mean()
+    processes.sum_gradients(supernet.parameters())
+    norm = guard.attempt(optimizer, {"loss": mean}, clip_norm)
+    values, _ = settle({"weights": guard}, {"loss": mean, "gradient_norm": norm})
+    return values

@@ -173,7 +173,13 @@ class StatisticsUpdate:
 
 @torch.no_grad()
 def update_statistics(updates: Sequence[StatisticsUpdate]) -> None:
-    """Move running means and variances towards the batch's by each BatchNorm's momentum, as `nn.BatchNorm2d` does."""
+    """Move running means and variances towards the batch's by each BatchNorm's momentum, as `nn.BatchNorm2d` does.
+
+    A BatchNorm with `track_running_stats = False` keeps its statistics.
+    """
+    updates = [update for update in updates if update.norm.track_running_stats]
+    if not updates:
+        return
     # One launch for all, because hundreds of tiny launches would take a GPU longer than the convolutions.
     by_factor: dict[float, list[StatisticsUpdate]] = {}
     torch._foreach_add_([update.norm.num_batches_tracked for update in updates], 1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
+from lbt.runtime.device import copy_many_
 from lbt.space.supernet import Supernet
 from lbt.space.widths import argmax_widths
 
@@ -19,8 +20,8 @@ Batch = TypeVar("Batch")
 def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[Batch], Any]) -> None:
     """Replace running means and variances by their plain averages over `batches`, in place.
 
-    BatchNorms that no batch passes through, such as those of other widths, keep their statistics. Nothing else of the
-    module changes, neither its weights nor its train or evaluation mode.
+    Each BatchNorm sees all batches or none. Those that no batch passes through, such as those of other widths, keep
+    their statistics. Nothing else of the module changes, neither its weights nor its train or evaluation mode.
 
     Args:
         module: holds the BatchNorms.
@@ -31,24 +32,28 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
         ValueError: there are no batches.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
-    saved = [({name: buffer.clone() for name, buffer in norm.named_buffers()}, norm.momentum) for norm in norms]
+    buffers = [buffer for norm in norms for buffer in norm.buffers()]
+    saved, momenta = [torch.empty_like(buffer) for buffer in buffers], [norm.momentum for norm in norms]
+    copy_many_(saved, buffers)
     modes = [(m, m.training) for m in module.modules()]
     module.eval()
     for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
         norm.train()
+    for dtype in {buffer.dtype for buffer in buffers}:
+        torch._foreach_zero_([buffer for buffer in buffers if buffer.dtype == dtype])
     count = 0
     try:
-        for batch in batches:
+        for count, batch in enumerate(batches, 1):
+            for norm in norms:
+                norm.momentum = 1 / count  # the plain average; with None each BatchNorm would ask its own count
             forward(batch)
-            count += 1
     finally:
-        for norm, (buffers, momentum) in zip(norms, saved, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-            if norm.num_batches_tracked == 0:
-                for name, buffer in buffers.items():
-                    getattr(norm, name).copy_(buffer)
+        used = torch.stack([norm.num_batches_tracked for norm in norms]).tolist() if norms else []
+        per_norm = len(buffers) // max(len(norms), 1)
+        unused = [place for place in range(len(buffers)) if not used[place // per_norm]]
+        copy_many_([buffers[place] for place in unused], [saved[place] for place in unused])
         for part, training in modes:
             part.training = training
     if count == 0:

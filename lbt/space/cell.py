@@ -30,19 +30,15 @@ class EdgeRun:
 
     Attributes:
         edge: `keep` or `down`.
-        weights: (5,), not negative, in the order of `OPERATORS`.
-        values: five numbers on the host that are 0 where the weight is 0, so that no operator waits for the device.
+        weights: (n,), above 0, of n operators.
+        operators: their names; no other operator is evaluated.
         width: index into the output's channels.
     """
 
     edge: str
     weights: Tensor
-    values: Sequence[float]
+    operators: tuple[OperatorName, ...]
     width: int
-
-    def active_operators(self) -> list[int]:
-        """Indices into `OPERATORS` of the operators whose weight is not 0."""
-        return [index for index, value in enumerate(self.values) if value != 0]
 
 
 class Edge(nn.Module):
@@ -107,7 +103,7 @@ class SupernetCell(nn.Module):
         return getattr(self, name)
 
     def forward(self, x: Tensor, runs: Sequence[EdgeRun], updates: list[StatisticsUpdate]) -> list[Tensor]:
-        """Weighted sums of the operators; an operator of weight 0 is not evaluated.
+        """Weighted sums of the operators of each run.
 
         Args:
             x: (B, c, H, W); H and W are even if `down` is among the runs.
@@ -138,13 +134,9 @@ class SupernetCell(nn.Module):
 
         A weight is not negative, so it passes the ReLU and is cheapest as a factor of BatchNorm's own weights.
         """
-        active, edge = run.active_operators(), self.edge(run.edge)
-        if not active:
-            return {}
-        weights = run.weights if len(active) == len(OPERATORS) else torch.stack([run.weights[i] for i in active])
-        names = [OPERATORS[index] for index in active]
-        norms = [_last_norm(edge.operator(name)).norm(run.width) for name in names]
-        return dict(zip(names, scale_norms(norms, weights), strict=True))
+        edge = self.edge(run.edge)
+        norms = [_last_norm(edge.operator(name)).norm(run.width) for name in run.operators]
+        return dict(zip(run.operators, scale_norms(norms, run.weights), strict=True))
 
     def _run_zoomed(
         self,
@@ -232,4 +224,4 @@ class _Rectify(torch.autograd.Function):
 
 def rectify(x: Tensor) -> Tensor:
     """max(x, 0), of the shape of x; differentiable any number of times, in forward and reverse mode."""
-    return _Rectify.apply(x)[0]
+    return _Rectify.apply(x)[0] if torch.is_grad_enabled() else F.relu(x)  # no mask where nothing goes back

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -38,8 +40,41 @@ class SlimmableConv2d(nn.Module):
         shape = (self.out_channels[width], in_channels, *self.weight.shape[2:])
         if shape == self.weight.shape:
             return self.weight
+        if _ADDED_IN_PLACE.get():
+            return _Slice.apply(self.weight, shape)
         # One view, because the backward pass of two slices would fill a whole weight with zeros twice.
         return self.weight.as_strided(shape, self.weight.stride())
+
+
+_ADDED_IN_PLACE: ContextVar[bool] = ContextVar("_ADDED_IN_PLACE", default=False)
+
+
+@contextmanager
+def slices_added_in_place() -> Iterator[None]:
+    """For passes in the block, `backward` adds the gradient of a sliced weight to that part of `.grad` only.
+
+    Otherwise it fills a whole weight with zeros and adds all of it, which takes longer than a narrow sub-network's
+    convolutions. `torch.autograd.grad` finds no gradient in a sliced weight here.
+    """
+    token = _ADDED_IN_PLACE.set(True)
+    try:
+        yield
+    finally:
+        _ADDED_IN_PLACE.reset(token)
+
+
+class _Slice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: nn.Parameter, shape: tuple[int, ...]) -> Tensor:
+        ctx.weight, ctx.shape = weight, shape
+        return weight.as_strided(shape, weight.stride())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
+        if ctx.weight.grad is None:
+            ctx.weight.grad = torch.zeros_like(ctx.weight)
+        ctx.weight.grad.as_strided(ctx.shape, ctx.weight.grad.stride()).add_(gradient)
+        return None, None
 
 
 class SlimmableBatchNorm2d(nn.ModuleList):

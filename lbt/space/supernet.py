@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import cast
 
@@ -11,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
-from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
+from lbt.runtime.device import upload
+from lbt.space.architecture import OPERATORS, PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
 from lbt.space.batch_norm import StatisticsUpdate, update_statistics
 from lbt.space.cell import EdgeRun, SupernetCell
 from lbt.space.decoder import Details, SupernetDecoder
@@ -23,6 +25,25 @@ from lbt.space.widths import Widths, channel_choices
 MEMORY_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch.contiguous_format}
 """Memory format of weights and features by scale. On a CPU, convolutions are fastest in channels-last format if maps
 are larger than weights, and in contiguous format if they are smaller (`tests/benchmarks/supernet.py`)."""
+
+
+Node = tuple[int, int]
+"""Layer and scale of a cell."""
+Merge = tuple[int, int]
+"""Scale at which a branch ends, and a finer scale from which its decoder takes a detail."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The weights of a pass on the device.
+
+    Attributes:
+        runs: for each cell, the edges to evaluate by the scale to which they lead.
+        chances: for each detail, the weights (1,) of the features that it averages.
+    """
+
+    runs: Mapping[Node, Mapping[int, EdgeRun]]
+    chances: Mapping[Merge, Mapping[Node, Tensor]]
 
 
 def outgoing_edges(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
@@ -81,7 +102,7 @@ class Supernet(nn.Module):
 
         Args:
             images: (B, 3, H, W), normalised; H and W are 32 or more.
-            architecture: logits alpha and beta (gamma acts through `widths`).
+            architecture: logits alpha and beta (gamma acts through `widths`), on the host, as are the widths.
             widths: one width per feature.
 
         Returns:
@@ -108,24 +129,43 @@ class Supernet(nn.Module):
             leaves s, averaged over the layers at which it may leave, with the probabilities of beta. Narrower features
             are padded with zeros.
         """
-        weights = probabilities(architecture)
-        # One transfer tells the host which weights are zero; a question per tensor would stall a GPU at each cell.
-        values = {key: tensor.detach().tolist() for key, tensor in weights.items()}
+        plan = self._plan(architecture, widths, images.device)
         entering = {8: self.stem(images.contiguous(memory_format=MEMORY_FORMATS[8]))}
-        entered: dict[tuple[int, int], Tensor] = {}
+        entered: dict[Node, Tensor] = {}
         updates: list[StatisticsUpdate] = []
         for layer in range(self.space.layers):
             leaving: dict[int, list[Tensor]] = {}
             for scale, x in entering.items():
                 x = entered[layer, scale] = x.contiguous(memory_format=MEMORY_FORMATS[scale])
-                runs = self._edge_runs(layer, scale, weights, values, widths)
+                runs = plan.runs[layer, scale]
                 outputs = self.cell(layer, scale)(x, list(runs.values()), updates)
                 for target, output in zip(runs, outputs, strict=True):
                     leaving.setdefault(target, []).append(output)
             entering = {scale: reduce(torch.add, parts) for scale, parts in sorted(leaving.items())}
         if updates:
             update_statistics(updates)
-        return entering, self._average_details(entered, weights, widths)
+        return entering, average_details(entered, plan.chances)
+
+    def _plan(self, architecture: Mapping[str, Tensor], widths: Widths, device: torch.device) -> _Plan:
+        """The weights of a pass, computed on the host and brought to the device together.
+
+        A has a few hundred numbers. On a GPU each product of two of them would cost as much as a convolution.
+        """
+        weights = probabilities(architecture)
+        values = {key: tensor.detach().tolist() for key, tensor in weights.items()}
+        runs = {
+            (layer, scale): self._edge_runs(layer, scale, weights, values, widths)
+            for layer in range(self.space.layers)
+            for scale in scales_at(layer)
+        }
+        chances = self._detail_chances(weights, widths)
+        found = [run.weights for cell in runs.values() for run in cell.values()]
+        found += [chance[None] for terms in chances.values() for chance in terms.values()]
+        moved = iter(upload(torch.cat(found), device).split([len(part) for part in found]))
+        return _Plan(
+            {cell: {to: replace(run, weights=next(moved)) for to, run in own.items()} for cell, own in runs.items()},
+            {merge: {node: next(moved) for node in terms} for merge, terms in chances.items()},
+        )
 
     def _edge_runs(
         self,
@@ -137,7 +177,8 @@ class Supernet(nn.Module):
     ) -> dict[int, EdgeRun]:
         """The edges of a cell that enter the next feature with a weight above 0, by the scale to which they lead."""
         key, row, runs = f"alpha.{scale}", alpha_row(layer, scale), {}
-        alpha = weights[key][row]
+        active = [index for index, value in enumerate(values[key][row]) if value != 0]
+        alpha = weights[key][row] if len(active) == len(OPERATORS) else weights[key][row, active]
         for edge, target in outgoing_edges(layer, scale, self.space.layers):
             factors = [widths.factor(layer, scale), widths.factor(layer + 1, target)]
             if self._has_two_predecessors(layer + 1, target):
@@ -145,33 +186,39 @@ class Supernet(nn.Module):
                 if values[f"beta.{target}"][index[0]][index[1]] == 0:
                     continue
                 factors.append(weights[f"beta.{target}"][index])
-            # The factors scale the five weights instead of a whole feature.
+            # The factors scale the weights of the operators instead of a whole feature.
             scaled = reduce(torch.mul, (factor for factor in factors if factor is not None), alpha)
-            runs[target] = EdgeRun(edge, scaled, values[key][row], widths.index(layer + 1, target))
+            names = tuple(OPERATORS[index] for index in active)
+            runs[target] = EdgeRun(edge, scaled, names, widths.index(layer + 1, target))
         return runs
 
     def _has_two_predecessors(self, layer: int, scale: int) -> bool:
         return scale > 8 and beta_row(layer, scale) >= 0 and layer < self.space.layers
 
-    def _average_details(
-        self, entered: Mapping[tuple[int, int], Tensor], weights: Mapping[str, Tensor], widths: Widths
-    ) -> dict[int, Details]:
-        """The details of each branch, from the feature that entered the cell at each (layer, scale)."""
-        # On the host, because a chain of products of single numbers is cheap there, whatever the features' device.
-        beta = {scale: weights[f"beta.{scale}"].cpu() for scale in (16, 32)}
-        details: dict[int, Details] = {8: {}}
+    def _detail_chances(self, weights: Mapping[str, Tensor], widths: Widths) -> dict[Merge, dict[Node, Tensor]]:
+        """The probability, above 0, that a branch leaves a scale from each node, times the factor of its width."""
+        beta = {scale: weights[f"beta.{scale}"] for scale in (16, 32)}
+        found: dict[Merge, dict[Node, Tensor]] = {}
         for branch_scale in (16, 32):
             down = edge_probabilities(beta, (branch_scale,), self.space.layers).down
-            details[branch_scale] = {}
             for scale in (s for s in SCALES if s < branch_scale):
-                nodes = [node for node, chance in down.items() if node[1] == scale and chance.detach() != 0]
-                chances = torch.stack([down[node] for node in nodes]).to(entered[0, 8].device)
-                terms = []
-                for node, chance in zip(nodes, chances, strict=True):
-                    factor = widths.factor(*node)
-                    terms.append(entered[node] * (chance if factor is None else chance * factor))
-                details[branch_scale][scale] = _add_padded(terms)
-        return details
+                terms = found[branch_scale, scale] = {}
+                for node, chance in down.items():
+                    if node[1] == scale and chance.detach() != 0:
+                        factor = widths.factor(*node)
+                        terms[node] = chance if factor is None else chance * factor
+        return found
+
+
+def average_details(
+    entered: Mapping[Node, Tensor], chances: Mapping[Merge, Mapping[Node, Tensor]]
+) -> dict[int, Details]:
+    """The details of each branch, from the feature that entered the cell at each node."""
+    details: dict[int, Details] = {8: {}}
+    for (branch_scale, scale), terms in chances.items():
+        found = _add_padded([entered[node] * chance for node, chance in terms.items()])
+        details.setdefault(branch_scale, {})[scale] = found
+    return details
 
 
 def _add_padded(features: Sequence[Tensor]) -> Tensor:
@@ -180,5 +227,5 @@ def _add_padded(features: Sequence[Tensor]) -> Tensor:
     for feature in features:
         by_channels.setdefault(feature.shape[1], []).append(feature)
     most = max(by_channels)
-    sums = (F.pad(reduce(torch.add, group), (0, 0, 0, 0, 0, most - count)) for count, group in by_channels.items())
-    return reduce(torch.add, sums)
+    sums = {count: reduce(torch.add, group) for count, group in by_channels.items()}
+    return reduce(torch.add, (x if n == most else F.pad(x, (0, 0, 0, 0, 0, most - n)) for n, x in sums.items()))

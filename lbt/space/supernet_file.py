@@ -34,7 +34,9 @@ def _content_identity(classes: tuple[str, ...], space: SpaceSettings) -> dict[st
 def load_supernet(
     path: Path, classes: tuple[str, ...], space: SpaceSettings, device: torch.device
 ) -> tuple[Supernet, Architecture, dict[str, Any]]:
-    """The supernet and the architecture of a warm-up or of a round, and the whole checkpoint.
+    """The supernet on the device and the architecture of a warm-up or of a round, and the whole checkpoint.
+
+    The architecture and the checkpoint's other tensors are on the host.
 
     Raises:
         LbtError: the file is damaged, or was made with other classes or another space.
@@ -48,5 +50,4 @@ def load_supernet(
     except ValueError as error:
         raise LbtError(f"{path}: cannot be used, because {error}. Rerun the stage that makes it.") from error
     supernet.load_state_dict(content["supernet"])
-    architecture = {name: value.to(device) for name, value in content["architecture"].items()}
-    return supernet, architecture, content
+    return supernet, content["architecture"], content

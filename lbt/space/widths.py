@@ -148,7 +148,6 @@ def draw_width_passes(
     kinds: Sequence[str],
     space: SpaceSettings,
     generator: torch.Generator,
-    device: torch.device,
     temperature: float = 1.0,
 ) -> tuple[WidthPass, ...]:
     """The passes of a step, over which its loss is summed.
@@ -157,13 +156,12 @@ def draw_width_passes(
         kinds: `sampled` from gamma with noise of its own, `max` or `min`, for each pass.
         space: the search space.
         generator: a CPU generator, from which only the sampled passes draw.
-        device: receives the noise.
         temperature: sampled widths have the probabilities softmax(gamma / temperature).
     """
 
     def draw(kind: str) -> WidthPass:
         if kind == "sampled":
-            noise = {name: value.to(device) for name, value in draw_gumbel_noise(space, generator, temperature).items()}
+            noise = draw_gumbel_noise(space, generator, temperature)
             return lambda architecture: sample_widths(architecture, space, noise)
         fixed = {"max": max_widths, "min": min_widths}[kind](space)
         return lambda architecture: fixed

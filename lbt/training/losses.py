@@ -5,6 +5,7 @@ Each loss is that of the whole batch of all processes; each process passes its o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -39,11 +40,17 @@ def ohem_cross_entropy(
     losses = cross_entropy(logits, labels.masked_fill(~valid, 0)).masked_fill(~valid, 0)
     probability = torch.exp(-losses.detach()).masked_fill(~valid, torch.inf).flatten()
     hard = probability < threshold
-    least = int(processes.reduce_loss(valid.sum()) * min_kept_fraction)
+    least = (processes.reduce_loss(valid.sum()) * min_kept_fraction).long()
+    few = processes.reduce_loss(hard.sum()) < least
+    # The device decides, because the host would wait for these counts. Of all pixels, `most` bounds `least`.
+    most = math.ceil(processes.size * probability.numel() * min_kept_fraction)
+    if most > 0:
+        smallest = probability.topk(min(most, probability.numel()), largest=False, sorted=processes.size == 1).values
+        if processes.size > 1:
+            smallest = processes.all_gather(smallest).topk(most, largest=False).values
+        hardest = smallest.gather(0, (least - 1).clamp(0, most - 1).view(1))
+        hard = torch.where(few, probability <= hardest, hard)
     kept = processes.reduce_loss(hard.sum())
-    if int(kept) < least:
-        hard = probability <= processes.all_gather(probability).kthvalue(least).values
-        kept = processes.reduce_loss(hard.sum())
     return processes.reduce_loss((losses.flatten() * hard).sum()) / kept.clamp(min=1)
 
 

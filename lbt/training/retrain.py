@@ -29,7 +29,7 @@ from lbt.runtime.seeding import derive_seed
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
 from lbt.training.losses import distillation_loss
-from lbt.training.optimizers import GuardedStep, set_learning_rate
+from lbt.training.optimizers import GuardedStep, set_learning_rate, settle
 from lbt.training.retrain_loss import pixel_loss, retraining_loss
 from lbt.training.retrain_optimizer import build_optimizer, learning_rate
 from lbt.training.weight_average import moving_average
@@ -107,21 +107,22 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
             outputs = model.heads(images)
             upsampled = retrain.auxiliary_size == "image"
             loss = retraining_loss(outputs, labels, loss_of, retrain.auxiliary_weight, upsampled=upsampled)
-            row: dict[str, float | int] = {"step": step, "loss": float(loss.detach())}
+            values = {"loss": loss.detach()}
             if guiding is not None:
                 with torch.no_grad():
                     target = guiding(images)
                 logits = upsample(outputs[0], (labels.shape[-2], labels.shape[-1]))
                 divergence = distillation_loss(logits, target, processes)
-                row["distillation_loss"] = float(divergence.detach())
+                values["distillation_loss"] = divergence.detach()
                 loss = loss + distillation_weight * divergence
             loss.backward()
             processes.sum_gradients(model.parameters())
-            row["gradient_norm"] = guard.apply(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
-            if average is not None and not guard.consecutive:
+            norm = guard.attempt(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
+            measured, skipped = settle({"network": guard}, {**values, "gradient_norm": norm})
+            if average is not None and not skipped:
                 average.update_parameters(model)
-            rows.append(row | {"skipped": guard.skipped, "lr": lr})
-            progress.advance(loss=row["loss"])
+            rows.append({"step": step, **measured, "skipped": guard.skipped, "lr": lr})
+            progress.advance(loss=measured["loss"])
     if processes.first:
         write_metrics(files.metrics, rows)
         trained = model if average is None else cast(Network, average.module)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lbt.config import RetrainOptimizer
+from lbt.training.optimizers import fused_sgd
 
 
 def build_optimizer(network: nn.Module, settings: RetrainOptimizer) -> torch.optim.Optimizer:
@@ -18,9 +19,8 @@ def build_optimizer(network: nn.Module, settings: RetrainOptimizer) -> torch.opt
         groups[0]["params"] = [p for p in parameters if p.ndim > 1]
         groups.append({"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0})
     if settings.name == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
-    # Not fused: that kernel is wrong without a warning if a gradient has other strides than its parameter.
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2))
+        return fused_sgd(groups, lr=settings.lr, momentum=settings.momentum)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2), fused=True)
 
 
 def learning_rate(step: int, steps: int, *, lr: float, warmup: float, power: float) -> float:

@@ -43,7 +43,7 @@ from lbt.search.running_mean import RunningMean
 from lbt.search.step_context import StepContext, TeacherStep
 from lbt.search.teacher_step import teacher_step
 from lbt.space.widths import WidthPass, draw_width_passes
-from lbt.training.optimizers import GuardedStep
+from lbt.training.optimizers import GuardedStep, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("alpha", "beta", "gamma")
@@ -89,7 +89,7 @@ class FrozenState:
         """A step of the student on fresh batches, after which its weights are those before it."""
         seed = derive_seed(self.study.seed, "signal", self.taken)
         _, step = self.student.train_step(next(self.study.batches), seed)
-        if step is None:
+        if settle(self.student.guards, {})[1]:
             raise ArithmeticError("a step of the student had a value that is not finite; lower its learning rate")
         load_state(self.student.parts(), self.start)
         self.taken += 1
@@ -161,8 +161,8 @@ class FrozenState:
 
 def draw_passes(space: Any, draws: torch.Generator) -> dict[tuple[str, ...], tuple[WidthPass, ...]]:
     """The passes of a step for each choice of them, with the first sampled widths in common."""
-    sampled = draw_width_passes(("sampled", "sampled"), space, draws, CPU)
-    largest, smallest = draw_width_passes(("max", "min"), space, draws, CPU)
+    sampled = draw_width_passes(("sampled", "sampled"), space, draws)
+    largest, smallest = draw_width_passes(("max", "min"), space, draws)
     fixed = {"max": largest, "min": smallest}
     return {
         kinds: tuple(fixed[kind] if kind in fixed else sampled[index] for index, kind in enumerate(kinds))

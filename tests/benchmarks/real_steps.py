@@ -56,10 +56,10 @@ def take_steps(
         return torch.randn(count, 3, *size, generator=source).to(device), labels.to(device)
 
     supernet = Supernet(space, options.classes).to(device).train()
-    logits = {name: value.to(device).requires_grad_() for name, value in initial_architecture(space, source).items()}
+    logits = {name: value.requires_grad_() for name, value in initial_architecture(space, source).items()}
     partner = Partner(search, options.classes, 0, device, ALONE)
     state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01, partner)
-    passes = draw_width_passes(search.width_passes, space, source, device)
+    passes = draw_width_passes(search.width_passes, space, source)
     _, teacher = teacher_step(state, batch(), passes, space, search, GuardedStep("teacher", supernet), ALONE)
     key = TableKey("invented", "eager", "float32", options.height, options.width, 1, options.classes, "none")
     context = StepContext(

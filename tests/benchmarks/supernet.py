@@ -30,7 +30,7 @@ from lbt.space.architecture import (
     probabilities,
 )
 from lbt.space.decoder import OUTPUTS
-from lbt.space.supernet import MEMORY_FORMATS, Supernet, outgoing_edges
+from lbt.space.supernet import MEMORY_FORMATS, Supernet, average_details, outgoing_edges
 from lbt.space.widths import draw_gumbel_noise, sample_widths
 
 VIEWS = (
@@ -56,7 +56,8 @@ class PlainSupernet(Supernet):
 
     def features(self, images, architecture, widths):
         """See `Supernet.features`; a cell runs on each of its predecessors and its outputs are mixed."""
-        weights, layers = probabilities(architecture), self.space.layers
+        weights = {key: value.to(images.device) for key, value in probabilities(architecture).items()}
+        layers = self.space.layers
         entering: dict[int, list[tuple[Tensor | None, Tensor]]] = {
             8: [(None, self.stem(images.contiguous(memory_format=self.memory_formats[8])))]
         }
@@ -85,7 +86,7 @@ class PlainSupernet(Supernet):
                     leaving.setdefault(target, []).append((beta, self._mixed(outputs)))
             entering = dict(sorted(leaving.items()))
         ends = {scale: self._mixed(inputs) for scale, inputs in entering.items()}
-        return ends, self._average_details(entered, weights, widths)
+        return ends, average_details(entered, self._plan(architecture, widths, images.device).chances)
 
     @staticmethod
     def _mixed(inputs: list[tuple[Tensor | None, Tensor]]) -> Tensor:
@@ -125,9 +126,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     images = torch.randn(options.batch, 3, options.height, options.width, generator=generator).to(device)
-    architecture = {
-        key: value.to(device).requires_grad_() for key, value in initial_architecture(space, generator).items()
-    }
+    architecture = {key: value.requires_grad_() for key, value in initial_architecture(space, generator).items()}
     noises = [draw_gumbel_noise(space, generator) for _ in range(SAMPLES)]
     forms = {name: kind(space, options.classes) for name, kind in FORMS.items()}
     forms["plain"].to(memory_format=torch.contiguous_format)
@@ -138,8 +137,7 @@ def main() -> None:
     towards = [torch.randn(shape, generator=generator).to(device) for _ in OUTPUTS]
 
     def step(name: str, sample: int = 0) -> None:
-        noise = {key: value.to(device) for key, value in noises[sample].items()}
-        outputs = forms[name](images, architecture, sample_widths(architecture, space, noise))
+        outputs = forms[name](images, architecture, sample_widths(architecture, space, noises[sample]))
         torch.autograd.backward(outputs, towards)
 
     times: dict[str, list[float]] = {name: [] for name in forms}

@@ -223,7 +223,7 @@ def test_counts_and_statistics_of_a_guard_travel(tmp_path):
     def guarded():
         torch.manual_seed(0)
         norm = nn.BatchNorm2d(2)
-        return norm, torch.optim.SGD(norm.parameters(), lr=0.1), GuardedStep("weights", norm, limit=3)
+        return norm, torch.optim.SGD(norm.parameters(), lr=0.1, fused=True), GuardedStep("weights", norm, limit=3)
 
     def step(norm, optimizer, guard, value):
         norm(torch.randn(2, 2, 4, 4)).sum().backward()

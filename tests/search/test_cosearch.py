@@ -35,7 +35,9 @@ def state():
     return SimpleNamespace(
         supernet=supernet,
         architecture={key: leaf.requires_grad_() for key, leaf in architecture.items()},
-        guide=Guide(guide, torch.optim.Adam(moving, lr=0.01, weight_decay=SEARCH.architecture.weight_decay)),
+        guide=Guide(
+            guide, torch.optim.Adam(moving, lr=0.01, weight_decay=SEARCH.architecture.weight_decay, fused=True)
+        ),
         teacher_optimizer=sgd(supernet.parameters(), SEARCH.teacher),
     )
 
@@ -81,7 +83,7 @@ def test_a_guide_step_takes_the_gradient_of_the_validation_loss_at_the_full_widt
     loss = supernet_loss(state.supernet(images, state.guide.architecture, max_widths(SPACE)), labels, ALONE)
     moving = {key: leaf for key, leaf in state.guide.architecture.items() if leaf.requires_grad}
     expected = dict(zip(moving, torch.autograd.grad(loss, list(moving.values())), strict=True))
-    guide = Guide(state.guide.architecture, torch.optim.SGD(list(moving.values()), lr=1.0))
+    guide = Guide(state.guide.architecture, torch.optim.SGD(list(moving.values()), lr=1.0, fused=True))
     before = copy(moving)
     record = step_guide(state, batch, guide=guide)
     for key, leaf in moving.items():
@@ -107,7 +109,7 @@ def test_a_guide_step_that_is_not_finite_is_skipped(state, batch):
 
 def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
     images, labels = batch
-    passes = draw_width_passes(("sampled", "min"), SPACE, torch.Generator().manual_seed(5), images.device)
+    passes = draw_width_passes(("sampled", "min"), SPACE, torch.Generator().manual_seed(5))
     searched, guide = copy(state.architecture), copy(state.guide.architecture)
     runs = (searched, passes[0](searched)), (searched, min_widths(SPACE)), (guide, max_widths(SPACE))
     losses = [supernet_loss(state.supernet(images, architecture, w), labels, ALONE) for architecture, w in runs]
@@ -124,7 +126,7 @@ def test_the_weights_descend_the_sum_of_both_architectures_losses(state, batch):
 
 def test_without_a_guide_the_weights_descend_one_loss(state, batch):
     state.guide = None
-    passes = draw_width_passes(("sampled",), SPACE, torch.Generator().manual_seed(5), batch[0].device)
+    passes = draw_width_passes(("sampled",), SPACE, torch.Generator().manual_seed(5))
     record, _ = teacher_step(state, batch, passes, SPACE, SEARCH, GuardedStep("teacher"), ALONE)
     assert set(record) == {"teacher_loss", "teacher_weight_gradient_norm"}
 
@@ -135,7 +137,7 @@ def test_entropies_of_the_guide_exclude_the_width(state):
 
 def test_a_new_guide_optimises_alpha_and_beta_only():
     """With weight decay the optimiser would move a gamma that has no gradient."""
-    guide = create_guide(SPACE, SEARCH.architecture, torch.Generator().manual_seed(0), torch.device("cpu"))
+    guide = create_guide(SPACE, SEARCH.architecture, torch.Generator().manual_seed(0))
     moving = {id(leaf) for group in guide.optimizer.param_groups for leaf in group["params"]}
     names = {name for name, leaf in guide.architecture.items() if id(leaf) in moving}
     assert names == {name for name in guide.architecture if not name.startswith("gamma")}

@@ -44,8 +44,8 @@ class Assistant(PartnerNetwork):
             loss = labelled_loss(self.network(images)["out"], labels, self.processes)
         loss.backward()
         guard, clip_norm = self.guards[self.NAME], self.search.student.optimizer.clip_norm
-        norm, step = take_step(self.network, self.optimizer, guard, {"loss": loss.detach()}, clip_norm, self.processes)
-        return {"assistant_loss": float(loss.detach()), "assistant_weight_gradient_norm": norm}, step
+        step = take_step(self.network, self.optimizer, guard, {"loss": loss.detach()}, clip_norm, self.processes)
+        return {"assistant_loss": loss.detach(), "assistant_weight_gradient_norm": step.norm}, step
 ''',
     "gradient.py": """
 from dataclasses import replace

@@ -30,7 +30,7 @@ from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.widths import WidthPass, draw_width_passes
 from lbt.training.losses import supernet_loss
-from lbt.training.optimizers import GuardedStep, sgd
+from lbt.training.optimizers import GuardedStep, settle, sgd
 
 SPACE = SpaceSettings(layers=4, base_width=2, width_twelfths=(6, 12))
 CLASSES, SIZE = 3, 64
@@ -90,7 +90,7 @@ def warm_state(seed: int, search: SearchSettings) -> SearchState:
 
 
 def passes(source: torch.Generator, search: SearchSettings) -> tuple[WidthPass, ...]:
-    return draw_width_passes(search.width_passes, SPACE, source, torch.device("cpu"))
+    return draw_width_passes(search.width_passes, SPACE, source)
 
 
 def context_of(seed: int, search: SearchSettings, table: LatencyTable) -> StepContext:
@@ -127,6 +127,8 @@ def student_context(
             inside = torch.rand(2, 1, SIZE, SIZE) > 0.1
         pseudo_labelled = unlabeled, upsample(low, (SIZE, SIZE)) * inside
         _, step = student.train_step((labelled, pseudo_labelled, batch()), noise_seed)
+        settle(student.guards, {})
+        student.keep_step(step)
     return replace(context, partner_step=step), labelled
 
 

@@ -31,12 +31,14 @@ def build(dtype=torch.double) -> SupernetCell:
 def arguments(edges, weights, dtype, height=12):
     x = torch.randn(2, 8, height, 16, generator=torch.Generator().manual_seed(2), dtype=dtype).requires_grad_()
     leaves = [torch.tensor(weights, dtype=dtype).requires_grad_() for _ in edges]
-    return x, leaves, [EdgeRun(edge, leaf, weights, 1) for edge, leaf in zip(edges, leaves, strict=True)]
+    active = [index for index, weight in enumerate(weights) if weight > 0]
+    names = tuple(OPERATORS[index] for index in active)
+    return x, leaves, [EdgeRun(edge, leaf[active], names, 1) for edge, leaf in zip(edges, leaves, strict=True)]
 
 
 def one_by_one(cell, x, runs):
     return [
-        sum(r.weights[i] * cell.edge(r.edge).operator(OPERATORS[i])(x, r.width) for i in r.active_operators())
+        sum(w * cell.edge(r.edge).operator(name)(x, r.width) for w, name in zip(r.weights, r.operators, strict=True))
         for r in runs
     ]
 

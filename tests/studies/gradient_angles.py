@@ -57,8 +57,8 @@ def lbt_gradients(context: StepContext) -> tuple[dict[str, dict[str, Architectur
     teacher, student = teacher_term(context, in_weights=True), student_term(context, in_weights=True)
     matched = context.search.model_copy(update={"student_term": "matched"})
     record = {
-        "teacher_val_loss": teacher.value,
-        "student_val_loss": student.value,
+        "teacher_val_loss": float(teacher.value),
+        "student_val_loss": float(student.value),
         "teacher_gradient_norm": norm(teacher.gradient),
         "student_gradient_norm": norm(student.gradient),
         "matched_factor": student_factor(matched, RunningMean(decay=0.0), teacher, student),

@@ -30,7 +30,7 @@ from lbt.search.state import SearchState
 from lbt.search.step_context import StepContext
 from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import draw_width_passes
-from lbt.training.optimizers import GuardedStep, adam, sgd
+from lbt.training.optimizers import GuardedStep, adam, settle, sgd
 
 
 def study_settings(options: argparse.Namespace) -> Settings:
@@ -118,8 +118,11 @@ class StudySeed:
         partner.begin_round("first steps", 1.0, self.checkpoint)
         with Progress(f"student seed-{self.seed}", steps) as progress:
             for step, batch in enumerate(islice(self.batches, steps)):
-                values, _ = partner.train_step(batch, derive_seed(self.seed, "first dropout", step))
-                progress.advance(loss=values["student_loss"])
+                values, taken = partner.train_step(batch, derive_seed(self.seed, "first dropout", step))
+                measured, skipped = settle(partner.guards, values)
+                if not skipped:
+                    partner.keep_step(taken)
+                progress.advance(loss=measured["student_loss"])
 
     def seek(self, point: int) -> None:
         """Ordinary steps of the search, in which the architecture moves."""
@@ -148,7 +151,7 @@ class StudySeed:
                 self.state,
                 batch,
                 next(self.batches),
-                draw_width_passes(("sampled", "sampled"), self.space, draws, batch[0].device),
+                draw_width_passes(("sampled", "sampled"), self.space, draws),
                 derive_seed(self.seed, "angles", point, step),
                 self.space,
                 self.search,

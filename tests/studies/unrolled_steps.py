@@ -42,7 +42,7 @@ from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.widths import WidthPass
 from lbt.training.losses import supernet_loss
-from lbt.training.optimizers import GuardedStep
+from lbt.training.optimizers import GuardedStep, settle
 
 Batch = tuple[Tensor, ...]
 
@@ -94,8 +94,10 @@ def live_step(
         probability = live_labels(state.supernet, weights, state.architecture, unlabeled, passes[1], search)
     inside = stored.amax(dim=1, keepdim=True) > 0
     _, student = state.partner.train_step((labelled, (unlabeled, probability * inside), validation), noise_seed)
-    if teacher is None or student is None:
+    _, skipped = settle({"teacher": guard, **state.partner.guards}, {})
+    if skipped:
         raise ArithmeticError("a weight step was skipped because a value was not finite; lower the learning rate")
+    state.partner.keep_step(student)
     return Moment(teacher, student, labelled, passes[1])
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from lbt.config import OptimizerSettings
+from lbt.config import AdamSettings, OptimizerSettings
 from lbt.data.splits import steps_for
 from lbt.errors import LbtError
-from lbt.training.optimizers import GuardedStep, sgd
+from lbt.training.optimizers import GuardedStep, adam, settle, sgd
 
 
 def parameter_with(gradient):
@@ -69,7 +69,8 @@ def test_a_value_that_is_not_finite_moves_nothing_and_is_counted(gradient, loss)
     guard = GuardedStep("weights")
     assert math.isnan(guard.apply(optimizer, {"loss": loss}, clip_norm=5.0))
     assert guard.skipped == 1
-    assert torch.equal(parameter.detach(), torch.zeros(2)) and not optimizer.state
+    assert torch.equal(parameter.detach(), torch.zeros(2))
+    assert not any(value.any() for state in optimizer.state.values() for value in state.values())
 
 
 def test_many_skips_in_a_row_stop_and_name_the_first_one():
@@ -94,6 +95,40 @@ def test_the_norm_of_the_gradient_is_named_if_all_values_are_finite():
     guard = GuardedStep("student", limit=1)
     with pytest.raises(LbtError, match="norm of the gradient = inf"):
         guard.apply(sgd([parameter_with([math.inf, 0.0])], OptimizerSettings()), {"loss": 1.0}, 5.0)
+
+
+@pytest.mark.parametrize("build", [sgd, adam])
+def test_fused_steps_are_plain_ones_if_gradients_come_late_or_with_other_strides(build):
+    torch.manual_seed(0)
+    first = torch.randn(4, 3, 3, 3, dtype=torch.float64).to(memory_format=torch.channels_last)
+    settings = {sgd: OptimizerSettings(lr=0.1, momentum=0.9, weight_decay=0.01), adam: AdamSettings(lr=0.1)}[build]
+    gradients = [torch.randn(2, 4, 3, 3, 3, dtype=torch.float64) for _ in range(4)]
+    results = []
+    for fused in (True, False):
+        parameters = [nn.Parameter(first.clone()), nn.Parameter(torch.ones(4, 3, 3, 3, dtype=torch.float64))]
+        optimizer, guard = build(parameters, settings), GuardedStep("weights")
+        if not fused:
+            kind, options = type(optimizer), optimizer.defaults | {"fused": False, "foreach": False}
+            optimizer = kind(parameters, **{k: v for k, v in options.items() if k != "decoupled_weight_decay"})
+        for number, (a, b) in enumerate(gradients):
+            parameters[0].grad, parameters[1].grad = a.clone(), b.clone() if number > 1 else None
+            if fused:
+                guard.apply(optimizer, {}, 1e9)
+            else:
+                optimizer.step()
+        results.append([p.detach() for p in parameters])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_several_attempts_are_settled_together():
+    guards = {name: GuardedStep(name) for name in ("good", "bad", "idle")}
+    for name, gradient in (("good", 1.0), ("bad", math.nan)):
+        guards[name].attempt(sgd([parameter_with([gradient, 0.0])], OptimizerSettings()), {"loss": 2.0}, 5.0)
+    values, skipped = settle(guards, {"number": 3, "tensor": torch.tensor(4.0)})
+    assert values == {"number": 3, "tensor": 4.0} and skipped == {"bad"}
+    assert [(guard.steps, guard.skipped) for guard in guards.values()] == [(1, 0), (1, 1), (0, 0)]
+    assert settle(guards, {}) == ({}, set())
 
 
 @pytest.mark.parametrize(("epochs", "images", "batch", "steps"), [(1, 10, 4, 2), (20, 10, 4, 50), (0.01, 10, 4, 1)])

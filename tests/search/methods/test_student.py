@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from lbt.config import OptimizerSettings, PseudoLabelSettings, SearchSettings, StudentSettings
+from lbt.runtime.device import fetch
 from lbt.runtime.distributed import ALONE
 from lbt.search.methods.lbt.student import Student
+from lbt.training.optimizers import settle
 
 PLAIN = OptimizerSettings(lr=0.1, momentum=0.0, weight_decay=0.0, clip_norm=0.5)
 
@@ -64,7 +66,8 @@ def test_the_step_descends_both_losses(batches, kind):
     gradients = torch.autograd.grad(loss, (weight, bias))
     length = float(sum(g.square().sum() for g in gradients)) ** 0.5
     assert length > PLAIN.clip_norm  # the step is clipped
-    record, taken = partner.train_step(batches, noise_seed=0)
+    values, taken = partner.train_step(batches, noise_seed=0)
+    record, _ = settle(partner.guards, values)
     assert record["pseudo_loss"] == pytest.approx(float(pseudo_loss.detach())) and record["pseudo_share"] == 1
     for before, p, gradient in zip((weight, bias), partner.network.parameters(), gradients, strict=True):
         torch.testing.assert_close(p.detach(), before.detach() - 0.1 * 0.5 / length * gradient, rtol=1e-4, atol=1e-6)
@@ -76,14 +79,16 @@ def test_a_step_that_is_not_finite_is_skipped(batches):
     labelled, (unlabeled, probability), held_out = batches
     unlabeled[0, 0, 0, 0] = math.nan
     before = {name: value.clone() for name, value in partner.network.state_dict().items()}
-    record, taken = partner.train_step((labelled, (unlabeled, probability), held_out), noise_seed=0)
-    assert taken is None and partner.guards["student"].skipped == 1
+    values, _ = partner.train_step((labelled, (unlabeled, probability), held_out), noise_seed=0)
+    record, skipped = settle(partner.guards, values)
+    assert skipped == {"student"} and partner.guards["student"].skipped == 1
     assert math.isnan(record["student_weight_gradient_norm"]) and set(record) == set(Student.COLUMNS)
     assert all(torch.equal(before[name], value) for name, value in partner.network.state_dict().items())
 
 
 def test_a_threshold_excludes_pixels(batches):
-    record, taken = student(threshold=0.7).train_step(batches, noise_seed=0)
+    values, taken = student(threshold=0.7).train_step(batches, noise_seed=0)
+    record = fetch(values)
     confident = batches[1][1].amax(1) >= 0.7
     assert record["pseudo_share"] == pytest.approx(float(confident.float().mean())) and 0 < record["pseudo_share"] < 1
     assert torch.equal(taken.weight > 0, confident)

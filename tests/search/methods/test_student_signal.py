@@ -24,7 +24,7 @@ from lbt.search.methods import load_method
 from lbt.search.methods.lbt.student import label_derivatives
 from lbt.search.state import SearchState
 from lbt.search.torchvision_network import fixed_noise
-from lbt.training.optimizers import GuardedStep, adam
+from lbt.training.optimizers import GuardedStep, adam, settle
 
 
 def settings_of(clip_norm=1e9, **changes):
@@ -47,6 +47,8 @@ def steps_of(search, count):
         probability = torch.randn(2, CLASSES, SIZE, SIZE, dtype=torch.float64).softmax(1)
         batches = batch(), (*batch(labels=False), probability), batch()
         _, taken = student.train_step(batches, 10 * index)
+        settle(student.guards, {})
+        student.keep_step(taken)
         weights = {name: p.detach().clone() for name, p in student.network.named_parameters()}
         found.append((taken, batches, weights))
     return student, found

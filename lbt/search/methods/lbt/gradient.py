@@ -41,7 +41,7 @@ def architecture_gradient(context: StepContext[LbtSearch]) -> ArchitectureGradie
     student, teacher = student_term(context, in_weights=in_weights), teacher_term(context, in_weights=in_weights)
     factor = student_factor(context.search, context.partner_step.norms, teacher, student)
     total, second = COMPOSITIONS[context.search.gradient](context, teacher, student, factor)
-    record = {
+    record: dict[str, Tensor | float] = {
         "student_val_loss": student.value,
         "student_gradient_norm": norm(student.gradient),
         "student_factor": factor,

@@ -56,16 +56,18 @@ class StudentStep(LabelStep):
     Attributes:
         network: the student; its parameters are S'.
         validation: images and labels of D_s^val.
-        validation_loss: L(S', D_s^val).
+        validation_loss: L(S', D_s^val), 0-d.
         validation_gradient: v_S by name.
+        last_gradient: the gradient of `validation_loss`, by name; v_S is its running mean.
         earlier: the steps before it whose labels count too, the newest first.
         norms: mean squared norms of the terms `teacher` and `student` in the steps before, for `student_term: matched`.
     """
 
     network: nn.Module
     validation: Batch
-    validation_loss: float
+    validation_loss: Tensor
     validation_gradient: dict[str, Tensor]
+    last_gradient: dict[str, Tensor]
     earlier: tuple[LabelStep, ...]
     norms: RunningMean
 
@@ -96,7 +98,7 @@ class Student(PartnerNetwork):
             strict=True,
         )
 
-    def train_step(self, batch: StudentBatch, noise_seed: int) -> tuple[dict[str, float], StudentStep | None]:
+    def train_step(self, batch: StudentBatch, noise_seed: int) -> tuple[dict[str, Tensor], StudentStep]:
         """One step on L(S, D_s^tr) + pseudo_weight * L(S, D_pl); see `Partner.train_step`."""
         (images, labels), (unlabeled, probability), validation = batch
         target, weight = compute_targets_and_weights(probability, self.search.pseudo_labels, self.processes)
@@ -108,22 +110,33 @@ class Student(PartnerNetwork):
         loss.backward()
         losses = {"loss on labelled images": loss.detach(), "loss on pseudo-labelled images": pseudo_loss.detach()}
         guard, clip_norm = self.guards[self.NAME], self.search.student.optimizer.clip_norm
-        norm, step = take_step(self.network, self.optimizer, guard, losses, clip_norm, self.processes)
+        step = take_step(self.network, self.optimizer, guard, losses, clip_norm, self.processes)
         share = self.processes.reduce_loss((weight > 0).to(torch.float32).mean())
         values = {
-            "student_loss": float(loss.detach()),
-            "pseudo_loss": float(pseudo_loss.detach()),
-            "pseudo_share": float(share) / self.processes.size,
-            "student_weight_gradient_norm": norm,
+            "student_loss": loss.detach(),
+            "pseudo_loss": pseudo_loss.detach(),
+            "pseudo_share": share / self.processes.size,
+            "student_weight_gradient_norm": step.norm,
         }
-        if step is None:
-            return values, None
         value, gradient = validation_gradient(self.network, validation, noise_seed, self.processes)
-        mean, earlier = self.validation_gradient.update(gradient), tuple(self.recent)
-        self.recent.add(LabelStep(step, unlabeled, weight, noise_seed))
+        mean, earlier = self.validation_gradient.including(gradient), tuple(self.recent)
+        own = LabelStep(step, unlabeled, weight, noise_seed)
         return values, StudentStep(
-            step, unlabeled, weight, noise_seed, self.network, validation, value, mean, earlier, self.norms
+            **vars(own),
+            network=self.network,
+            validation=validation,
+            validation_loss=value,
+            validation_gradient=mean,
+            last_gradient=gradient,
+            earlier=earlier,
+            norms=self.norms,
         )
+
+    def keep_step(self, step: StudentStep) -> None:
+        """See `Partner.keep_step`."""
+        if self.validation_gradient.decay:
+            self.validation_gradient.update(step.last_gradient)
+        self.recent.add(LabelStep(step.step, step.unlabeled, step.weight, step.noise_seed))
 
     def after_architecture_step(self, context: StepContext[LbtSearch], record: Mapping[str, float]) -> dict[str, float]:
         """Take the norms of the terms into their means; see `Partner.after_architecture_step`."""
@@ -143,15 +156,14 @@ def squared_norms(teacher: float, student: float) -> dict[str, Tensor]:
 
 def validation_gradient(
     network: nn.Module, validation: Batch, noise_seed: int, processes: Group
-) -> tuple[float, dict[str, Tensor]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """L(S', D_s^val) and its gradient in the network's present weights S'."""
     images, labels = validation
 
     def loss(parameters: Parameters) -> Tensor:
         return labelled_loss(student_logits(network, parameters, images, noise_seed), labels, processes)
 
-    value, gradient = loss_gradient(loss, dict(network.named_parameters()), processes)
-    return float(value), gradient
+    return loss_gradient(loss, dict(network.named_parameters()), processes)
 
 
 def student_logits(network: nn.Module, parameters: Parameters, images: Tensor, noise_seed: int) -> Tensor:
@@ -196,5 +208,5 @@ def student_term(context: StepContext[LbtSearch], *, in_weights: bool = False) -
             values.append((derivative * enlarged).sum())
         return context.processes.reduce_loss(torch.stack(values).sum())
 
-    value: float = context.partner_step.validation_loss
+    value: Tensor = context.partner_step.validation_loss
     return replace(supernet_term(context, labelling_value, in_weights=in_weights), value=value)

@@ -32,6 +32,7 @@ from lbt.search.hypergradient import (
     Parameters,
     as_leaves,
     call_without_side_effects,
+    constant_statistics,
     gradient_of,
     jvp,
     loss_gradient,
@@ -45,10 +46,10 @@ from lbt.search.methods.lpt.networks import (
     shares,
 )
 from lbt.search.step_context import StepContext, Term
-from lbt.search.tensor_dicts import add, norm
+from lbt.search.tensor_dicts import add
 from lbt.search.torchvision_network import fixed_noise, labelled_loss
 from lbt.search.weight_step import WeightStep, take_step
-from lbt.training.optimizers import GuardedStep, adam
+from lbt.training.optimizers import GuardedStep, adam, settle
 
 TesterBatch = tuple[Batch, Batch, Batch]
 """A batch of D_s^tr, one of the bank and one of D_s^val."""
@@ -119,7 +120,7 @@ class Tester(PartnerNetwork):
             strict=True,
         )
 
-    def train_step(self, batch: TesterBatch, noise_seed: int) -> tuple[dict[str, float], TesterStep | None]:
+    def train_step(self, batch: TesterBatch, noise_seed: int) -> tuple[dict[str, Tensor], TesterStep]:
         """One step on L(E, X, D_s^tr) + bank_weight * sum_x share(x; C, E) L(E, X; x); see `Partner.train_step`."""
         (images, labels), (bank, bank_labels), validation = batch
         with fixed_noise(noise_seed, bank.device):
@@ -133,14 +134,12 @@ class Tester(PartnerNetwork):
         loss.backward()
         losses = {"loss on labelled images": loss.detach(), "loss on the bank": bank_loss.detach()}
         guard, clip_norm = self.guards[self.NAME], self.search.student.optimizer.clip_norm
-        length, step = take_step(self.network, self.optimizer, guard, losses, clip_norm, self.processes)
+        step = take_step(self.network, self.optimizer, guard, losses, clip_norm, self.processes)
         values = {
-            "tester_loss": float(loss.detach()),
-            "bank_loss": float(bank_loss.detach()),
-            "tester_weight_gradient_norm": length,
+            "tester_loss": loss.detach(),
+            "bank_loss": bank_loss.detach(),
+            "tester_weight_gradient_norm": step.norm,
         }
-        if step is None:
-            return values, None
         record = TesterStep(self.network, self.creator, step, (bank, bank_labels), features, validation, noise_seed)
         return values, record
 
@@ -150,14 +149,15 @@ class Tester(PartnerNetwork):
         for name, parameter in self.creator.named_parameters():
             parameter.grad = -found.gradient[name]
         losses = {"tester's validation loss": found.tester_loss, "creator's objective": found.objective}
-        length = self.guards["creator"].apply(self.optimizers["creator"], losses, self.search.lpt.creator.clip_norm)
-        return {
+        guard, clip_norm = self.guards["creator"], self.search.lpt.creator.clip_norm
+        values = {
             "tester_val_loss": found.tester_loss,
             "creator_objective": found.objective,
-            "creator_gradient_norm": length,
-            "creator_through_tester_norm": norm(found.through_tester),
-            "largest_share": float(self.processes.all_gather(found.share).max()),
+            "creator_gradient_norm": guard.attempt(self.optimizers["creator"], losses, clip_norm),
+            "creator_through_tester_norm": nn.utils.get_total_norm(list(found.through_tester.values())),
+            "largest_share": self.processes.all_gather(found.share).max(),
         }
+        return settle({"creator": guard}, values)[0]
 
     def parts(self) -> dict[str, Any]:
         """See `Partner.parts`."""
@@ -183,15 +183,15 @@ class CreatorGradient:
     """The creator's objective and its gradient in the creator's parameters.
 
     Attributes:
-        objective: the value that the creator maximises.
-        tester_loss: L(E', X', D_s^val), a part of the objective.
+        objective: the value that the creator maximises, 0-d.
+        tester_loss: L(E', X', D_s^val), a part of the objective, 0-d.
         gradient: by name.
         through_tester: the part of the gradient through the tester's step.
         share: shares (B,) of the images of D_t^val.
     """
 
-    objective: float
-    tester_loss: float
+    objective: Tensor
+    tester_loss: Tensor
     gradient: Mapping[str, Tensor]
     through_tester: Mapping[str, Tensor]
     share: Tensor
@@ -228,8 +228,8 @@ def creator_gradient(context: StepContext[LptSearch]) -> CreatorGradient:
     derivative = jvp(bank_losses, tester.step.before, vector)
     inner = lpt.bank_weight * (compute_shares(tester.features) * derivative)
     through = gradient_of(processes.reduce_loss(inner.sum()), creator, processes)
-    objective = float(learner_loss.detach()) - lpt.tester_weight * float(tester_loss)
-    return CreatorGradient(objective, float(tester_loss), add(direct, through), through, share.detach())
+    objective = learner_loss.detach() - lpt.tester_weight * tester_loss
+    return CreatorGradient(objective, tester_loss, add(direct, through), through, share.detach())
 
 
 def _pooled_features(tester: TesterStep, parameters: Parameters, images: Tensor) -> Tensor:
@@ -246,11 +246,9 @@ def _tester_logits(tester: TesterStep, parameters: Parameters, images: Tensor) -
 def _learner_losses(context: StepContext[LptSearch]) -> Tensor:
     """L(T', A; x) of the images of D_t^val, summed over the passes, (B,)."""
     images, labels = context.validation
-    weights = dict(context.supernet.named_parameters())
     losses = torch.zeros(len(images), device=images.device)
-    with torch.no_grad():
+    with torch.no_grad(), constant_statistics(context.supernet):
         for choose_widths in context.passes:
-            widths = choose_widths(context.architecture)
-            logits = call_without_side_effects(context.supernet, weights, images, context.architecture, widths)
+            logits = context.supernet(images, context.architecture, choose_widths(context.architecture))
             losses = losses + compute_supernet_losses_by_image(logits, labels)
     return losses
