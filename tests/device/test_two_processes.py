@@ -1,0 +1,38 @@
+"""Two processes with a pretended GPU each take the steps of one process on the CPU, and mix no devices."""
+
+from __future__ import annotations
+
+import sys
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+from pretended_gpu import CPU, CUDA, pretended_gpu
+from steps import SIDE, build_steps
+
+from lbt.config import StudentSettings
+from lbt.runtime.distributed import group
+
+sys.path.append(str(Path(__file__).parents[1] / "runtime" / "distributed"))
+from pair import Pair
+
+STUDENT = StudentSettings(model="lraspp_mobilenet_v3_large", crop=(SIDE, SIDE), batch_size=4)
+
+
+def steps_on_gpu(method: str) -> list[dict[str, float]]:
+    with pretended_gpu():
+        return build_steps(CUDA, 4, group()).search(method, repeat(0), 2, student=STUDENT)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("method", ["lbt", "lpt"])
+def test_two_processes_take_the_steps_of_one(method):
+    pair = Pair()
+    try:
+        found = pair.run(steps_on_gpu, method)
+    finally:
+        pair.close()
+    expected = build_steps(CPU, 4).search(method, repeat(0), 2, student=STUDENT)
+    for rows in found:
+        for row, other in zip(rows, expected, strict=True):
+            assert {**row, "seconds": 0} == pytest.approx({**other, "seconds": 0}, rel=1e-3, nan_ok=True)
