@@ -187,15 +187,15 @@ def recolor(images: Tensor, jitters: Sequence[Jitter], data: DataSettings) -> Te
     Returns:
         (B, 3, h, w) float32 on the same device.
     """
-    found = torch.empty(images.shape, dtype=torch.float32, device=images.device).copy_(images)
-    changes = _changes(found, jitters, data)
-    if images.device.type == "cpu":  # parts that its cache holds
-        rows = max(1, _CACHED // found[0, :, 0].numel())
-        for index in range(len(found)):
-            for part in found[index : index + 1].split(rows, dim=2):
-                _change(part, [factor[index : index + 1] for factor in changes], data)
-    else:
-        _change(found, changes, data)
+    found = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+    count, rows = len(images), images.shape[2]
+    if images.device.type == "cpu":  # one image after another, in parts that the cache holds
+        count, rows = 1, max(1, _CACHED // (3 * images.shape[3]))
+    for start in range(0, len(images), count):
+        part = found[start : start + count].copy_(images[start : start + count])
+        changes = _changes(part, jitters[start : start + count], data)
+        for strip in part.split(rows, dim=2):
+            _change(strip, changes, data)
     for image, jitter in zip(found, jitters, strict=True):
         if (jitter.height, jitter.width) != image.shape[-2:]:
             image[:, jitter.height :] = 0
@@ -205,24 +205,25 @@ def recolor(images: Tensor, jitters: Sequence[Jitter], data: DataSettings) -> Te
 
 def _changes(images: Tensor, jitters: Sequence[Jitter], data: DataSettings) -> list[Tensor]:
     """The factors of `_change`, each (B, 1, 1, 1) or (B, 3, 1, 1) float32, for images of 0 to 255."""
-    values = [(j.brightness, j.contrast, j.saturation, 255 * j.height * j.width) for j in jitters]
-    factors = torch.tensor(values, dtype=torch.float64).to(images.device, non_blocking=True)
-    brightness, contrast, saturation, whole = factors[:, :, None, None, None].unbind(dim=1)
-    light = _grey(images).floor_().sum(dim=(1, 2), dtype=torch.float64)[:, None, None, None] / whole
-    std = factors.new_tensor(data.std)[:, None, None]
-    found = (
-        brightness * contrast / 255,
-        brightness * (1 - contrast) * light,
-        brightness.clamp(max=1),
-        saturation / std,
-        (1 - saturation) / std,
-    )
-    return [factor.float() for factor in found]
+    rows = [
+        [
+            j.brightness * (1 - j.contrast) / (255 * j.height * j.width),
+            j.brightness * j.contrast / 255,
+            min(j.brightness, 1.0),
+            *(j.saturation / std for std in data.std),
+            *((1 - j.saturation) / std for std in data.std),
+        ]
+        for j in jitters
+    ]
+    table = torch.tensor(rows, dtype=torch.float64).to(images.device, non_blocking=True)
+    light = _grey(images).floor_().sum(dim=(1, 2), dtype=torch.float64)
+    table[:, 0] *= light
+    return list(table.float()[:, :, None, None].split([1, 1, 1, 3, 3], dim=1))
 
 
 def _change(images: Tensor, changes: Sequence[Tensor], data: DataSettings) -> None:
     """Jitter and normalise images (B, 3, h, w) of 0 to 255 in place, with as few passes over them as possible."""
-    factor, offset, most, own, grey = changes
+    offset, factor, most, own, grey = changes
     images.mul_(factor).add_(offset).clamp_(min=0)
     torch.minimum(images, most, out=images)
     light = _grey(images)[:, None]
