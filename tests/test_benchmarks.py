@@ -37,6 +37,7 @@ RUNS = [
         f"--cores 1 --configfile {ROOT}/tests/workflow/tiny.yaml --until check",
         "overhead (starts and Snakemake)",
     ),
+    ("loader.py", "--height 64 --width 128 --images 8 --turns 1", "scenes: training, images kept"),
     ("start.py", "--rounds 1 --images 40 --repeats 1", "the workflow, nothing to do"),
 ]
 

@@ -37,6 +37,7 @@ from lbt.config.training import (
     ComputeDevice,
     ComputeSettings,
     EvaluationSettings,
+    LoadingCompute,
     NetworkScoring,
     ScoreBatches,
     WarmupSettings,
@@ -236,10 +237,12 @@ class RetrainJob(RetrainGuideJob):
 
 
 class EvaluateSupernetJob(InferenceJob):
+    compute: LoadingCompute
     evaluation: ScoreBatches
 
 
 class EvaluateNetworkJob(InferenceJob):
+    compute: LoadingCompute
     evaluation: NetworkScoring
 
 

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lbt.config.base import GPUS_HELP, WITHOUT_EFFECT, Gpus, NotNegative, Positive, Section, check_gpus
+from lbt.config.base import (
+    GPUS_HELP,
+    WITHOUT_EFFECT,
+    Gpus,
+    NotNegative,
+    Positive,
+    Section,
+    check_gpus,
+    read_with,
+)
 
 
 class OptimizerSettings(Section):
@@ -104,11 +113,31 @@ class ComputeDevice(Section):
     )
 
 
-class ComputeSettings(ComputeDevice):
-    """Device, threads and loader processes of the jobs."""
+class LoadingCompute(ComputeDevice):
+    """The keys of `compute` of a job that loads images beside its work."""
 
     workers: Annotated[int, WITHOUT_EFFECT] = Field(
-        0, ge=0, le=1024, description="Loader processes of a job; the results do not depend on it."
+        0,
+        ge=0,
+        le=1024,
+        description="Loader processes of a job, which all its loaders share; the results do not depend on it.",
+    )
+
+
+class ComputeSettings(LoadingCompute):
+    """Device, threads and loader processes of the jobs."""
+
+    cache: Annotated[Literal["none", "memory", "file"], WITHOUT_EFFECT] = Field(
+        "memory",
+        description="Where a training keeps decoded images and masks, so that each is decoded once: in memory, or in a "
+        "file in the temporary folder (`TMPDIR`). The results do not depend on it.",
+    )
+    cache_gb: Annotated[float, WITHOUT_EFFECT, read_with("compute.cache", "memory", "file")] = Field(
+        1.0,
+        ge=0,
+        le=1_000_000,
+        description="Most gigabytes of them that a process of a job keeps; further images are decoded each time. 2,975 "
+        "images of 1024 x 2048 pixels need 25, CamVid needs 0.3.",
     )
     checkpoint_minutes: Annotated[float, WITHOUT_EFFECT] = Field(
         5.0,

@@ -34,9 +34,7 @@ def count_class_pixels(dataset: SegmentationDataset, progress: Progress) -> Clas
     """Count the pixels of a data set; `progress` advances by one for each image."""
     pixels, of_images = torch.zeros(2, dataset.table.num_classes, dtype=torch.int64)
     for index in range(len(dataset)):
-        _, label = dataset[index]
-        values = label.as_subclass(Tensor).long().flatten()
-        counts = torch.bincount(values, minlength=256)[: len(pixels)]
+        counts = torch.bincount(dataset.label(index).flatten(), minlength=256)[: len(pixels)]
         pixels += counts
         of_images += (counts > 0) * counts.sum()
         progress.advance()

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision import tv_tensors
 
 from lbt.config import DataSettings
 from lbt.data.classes import ClassTable
 from lbt.data.images import read_image
-from lbt.data.masks import read_pair
+from lbt.data.masks import read_label, read_pair
 from lbt.data.sample import Sample
 from lbt.errors import LbtError
 
@@ -34,13 +33,14 @@ def decode_image(path: Path | str, data: DataSettings) -> Tensor:
     Raises:
         LbtError: see `lbt.data.images.read_image`.
     """
-    return _channels_first(read_image(path, data.max_pixels))
+    return _channels_first(read_image(path, data.max_pixels)).contiguous()
 
 
 class ImageDataset(Dataset[tuple[Tensor, ...]]):
     """Images without labels.
 
-    Items are tuples of one `tv_tensors.Image`, uint8 of shape (3, H, W).
+    Items are tuples of one image, uint8 of shape (3, H, W). Its strides are those of the decoder, which keeps the three
+    values of a pixel side by side.
     """
 
     def __init__(self, samples: Sequence[Sample], data: DataSettings) -> None:
@@ -52,16 +52,16 @@ class ImageDataset(Dataset[tuple[Tensor, ...]]):
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return (self.image(index),)
 
-    def image(self, index: int) -> tv_tensors.Image:
+    def image(self, index: int) -> Tensor:
         """Decode one image."""
-        return tv_tensors.Image(decode_image(self.root / self.samples[index].image, self.data))
+        return _channels_first(read_image(self.root / self.samples[index].image, self.data.max_pixels))
 
 
 class SegmentationDataset(ImageDataset):
     """Images with their labels.
 
-    Items are pairs of `tv_tensors.Image`, uint8 of shape (3, H, W), and `tv_tensors.Mask`, uint8 of shape (H, W) with
-    class indices and `IGNORE`. Decoding raises LbtError for a damaged file or a mask of another size than its image.
+    Items are pairs of an image, as in `ImageDataset`, and its mask, uint8 of shape (H, W) with class indices and
+    `IGNORE`. Decoding raises LbtError for a damaged file or a mask of another size than its image.
     """
 
     def __init__(self, samples: Sequence[Sample], data: DataSettings, table: ClassTable) -> None:
@@ -76,8 +76,13 @@ class SegmentationDataset(ImageDataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image = self.root / self.samples[index].image
         pixels, label = read_pair(image, self._masks[index], self.data, self.table)
-        return tv_tensors.Image(_channels_first(pixels)), tv_tensors.Mask(torch.from_numpy(label))
+        return _channels_first(pixels), torch.from_numpy(label)
+
+    def label(self, index: int) -> Tensor:
+        """Decode one mask; of its image only the header is read."""
+        image = self.root / self.samples[index].image
+        return torch.from_numpy(read_label(image, self._masks[index], self.data, self.table))
 
 
 def _channels_first(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -90,14 +90,16 @@ def to_classes(path: Path | str, mask: np.ndarray, table: ClassTable) -> np.ndar
     Raises:
         LbtError: a value is not in the table.
     """
-    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
-    unknown = sorted(set(present) - table.known)
-    if unknown:
+    values = bytearray(np.ascontiguousarray(mask))
+    # Leaves out unknown values; several times faster than NumPy.
+    classes = values.translate(table.lut.tobytes(), bytes(set(range(256)) - table.known))
+    if len(classes) < len(values):
+        unknown = sorted(set(values) - table.known)
         raise LbtError(
             f"{path}: holds the mask values {unknown}, which no class and no ignored id has; "
             "correct the mask or the classes in the settings."
         )
-    return table.lut[mask]
+    return np.frombuffer(classes, np.uint8).reshape(mask.shape)
 
 
 def exif_setting(data: DataSettings) -> Exif:

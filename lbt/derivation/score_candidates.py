@@ -17,7 +17,7 @@ from lbt.config import DataSettings
 from lbt.config.jobs import CandidatesJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.dataset import Items, SegmentationDataset
-from lbt.data.loader import evaluation_batches, training_loader
+from lbt.data.loader import decode_items, evaluation_batches, training_loader
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
 from lbt.derivation.candidate_table import describe_candidates
@@ -112,6 +112,7 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         seed=derive_seed(settings.seed, "candidates"),
         steps=evaluation.calibration_batches,
         workers=settings.compute.workers,
+        device=device,
     )
     samples = read_split(files.split, "teacher_val")
     scored = [samples[i] for i in spread_indices(len(samples), derivation.images or len(samples))]
@@ -119,13 +120,14 @@ def run(settings: CandidatesJob, files: Files, *, resume: Resume | None = None, 
         [candidates[index].genotype for index in chosen],
         supernet,
         classes,
-        [images.to(device) for images, _ in calibration],
+        [images for images, _ in calibration],
         SegmentationDataset(scored, data, classes),
         evaluation.batch_size,
         data,
         device,
         name=f"candidates {settings.method} seed-{settings.seed}",
         resume=resume or Resume(),
+        workers=settings.compute.workers,
         log=log,
     )
     for index, confusion in zip(chosen, confusions, strict=True):
@@ -151,6 +153,7 @@ def count_confusions(
     *,
     name: str,
     resume: Resume,
+    workers: int = 0,
     log: Path | None = None,
 ) -> Tensor:
     """The confusion matrix of each network with the supernet's weights, over all images.
@@ -169,6 +172,7 @@ def count_confusions(
         device: of `supernet`.
         name: shown by the progress line, which counts networks.
         resume: saved counts from which an interrupted run resumes.
+        workers: number of loader processes.
         log: file for plain progress lines.
 
     Returns:
@@ -180,9 +184,10 @@ def count_confusions(
     with Progress(name, len(turns), log) as progress:
         for _, (start, index) in resume.steps(turns[resume.step :], {"totals": totals}, progress):
             if start != held_from:
-                held_from, held = start, [dataset[i] for i in range(start, min(start + HELD_IMAGES, len(dataset)))]
+                part = range(start, min(start + HELD_IMAGES, len(dataset)))
+                held_from, held = start, decode_items(dataset, part, workers)
             network = build_calibrated_network(genotypes[index], supernet, classes, calibration, device)
-            batches = evaluation_batches(held, batch_size, data)
+            batches = evaluation_batches(held, batch_size, data, device=device)
             totals[index] += count_confusion(network, batches, len(classes.names), device)
             progress.advance(miou=scores(totals[index], classes)["miou"])
     return totals

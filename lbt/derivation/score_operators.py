@@ -21,7 +21,7 @@ from lbt.config import SpaceSettings
 from lbt.config.jobs import OperatorsJob
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.dataset import SegmentationDataset
-from lbt.data.loader import evaluation_batches
+from lbt.data.loader import decode_items, evaluation_batches
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
@@ -89,10 +89,12 @@ def run(settings: OperatorsJob, files: Files, *, resume: Resume | None = None, l
     samples = read_split(files.split, "teacher_val")
     chosen = [samples[i] for i in spread_indices(len(samples), settings.derivation.images or len(samples))]
     dataset = SegmentationDataset(chosen, settings.data, classes)
-    held = dataset if len(dataset) > HELD_IMAGES else [dataset[i] for i in range(len(dataset))]
+    workers, held = settings.compute.workers, dataset
+    if len(dataset) <= HELD_IMAGES:
+        workers, held = 0, decode_items(dataset, range(len(dataset)), workers)
 
     def batches() -> Any:
-        return evaluation_batches(held, settings.evaluation.batch_size, settings.data)
+        return evaluation_batches(held, settings.evaluation.batch_size, settings.data, workers=workers, device=device)
 
     if not any((labels != IGNORE).any() for _, labels in batches()):
         raise LbtError(

@@ -49,7 +49,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     model = load_trained(files.network, table.names, settings.space).network.to(device)
     samples = read_split(files.split, "evaluation")
     dataset = SegmentationDataset(samples, data, table)
-    batches = evaluation_batches(dataset, evaluation.batch_size, data)
+    batches = evaluation_batches(dataset, evaluation.batch_size, data, workers=settings.compute.workers, device=device)
     with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
         confusion = count_confusion(model, count_progress(batches, progress), table.num_classes, device)
     result = scores(confusion, table)

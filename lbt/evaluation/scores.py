@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.runtime.progress import Progress
@@ -54,12 +53,20 @@ def count_confusion(
 
     Returns:
         Counts (C, C) int64 on the CPU.
+
+    Raises:
+        ValueError: a label is neither a class nor `IGNORE`.
     """
-    matrix = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE).to(device)
+    counts = torch.zeros(IGNORE + 1, num_classes, dtype=torch.int64, device=device)
     with torch.no_grad():
         for images, labels in batches:
-            matrix.update(predict(images.to(device)).argmax(dim=1), labels.to(device))
-    return matrix.compute().cpu()
+            predicted = predict(images.to(device)).argmax(dim=1)
+            # Ignored pixels have a row of their own, because selecting the others would take longer than counting.
+            pairs = labels.to(device).mul(num_classes).add_(predicted)
+            counts += torch.bincount(pairs.flatten(), minlength=counts.numel()).view_as(counts)
+    if counts[num_classes:IGNORE].any():
+        raise ValueError(f"a label is above {num_classes - 1}, the last class, and not {IGNORE}")
+    return counts[:num_classes].cpu()
 
 
 def count_progress(batches: Iterable[tuple[Tensor, ...]], progress: Progress) -> Iterator[tuple[Tensor, ...]]:

@@ -45,7 +45,7 @@ class Files:
 
 def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None) -> None:
     """Score a supernet at its most probable widths, with the BatchNorm statistics its round recomputed for them."""
-    data, space = settings.data, settings.space
+    data, space, batch_size = settings.data, settings.space, settings.evaluation.batch_size
     device = prepare_device(settings.compute)
     table = class_table(data)
     dataset = SegmentationDataset(read_split(files.split, "evaluation"), data, table)
@@ -55,8 +55,9 @@ def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None)
         for checkpoint in files.checkpoints:
             supernet, architecture, _ = load_supernet(checkpoint, table.names, space, device)
             predict = _predictor(supernet.eval(), architecture, space)
-            batches = count_progress(evaluation_batches(dataset, settings.evaluation.batch_size, data), progress)
-            result = scores(count_confusion(predict, batches, table.num_classes, device), table)
+            batches = evaluation_batches(dataset, batch_size, data, workers=settings.compute.workers, device=device)
+            confusion = count_confusion(predict, count_progress(batches, progress), table.num_classes, device)
+            result = scores(confusion, table)
             number = int(checkpoint.parent.name.removeprefix("round-"))
             rows.append({"round": number, "miou": result["miou"], "pixel_accuracy": result["pixel_accuracy"]})
     write_metrics(files.rounds, rows)

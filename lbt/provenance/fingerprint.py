@@ -23,6 +23,7 @@ WITHOUT_EFFECT = frozenset(
     f"lbt.{name}"
     for name in (
         "config",  # values of the settings are parameters of their own
+        "data.decoded_cache",  # where decoded images are kept
         "data.loader_processes",  # their memory and their end
         "errors",  # wording of messages
         "provenance.fingerprint",

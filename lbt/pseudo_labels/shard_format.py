@@ -23,6 +23,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -78,6 +79,9 @@ class PseudoLabels:
                 if name in self._locations:
                     raise LbtError(f"{path}: image {name} is in {self._locations[name][0]} too. Label again.")
                 self._locations[name] = (path, index)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_handles": {}}
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._locations

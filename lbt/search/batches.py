@@ -33,7 +33,7 @@ class RoundStreams:
         split: table of the images' roles.
         classes, data, augmentation: as in `lbt.data.loader.training_loader`.
         device: device of the batches.
-        workers: loader processes per stream.
+        workers: loader processes, which all streams share.
         taken: steps of the round that an earlier run took; the streams start after them.
     """
 
@@ -79,5 +79,6 @@ class RoundStreams:
             steps=steps - self.taken,
             start=(self.round - 1) * steps + self.taken,
             workers=self.workers,
+            device=self.device,
         )
-        return ((images.to(self.device), targets.to(self.device)) for images, targets in loader)
+        return ((images, targets) for images, targets in loader)

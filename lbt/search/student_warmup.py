@@ -12,6 +12,7 @@ from pathlib import Path
 from lbt.config.jobs import StudentWarmupJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
+from lbt.data.decoded_cache import keep_decoded
 from lbt.data.loader import training_loader
 from lbt.data.splits import read_split, steps_for
 from lbt.runtime.checkpoint import save_checkpoint
@@ -65,7 +66,7 @@ def run(settings: StudentWarmupJob, files: Files, *, resume: Resume | None = Non
     samples = read_split(files.split, "student_train")
     steps = steps_for(student.warmup_epochs, len(samples), student.batch_size) if student.warmup_epochs > 0 else 0
     batches = training_loader(
-        SegmentationDataset(samples, data, table),
+        keep_decoded(SegmentationDataset(samples, data, table), settings.compute.cache, settings.compute.cache_gb),
         data=data,
         augmentation=settings.augmentation,
         crop=student.crop,
@@ -74,6 +75,7 @@ def run(settings: StudentWarmupJob, files: Files, *, resume: Resume | None = Non
         steps=steps - resume.step,
         start=resume.step,
         workers=settings.compute.workers,
+        device=device,
     )
     optimizer = sgd(network.parameters(), student.optimizer)
     guard = GuardedStep("student's warm-up", network)
@@ -82,8 +84,8 @@ def run(settings: StudentWarmupJob, files: Files, *, resume: Resume | None = Non
     with Progress(f"student-warmup seed-{seed}", steps, log, shown=processes.first) as progress:
         for step, (images, labels) in resume.steps(batches, parts, progress):
             with fixed_noise(derive_seed(seed, "student warmup dropout", step), device):
-                logits = network(images.to(device))["out"]
-            loss = labelled_loss(logits, labels.to(device), processes)
+                logits = network(images)["out"]
+            loss = labelled_loss(logits, labels, processes)
             loss.backward()
             processes.sum_gradients(network.parameters())
             loss = loss.detach()

@@ -16,6 +16,7 @@ from torch import Tensor
 from lbt.config.jobs import WarmupJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
+from lbt.data.decoded_cache import keep_decoded
 from lbt.data.loader import training_loader
 from lbt.data.splits import read_split, steps_for
 from lbt.runtime.checkpoint import save_checkpoint
@@ -65,7 +66,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     architecture = first_architecture(space, seed)
 
     samples = read_split(files.split, "teacher_train")
-    dataset = SegmentationDataset(samples, data, table)
+    dataset = keep_decoded(SegmentationDataset(samples, data, table), settings.compute.cache, settings.compute.cache_gb)
     steps = steps_for(warmup.epochs, len(samples), warmup.batch_size)
 
     def batches(name: str, length: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -79,8 +80,9 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
             steps=length - start,
             start=start,
             workers=settings.compute.workers,
+            device=device,
         )
-        return ((images.to(device), labels.to(device)) for images, labels in loader)
+        return ((images, labels) for images, labels in loader)
 
     optimizer = sgd(supernet.parameters(), warmup.optimizer)
     guard, draws = GuardedStep("warm-up weights", supernet), generator(seed, "warmup widths")

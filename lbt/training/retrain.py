@@ -13,6 +13,7 @@ from lbt.config.jobs import RetrainGuideJob
 from lbt.data.class_pixels import read_class_pixels
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
+from lbt.data.decoded_cache import keep_decoded
 from lbt.data.loader import training_loader
 from lbt.data.splits import steps_for, training_samples
 from lbt.errors import LbtError
@@ -83,7 +84,7 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     samples = training_samples(files.split)
     steps = steps_for(retrain.epochs, len(samples), retrain.batch_size)
     loader = training_loader(
-        SegmentationDataset(samples, data, table),
+        keep_decoded(SegmentationDataset(samples, data, table), settings.compute.cache, settings.compute.cache_gb),
         data=data,
         augmentation=settings.augmentation,
         crop=settings.augmentation.crop,
@@ -92,6 +93,7 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
         steps=steps - resume.step,
         start=resume.step,
         workers=settings.compute.workers,
+        device=device,
     )
     optimizer = build_optimizer(model, retrain.optimizer)
     guard = GuardedStep(f"network weights ({method})", model)

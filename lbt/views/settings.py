@@ -17,7 +17,7 @@ from lbt.files import software_versions, unguard_cell, write_text
 from lbt.provenance.fingerprint import ROOT
 from lbt.views.tables.formats import STYLE
 
-PACKAGES = ("lbt", "snakemake", "torchmetrics", "pandas", "pillow", "h5py", "matplotlib")
+PACKAGES = ("lbt", "snakemake", "pandas", "pillow", "h5py", "matplotlib")
 """Packages on the page besides those of `lbt.files.software_versions`, which every manifest has."""
 
 

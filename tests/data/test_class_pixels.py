@@ -41,8 +41,8 @@ class Masks:
     def __len__(self):
         return len(self.masks)
 
-    def __getitem__(self, index):
-        return None, torch.tensor(self.masks[index], dtype=torch.uint8)
+    def label(self, index):
+        return torch.tensor(self.masks[index], dtype=torch.uint8)
 
 
 def test_only_images_that_show_a_class_count_for_it():

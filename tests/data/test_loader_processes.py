@@ -3,17 +3,21 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+import torch
 
 from lbt.config import AugmentationSettings
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.layouts import list_samples
 from lbt.data.loader import training_loader
-from lbt.data.loader_processes import reserve_memory
+from lbt.data.loader_processes import load_ahead
 from lbt.errors import LbtError
 
 PROGRAM = """
@@ -80,23 +84,81 @@ def test_enough_shared_memory_for_the_batches_is_enough(cityscapes, check):
     assert done.stdout == "all batches\n", done.stderr
 
 
-def test_the_batches_of_all_open_loaders_count(monkeypatch):
+def test_the_results_of_all_open_loaders_count(monkeypatch):
     monkeypatch.setattr("lbt.data.loader_processes.free_memory", lambda: 100 * 2**20)
-    with reserve_memory(10 * 2**20, 3):  # 2 batches of each process, and the one that is used
-        too_little = pytest.raises(LbtError, match=r"100\.0 MB of shared memory are .* need 120\.0 MB\. .*workers")
-        with too_little, reserve_memory(10 * 2**20, 2):
-            pass
-        with reserve_memory(10 * 2**20, 1):
-            pass
-    with reserve_memory(10 * 2**20, 4):
-        pass
+    loaders = [load_ahead(torch.zeros, [10 * 2**18] * 20, 2) for _ in range(3)]  # 10 MB a result
+    next(loaders[0])  # 2 results of each process, and the one that is used
+    next(loaders[1])  # half of them, as there are two loaders
+    with pytest.raises(LbtError, match=r"100\.0 MB of shared memory are .* need 110\.0 MB\. .*workers"):
+        next(loaders[2])
+    loaders[0].close()
+    loaders[1].close()
+    assert len(list(load_ahead(torch.zeros, [10 * 2**18] * 20, 2))) == 20
+
+
+def identify(request: int) -> tuple[int, int]:
+    time.sleep(0.01 * (request % 3))
+    return request, os.getpid()
+
+
+def test_all_loaders_of_a_job_share_its_processes_and_keep_the_order():
+    loaders = [load_ahead(identify, range(30), 2) for _ in range(3)]
+    found = list(zip(*loaders, strict=True))
+    assert all(request == step for step, batch in enumerate(found) for request, _ in batch)
+    later = list(load_ahead(identify, range(30), 2))
+    processes = {process for batch in [*found, later] for _, process in batch}
+    assert len(processes) == 2 and os.getpid() not in processes
+    assert list(load_ahead(identify, range(3), 0)) == [(request, os.getpid()) for request in range(3)]
+
+
+def fail(request: int) -> int:
+    if request == 3:
+        raise LbtError("image 3 is damaged")
+    return request
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_comes_in_the_place_of_its_result(workers):
+    results = load_ahead(fail, range(6), workers)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(LbtError, match=r"^image 3 is damaged$"):
+        next(results)
+
+
+def test_a_result_that_never_comes_ends_in_a_message(monkeypatch):
+    monkeypatch.setattr("lbt.data.loader_processes.PATIENCE", 0.5)
+    with pytest.raises(LbtError, match=r"A loader process failed: nothing came for 0\.5 seconds\. .*memory ran out"):
+        next(load_ahead(time.sleep, [1000], 1))
+    assert list(load_ahead(fail, range(3), 1)) == [0, 1, 2]  # by other processes
+
+
+KILLED = """
+import os, sys, time
+from lbt.data.loader_processes import load_ahead
+processes = load_ahead(type, [0] * 9, 2)
+next(processes)
+from multiprocessing import active_children
+print(*(child.pid for child in active_children()), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_loader_processes_end_with_a_job_that_is_killed():
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=60, check=False)
+    processes = done.stdout.split()
+    assert done.returncode == -signal.SIGKILL and len(processes) == 2, done.stderr
+    end = time.monotonic() + 10
+    while any(Path(f"/proc/{process}").exists() for process in processes):
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_a_killed_loader_process_ends_in_a_message(cityscapes):
     dataset = SegmentationDataset(list_samples(cityscapes, "train"), cityscapes, class_table(cityscapes))
     dataset.__class__ = Dying
+    dataset.parent = os.getpid()
     options = {"crop": (32, 48), "batch_size": 2, "seed": 0, "steps": 50, "workers": 1}
-    with pytest.raises(LbtError, match=r"A loader process failed: DataLoader worker .*memory ran out") as caught:
+    with pytest.raises(LbtError, match=r"A loader process failed: .* terminated abruptly .*memory ran out") as caught:
         list(training_loader(dataset, data=cityscapes, augmentation=AugmentationSettings(), **options))
     assert caught.value.exit_code == 137
 
@@ -108,12 +170,6 @@ class Dying(SegmentationDataset):
 
     def __getitem__(self, index):
         self.read += 1
-        if self.read > 3 and _in_worker():
+        if self.read > 3 and os.getpid() != self.parent:
             os.kill(os.getpid(), 9)
         return super().__getitem__(index)
-
-
-def _in_worker() -> bool:
-    from torch.utils.data import get_worker_info
-
-    return get_worker_info() is not None

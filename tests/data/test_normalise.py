@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as transforms
 
 from lbt.data.normalise import normalise
@@ -18,7 +17,7 @@ def test_the_formula():
     torch.testing.assert_close(found.double(), (IMAGE.double() / 255 - mean) / std, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("image", [IMAGE, IMAGE / 255, tv_tensors.Image(IMAGE[0])], ids=["uint8", "float", "tv_tensor"])
+@pytest.mark.parametrize("image", [IMAGE, IMAGE / 255, IMAGE[0]], ids=["uint8", "float", "one image"])
 def test_it_equals_torchvision_bit_by_bit(image):
     found = normalise(image, MEAN, STD)
     scaled = transforms.to_dtype(image.as_subclass(torch.Tensor), torch.float32, scale=True)

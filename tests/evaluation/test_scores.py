@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.evaluation.scores import count_confusion, intersection_over_union, scores
@@ -48,3 +49,24 @@ def test_a_perfect_prediction_scores_one_and_a_constant_prediction_its_share():
     constant = torch.zeros(4, 4, dtype=torch.int64)
     constant[:, 0] = torch.tensor([4, 3, 2, 1])
     assert scores(constant, TABLE)["miou"] == pytest.approx(0.4 / 4)
+
+
+def test_counts_are_those_of_torchmetrics():
+    """Beside all classes and ignored pixels there is a batch that is ignored altogether."""
+    source = torch.Generator().manual_seed(0)
+    batches = []
+    for count in (2, 1, 3):
+        labels = torch.randint(0, 19, (count, 33, 47), generator=source)
+        labels[torch.rand(labels.shape, generator=source) < 0.3] = IGNORE
+        batches.append((torch.randn(count, 19, 33, 47, generator=source), labels))
+    batches[1][1].fill_(IGNORE)
+    matrix = MulticlassConfusionMatrix(19, ignore_index=IGNORE)
+    for logits, labels in batches:
+        matrix.update(logits, labels)
+    assert torch.equal(count_confusion(lambda x: x, batches, 19, torch.device("cpu")), matrix.compute())
+
+
+def test_a_label_above_the_classes_is_refused():
+    labels = torch.tensor([[[0, 4, IGNORE]]])
+    with pytest.raises(ValueError, match="a label is above 3"):
+        count_confusion(lambda x: x, [(torch.zeros(1, 4, 1, 3), labels)], 4, torch.device("cpu"))

@@ -35,7 +35,6 @@ PRELOADED = (
     "snakemake.cli",
     "snakemake.workflow",
     "torch._decomp.decompositions_for_jvp",
-    "torchmetrics",
     "torchvision.models.segmentation",
     "tqdm",
     "yaml",

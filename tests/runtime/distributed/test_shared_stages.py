@@ -34,17 +34,18 @@ DOUBLE = 1e-7
 @contextmanager
 def double_precision():
     """Networks and batches are of float64; the loader must load in this process."""
-    stack, normalise = loading._stack, labelling.normalise
+    send, recolor, normalise = loading._send, loading.recolor, labelling.normalise
 
-    def stacked(items):
-        return tuple(column.double() if column.is_floating_point() else column for column in stack(items))
+    def sent(*batch):
+        return tuple(part.double() if part.is_floating_point() else part for part in send(*batch))
 
-    loading._stack, labelling.normalise = stacked, lambda *images: normalise(*images).double()
+    loading._send, loading.recolor = sent, lambda *images: recolor(*images).double()
+    labelling.normalise = lambda *images: normalise(*images).double()
     torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
-        loading._stack, labelling.normalise = stack, normalise
+        loading._send, loading.recolor, labelling.normalise = send, recolor, normalise
         torch.set_default_dtype(torch.float32)
 
 
