@@ -167,7 +167,8 @@ def test_networks_of_a_finished_run_are_ranked_and_added_to(tiny, tmp_path):
         metrics=tmp_path / "m.csv",
         **files,
     )
-    places = {"scores": tmp_path / "scores.json", "pictures": tmp_path / "a", "predictions": tmp_path / "b"}
+    names = {"scores": "scores.json", "images": "images.csv", "pictures": "a", "predictions": "b"}
+    places = {name: tmp_path / file for name, file in names.items()}
     call_stage("evaluate_network", tiny.settings, **files, **places)
     assert yaml.safe_load(places["scores"].read_text())["miou"] == pytest.approx(float(again[3]["retrained_miou"]))
 

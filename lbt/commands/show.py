@@ -5,17 +5,28 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "print the tables of a finished run"
+HELP = "print the tables of a run, or what there is of an unfinished one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the run."""
-    parser.description = "Reads the tables of a finished run and prints them. Writes nothing."
+    parser.description = (
+        "Reads the tables of a run and prints them. Of a run that has no tables yet, prints where it stands and the "
+        "networks that are finished. Writes nothing."
+    )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run, such as results/default")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the tables."""
+    """Print the tables, or what there is before them."""
+    from lbt.stages.run_progress import PROGRESS
     from lbt.views.tables.terminal import print_tables
 
+    has_tables = any((options.run / "tables").glob("*.md"))
+    if not has_tables and (options.run / "logs" / PROGRESS).exists():
+        from lbt.commands.status import run as print_status
+
+        print_status(argparse.Namespace(run=options.run, watch=False))
+        print("There are no tables yet.")
+        return
     print_tables(options.run)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
+import warnings
 from pathlib import Path
 
+from lbt.stages.job_log import note_end
 from lbt.stages.job_message import describe_job, leave_message, refuse_repetition
 from lbt.stages.run import Job, run_job
 from lbt.stages.table import STAGES
@@ -33,8 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the stage and write its manifest."""
+    # PyTorch warns of what torchvision does, at each job
+    warnings.filterwarnings("ignore", "`torch.jit.script", FutureWarning)
     job = describe_job(options.job)
     if options.attempt > 1:
         refuse_repetition(options.log, job)
-    with leave_message(options.log, job):
+    started = time.monotonic()
+    with leave_message(options.log, job, options.name):
         run_job(options.name, Job(**json.loads(options.job)), options.log)
+        note_end(options.log, options.name, time.monotonic() - started)

@@ -88,7 +88,13 @@ class CandidateScoring(Calibration, ScoreBatches):
 class NetworkScoring(ScoreBatches):
     """The keys of `evaluation` with which a retrained network is scored."""
 
-    pictures: int = Field(4, ge=0, le=1_000_000, description="Number of pictures of ground truth beside prediction.")
+    pictures: int = Field(
+        4,
+        ge=0,
+        le=1_000_000,
+        description="Number of pictures of ground truth beside prediction. As many of the worst and of the best images "
+        "follow, at most 3 each.",
+    )
 
 
 class EvaluationSettings(NetworkScoring, CandidateScoring):

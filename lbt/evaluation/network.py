@@ -14,11 +14,13 @@ from lbt.data.images import read_image
 from lbt.data.loader import evaluation_batches
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
+from lbt.evaluation.image_scores import count_each, find_extremes, image_mious
 from lbt.evaluation.pictures import write_labels, write_picture
-from lbt.evaluation.scores import count_confusion, count_progress, scores
+from lbt.evaluation.scores import count_progress, scores
 from lbt.files import write_json
 from lbt.inference.network_file import load_trained
 from lbt.runtime.device import prepare_device
+from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 
 
@@ -30,19 +32,21 @@ class Files:
         split: the split table; the held-out images are scored.
         network: the retrained network.
         scores: receives the scores as JSON.
-        pictures: folder for pictures of ground truth beside prediction.
-        predictions: folder for the predicted classes of the same images as 8-bit palette images.
+        images: receives `image_id` and `miou` of every image as CSV; see `lbt.evaluation.image_scores.image_mious`.
+        pictures: folder for pictures of ground truth beside prediction: evenly spaced images, the worst and the best.
+        predictions: folder for the predicted classes of the evenly spaced images as 8-bit palette images.
     """
 
     split: Path
     network: Path
     scores: Path
+    images: Path
     pictures: Path
     predictions: Path
 
 
 def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) -> None:
-    """Score the network, and show its predictions on evenly spaced images."""
+    """Score the network and every image, and show predictions on evenly spaced, the worst and the best images."""
     data, evaluation = settings.data, settings.evaluation
     device = prepare_device(settings.compute)
     table = class_table(data)
@@ -51,12 +55,14 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     dataset = SegmentationDataset(samples, data, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data, workers=settings.compute.workers, device=device)
     with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
-        confusion = count_confusion(model, count_progress(batches, progress), table.num_classes, device)
-    result = scores(confusion, table)
+        confusions = count_each(model, count_progress(batches, progress), table.num_classes, device)
+    result, mious = scores(confusions.sum(dim=0), table), image_mious(confusions)
+    write_metrics(files.images, [{"image_id": s.id, "miou": miou} for s, miou in zip(samples, mious, strict=True)])
 
     for folder in (files.pictures, files.predictions):
         folder.mkdir(parents=True, exist_ok=True)
-    for index in spread_indices(len(samples), evaluation.pictures):
+    spread = spread_indices(len(samples), evaluation.pictures)
+    for index in sorted({*spread, *find_extremes(mious, evaluation.pictures)}):
         chosen = torch.utils.data.Subset(dataset, [index])
         images, labels = next(evaluation_batches(chosen, 1, data))
         with torch.no_grad():
@@ -64,5 +70,6 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
         name = f"{samples[index].id.replace('/', '_')}.png"
         photograph = read_image(Path(data.root) / samples[index].image, data.max_pixels)
         write_picture(files.pictures / name, photograph, labels[0], prediction, table)
-        write_labels(files.predictions / name, prediction, table)
+        if index in spread:  # of these, figures show the predictions of all methods
+            write_labels(files.predictions / name, prediction, table)
     write_json(files.scores, result)

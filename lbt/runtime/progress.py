@@ -1,9 +1,12 @@
-"""One progress line: a bar on a terminal, plain lines in a log."""
+"""One progress line: a bar on a terminal, plain lines in a log, and what such a line says."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -12,12 +15,44 @@ from tqdm import tqdm
 from lbt.errors import LbtError, visible
 from lbt.files import open_own
 
+_LINE = re.compile(
+    r"(?P<stage>.*): step (?P<step>\d{1,12})/(?P<total>\d{1,12})(?P<values>(  \S+ \S+)*)  "
+    r"(?P<elapsed>\d{1,12}) s elapsed, (?P<left>\d{1,12}) s left"
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a plain line says.
+
+    Attributes:
+        step, total: steps taken, and all steps.
+        values: text by name, such as `{"loss": "0.71"}`.
+        elapsed, left: seconds.
+    """
+
+    step: int
+    total: int
+    values: Mapping[str, str]
+    elapsed: float
+    left: float
+
+
+def read_step(line: str) -> Step | None:
+    """The content of a plain line of `Progress`; None for another line."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    words = found["values"].split()
+    values = dict(zip(words[::2], words[1::2], strict=True))
+    return Step(int(found["step"]), int(found["total"]), values, float(found["elapsed"]), float(found["left"]))
+
 
 class Progress:
     """Shows stage, step, loss and time left on standard error, and plain lines in a log file.
 
-    On a terminal the line is a tqdm bar. Elsewhere, and always in the log file, a plain line is written at the first
-    and last step and every `interval` seconds between.
+    On a terminal the line is a tqdm bar. In the log file a plain line is written at the first and last step and every
+    `interval` seconds between. If standard error is no terminal, it has these lines where there is no log file.
 
     Args:
         stage: name shown at the start of the line, such as `warmup seed-0`.
@@ -80,7 +115,7 @@ class Progress:
         text = visible(text)
         if self.bar is not None:
             tqdm.write(f"{self.stage}: {text}", file=sys.stderr)
-        self._line(f"{self.stage}: {text}")
+        self._line(f"{self.stage}: {text}", always=True)
 
     def _text(self, now: float, values: dict[str, float]) -> str:
         elapsed = now - self.started
@@ -88,13 +123,13 @@ class Progress:
         shown = "".join(f"  {name} {value:.4g}" for name, value in values.items())
         return f"{self.stage}: step {self.step}/{self.total}{shown}  {elapsed:.0f} s elapsed, {left:.0f} s left"
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, *, always: bool = False) -> None:
         if self.log is not None:
             try:
                 self.log.write(text + "\n")
             except OSError as error:
                 raise self._unwritable(error) from error
-        if self.shown and not self.terminal:
+        if self.shown and not self.terminal and (self.log is None or always):
             print(text, file=sys.stderr, flush=True)
 
     def _unwritable(self, error: OSError) -> LbtError:

@@ -10,13 +10,11 @@ import math
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lbt.config import Settings, SpaceSettings
 from lbt.config.methods import METHODS
@@ -37,6 +35,7 @@ from lbt.search.methods import load_method
 from lbt.search.torchvision_network import build_network
 from lbt.space.architecture import OPERATORS, architecture_shapes
 from lbt.space.supernet import Supernet
+from lbt.stages.disk_usage import present_bytes, readable
 
 LABEL_BYTES = 0.8
 """Per pixel of a shard: label, colour and confidence (measured: 0.3 to 0.8, the more the confidence varies)."""
@@ -48,8 +47,6 @@ TENSOR_BYTES = 400
 """What a checkpoint holds of a tensor beside its values."""
 REST = 0.02
 """Share of metrics, pictures, tables and logs."""
-
-readable = partial(tqdm.format_sizeof, suffix="B")
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def require_space(needs: Mapping[str, float], folder: Path) -> str:
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
     kinds = [f"    {kind:31} {readable(n):>8}" for kind, n in needs.items() if n >= 0.005 * total]
-    missing = total - _present_bytes(folder) - free
+    missing = total - present_bytes(folder) - free
     if missing > 0:
         raise LbtError(
             f"{folder}: the disk has {readable(free)} free, and the run needs up to {readable(missing)} more. Free "
@@ -172,9 +169,3 @@ def _largest_genotype(space: SpaceSettings) -> Genotype:
         if key.startswith("alpha"):
             logits[:, OPERATORS.index("conv_2x")] = 1.0
     return guide_genotype(architecture, space)
-
-
-def _present_bytes(folder: Path) -> int:
-    """Bytes of the files in a folder; a file with two names counts once."""
-    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
-    return sum({(seen.st_dev, seen.st_ino): seen.st_size for seen in found}.values())

@@ -35,6 +35,7 @@ class JobMessage:
             ended it or one of its processes; `defect` for any other exception; `not started` if the job itself could
             write nothing.
         job: digest of the job's description and of the state of its inputs.
+        stage: of the job.
         host, pid, started: the process, and when it started in seconds since 1970.
         slurm_job: Slurm's number of the job; empty outside of Slurm.
         slurm_state: how Slurm says that it ended, such as `TIMEOUT`; empty if nobody has asked yet.
@@ -43,6 +44,7 @@ class JobMessage:
     text: str = KILLED
     kind: str = RUNNING
     job: str = ""
+    stage: str = ""
     host: str = ""
     pid: int = 0
     started: float = 0.0
@@ -74,7 +76,7 @@ def _state_of(path: str) -> list[int] | None:
 
 
 @contextmanager
-def leave_message(log: Path, job: str = "") -> Iterator[None]:
+def leave_message(log: Path, job: str = "", stage: str = "") -> Iterator[None]:
     """While a job runs, and after it failed, a file beside its log says so and why.
 
     Until the job ends, the file says that it was killed, because a killed job cannot write anything.
@@ -82,9 +84,10 @@ def leave_message(log: Path, job: str = "") -> Iterator[None]:
     Args:
         log: the job's log.
         job: its digest, see `describe_job`.
+        stage: its stage.
     """
     slurm_job = os.environ.get("SLURM_JOB_ID", "")
-    started = JobMessage(KILLED, RUNNING, job, socket.gethostname(), os.getpid(), time.time(), slurm_job)
+    started = JobMessage(KILLED, RUNNING, job, stage, socket.gethostname(), os.getpid(), time.time(), slurm_job)
     write_message(log, started)
     try:
         yield

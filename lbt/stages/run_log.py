@@ -1,34 +1,33 @@
-"""Output of a running workflow: short lines for the terminal, progress, and jobs that can never start."""
+"""What a running workflow says: one line a job on the terminal, the progress in a file, and why jobs failed."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
-import socket
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lbt.files import write_text
+from lbt.errors import LbtError, visible
+from lbt.stages.job_log import read_log
 from lbt.stages.job_message import NOT_STARTED, JobMessage, message_file, read_message, write_message
-from lbt.stages.slurm import QueuedJob, end_state, queued_jobs
+from lbt.stages.run_progress import RunProgress
+from lbt.stages.slurm import end_state
+from lbt.views.run_state import describe_seconds
 
-PROGRESS = "progress.json"
-PATIENCE = 120.0
-"""Seconds that a job may wait for a reason that does not pass before the run says so."""
-_PAUSE = 20.0
 _COMMAND = re.compile(r"set -euo .*(python -m lbt stage \w+) .*")
 _LONGEST = 160
 _MOST_LINES = 4
+_NAME_WIDTH = 44
 _NOISE = re.compile(
     r"No SLURM account given|Unable to guess SLURM account|No account was given, not able to get a SLURM"
 )
 """Warnings of the Slurm plugin on clusters without accounting. They are no news: `slurm_account` is in the profile."""
+_SELECTION = "Select jobs to execute..."
+_USUAL = ("Missing output files", "Input files updated by another job")
+"""Reasons to run a job that are no news."""
 
 
 class RunLog(logging.Filter):
@@ -36,36 +35,80 @@ class RunLog(logging.Filter):
 
     Args:
         logs: folder of the jobs' logs.
-        folders: as in `QueueWatch`.
-        watch: is called at the first job that another machine runs.
+        progress: of the run at its start.
+        changed: is called after a job has started or ended.
+        submitted: is called at each job that another machine runs.
+        left: the seconds until the end of the run; None if unknown.
     """
 
-    def __init__(self, logs: Path, folders: Sequence[str], watch: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        progress: RunProgress,
+        *,
+        changed: Callable[[], None],
+        submitted: Callable[[], None],
+        left: Callable[[], float | None],
+    ) -> None:
         super().__init__()
-        self._logs, self._watch = logs, watch
-        self._process = {"host": socket.gethostname(), "pid": os.getpid(), "folders": list(folders)}
-        self._write_progress(0, None)
+        self._logs, self._progress = logs, progress
+        self._changed, self._submitted, self._left = changed, submitted, left
+        self._jobs: dict[object, _Started] = {}
+        self._ended: list[_Started] = []
+        self._lock = threading.RLock()  # some records come from threads of the executor
+        progress.write(logs)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is shown; it may be another one afterwards."""
         event = str(getattr(record, "event", None) or "")
-        if event == "job_info":
-            self._start(record)
-        elif event == "job_error":
-            self._fail(record)
-        elif event == "progress":
-            self._write_progress(getattr(record, "done", 0), getattr(record, "total", None))
-        elif event == "error":
-            record.msg = _without_job(str(record.msg))
-        return not (record.levelno == logging.WARNING and _NOISE.match(str(record.msg)))
+        with self._lock:
+            if event in ("job_info", "job_started", "job_finished"):
+                self._follow(event, record)
+                return False
+            if event == "progress":
+                return self._show_ended(record)
+            if event == "job_error":
+                self._fail(record)
+                self._changed()
+            elif event == "error":
+                record.msg = _without_job(str(record.msg))
+        text = str(record.msg)
+        return not (text == _SELECTION or (record.levelno == logging.WARNING and _NOISE.match(text)))
 
-    def _start(self, record: Any) -> None:
-        """A job starts: the name of its log says which one it is."""
-        name = f"{Path(record.log[0]).stem}, log: {record.log[0]}" if record.log else record.rule_name
-        record.rule_msg = record.rule_msg or name  # without a message Snakemake lists all files
-        record.reason = _cut(record.reason)
-        if not record.local:
-            self._watch()
+    def end(self, state: str) -> None:
+        """Note how the run ended.
+
+        Args:
+            state: `finished` or `failed`.
+        """
+        with self._lock:
+            self._progress = replace(self._progress, state=state)
+            self._write()
+
+    def _follow(self, event: str, record: Any) -> None:
+        """A job starts or has ended; nothing is shown before its progress is known too."""
+        if event == "job_info":
+            log = Path(record.log[0]) if record.log else None
+            self._jobs[record.jobid] = _Started(str(record.rule_name), log, str(record.reason))
+            if not record.local:
+                self._submitted()
+        elif event == "job_finished" and (job := self._jobs.pop(record.job_id, None)) is not None:
+            self._ended.append(job)
+            self._progress = self._progress.count(job.stage)
+        self._changed()
+
+    def _show_ended(self, record: Any) -> bool:
+        """Turn a record of the progress into lines for the jobs that have ended."""
+        done, total = getattr(record, "done", 0), getattr(record, "total", 0)
+        self._progress = replace(self._progress, done=done, total=total)
+        self._write()
+        left, ended = self._left(), [job for job in self._ended if job.log is not None]
+        self._ended.clear()
+        width = len(str(total))
+        end = f"about {describe_seconds(left)} left" if left and done < total else ""
+        lines = [f"{done:>{width}} of {total}  {job.describe()}  {end}".rstrip() for job in ended]
+        record.event, record.msg = None, "\n".join(lines)
+        return bool(lines)
 
     def _fail(self, record: Any) -> None:
         """A job failed: keep what Slurm says of it, and leave the long lists to its log."""
@@ -87,8 +130,26 @@ class RunLog(logging.Filter):
             message = replace(message, slurm_job=number, slurm_state=end_state(number))
         write_message(log, message)
 
-    def _write_progress(self, done: int, total: int | None) -> None:
-        write_text(self._logs / PROGRESS, json.dumps({"done": done, "total": total, **self._process}) + "\n")
+    def _write(self) -> None:
+        try:
+            self._progress.write(self._logs)
+        except LbtError as error:
+            logging.getLogger(__name__).warning("%s", error)
+
+
+class _Started:
+    """A job that has started: its stage, its log if it has one, and why it runs."""
+
+    def __init__(self, stage: str, log: Path | None, reason: str) -> None:
+        self.stage, self.log, self._reason = stage, log, reason
+
+    def describe(self) -> str:
+        """Name and time, and the reason if it is not the usual one."""
+        name = visible(self.log.stem if self.log else self.stage)
+        found = read_log(self.log) if self.log else None
+        time = describe_seconds(found.seconds) if found and found.stage else ""
+        news = [part for part in self._reason.split("; ") if part and not part.startswith(_USUAL)]
+        return f"{name:<{_NAME_WIDTH}} {time:>8}" + (f"  ({_cut('; '.join(news))})" if news else "")
 
 
 def _without_job(text: str) -> str:
@@ -99,74 +160,3 @@ def _without_job(text: str) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
-
-
-class QueueWatch:
-    """Looks at Slurm's queue while a run waits, and says once which job can never start, and why.
-
-    Args:
-        folders: names of the folder from which the jobs are submitted.
-        say: is given the sentence.
-        ask: gives the jobs of the folder.
-    """
-
-    def __init__(
-        self,
-        folders: Sequence[str],
-        say: Callable[[str], object],
-        ask: Callable[[Sequence[str]], Sequence[QueuedJob] | None] = queued_jobs,
-    ) -> None:
-        self._folders, self._say, self._ask = folders, say, ask
-        self._since: dict[tuple[str, str], float] = {}
-        self._told: set[tuple[str, str]] = set()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Look from now on, in a thread that ends with the process."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._look_again, name="queue watch", daemon=True)
-            self._thread.start()
-
-    def look(self, now: float) -> None:
-        """Look once.
-
-        Args:
-            now: time in seconds.
-        """
-        jobs = {(job.number, job.reason): job for job in self._ask(self._folders) or () if job.waits and job.hopeless}
-        self._since = {key: self._since.get(key, now) for key in jobs}
-        for key, job in jobs.items():
-            if now - self._since[key] >= PATIENCE and key not in self._told:
-                self._told.add(key)
-                self._say(describe_waiting(job))
-
-    def _look_again(self) -> None:
-        while True:
-            self.look(time.monotonic())
-            time.sleep(_PAUSE)
-
-
-def describe_waiting(job: QueuedJob) -> str:
-    """Why a job does not start, in a sentence or two."""
-    if not job.hopeless:
-        return f"{job.name} (Slurm job {job.number}) waits for its turn: {job.reason}."
-    return (
-        f"{job.name} (Slurm job {job.number}) cannot start: {job.reason}. {job.hopeless}. Change the profile `slurm` "
-        f"or ask the administrators, cancel it with `scancel {job.number}`, and repeat the command."
-    )
-
-
-def follow_run(logger: logging.Logger, logs: Path) -> None:
-    """Shorten what a run says from now on, and watch the jobs that it submits.
-
-    Args:
-        logger: Snakemake's.
-        logs: folder of the jobs' logs.
-    """
-    folders = submission_folders()
-    logger.addFilter(RunLog(logs, folders, QueueWatch(folders, logger.warning).start))
-
-
-def submission_folders() -> list[str]:
-    """Names of the folder from which the jobs are submitted; with `snakemake -d` it is not the working directory."""
-    return sorted({os.getcwd(), os.path.realpath(os.getcwd()), os.environ.get("PWD", os.getcwd())})

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,6 +26,7 @@ from lbt.files import atomic_path
 from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_head, read_labelled_image
 from lbt.pseudo_labels.statistics import count_image, mean_confidence, shares
 from lbt.runtime.progress import Progress
+from lbt.views.page import render_in_parts
 
 WIDTH = 320
 """Largest width of a picture in pixels."""
@@ -107,16 +105,22 @@ def write_gallery(
         for image_id in now:
             described.append(_describe(image_id, now, previous, len(head.classes)))
             progress.advance()
-        _write_head(page, head, links, described)
-        for index, image_id in enumerate(now):
-            if image_id not in samples:
-                raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
-            label, confidence = now.read(image_id)
-            image = read_labelled_image(Path(data.root) / samples[image_id].image, label, data.max_pixels)
-            pictures = _encode_pictures(image, label, confidence, head)
-            page.write(f'<script type="text/plain" id="pictures-{index}">{" ".join(pictures)}</script>\n')
-            progress.advance()
-        page.write("</body>\n</html>\n")
+        facts = _collect_facts(head, links, described)
+        gradient = ", ".join("rgb({} {} {})".format(*color) for color in _UNSURE_TO_SURE)
+        title = f"Pseudo labels: {head.title}"
+
+        def pictures() -> Iterator[tuple[int, str]]:
+            """Pictures come last, so that a browser shows the page before it has read them."""
+            for index, image_id in enumerate(now):
+                if image_id not in samples:
+                    raise LbtError(f"{path}: image {image_id} is not in the split. Label again, or name its own run.")
+                label, confidence = now.read(image_id)
+                image = read_labelled_image(Path(data.root) / samples[image_id].image, label, data.max_pixels)
+                yield index, " ".join(_encode_pictures(image, label, confidence, head))
+                progress.advance()
+
+        values = {"title": title, "facts": facts, "gradient": gradient, "pictures": pictures()}
+        page.writelines(render_in_parts("gallery.html", **values))
 
 
 def _describe(image_id: str, now: LabelledImages, previous: LabelledImages, classes: int) -> dict[str, Any]:
@@ -137,27 +141,15 @@ def _describe(image_id: str, now: LabelledImages, previous: LabelledImages, clas
     }
 
 
-def _write_head(page: TextIO, head: ShardHead, links: Mapping[str, str | None], images: list[dict[str, Any]]) -> None:
-    """Write everything but the pictures, so that a browser shows the page before it has read them."""
-    parts = {kind: Path(__file__).with_suffix(f".{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
-    facts = {
+def _collect_facts(head: ShardHead, links: Mapping[str, str | None], images: list[dict[str, Any]]) -> dict[str, Any]:
+    """What `gallery.js` needs."""
+    return {
         "round": head.identity.round,
         "links": links,
         "classes": head.classes,
         "colors": ["#{:02x}{:02x}{:02x}".format(*color) for color in head.colors],
         "images": images,
     }
-    text = json.dumps(facts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    gradient = ", ".join("rgb({} {} {})".format(*color) for color in _UNSURE_TO_SURE)
-    content = {
-        "/*STYLE*/": parts["css"].replace("GRADIENT", gradient),
-        "TITLE": escape(f"Pseudo labels: {head.title}"),
-        "FACTS": text,
-        "/*SCRIPT*/": parts["js"],
-    }
-    # In one pass, because a class may have the name of a mark.
-    marks = re.compile("|".join(map(re.escape, content)))
-    page.write(marks.sub(lambda found: content[found[0]], parts["html"]))
 
 
 def _encode_pictures(image: np.ndarray, label: np.ndarray, confidence: np.ndarray, head: ShardHead) -> list[str]:

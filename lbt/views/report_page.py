@@ -1,17 +1,28 @@
-"""The first page of a run's report: its data, methods and budget, and the limits of its results."""
+"""The first page of a run's report: the page of the run, its data, methods and budget, and its limits."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from html import escape
+from pathlib import Path
 from typing import Any
 
 from lbt.config import METHODS, Settings
 from lbt.errors import visible
 from lbt.views.results import CONTROLS
 
+_LONGEST = 8000
+"""Characters of a line. docutils refuses lines above 10,000; only pictures are longer, and a browser joins them."""
 
-def collect_facts(settings: Settings) -> dict[str, Any]:
-    """Texts for `workflow/report/workflow.rst`; they depend on the settings only."""
+
+def collect_facts(settings: Settings, page: Path | None = None) -> dict[str, Any]:
+    """Texts for `workflow/report/workflow.rst`.
+
+    Args:
+        settings: of the run.
+        page: the page of the run, see `lbt.views.index`; the report shows it if it exists.
+    """
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     taught = any(METHODS[method].has_student for method in settings.methods)
     student = f" (of the student {search.student.warmup_epochs:g})" if taught else ""
@@ -28,7 +39,23 @@ def collect_facts(settings: Settings) -> dict[str, Any]:
         "seeds": ", ".join(map(str, settings.seeds)),
         "budget": budget,
         "caveats": list(_list_caveats(settings)),
+        "page": _frame(page) if page is not None else [],
     }
+
+
+def _frame(page: Path) -> list[str]:
+    """Lines of HTML that show a page inside another one; none if there is no page."""
+    text = ""
+    with suppress(OSError):
+        text = page.read_text(encoding="utf-8", errors="replace")
+    pieces = [line[start : start + _LONGEST] for line in text.splitlines() for start in range(0, len(line), _LONGEST)]
+    if not pieces:
+        return []
+    return [
+        '<iframe class="run" title="The page of the run" sandbox="allow-scripts" srcdoc="',
+        *map(escape, pieces),
+        '"></iframe>',
+    ]
 
 
 def _describe_data(settings: Settings) -> str:

@@ -17,7 +17,6 @@ from lbt.config.methods import METHODS
 from lbt.config.names import ClassName
 from lbt.errors import LbtError
 from lbt.files import read_json
-from lbt.network.genotype import list_computation, read_genotype
 
 CONTROLS = tuple(name for name, facts in METHODS.items() if not facts.searches)
 """Methods that do not search: a searched network must beat them."""
@@ -151,6 +150,8 @@ def read_results(
     Raises:
         LbtError: a file cannot be read, or lacks a score.
     """
+    from lbt.network.genotype import list_computation, read_genotype  # it imports PyTorch
+
     return [
         NetworkResult(
             *identify(n),

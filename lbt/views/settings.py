@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +14,7 @@ from lbt.config import Settings
 from lbt.config.unread import select_read
 from lbt.files import software_versions, unguard_cell, write_text
 from lbt.provenance.fingerprint import ROOT
-from lbt.views.tables.formats import STYLE
+from lbt.views.page import render
 
 PACKAGES = ("lbt", "snakemake", "pandas", "pillow", "h5py", "matplotlib")
 """Packages on the page besides those of `lbt.files.software_versions`, which every manifest has."""
@@ -43,25 +42,12 @@ def run(settings: Settings, files: Files, *, log: Path | None = None) -> None:
     facts, commit = {"device": read_device(files.table)}, describe_commit(ROOT)
     if commit is not None:
         facts["git commit"] = commit
-    write_text(files.page, render(settings.run, text, facts | software_versions() | _find_versions()))
+    write_text(files.page, make_page(settings.run, text, facts | software_versions() | _find_versions()))
 
 
-def render(run: str, settings: str, versions: dict[str, str]) -> str:
+def make_page(run: str, settings: str, versions: dict[str, str]) -> str:
     """A page that opens offline: settings as YAML, and a row for device, commit, and each package."""
-    rows = "".join(
-        f'<tr><td>{html.escape(name)}</td><td class="text">{html.escape(value)}</td></tr>\n'
-        for name, value in versions.items()
-    )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Settings and versions</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n<h1>Settings and versions of {html.escape(run)}</h1>\n"
-        "<p>Every setting that the run reads, defaults included; config/README.md explains each. "
-        "The versions are those of the job that "
-        "wrote this page; the manifest of each stage names its own. Device: where latencies were measured. Commit: of "
-        "the clone, <code>dirty</code> if files differ from it.</p>\n"
-        f'<table><thead><tr><th>what</th><th class="text">which</th></tr></thead><tbody>\n{rows}</tbody></table>\n'
-        f"<h2>Settings</h2>\n<pre>{html.escape(settings)}</pre>\n</body>\n</html>\n"
-    )
+    return render("settings.html", title=f"Settings and versions of {run}", settings=settings, versions=versions)
 
 
 def read_device(table: Path) -> str:

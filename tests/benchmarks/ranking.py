@@ -196,10 +196,12 @@ class Ranking:
             **common,
             network=network,
             scores=result,
+            images=self.folder / "images.csv",
             pictures=self.folder / "pictures",
             predictions=self.folder / "pictures",
         )
         (self.folder / "pictures").rmdir()
+        (self.folder / "images.csv").unlink()
         network.unlink()
         resume.unlink(missing_ok=True)
         return float(read_json(result)["miou"])

@@ -65,6 +65,7 @@ def test_predictions_equal_the_scored_ones(tiny, tmp_path):
         split=tiny.split,
         network=tmp_path / "network.pt",
         scores=tmp_path / "scores.json",
+        images=tmp_path / "images.csv",
         pictures=tmp_path / "pictures",
         predictions=tmp_path / "classes",
     )

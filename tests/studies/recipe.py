@@ -243,6 +243,7 @@ def run_arm(data: DataSet, arm: str, seed: int, step_seconds: Mapping[str, float
         split=data.split,
         network=folder / "network.pt",
         scores=folder / "scores.json",
+        images=folder / "images.csv",
         pictures=folder / "pictures",
         predictions=folder / "predictions",
     )

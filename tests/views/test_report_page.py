@@ -1,8 +1,14 @@
 """The first page of a report: data, methods, budget, and what the results do not show."""
 
+import html
+import re
+
 import pytest
+from docutils.core import publish_parts
+from jinja2 import Environment
 
 from lbt.config import Settings
+from lbt.provenance.fingerprint import ROOT
 from lbt.views.report_page import collect_facts
 
 WORKED = "The images are synthetic: the numbers show that the workflow works, and nothing about real streets."
@@ -37,6 +43,7 @@ def test_the_page_names_run_data_methods_seeds_and_budget():
         "seeds": "3, 4",
         "budget": "epochs of the warm-up 1.5 (of the student 9.5), of the search 7 x 2.5, of the retraining 11; "
         "images per step 3, 5 and 6",
+        "page": [],
     }
     without = collect_facts(make_settings(methods=["fasterseg"]))["budget"]
     assert without.startswith("epochs of the warm-up 1.5, of the search")
@@ -72,3 +79,19 @@ def test_the_control_is_described_by_its_latency(search, how):
 def test_without_a_control_the_page_says_so():
     caveats = collect_facts(make_settings(methods=["lbt", "fasterseg"]))["caveats"]
     assert caveats[1] == "This run has no random control, so it cannot show whether the search helped."
+
+
+def test_the_report_frames_the_page_of_the_run_as_it_is(tmp_path):
+    page = tmp_path / "index.html"
+    picture = "data:image/png;base64," + "abc+/" * 20_000
+    lines = ["<!doctype html>", '<h1>a &amp; "b" {{ 7 * 7 }}</h1>', "", "   .. raw:: html", f'<img src="{picture}">']
+    page.write_text("\n".join(lines))
+    facts = collect_facts(make_settings(), page)
+    source = (ROOT / "workflow" / "report" / "workflow.rst").read_text()
+    snakemake = type("Snakemake", (), {"config": {"facts": facts}})
+    text = Environment().from_string(source).render(snakemake=snakemake)
+    shown = publish_parts(text, writer="html", settings_overrides={"report_level": 1, "halt_level": 2})["html_body"]
+    (framed,) = re.findall('<iframe [^>]*srcdoc="(.*?)"></iframe>', shown, re.S)
+    assert "".join(html.unescape(framed).split()) == "".join("".join(lines).split())
+    assert shown.count("<h1") == 2 and "Methods" in shown  # the title and a section
+    assert collect_facts(make_settings(), tmp_path / "absent.html")["page"] == []

@@ -26,7 +26,7 @@ def test_the_page_names_device_and_commit(tmp_path, monkeypatch):
 
 
 def test_the_page_shows_the_names_of_classes_as_text():
-    page = settings.render("<i>run", "classes: [<script>alert(1)</script>]", {"device": "<b>"})
+    page = settings.make_page("<i>run", "classes: [<script>alert(1)</script>]", {"device": "<b>"})
     assert "[&lt;script&gt;alert(1)&lt;/script&gt;]" in page and "&lt;i&gt;run" in page
     assert not any(tag in page for tag in ("<script", "<i>", "<b>"))
 

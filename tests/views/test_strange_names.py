@@ -63,7 +63,8 @@ def test_tables_show_it(renamed, name):
     summary = make_summary_table(networks, constant, {}, "budget")
     cell = re.search(r'<tbody>\s*<tr><td class="text">(.*?)</td>', classes.html())[1]
     assert html.unescape(cell) == name and "<b>car" not in classes.html()
-    assert html.escape(f"constant predicts {name}, the most") in summary.html()
+    prose = html.unescape(re.sub("<[^>]*>", "", summary.html().partition("</table>")[2]))
+    assert f"constant predicts {name}, the most" in prose
     assert f"constant predicts {name}, the most" in " ".join(fit_to_width(summary.markdown(), 10_000).split("\n"))
     row = next(line for line in fit_to_width(classes.markdown(), 200).splitlines() if line.startswith(name))
     assert row[len(name)] == " "
@@ -150,7 +151,7 @@ def test_the_gallery_has_every_name(labelled, tmp_path):
     assert tuple(facts["classes"]) == names
     assert text.count("<script") == plain.count("<script") and "alert(1)</script" not in text
     style = (ROOT / "lbt" / "views" / "gallery.css").read_text()
-    assert style.split("GRADIENT")[0] in text and (ROOT / "lbt" / "views" / "gallery.js").read_text() in text
+    assert style in text and (ROOT / "lbt" / "views" / "gallery.js").read_text() in text
 
 
 @pytest.mark.parametrize(

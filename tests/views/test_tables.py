@@ -156,7 +156,7 @@ def test_people_read_the_same_in_html_and_markdown(tables, name):
     markdown = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     assert page == [markdown[0], *markdown[2:]] == [list(table.shown.columns), *table.shown.to_numpy().tolist()]
     assert len({len(line) for line in lines}) == 1  # aligned
-    assert "nan" not in table.csv().lower() and "http" not in table.html()
+    assert "nan" not in table.csv().lower() and "http:" not in table.html() and "https:" not in table.html()
 
 
 def test_names_of_the_users_classes_are_escaped(networks, constant):

@@ -109,6 +109,18 @@ def look_at(page: Page, item: str) -> None:
     assert len(caption) > 60, (item, caption)
 
 
+def test_the_first_page_is_that_of_the_run_above_the_graph_of_rules(opened):
+    page, _ = opened
+    frame = page.frame_locator("iframe.run")
+    assert frame.locator("h1").inner_text() == "Run tiny" and frame.locator(".badge").inner_text() == "finished"
+    assert "python -m lbt predict results/tiny/networks/" in frame.locator(".best").inner_text()
+    assert frame.locator("tbody tr").count() >= 5 and not frame.locator(".links").is_visible()
+    for image in frame.locator("img").all():
+        assert image.evaluate("image => image.naturalWidth") > 0
+    run, graph = (page.locator(name).bounding_box() for name in ("iframe.run", "#rulegraph"))
+    assert run["y"] + run["height"] <= graph["y"] and run["width"] > 700
+
+
 def test_the_first_page_describes_the_run_and_its_limits(opened):
     page, _ = opened
     text = page.locator(".prose").inner_text()

@@ -59,10 +59,9 @@ try:
 except LbtError as error:
     raise WorkflowError(str(error))
 
-# For the first page of `snakemake --report`, which sees nothing else.
-config["facts"] = collect_facts(SETTINGS)
-
 RUN = f"results/{SETTINGS.run}"
+# For the first page of `snakemake --report`, which sees nothing else.
+config["facts"] = collect_facts(SETTINGS, Path(RUN, "index.html"))
 LOGS = Path(RUN, "logs")
 COMMAND = shlex.join(["snakemake", *sys.argv[1:]])
 THREADS = SETTINGS.compute.threads

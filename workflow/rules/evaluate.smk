@@ -30,6 +30,7 @@ rule evaluate_network:
         network=rules.retrain.output.network,
     output:
         scores=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/network.json",
+        images=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/images.csv",
         pictures=directory(f"{RUN}/evaluate/{{method}}/seed-{{seed}}/pictures"),
         predictions=directory(f"{RUN}/evaluate/{{method}}/seed-{{seed}}/predictions"),
         manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/manifest-network.json",

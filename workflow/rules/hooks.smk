@@ -1,11 +1,13 @@
 # Work before the first job of a run, and messages after its last one.
+from lbt.stages.run_follower import RunFollower
+
+FOLLOWER = RunFollower(logger, Path(RUN), SETTINGS)
 
 
 onstart:
     from lbt.data.file_versions import RECORD, write_record
     from lbt.stages.disk_space import check_disk
     from lbt.stages.job_message import forget_messages
-    from lbt.stages.run_log import follow_run
     from lbt.stages.preconditions import require_preconditions
 
     try:
@@ -14,7 +16,7 @@ onstart:
         if NEW_RECORD:  # so that the next start need not read these images again
             write_record(Path(RUN, "data", RECORD), NEW_RECORD)
         forget_messages(LOGS)
-        follow_run(logger, LOGS)
+        FOLLOWER.start()
     except LbtError as error:
         raise WorkflowError(str(error))
 
@@ -22,12 +24,14 @@ onstart:
 onerror:
     from lbt.stages.failure_summary import describe_failures
 
+    FOLLOWER.end("failed")
     run_log = log if isinstance(log, str) else ", ".join(log)
     print(describe_failures(LOGS, COMMAND, run_log), file=sys.stderr)
 
 
 onsuccess:
+    FOLLOWER.end("finished")
     if os.path.exists(f"{RUN}/tables/summary.md"):
         from lbt.views.tables.terminal import print_tables
 
-        print_tables(Path(RUN))
+        print_tables(Path(RUN), ("summary",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,23 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from lbt.errors import visible
 from lbt.files import guard_cell, write_text
+from lbt.views.page import render
 
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: bottom; }
-th { border-bottom: 2px solid #444; }
-td { white-space: nowrap; }
-th:first-child, td:first-child, .text { text-align: left; }
-tbody tr:hover { background: #f4f6f8; }
-p { max-width: 60rem; }
-code { white-space: nowrap; }
-.warning { border-left: .3rem solid #d08700; background: #fff6e0; padding: .5rem .8rem; }
-.wide { overflow-x: auto; }
-"""
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~#!&$@]|:(?=//)|(?<=www)\.")
 """What Markdown takes for more than a character, with the addresses that it turns into links."""
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -73,16 +61,9 @@ class Table:
 
     def html(self) -> str:
         """A page that opens offline."""
-        title, left = html.escape(self.title), self._left()
-        titles, *cells = self._rows()
-        head, rows = _row(titles, left, "th"), [_row(row, left, "td") for row in cells]
-        warnings = "".join(f'<p class="warning"><b>Warning:</b> {_format_prose(text)}</p>\n' for text in self.warnings)
-        return (
-            f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>'
-            f"<style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n"
-            f'<div class="wide"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n"
-            f"</table></div>\n{warnings}<p>{_format_prose(self.note)}</p>\n</body>\n</html>\n"
-        )
+        titles, *rows = self._rows()
+        prose = {"warnings": list(map(format_prose, self.warnings)), "note": format_prose(self.note)}
+        return render("tables/formats.html", title=self.title, titles=titles, rows=rows, left=self._left(), **prose)
 
     def markdown(self) -> str:
         """A heading, the table with aligned columns, the warnings and the note."""
@@ -158,16 +139,11 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return float(series.mean()), float(series.std(ddof=1))
 
 
-def _format_prose(text: str) -> str:
+def format_prose(text: str) -> Markup:
     """A paragraph of Markdown in HTML: text between backticks is code, and a backslash shows its next mark as it is."""
     parts = re.findall(rf"{_ESCAPED.pattern}|`([^`]+)`|([^\\`]+|.)", text, re.S)
-    shown = (f"<code>{html.escape(code)}</code>" if code else html.escape(mark + plain) for mark, code, plain in parts)
-    return "".join(shown)
-
-
-def _row(cells: Sequence[str], left: Sequence[bool], tag: str) -> str:
-    marked = ((html.escape(cell), ' class="text"' if text else "") for cell, text in zip(cells, left, strict=True))
-    return "<tr>" + "".join(f"<{tag}{kind}>{cell}</{tag}>" for cell, kind in marked) + "</tr>"
+    shown = (Markup("<code>{}</code>").format(code) if code else escape(mark + plain) for mark, code, plain in parts)
+    return Markup("").join(shown)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -10,7 +9,9 @@ from pathlib import Path
 
 from lbt.errors import LbtError, visible
 from lbt.provenance.manifest import verify_inputs
-from lbt.views.tables.formats import unescape_markdown
+from lbt.views.best_network import find_networks
+from lbt.views.tables.formats import format_percent, unescape_markdown
+from lbt.views.tables.markdown import split_cells
 from lbt.views.tables.ratio_files import is_ratio_current
 
 SHOWN = ("summary", "miou", "classes", "latency", "decisions")
@@ -20,17 +21,23 @@ WIDEST = 120
 _GAP = "  "
 
 
-def print_tables(run: Path) -> None:
-    """Print the tables of a run, its ratio study if it is part of one, and the folders of its other results.
+def print_tables(run: Path, names: Sequence[str] = SHOWN) -> None:
+    """Print tables of a run, its best network and the folders of its other results.
+
+    With all tables it also prints those of the ratio study that the run is part of.
+
+    Args:
+        run: the folder of the run.
+        names: of the tables, in their order.
 
     Raises:
         LbtError: a table is missing, or its content has changed since it was written.
     """
-    files = [run / "tables" / f"{name}.md" for name in SHOWN]
+    files = [run / "tables" / f"{name}.md" for name in names]
     for file in files:
         if not file.is_file():
             raise LbtError(f"{file}: is missing. Finish the run, or name its folder, such as results/default.")
-    ratio = is_ratio_current(run)
+    ratio = is_ratio_current(run) if names == SHOWN else None
     if ratio:
         files.append(run / "tables" / "ratio.md")
     verify_inputs(files)
@@ -40,7 +47,21 @@ def print_tables(run: Path) -> None:
             print(visible(line))
     if ratio is False:
         print(f"{run}/tables/ratio.html was made of other scores than the runs have now. Run `python -m lbt ratio`.\n")
-    print(f"tables:   {run}/tables/{', '.join(f'{file.stem}.html' for file in files)}")
+    _print_places(run)
+
+
+def _print_places(run: Path) -> None:
+    """Print the best network and where the results lie."""
+    found = find_networks(run)
+    if (best := found.best) is not None:
+        print(f"best:     {best.title}: mIoU {format_percent(best.miou)} %, {best.fps:.1f} FPS")
+        for line in textwrap.wrap(found.describe_choice(), max(20, min(terminal_width(), WIDEST) - 10)):
+            print(f"          {line}")
+        print(f"use it:   {visible(best.predict_command())}\n")
+    if (run / "index.html").exists():
+        print(f"page:     {run}/index.html")
+    present = [f"{name}.html" for name in (*SHOWN, "ratio") if (run / "tables" / f"{name}.html").exists()]
+    print(f"tables:   {run}/tables/{', '.join(present)}")
     print(f"figures:  {run}/figures/")
     print(f"pictures: {run}/evaluate/<method>/seed-<seed>/pictures/")
     print(f"networks: {run}/networks/<method>-seed-<seed>.pt")
@@ -69,8 +90,8 @@ def _wrap_paragraph(text: str, width: int) -> str:
 
 
 def _format_table(lines: Sequence[str]) -> str:
-    cells = [[unescape_markdown(cell.strip()) for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in lines]
-    if len(cells) < 3 or len({len(row) for row in cells}) > 1:
+    cells = split_cells(lines)
+    if cells is None:
         return "\n".join(lines)  # someone has edited the file
     titles, rule, *rows = cells
     widths = [

@@ -1,0 +1,115 @@
+"""The time until a run ends, from the measured times of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from lbt.config import Settings
+
+TYPICAL = {
+    "scenes": 9.0,
+    "split": 1.0,
+    "class_pixels": 4.0,
+    "latency": 16.0,
+    "warmup": 22.0,
+    "student_warmup": 5.0,
+    "label": 7.0,
+    "gallery": 1.0,
+    "round": 29.0,
+    "operators": 60.0,
+    "candidates": 60.0,
+    "derive": 2.0,
+    "profile": 5.0,
+    "retrain": 2.9,
+    "retrain_guide": 2.9,
+    "evaluate_supernet": 11.0,
+    "evaluate_network": 5.0,
+    "evaluate_constant": 5.0,
+    "pack": 3.0,
+    "tables": 4.0,
+    "compare": 5.0,
+    "draw": 9.0,
+}
+"""Seconds of a job of each stage in the default run on two cores; of a stage that trains, seconds an epoch. Only their
+ratios matter, and only until the first job of a stage has ended."""
+_OTHERS = 2.0
+_LEAST_MEASURED = 5.0
+"""Seconds of finished jobs before which no time is told."""
+_LEAST_SPEED = 0.1
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """An estimate.
+
+    Attributes:
+        seconds: until the end; None as long as too little is measured.
+        guessed: stages of which no job has ended yet.
+    """
+
+    seconds: float | None
+    guessed: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Working:
+    """A job at work: its stage, the seconds since it started, and the seconds left by its own estimate."""
+
+    stage: str
+    seconds: float
+    left: float | None = None
+
+
+def typical_seconds(settings: Settings) -> dict[str, float]:
+    """Seconds of a job of each stage in a typical run of these settings, for the stages in `TYPICAL`."""
+    search = settings.search
+    epochs = {
+        "warmup": settings.warmup.epochs,
+        "student_warmup": search.student.warmup_epochs,
+        "round": search.epochs,
+        "retrain": settings.retrain.epochs,
+        "retrain_guide": settings.retrain.epochs,
+    }
+    return {stage: seconds * epochs.get(stage, 1) for stage, seconds in TYPICAL.items()}
+
+
+def estimate_left(
+    planned: Mapping[str, int],
+    ended: Mapping[str, int],
+    measured: Mapping[str, Sequence[float]],
+    typical: Mapping[str, float],
+    working: Sequence[Working],
+    passed: float,
+) -> TimeLeft:
+    """The work that is left, divided by the speed so far.
+
+    Work is the time of single jobs. A stage's job takes the mean of the measured ones. Before there is one, it takes
+    its typical time, scaled by how the finished stages compare with theirs. The speed is finished work by time: two
+    jobs at a time give about 2, and waiting in a queue lowers it.
+
+    Args:
+        planned, ended: jobs of this start by stage.
+        measured: seconds of finished jobs by stage.
+        typical: see `typical_seconds`.
+        working: jobs at work.
+        passed: seconds since this start.
+    """
+    total = sum(map(sum, measured.values()))
+    if total < _LEAST_MEASURED:
+        return TimeLeft(None)
+    scale = total / sum(len(times) * typical.get(stage, _OTHERS) for stage, times in measured.items())
+    stages = {*planned, *ended, *(job.stage for job in working)}
+    of_job = {s: mean(measured[s]) if measured.get(s) else scale * typical.get(s, _OTHERS) for s in stages}
+    done = sum(number * of_job[stage] for stage, number in ended.items()) + sum(job.seconds for job in working)
+    left = 0.0
+    for stage, number in planned.items():
+        at_work = sum(job.stage == stage for job in working)
+        left += max(0, number - ended.get(stage, 0) - at_work) * of_job[stage]
+    for job in working:
+        left += job.left if job.left is not None else max(0.0, of_job[job.stage] - job.seconds)
+    speed = max(_LEAST_SPEED, done / passed) if passed > 0 and done > 0 else 1.0
+    guessed = [s for s, number in planned.items() if ended.get(s, 0) < number and not measured.get(s)]
+    heavy = [stage for stage in guessed if planned[stage] * of_job[stage] > 0.1 * left]
+    return TimeLeft(left / speed, heavy)
