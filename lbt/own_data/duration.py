@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,6 +17,10 @@ from torchvision.models import segmentation
 
 from lbt.config import Settings
 from lbt.config.methods import METHODS
+from lbt.data.augment import augment
+from lbt.data.classes import class_table
+from lbt.data.dataset import SegmentationDataset
+from lbt.data.sample import Sample
 from lbt.data.splits import steps_for
 from lbt.latency.parts import list_space_parts
 from lbt.network.network import Network
@@ -32,18 +36,22 @@ _TEACHER_PASSES = 1
 _ARCHITECTURE_PASSES, _STUDENT_PASSES = 2, 7
 """Passes of the supernet in an architecture step of `lbt`, on images and on unlabelled ones; and of the student in a
 step: two kinds of images forward and backward, held-out ones, and the derivative along their gradient."""
+_STUDENT_BATCHES = 3
 _FORWARD = 0.35
 """Share of a forward and backward pass that a forward pass takes."""
-_SHARED_JOBS, _JOBS_OF_A_METHOD, _JOBS_OF_A_ROUND, _JOBS_OF_LABELS = 11, 7, 1, 2
+_TABLE = 1.5
+"""Time of the latency table over the time in which its entries are measured."""
+_SHARED_JOBS, _JOBS_OF_A_METHOD, _JOBS_OF_A_ROUND, _JOBS_OF_LABELS = 9, 5, 1, 2
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Seconds of a forward and backward pass of a batch, and of the start of a job."""
+    """Seconds of a forward and backward pass of a batch, of reading and augmenting an image, and of a job's start."""
 
     supernet: float
     student: float
     network: float
+    image: float
     start: float
 
 
@@ -66,17 +74,17 @@ class Duration:
         return f"about {self.minutes / 60:.1f} hours" if self.minutes < 600 else f"about {self.minutes / 60:.0f} hours"
 
 
-def estimate_duration(settings: Settings, counts: Mapping[str, int], classes: int, cores: int) -> Duration:
+def estimate_duration(settings: Settings, roles: Mapping[str, Sequence[Sample]], classes: int, cores: int) -> Duration:
     """Time some passes here and multiply.
 
     Args:
         settings: of the run.
-        counts: number of images of each role.
+        roles: images of each role.
         classes: number of classes.
         cores: of this machine that the run may use.
     """
-    passes = time_passes(settings, classes)
-    minutes = add_up(settings, counts, classes, passes, cores)
+    passes = time_passes(settings, roles["teacher_train"], classes)
+    minutes = add_up(settings, {role: len(samples) for role, samples in roles.items()}, classes, passes, cores)
     how = (
         f"passes of one batch timed here (supernet {passes.supernet:.2g} s, student {passes.student:.2g} s, network "
         f"{passes.network:.2g} s, start of a job {passes.start:.2g} s) times the numbers of steps, on {cores} core(s) "
@@ -86,34 +94,55 @@ def estimate_duration(settings: Settings, counts: Mapping[str, int], classes: in
 
 
 def add_up(settings: Settings, counts: Mapping[str, int], classes: int, passes: Passes, cores: int) -> float:
-    """Minutes of a run: its longest chain of jobs, or all its work divided among the cores, whichever is longer."""
-    warmup, search, retrain = settings.warmup, settings.search, settings.retrain
+    """Minutes of a run: its longest chain of jobs, or all its work divided among the cores, whichever is longer.
+
+    Args:
+        settings: of the run.
+        counts: number of images of each role.
+        classes: number of classes.
+        passes: what was timed.
+        cores: see `estimate_duration`.
+    """
+    warmup, search, retrain, student = settings.warmup, settings.search, settings.retrain, settings.search.student
     teacher, together = counts["teacher_train"], counts["teacher_train"] + counts["teacher_val"]
-    steps = steps_for(search.epochs, teacher, search.batch_size)
-    trained = {
-        "warmup": steps_for(warmup.epochs, teacher, warmup.batch_size) * _WARMUP_PASSES * passes.supernet,
-        "student": steps_for(search.student.warmup_epochs, counts["student_train"], search.student.batch_size)
-        * passes.student,
-        "table": 1.5 * len(list_space_parts(settings.space, classes)) * settings.latency.min_run_seconds,
-        "retrain": steps_for(retrain.epochs, together, retrain.batch_size) * passes.network,
-    }
-    labels = _FORWARD * passes.supernet / search.batch_size * counts["unlabeled"]
-    work, chains = trained["warmup"] + trained["student"] + trained["table"] + _SHARED_JOBS * passes.start, []
-    before = max(trained["warmup"], trained["student"], trained["table"]) + 5 * passes.start
+    image = passes.image / max(1, settings.compute.workers)
+    crop, whole = settings.augmentation.crop, settings.latency.input_size
+    images_of_a_pass = (crop[0] * crop[1]) / (whole[0] * whole[1])
+    label = _FORWARD * passes.supernet / search.batch_size / images_of_a_pass + image
+    score = _FORWARD * passes.network / retrain.batch_size / images_of_a_pass + image
+    warmed = steps_for(warmup.epochs, teacher, warmup.batch_size)
+    taught = steps_for(student.warmup_epochs, counts["student_train"], student.batch_size)
+    retrained = steps_for(retrain.epochs, together, retrain.batch_size)
+    part = max(settings.latency.min_run_seconds, 2 * score / settings.space.layers)
+    before = (
+        warmed * (_WARMUP_PASSES * passes.supernet + warmup.batch_size * image),
+        taught * (passes.student + student.batch_size * image),
+        _TABLE * len(list_space_parts(settings.space, classes)) * part,
+    )
+    work, chains = sum(before) + _SHARED_JOBS * passes.start, []
     for method in settings.methods:
         facts = METHODS[method]
-        step = _TEACHER_PASSES * passes.supernet
-        step += _ARCHITECTURE_PASSES * passes.supernet * facts.searches
-        step += _STUDENT_PASSES * passes.student * facts.has_student
+        step = _TEACHER_PASSES * passes.supernet + search.batch_size * image
+        if facts.searches:
+            step += _ARCHITECTURE_PASSES * passes.supernet + search.batch_size * image
+        if facts.has_student:
+            step += _STUDENT_PASSES * passes.student + _STUDENT_BATCHES * student.batch_size * image
+        rounds = search.rounds * steps_for(search.epochs, teacher, search.batch_size) * step
+        if facts.needs_pseudo_labels:
+            rounds += search.rounds * counts["unlabeled"] * label
+        after = retrained * (passes.network + retrain.batch_size * image)
+        after += counts["evaluation"] * (label + score) + settings.latency.profile_runs * score
         jobs = search.rounds * (_JOBS_OF_A_ROUND + _JOBS_OF_LABELS * facts.needs_pseudo_labels)
-        rounds = search.rounds * (steps * step + labels * facts.needs_pseudo_labels)
-        work += rounds + trained["retrain"] + (jobs + _JOBS_OF_A_METHOD) * passes.start
-        chains.append(before + rounds + trained["retrain"] + (jobs + 6) * passes.start)
+        work += rounds + after + (jobs + _JOBS_OF_A_METHOD) * passes.start
+        chains.append(max(before) + rounds + after + (5 + jobs + _JOBS_OF_A_METHOD) * passes.start)
     return max(max(chains), work / max(1, cores)) / 60
 
 
-def time_passes(settings: Settings, classes: int) -> Passes:
-    """Time a pass of each network on random images of the crops, after one that warms up."""
+def time_passes(settings: Settings, samples: Sequence[Sample], classes: int) -> Passes:
+    """Time a pass of each network on random images of the crops, and the reading of some samples.
+
+    On a CPU it is processor time, so other work on the machine hardly changes it.
+    """
     device = prepare_device(settings.compute)
     source = torch.Generator().manual_seed(0)
     space, student = settings.space, settings.search.student
@@ -148,22 +177,42 @@ def time_passes(settings: Settings, classes: int) -> Passes:
     def pass_network() -> None:
         loss(network.heads(trained[0]), trained[1]).backward()
 
-    return Passes(*(_seconds(run, device) for run in (pass_supernet, pass_student, pass_network)), _time_start())
+    clock = time.process_time if device.type == "cpu" and settings.compute.threads == 1 else time.perf_counter
+    times = [_seconds(run, device, clock) for run in (pass_supernet, pass_student, pass_network)]
+    return Passes(*times, _time_image(settings, samples[:_TIMES], clock), _time_start())
 
 
-def _seconds(run: Callable[[], None], device: torch.device) -> float:
+def _seconds(run: Callable[[], None], device: torch.device, clock: Callable[[], float]) -> float:
+    """The median of some runs, after one that warms up."""
     times = []
     for _ in range(1 + _TIMES):
-        began = time.perf_counter()
+        began = clock()
         run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return median(times[1:])
 
 
+def _time_image(settings: Settings, samples: Sequence[Sample], clock: Callable[[], float]) -> float:
+    """Seconds in which a sample is read and augmented."""
+    data, generator = settings.data, torch.Generator().manual_seed(0)
+    dataset = SegmentationDataset(samples, data, class_table(data))
+    began = clock()
+    for index in range(len(samples)):
+        augment(
+            dataset[index],
+            settings=settings.augmentation,
+            data=data,
+            crop=settings.augmentation.crop,
+            generator=generator,
+        )
+    return (clock() - began) / len(samples)
+
+
 def _time_start() -> float:
-    """Seconds in which a job starts: Python and the modules of a search round."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import lbt.search.round"], check=True, capture_output=True, env=os.environ)
-    return time.perf_counter() - began
+    """Seconds of processor time in which a job starts: Python and the modules of a search round."""
+    before = os.times()
+    subprocess.run([sys.executable, "-c", "import lbt.search.round"], check=True, capture_output=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system

@@ -42,7 +42,7 @@ def write_proposal(photos: Path, masks: Path, class_file: Path | None, output: P
     device: Device = "cuda" if torch.cuda.is_available() else "cpu"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = propose(layout, name, class_file, device, cores)
-    duration = estimate_duration(found.settings, found.counts, len(found.classes.classes), cores)
+    duration = estimate_duration(found.settings, found.division.roles, len(found.classes.classes), cores)
     commands = _commands(file, found, photos, cores)
     write_text(file, found.text(_head(found, duration, device, commands)))
     yield f"{file}: written for {layout.root}"
