@@ -39,7 +39,8 @@ Exit code 0 if the file was written; 1 if not."""
         "--output",
         type=Path,
         metavar="FILE",
-        help="the file to write; an existing one is never replaced (default: the name of the data set's folder, .yaml)",
+        help="the file to write; an existing one is never replaced (default: named after the data set's folder, in "
+        "config/ where this is the clone)",
     )
 
 

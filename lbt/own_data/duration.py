@@ -41,7 +41,7 @@ _FORWARD = 0.35
 """Share of a forward and backward pass that a forward pass takes."""
 _TABLE = 1.5
 """Time of the latency table over the time in which its entries are measured."""
-_SHARED_JOBS, _JOBS_OF_A_METHOD, _JOBS_OF_A_ROUND, _JOBS_OF_LABELS = 9, 5, 1, 2
+_SHARED_JOBS, _JOBS_OF_A_METHOD, _JOBS_OF_A_ROUND, _JOBS_OF_LABELS = 11, 6, 1, 2
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def add_up(settings: Settings, counts: Mapping[str, int], classes: int, passes: 
     crop, whole = settings.augmentation.crop, settings.latency.input_size
     images_of_a_pass = (crop[0] * crop[1]) / (whole[0] * whole[1])
     label = _FORWARD * passes.supernet / search.batch_size / images_of_a_pass + image
-    score = _FORWARD * passes.network / retrain.batch_size / images_of_a_pass + image
+    score = _FORWARD * passes.network / retrain.batch_size / images_of_a_pass
     warmed = steps_for(warmup.epochs, teacher, warmup.batch_size)
     taught = steps_for(student.warmup_epochs, counts["student_train"], student.batch_size)
     retrained = steps_for(retrain.epochs, together, retrain.batch_size)
@@ -131,7 +131,7 @@ def add_up(settings: Settings, counts: Mapping[str, int], classes: int, passes: 
         if facts.needs_pseudo_labels:
             rounds += search.rounds * counts["unlabeled"] * label
         after = retrained * (passes.network + retrain.batch_size * image)
-        after += counts["evaluation"] * (label + score) + settings.latency.profile_runs * score
+        after += counts["evaluation"] * (label + score + image) + settings.latency.profile_runs * score
         jobs = search.rounds * (_JOBS_OF_A_ROUND + _JOBS_OF_LABELS * facts.needs_pseudo_labels)
         work += rounds + after + (jobs + _JOBS_OF_A_METHOD) * passes.start
         chains.append(max(before) + rounds + after + (5 + jobs + _JOBS_OF_A_METHOD) * passes.start)

@@ -28,7 +28,7 @@ def write_proposal(photos: Path, masks: Path, class_file: Path | None, output: P
     Args:
         photos, masks: the user's folders.
         class_file: names of classes, or None.
-        output: the file to write; None for the name of the run.
+        output: the file to write; None for the name of the run, in `config/` where this is the clone.
 
     Raises:
         LbtError: the file exists already, or see `lbt.own_data.proposal.propose`.
@@ -37,7 +37,7 @@ def write_proposal(photos: Path, masks: Path, class_file: Path | None, output: P
         _refuse_existing(output)
     layout = find_layout(photos, masks)
     name = name_run(layout)
-    file = output or Path(f"{name}.yaml")
+    file = output or (Path("config") if Path("config/config.yaml").exists() else Path()) / f"{name}.yaml"
     _refuse_existing(file)
     device: Device = "cuda" if torch.cuda.is_available() else "cpu"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
