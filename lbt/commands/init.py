@@ -21,7 +21,8 @@ the teacher labels them. If photographs and masks lie in folders train, val and 
 masks an even sample is read, and the output says so."""
     parser.epilog = """\
 FILE of --classes has a line for each class; lines that begin with # are left out:
-  road                   a name alone: the first line names id 0, the next id 1, ...
+  road                   a name alone: the first line names id 0, the next id 1, ... (of as many names as values, such
+                         as two for 0 and 255, the first names the least value)
   7,road                 the id in the masks, and the name
   7,road,#804080         with a colour, also as 128 64 128
   ,road,#804080          for masks of colours, which have no ids

@@ -70,7 +70,8 @@ class Duration:
     def __str__(self) -> str:
         if self.minutes < 90:
             step = 5 if self.minutes >= 10 else 1
-            return f"about {max(1, round(self.minutes / step) * step)} minutes"
+            count = max(1, round(self.minutes / step) * step)
+            return f"about {count} minute{'s' if count > 1 else ''}"
         return f"about {self.minutes / 60:.1f} hours" if self.minutes < 600 else f"about {self.minutes / 60:.0f} hours"
 
 

@@ -69,7 +69,7 @@ def _template(files: Sequence[str]) -> tuple[str, dict[str, str]] | None:
     if len(starts) != 1 or any(len(texts) > 1 for texts in names.values()):
         return None
     rest = f"/{escape(next(iter(rests)))}" if len(rests) == 1 and "" not in rests else "" if rests == {""} else "/**"
-    return starts.pop() + rest, {role: texts.pop() for role, texts in names.items()}
+    return starts.pop() + rest, {role: names[role].pop() for role in _WORDS if role in names}
 
 
 def _part_of(folder: str) -> tuple[str, str, str, str] | None:

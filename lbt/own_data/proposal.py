@@ -18,6 +18,8 @@ from lbt.config.read import parse_settings
 from lbt.data.checking.check import check_data
 from lbt.data.checking.part_sizes import batch_sizes, part_problems
 from lbt.data.problems import raise_problems
+from lbt.data.splits import TRAINING_ROLES
+from lbt.data.swapped import seem_swapped
 from lbt.errors import LbtError
 from lbt.own_data.budget import Device, propose_training
 from lbt.own_data.class_file import read_class_file
@@ -78,6 +80,8 @@ def propose(layout: Layout, run: str, class_file: Path | None, device: Device, c
         LbtError: a file cannot be used, there are too few photographs or classes, or the names do not fit the masks.
     """
     given = None if class_file is None else read_class_file(class_file)
+    if seem_swapped(layout.root, [image for image, _ in layout.labelled], [mask for _, mask in layout.labelled]):
+        raise LbtError(f"{layout.root}: photographs and masks seem to be swapped. Exchange PHOTOS and MASKS.")
     survey = read_survey(layout.root, layout.labelled)
     paths = " ".join([str(layout.root), layout.labelled[0][1]])
     classes = propose_classes(survey, paths, given, class_file)
@@ -98,7 +102,7 @@ def propose(layout: Layout, run: str, class_file: Path | None, device: Device, c
         survey,
         classes,
         division,
-        describe_choices(settings, layout, survey, classes, division),
+        describe_choices(settings, layout, survey, division),
         _check(settings, layout, survey, division),
     )
 
@@ -153,7 +157,7 @@ def _check(settings: Settings, layout: Layout, survey: Survey, division: Divisio
     if (len(layout.labelled) + len(layout.unlabelled)) * height * width <= _READ:
         return list(check_data(settings, obstacles)["warnings"])
     sizes, roles = batch_sizes(pick_settings(CheckJob, settings)), division.roles
-    train = len({sample.id for role in roles if role.startswith("t") or role.startswith("s") for sample in roles[role]})
+    train = len({sample.id for role in TRAINING_ROLES for sample in roles[role]})
     problems = part_problems(settings.data, settings.splits, sizes, train, roles)
     raise_problems(settings.data.root, [*obstacles, *problems])
     return None

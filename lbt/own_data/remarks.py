@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from lbt.config import Settings
 from lbt.data.splits import steps_for
-from lbt.own_data.classes import Classes
 from lbt.own_data.division import Division
 from lbt.own_data.layout import Layout
 from lbt.own_data.survey import Survey
 
 
-def describe_choices(
-    settings: Settings, layout: Layout, survey: Survey, classes: Classes, division: Division
-) -> dict[str, str]:
+def describe_choices(settings: Settings, layout: Layout, survey: Survey, division: Division) -> dict[str, str]:
     """A comment for each key that needs one, by its dotted path."""
     counts = {role: len(samples) for role, samples in division.roles.items()}
     warmup, search, retrain = settings.warmup, settings.search, settings.retrain
     teacher, together = counts["teacher_train"], counts["teacher_train"] + counts["teacher_val"]
     labelled, without = len(layout.labelled), len(layout.unlabelled)
     read = f"{len(survey.counts)} of {survey.masks} masks were read" if survey.is_sample else "all masks were read"
-    found = {
+    return {
         "run": "results are written to results/<run>",
         "methods": "the search, and its control: random networks as fast as those of lbt",
         "data.folder.images": f"{labelled} with a mask, {without} without",
@@ -45,6 +42,3 @@ def describe_choices(
         "retrain.epochs": f"{steps_for(retrain.epochs, together, retrain.batch_size)} steps; accuracy comes from here",
         "compute.threads": "of a job" if settings.compute.workers else "of a job; several jobs share the cores",
     }
-    if classes.source:
-        found["data.folder.classes"] = f"names from {classes.source}"
-    return found

@@ -43,7 +43,8 @@ def write_proposal(photos: Path, masks: Path, class_file: Path | None, output: P
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = propose(layout, name, class_file, device, cores)
     duration = estimate_duration(found.settings, found.division.roles, len(found.classes.classes), cores)
-    commands = _commands(file, found, photos, cores)
+    shown = photos if photos.absolute() != masks.absolute() else layout.root / Path(layout.labelled[0][0]).parent
+    commands = _commands(file, found, shown, cores)
     write_text(file, found.text(_head(found, duration, device, commands)))
     yield f"{file}: written for {layout.root}"
     yield from (f"  {line}" for line in _summary(found))
@@ -103,6 +104,11 @@ def _summary(found: Proposal) -> Iterator[str]:
         yield f"note: {note}"
     if found.division.frames:
         yield "note: the photographs are named like frames of a video; neighbours stay in one part (data.folder.group)"
+    if len(classes.classes) > 2 and all(isinstance(c.value, tuple) and len(set(c.value)) == 1 for c in classes.classes):
+        yield (
+            "note: the masks hold grey in three channels, so pictures of results are grey too; save the masks with one "
+            "channel of ids for colours of your own"
+        )
     if height * width > _LARGE:
         yield (
             f"note: photographs of {height * width / 1e6:.0f} million pixels are slow, and a crop shows "

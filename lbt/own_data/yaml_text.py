@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lbt.errors import visible
 from lbt.own_data.classes import Classes, ProposedClass
 from lbt.own_data.survey import Value
 
@@ -54,7 +55,8 @@ def _class_lines(classes: Classes, indent: str) -> Iterator[str]:
     yield f"{indent}{key}: {_flow(list(classes.ignored))} # neither trained nor scored" + (
         f" ({why}{more})" if why else ""
     )
-    yield f"{indent}classes: # change names and colours as you like; move a class to `{key}` to leave it out"
+    names = f"names from {visible(classes.source)}" if classes.source else "change names and colours as you like"
+    yield f"{indent}classes: # {names}; move a class to `{key}` to leave it out"
     for one in classes.classes:
         yield f"{indent}  - {_flow(_class(one, by_id))} # {one.share:.2%} of the pixels, in {one.masks} masks"
 

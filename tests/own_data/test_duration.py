@@ -58,7 +58,7 @@ def test_more_cores_never_take_longer():
 @pytest.mark.parametrize(
     ("minutes", "text"),
     [
-        (0.2, "about 1 minutes"),
+        (0.2, "about 1 minute"),
         (7.6, "about 8 minutes"),
         (43, "about 45 minutes"),
         (100, "about 1.7 hours"),

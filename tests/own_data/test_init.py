@@ -159,7 +159,14 @@ def orphan(root):
     return "masks/nobody.png: has no image"
 
 
-@pytest.mark.parametrize("spoil", [unreadable, lossy, one, orphan])
+def swapped(root):
+    (root / "photos").rename(root / "kept")
+    (root / "masks").rename(root / "photos")
+    (root / "kept").rename(root / "masks")
+    return "seem to be swapped"
+
+
+@pytest.mark.parametrize("spoil", [unreadable, lossy, one, orphan, swapped])
 def test_what_cannot_work_is_refused(here, capsys, spoil):
     root = here / "camera"
     save_pairs(root, names(10))
