@@ -79,7 +79,9 @@ def propose_classes(survey: Survey, paths: str, given: Sequence[NamedClass] | No
     _refuse_many(survey, shares)
     if given is not None:
         named, ignored = _named_by_user(survey, shares, given, str(file))
-        source = f"{file}"
+        shown = {name for name, _ in named.values()}
+        absent = [one.name for one in given if one.name not in shown]
+        source = f"{file}" + (f" without {', '.join(absent)}, which no mask shows" if absent else "")
     else:
         named, ignored, source = _named_by_values(survey, shares, paths.lower())
     if len(named) < 2:
@@ -123,9 +125,8 @@ def _named_by_user(
         by_value = {one.color: one for one in given if one.color is not None}
     elif all(one.id is None and one.color is None for one in given):
         classes = [value for value in ordered if value != 255 or len(given) == len(ordered)]
-        numbered = set(classes) <= set(range(len(given)))
-        keys = range(len(given)) if numbered or len(classes) != len(given) else classes
-        by_value = dict(zip(keys, given, strict=True))
+        lines: list[Value] = list(range(len(given)))
+        by_value = dict(zip(classes if len(classes) == len(given) else lines, given, strict=True))
     else:
         if without := [one for one in given if one.id is None]:
             raise LbtError(
@@ -206,7 +207,12 @@ def _distinct(classes: Sequence[ProposedClass]) -> list[ProposedClass]:
 
 def _ordered(shares: Mapping[Value, float]) -> list[tuple[Value, float]]:
     """Ids in ascending order, colours by their share."""
-    return sorted(shares.items(), key=lambda item: (item[0], 0) if isinstance(item[0], int) else (0, -item[1], item[0]))
+
+    def place(item: tuple[Value, float]) -> tuple[float, Color]:
+        value, share = item
+        return (value, BLACK) if isinstance(value, int) else (-share, value)
+
+    return sorted(shares.items(), key=place)
 
 
 def _show(value: Value) -> str:
