@@ -1,4 +1,4 @@
-"""The command line, `python -m lbt COMMAND`: one module of `lbt.commands` per command."""
+"""The command line, `lbt COMMAND` or `python -m lbt COMMAND`: one module of `lbt.commands` per command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lbt.commands import check, export, predict, ratio, shards, show, stage, status
+from lbt import __version__
+from lbt.commands import check, export, init, predict, ratio, shards, show, stage, status
 from lbt.errors import LbtError
 from lbt.files import open_own
 
 COMMANDS = {
+    "init": init,
     "check": check,
     "status": status,
     "show": show,
@@ -24,6 +26,8 @@ COMMANDS = {
     "export": export,
     "stage": stage,
 }
+INTERNAL = frozenset({"stage"})
+"""Commands that only the workflow calls; the list of commands leaves them out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,12 +81,12 @@ def _log(options: argparse.Namespace, text: str) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lbt", description="Learning by Teaching: architecture search.")
+    parser = argparse.ArgumentParser(prog="lbt", description="Learning by Teaching: architecture search.")
+    parser.add_argument("--version", action="version", version=f"lbt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=module.HELP, description=f"{module.HELP[:1].upper()}{module.HELP[1:]}."
-        )
+        listed = {} if name in INTERNAL else {"help": module.HELP}
+        command = commands.add_parser(name, description=f"{module.HELP[:1].upper()}{module.HELP[1:]}.", **listed)
         module.add_arguments(command)
         command.set_defaults(action=module.run)
     return parser

@@ -18,8 +18,9 @@ from lbt.config.retrain import RetrainSettings
 INTRODUCTION = """# Settings
 
 One YAML file describes a run. `config.yaml` is the default: synthetic street scenes, minutes on two cores.
-`own-data.yaml` is the template for your own images. `camvid-cpu.yaml` runs CamVid on two cores, `camvid.yaml` on a GPU,
-and `cityscapes.yaml` has the published scale. Choose a file, and check it with its data set before you start:
+For your own images `lbt init` writes a file; `own-data.yaml` is one to edit by hand. `camvid-cpu.yaml` runs CamVid on
+two cores, `camvid.yaml` on a GPU, and `cityscapes.yaml` has the published scale. Choose a file, and check it with its
+data set before you start:
 
 ```
 python -m lbt check config/camvid.yaml

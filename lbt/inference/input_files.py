@@ -10,6 +10,7 @@ from shlex import quote
 from lbt.data.find_files import find_images_below
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.errors import LbtError
+from lbt.inference.existing_networks import describe_networks
 
 VIDEO_ENDINGS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
@@ -76,7 +77,10 @@ def refuse_as_network(path: Path, then: str) -> None:
         kind = "is a video"
     else:
         return
-    raise LbtError(f"{path}: {kind}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.")
+    existing = "" if path.exists() else f" {describe_networks()}"
+    raise LbtError(
+        f"{path}: {kind}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.{existing}"
+    )
 
 
 def refuse_as_folder(path: Path) -> None:

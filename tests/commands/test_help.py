@@ -2,10 +2,12 @@
 
 import argparse
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from lbt.__main__ import COMMANDS, _parser, main
+from lbt.__main__ import COMMANDS, INTERNAL, _parser, main
 from lbt.stages.table import STAGES
 
 
@@ -29,13 +31,23 @@ def test_help_is_complete(command, capsys):
         assert parser.description.startswith("Reads ") and "Writes" in parser.description + (parser.epilog or "")
 
 
-def test_the_help_of_all_lists_every_command(capsys):
+def test_the_help_of_all_lists_every_command_but_those_of_the_workflow(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert stopped.value.code == 0 and all(module.HELP in text for module in COMMANDS.values())
+    assert stopped.value.code == 0 and text.startswith("usage: lbt ")
+    assert {name for name, module in COMMANDS.items() if module.HELP not in text} == INTERNAL == {"stage"}
+    assert "stage" not in text
 
 
-@pytest.mark.parametrize("command", ["check", "shards", "predict", "export"])
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert stopped.value.code == 0 and capsys.readouterr().out == f"lbt {project['version']}\n"
+    assert project["scripts"]["lbt"] == "lbt.__main__:main"
+
+
+@pytest.mark.parametrize("command", ["init", "check", "shards", "predict", "export"])
 def test_help_explains_the_exit_codes(command):
     assert re.search(r"Exit code 0 if .*; 1 if ", parser_of(command).epilog)

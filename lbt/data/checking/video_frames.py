@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-from lbt.config import FolderSettings
 from lbt.data.sample import Sample
 
 _LAST_NUMBER = re.compile(r"^(.*?)(\d+)\D*$")
@@ -18,15 +17,14 @@ _CAMERA = re.compile(r"^(img|dsc|dscf|dscn|dji|pxl|cimg|sam|mvimg|p|image from)[
 _SHORTEST = 5
 
 
-def frame_warnings(folder: FolderSettings, roles: Mapping[str, Sequence[Sample]]) -> list[str]:
+def frame_warnings(roles: Mapping[str, Sequence[Sample]]) -> list[str]:
     """A warning if the names of images look like frames of a video but hardly any neighbours share a group."""
     parts: dict[Sample, set[str]] = defaultdict(set)
     for role, members in roles.items():
         for sample in members:
             parts[sample].add(role)
     sequences = _sequences(list(parts))
-    frames = [sample for members in sequences.values() for sample in members]
-    if 2 * len(frames) < len(parts):
+    if not _are_most(sequences, len(parts)):
         return []
     neighbours = [pair for members in sequences.values() for pair in pairwise(members)]
     apart = [(a, b) for a, b in neighbours if parts[a] != parts[b]]
@@ -34,11 +32,22 @@ def frame_warnings(folder: FolderSettings, roles: Mapping[str, Sequence[Sample]]
         return []
     one, other = apart[0]
     where = [" and ".join(role for role in roles if role in parts[sample]) for sample in apart[0]]
+    expression, stretch = _choose_groups(sequences, len(parts))
+    advice = f'`group: "{expression}"`' + (f" and `stretch: {stretch}`" if stretch > 1 else "")
     return [
         f"the images are named like frames of a video, but neighbours are in different groups: {len(apart)} pairs of "
         f"neighbours are in different parts, such as {one.image} ({where[0]}) and {other.image} ({where[1]}). If "
-        f"they are frames, write {_advice(folder, sequences, len(parts))} in data.folder"
+        f"they are frames, write {advice} in data.folder"
     ]
+
+
+def propose_groups(samples: Sequence[Sample]) -> tuple[str, int] | None:
+    """`data.folder.group` and `stretch` that keep neighbouring frames together; None if there are hardly any frames.
+
+    They leave enough groups for all parts.
+    """
+    sequences = _sequences(samples)
+    return _choose_groups(sequences, len(samples)) if _are_most(sequences, len(samples)) else None
 
 
 def _sequences(samples: Sequence[Sample]) -> dict[tuple[str, str], list[Sample]]:
@@ -62,11 +71,13 @@ def _is_even(numbers: Sequence[int]) -> bool:
     return 5 * sum(gap == usual for gap in gaps) >= 4 * len(gaps)
 
 
-def _advice(folder: FolderSettings, sequences: Mapping[tuple[str, str], Sequence[Sample]], images: int) -> str:
-    """The settings that keep neighbouring frames together and leave enough groups for all parts."""
+def _are_most(sequences: Mapping[tuple[str, str], Sequence[Sample]], images: int) -> bool:
+    return 2 * sum(map(len, sequences.values())) >= max(1, images)
+
+
+def _choose_groups(sequences: Mapping[tuple[str, str], Sequence[Sample]], images: int) -> tuple[str, int]:
     # A user may write the expression in single or double quotes, so it has no backslash.
     same_names = len({name for _, name in sequences}) < len(sequences)
     expression = "^(.*/.*?)[0-9]+[^0-9]*$" if same_names else "^(.*?)[0-9]+[^0-9]*$"
     wanted = min(20, max(6, images // 5))
-    stretch = -(-wanted // len(sequences))
-    return f'`group: "{expression}"`' + (f" and `stretch: {stretch}`" if stretch > 1 else "")
+    return expression, -(-wanted // len(sequences))

@@ -42,6 +42,6 @@ def find_warnings(
         *left_out_warnings(data, listings, samples),
         *ignored_warnings(counts, table),
         *absent_class_warnings(of_roles, table),
-        *(frame_warnings(data.folder, roles) if data.folder is not None else []),
+        *(frame_warnings(roles) if data.folder is not None else []),
         *equal_image_warnings(data, sketches, roles),
     ]

@@ -1,0 +1,1 @@
+"""`lbt init`: from a user's photographs and masks to a file of settings that runs without editing."""
