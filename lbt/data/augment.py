@@ -99,11 +99,11 @@ def augment(
             placed.append(pad(resize_soft_labels(target.float(), covered, (rows, columns))))
         else:
             placed.append(pad(resize_mask(target, size, (rows, columns)), IGNORE))
-    factors = (
+    brightness, contrast, saturation = (
         1 + extent * (2 * value - 1)
         for extent, value in zip((settings.brightness, settings.contrast, settings.saturation), draw[4:], strict=True)
     )
-    return Jitter(*factors, *window[2:]), tuple(placed)
+    return Jitter(brightness, contrast, saturation, window[2], window[3]), tuple(placed)
 
 
 def resize_image(image: Tensor, size: Size, window: Window) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.config.jobs import OperatorsJob
 from lbt.data.classes import IGNORE, class_table
-from lbt.data.dataset import SegmentationDataset
+from lbt.data.dataset import Items, SegmentationDataset
 from lbt.data.loader import decode_items, evaluation_batches
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
@@ -89,7 +89,8 @@ def run(settings: OperatorsJob, files: Files, *, resume: Resume | None = None, l
     samples = read_split(files.split, "teacher_val")
     chosen = [samples[i] for i in spread_indices(len(samples), settings.derivation.images or len(samples))]
     dataset = SegmentationDataset(chosen, settings.data, classes)
-    workers, held = settings.compute.workers, dataset
+    workers = settings.compute.workers
+    held: Items = dataset
     if len(dataset) <= HELD_IMAGES:
         workers, held = 0, decode_items(dataset, range(len(dataset)), workers)
 

@@ -179,8 +179,8 @@ def time_passes(settings: Settings, samples: Sequence[Sample], classes: int) -> 
         loss(network.heads(trained[0]), trained[1]).backward()
 
     clock = time.process_time if device.type == "cpu" and settings.compute.threads == 1 else time.perf_counter
-    times = [_seconds(run, device, clock) for run in (pass_supernet, pass_student, pass_network)]
-    return Passes(*times, _time_image(settings, samples[:_TIMES], clock), _time_start())
+    supernet_s, student_s, network_s = (_seconds(r, device, clock) for r in (pass_supernet, pass_student, pass_network))
+    return Passes(supernet_s, student_s, network_s, _time_image(settings, samples[:_TIMES], clock), _time_start())
 
 
 def _seconds(run: Callable[[], None], device: torch.device, clock: Callable[[], float]) -> float:
@@ -204,7 +204,6 @@ def _time_image(settings: Settings, samples: Sequence[Sample], clock: Callable[[
         augment(
             dataset[index],
             settings=settings.augmentation,
-            data=data,
             crop=settings.augmentation.crop,
             generator=generator,
         )

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lbt.config import FolderSettings
 from lbt.data.affixes import describe_loose_match, find_affixes
@@ -99,7 +100,7 @@ def _list_images(root: Path, place: Path) -> list[str]:
 
 def _of_parts(root: Path, kinds: Kinds, parts: PartFolders, notes: list[str]) -> Layout | None:
     """The layout with the user's own parts; None, with a note, if a part cannot be used as it is."""
-    patterns: dict[str, object] = {
+    patterns: dict[str, Any] = {
         "images": f"{parts.images}/{kinds.image_name}",
         "masks": f"{parts.masks}/{kinds.mask_name}",
         "splits": dict(parts.names),
@@ -108,7 +109,7 @@ def _of_parts(root: Path, kinds: Kinds, parts: PartFolders, notes: list[str]) ->
     labelled: list[tuple[str, str]] = []
     lonely: list[str] = []
     for split in ("train", "val"):
-        images, masks = list_part(root, folder, split)  # type: ignore[arg-type]
+        images, masks = list_part(root, folder, split)
         found = pair(images, masks, folder).masks
         labelled += [(image, found[image][0]) for image in images.files if found[image]]
         lonely += [image for image in images.files if not found[image]]
@@ -130,7 +131,7 @@ def _undivided(root: Path, photos: Path, masks: Path, kinds: Kinds, notes: list[
             f"the folders {', '.join(names)} are not kept as parts, because photographs for training, for evaluation "
             "and without masks (train, val, test) are needed; all photographs are divided anew"
         )
-    patterns: dict[str, object] = {
+    patterns: dict[str, Any] = {
         "images": _pattern(kinds.images, kinds.image_name),
         "masks": _pattern(kinds.masks, kinds.mask_name),
     } | _affixes(kinds)

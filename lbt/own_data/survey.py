@@ -137,7 +137,7 @@ def _read_ids(root: Path, masks: Sequence[str]) -> tuple[list[dict[Value, int]] 
     if palette_problems(samples, inspections, _IDS):
         return None, {}
     palette: dict[int, Color] = {}
-    counts = []
+    counts: list[dict[Value, int]] = []
     for values, facts in found:
         present = np.flatnonzero(values).tolist()
         counts.append({int(value): int(values[value]) for value in present})

@@ -28,7 +28,7 @@ def sgd(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> torc
     return fused_sgd(parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
-def fused_sgd(parameters: Any, **settings: float) -> torch.optim.SGD:
+def fused_sgd(parameters: Any, **settings: Any) -> torch.optim.SGD:
     """PyTorch's fused SGD, in which weights may get their first gradient at different steps.
 
     Args:
@@ -161,9 +161,9 @@ class GuardedStep:
         """`attempt` and `settle` at once, for which the host waits; returns the norm, NaN if the update was skipped."""
         norm = self.attempt(optimizer, values, clip_norm)
         measured = fetch(self.measured | {"": norm})
-        norm = measured.pop("")
+        length = measured.pop("")
         self.settle(measured)
-        return norm
+        return length
 
     def skip_streak(self) -> dict[str, Any]:
         """The current streak of skipped updates, with which the guard of the next round continues."""
