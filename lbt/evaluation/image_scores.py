@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from lbt.data.classes import IGNORE
-from lbt.evaluation.scores import intersection_over_union
+from lbt.evaluation.scores import count_pairs, drop_ignored, intersection_over_union
 
 EXTREMES = 3
 """Most pictures of the worst images, and of the best ones."""
@@ -37,7 +35,7 @@ def count_each(
         for images, labels in batches:
             predicted = predict(images.to(device)).argmax(dim=1)
             for one, truth in zip(predicted, labels.to(device), strict=True):
-                counts.append(multiclass_confusion_matrix(one, truth, num_classes, ignore_index=IGNORE).cpu())
+                counts.append(drop_ignored(count_pairs(truth, one, num_classes)))
     return torch.stack(counts)
 
 

@@ -60,10 +60,26 @@ def count_confusion(
     counts = torch.zeros(IGNORE + 1, num_classes, dtype=torch.int64, device=device)
     with torch.no_grad():
         for images, labels in batches:
-            predicted = predict(images.to(device)).argmax(dim=1)
-            # Ignored pixels have a row of their own, because selecting the others would take longer than counting.
-            pairs = labels.to(device).mul(num_classes).add_(predicted)
-            counts += torch.bincount(pairs.flatten(), minlength=counts.numel()).view_as(counts)
+            counts += count_pairs(labels.to(device), predict(images.to(device)).argmax(dim=1), num_classes)
+    return drop_ignored(counts)
+
+
+def count_pairs(labels: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
+    """Counts (IGNORE + 1, C) of pairs of a label and a predicted class.
+
+    Ignored pixels have a row of their own, because selecting the others would take longer than counting.
+    """
+    pairs = labels.mul(num_classes).add_(predicted)
+    return torch.bincount(pairs.flatten(), minlength=(IGNORE + 1) * num_classes).view(IGNORE + 1, num_classes)
+
+
+def drop_ignored(counts: Tensor) -> Tensor:
+    """The rows of the classes, (C, C) on the CPU, of the sum of `count_pairs`.
+
+    Raises:
+        ValueError: a label is neither a class nor `IGNORE`.
+    """
+    num_classes = counts.shape[1]
     if counts[num_classes:IGNORE].any():
         raise ValueError(f"a label is above {num_classes - 1}, the last class, and not {IGNORE}")
     return counts[:num_classes].cpu()
