@@ -117,7 +117,7 @@ def test_the_first_page_is_that_of_the_run_above_the_graph_of_rules(opened):
     assert frame.locator("tbody tr").count() >= 5 and not frame.locator(".links").is_visible()
     for image in frame.locator("img").all():
         assert image.evaluate("image => image.naturalWidth") > 0
-    run, graph = (page.locator(name).bounding_box() for name in ("iframe.run", "#rulegraph"))
+    run, graph = (page.locator(name).bounding_box() for name in ("iframe.run", "#app #rulegraph"))
     assert run["y"] + run["height"] <= graph["y"] and run["width"] > 700
 
 
