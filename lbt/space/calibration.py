@@ -50,7 +50,7 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        used = torch.stack([norm.num_batches_tracked for norm in norms]).tolist() if norms else []
+        used = torch.stack([norm.get_buffer("num_batches_tracked") for norm in norms]).tolist() if norms else []
         per_norm = len(buffers) // max(len(norms), 1)
         unused = [place for place in range(len(buffers)) if not used[place // per_norm]]
         copy_many_([buffers[place] for place in unused], [saved[place] for place in unused])
