@@ -38,12 +38,13 @@ def supernet_term(
         in_weights: whether to compute the gradient in the supernet's weights too, in those that the teacher's last
             step moved.
     """
-    moved = {}
+    moved: dict[str, Tensor] = {}
     if in_weights:
         weights = dict(context.supernet.named_parameters())
         moved = {name: weights[name] for name in context.teacher_step.step.gradient}
     leaves = {**context.architecture, **moved}
-    values, gradient = [], dict[str, Tensor]()
+    values: list[Tensor] = []
+    gradient: dict[str, Tensor] = {}
     with constant_statistics(context.supernet) if in_weights else constant_weights(context.supernet):
         for choose_widths in context.passes:
             widths = choose_widths(context.architecture)

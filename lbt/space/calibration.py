@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
         ValueError: there are no batches.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
-    buffers: list[Tensor] = [buffer for norm in norms for buffer in norm.buffers()]
+    buffers = [buffer for norm in norms for buffer in norm.buffers()]
     saved, momenta = [torch.empty_like(buffer) for buffer in buffers], [norm.momentum for norm in norms]
     copy_many_(saved, buffers)
     modes = [(m, m.training) for m in module.modules()]
@@ -50,7 +50,7 @@ def recalibrate(module: nn.Module, batches: Iterable[Batch], forward: Callable[[
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        used = torch.stack([cast(Tensor, norm.num_batches_tracked) for norm in norms]).tolist() if norms else []
+        used = torch.stack([norm.get_buffer("num_batches_tracked") for norm in norms]).tolist() if norms else []
         per_norm = len(buffers) // max(len(norms), 1)
         unused = [place for place in range(len(buffers)) if not used[place // per_norm]]
         copy_many_([buffers[place] for place in unused], [saved[place] for place in unused])

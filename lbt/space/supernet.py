@@ -202,7 +202,8 @@ class Supernet(nn.Module):
         for branch_scale in (16, 32):
             down = edge_probabilities(beta, (branch_scale,), self.space.layers).down
             for scale in (s for s in SCALES if s < branch_scale):
-                terms = found[branch_scale, scale] = {}
+                terms: dict[Node, Tensor] = {}
+                found[branch_scale, scale] = terms
                 for node, chance in down.items():
                     if node[1] == scale and chance.detach() != 0:
                         factor = widths.factor(*node)

@@ -28,14 +28,14 @@ def sgd(parameters: Iterable[nn.Parameter], settings: OptimizerSettings) -> torc
     return fused_sgd(parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
-def fused_sgd(parameters: Any, **settings: Any) -> torch.optim.SGD:
+def fused_sgd(parameters: Any, *, lr: float, momentum: float, weight_decay: float = 0.0) -> torch.optim.SGD:
     """PyTorch's fused SGD, in which weights may get their first gradient at different steps.
 
     Args:
-        parameters: as for `torch.optim.SGD`.
-        settings: of `torch.optim.SGD`.
+        parameters: tensors or parameter groups, as for `torch.optim.SGD`.
+        lr, momentum, weight_decay: as for `torch.optim.SGD`.
     """
-    optimizer = torch.optim.SGD(parameters, **settings, fused=True)
+    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
     optimizer.register_step_pre_hook(_start_momentum)
     return optimizer
 
@@ -161,9 +161,9 @@ class GuardedStep:
         """`attempt` and `settle` at once, for which the host waits; returns the norm, NaN if the update was skipped."""
         norm = self.attempt(optimizer, values, clip_norm)
         measured = fetch(self.measured | {"": norm})
-        length = measured.pop("")
+        found = measured.pop("")
         self.settle(measured)
-        return length
+        return found
 
     def skip_streak(self) -> dict[str, Any]:
         """The current streak of skipped updates, with which the guard of the next round continues."""
