@@ -135,7 +135,7 @@ def evaluation_batches(
     items = load_ahead(dataset.__getitem__, range(len(dataset)), workers, pin=device.type == "cuda")
     for _, equal in groupby(items, key=lambda item: tuple(part.shape for part in item)):
         while batch := list(islice(equal, batch_size)):
-            images, *targets = _send(_stack(batch), device)
+            images, *targets = _stack([_send(item, device) for item in batch])
             yield normalise(images.contiguous(), data.mean, data.std), *targets
 
 

@@ -34,7 +34,7 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], di
     """Name, `data` and `augmentation` of each data set."""
     yield "scenes", {"root": str(options.folder)}, {"crop": options.crop, "scale": [0.5, 2.0]}
     if options.camvid:
-        settings = yaml.safe_load((ROOT / "config" / "camvid.yaml").read_text())
+        settings = yaml.safe_load(Path("config/camvid.yaml").read_text())  # of the version that runs
         yield "CamVid", settings["data"] | {"root": str(options.camvid.resolve())}, settings["augmentation"]
 
 

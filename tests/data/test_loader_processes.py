@@ -58,14 +58,14 @@ def _namespaces():
         pytest.skip("a /dev/shm of its own needs root and mount namespaces")
 
 
-LITTLE = ("16k", "150k", "300k")
+LITTLE = ("16k", "50k", "100k")
 
 
 @pytest.mark.usefixtures("_namespaces")
 @pytest.mark.parametrize(
     ("size", "check"),
     [
-        ("300k", "unchecked"),
+        ("100k", "unchecked"),
         *(pytest.param(size, "checked", marks=pytest.mark.exhaustive) for size in LITTLE),
         *(pytest.param(size, "unchecked", marks=pytest.mark.exhaustive) for size in LITTLE[:2]),
     ],
