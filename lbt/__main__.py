@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lbt.commands import check, export, predict, ratio, shards, show, stage, status
+from lbt.commands import bench, check, export, predict, ratio, shards, show, stage, status
 from lbt.errors import LbtError
 from lbt.files import open_own
 
@@ -22,6 +22,7 @@ COMMANDS = {
     "shards": shards,
     "predict": predict,
     "export": export,
+    "bench": bench,
     "stage": stage,
 }
 

@@ -14,11 +14,12 @@ from lbt.data.images import read_image
 from lbt.data.loader import evaluation_batches
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
+from lbt.evaluation.both_precisions import BothPrecisions
 from lbt.evaluation.pictures import write_labels, write_picture
 from lbt.evaluation.scores import count_confusion, count_progress, scores
 from lbt.files import write_json
 from lbt.inference.network_file import load_trained
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import has_bfloat16, prepare_device
 from lbt.runtime.progress import Progress
 
 
@@ -50,9 +51,10 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     samples = read_split(files.split, "evaluation")
     dataset = SegmentationDataset(samples, data, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data)
+    pair = BothPrecisions(model) if has_bfloat16(device) else None
     with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
-        confusion = count_confusion(model, count_progress(batches, progress), table.num_classes, device)
-    result = scores(confusion, table)
+        confusion = count_confusion(pair or model, count_progress(batches, progress), table.num_classes, device)
+    result = scores(confusion, table) | {"bfloat16": None if pair is None else {"equal_labels": pair.equal_labels}}
 
     for folder in (files.pictures, files.predictions):
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
+from lbt.latency.deployment import Deployment, Forward
 from lbt.latency.parts import Part, build_part
-from lbt.latency.timing import time_together
+from lbt.latency.timing import Call, time_together
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 
@@ -26,8 +27,7 @@ def measure_parts(
     *,
     space: SpaceSettings,
     size: tuple[int, int],
-    device: torch.device,
-    threads: int,
+    deployment: Deployment,
     seconds: float,
     resume: Resume,
     log: Path | None = None,
@@ -42,8 +42,7 @@ def measure_parts(
         parts: the parts, from `list_space_parts`.
         space: the search space.
         size: height and width of the image in pixels.
-        device: where the parts run.
-        threads: CPU threads.
+        deployment: how the parts are run.
         seconds: approximate time of all blocks of a part together.
         resume: saved blocks from which an interrupted measurement resumes.
         log: file for plain progress lines.
@@ -52,9 +51,19 @@ def measure_parts(
         (`TURNS`, parts) milliseconds, float64.
     """
 
+    kept: dict[int, Forward] = {}
+
+    def prepare(index: int) -> Call:
+        module, inputs = build_part(parts[index], space, size)
+        if index in kept:
+            return kept[index], deployment.place(inputs)
+        forward, inputs = deployment.prepare(module, inputs)
+        if deployment.backend != "eager":  # a second compilation would take seconds
+            kept[index] = forward
+        return forward, inputs
+
     def time_parts(group: Sequence[int], duration: float) -> list[float]:
-        calls = [build_part(parts[index], space, size, device) for index in group]
-        return time_together(calls, threads=threads, seconds=duration)
+        return time_together([prepare(index) for index in group], threads=deployment.threads, seconds=duration)
 
     blocks = torch.full((TURNS, len(parts)), torch.nan, dtype=torch.float64)
     groups = [(turn, group) for turn in range(TURNS) for group in _draw_groups(len(parts), turn)]

@@ -51,3 +51,11 @@ def check_gpus(key: str, count: int, device: str) -> str:
             "Lower it, ask the cluster for more, or write `compute.device: cpu`: the processes then share the CPU."
         )
     return "cuda"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "arm_sve_bf16"))
