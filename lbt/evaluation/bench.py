@@ -85,8 +85,8 @@ def prepare_network(
     images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     passes: list[tuple[str, str, Forward, tuple[Any, ...]]] = []
     for key in forms:
-        forward, inputs = Deployment(key.backend, key.precision, device, threads).prepare(module, (images,))
-        passes.append((key.backend, key.precision, forward, inputs))
+        prepared = Deployment(key.backend, key.precision, device, threads).prepare(module, (images,))
+        passes.append((key.backend, key.precision, prepared.forward, prepared.inputs))
     passes.insert(0, (PLAIN, "float32", module.to(device), (images.to(device),)))
     return [
         Entry(name, backend, precision, forward, inputs, miou.get(precision), _measure(forward, inputs, device))

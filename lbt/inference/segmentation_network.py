@@ -124,7 +124,7 @@ class SegmentationNetwork(nn.Module):
     def logits(self, images: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 of images (B, 3, H, W): uint8, or floats in [0, 1]. Gradients flow."""
         logits = self._logits(images)
-        return logits.float() if logits.dtype == torch.bfloat16 else logits
+        return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
     def fast(self) -> SegmentationNetwork:
         """This network in bfloat16, if its device has instructions for that; otherwise the network itself.

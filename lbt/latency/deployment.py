@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,35 @@ import torch
 from torch import Tensor, nn
 
 from lbt.config import LatencyKey
+from lbt.latency.timing import Call
 from lbt.network.fold_batch_norm import fold_batch_norm
 
 Backend = Literal["eager", "compile", "onnxruntime"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Forward = Callable[..., Any]
-"""A forward pass: takes the tensors for which it was prepared."""
-OPSET = 18
+"""A forward pass: takes tensors of the shapes for which it was prepared."""
 _PROVIDERS = {"cuda": ("TensorrtExecutionProvider", "CUDAExecutionProvider"), "cpu": ("CPUExecutionProvider",)}
 """Kind of device -> the providers of ONNX Runtime for it, the fastest first."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A forward pass that is ready to be timed.
+
+    Attributes:
+        forward: the pass.
+        inputs: its arguments.
+        share: of its time that it takes inside a network, 0 to 1; see `lbt.latency.onnx_session.inner_share`.
+    """
+
+    forward: Forward
+    inputs: tuple[Tensor, ...]
+    share: float = 1.0
+
+    @property
+    def call(self) -> Call:
+        """Pass and arguments, for the stopwatch."""
+        return self.forward, self.inputs
 
 
 @dataclass(frozen=True)
@@ -40,8 +59,10 @@ class Deployment:
     device: torch.device
     threads: int
 
-    def prepare(self, module: nn.Module, inputs: Sequence[Tensor]) -> tuple[Forward, tuple[Tensor, ...]]:
-        """The forward pass of a module in the form in which it is deployed, and its inputs.
+    def prepare(
+        self, module: nn.Module, inputs: Sequence[Tensor], *, first: bool = True, last: bool = True
+    ) -> Prepared:
+        """The forward pass of a module in the form in which it is deployed.
 
         BatchNorm is folded into the convolutions. PyTorch's backends get features in channels-last order, as one layer
         of the network hands them to the next. On a GPU the pass is a CUDA graph, so that the host is not measured.
@@ -49,16 +70,30 @@ class Deployment:
         Args:
             module: a derived network or a part of it, on the CPU.
             inputs: of its forward pass, on the CPU; the prepared pass takes inputs of these shapes only.
+            first: whether the inputs are images; false for a part that follows another one.
+            last: whether the outputs are logits; false for a part that another one follows.
         """
         folded, placed = fold_batch_norm(module), self.place(inputs)
         set_float32_products(self.precision)
         if self.backend == "onnxruntime":
-            session = start_session(export_onnx(folded, tuple(inputs)), self)
-            return (BoundPass if self.device.type == "cuda" else SessionPass)(session), placed
+            return self._prepare_session(folded, placed, first, last)
         folded = folded.to(self.device, self._dtype)
         if self.backend == "compile":
-            return _compile(folded, placed), placed
-        return (GraphPass(folded, placed) if self.device.type == "cuda" else folded), placed
+            return Prepared(_compile(folded, placed), placed)
+        return Prepared(GraphPass(folded, placed) if self.device.type == "cuda" else folded, placed)
+
+    def _prepare_session(self, module: nn.Module, inputs: tuple[Tensor, ...], first: bool, last: bool) -> Prepared:
+        from lbt.latency.onnx_session import BoundPass, SessionPass, export_bytes, inner_share, start_session
+
+        model, providers = export_bytes(module, tuple(x.cpu() for x in inputs)), list_providers(self.device)
+        options = [
+            (name, {"use_tf32": int(self.precision == "tf32")} if name.startswith("CUDA") else {}) for name in providers
+        ]
+        session = start_session(model, options, self.threads)
+        if self.device.type == "cuda":
+            return Prepared(BoundPass(session), inputs)
+        share = 1.0 if first and last else inner_share(model, inputs, options, first=first, last=last)
+        return Prepared(SessionPass(session), inputs, share)
 
     def place(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Inputs on the device, in the number format and the order of the backend's features."""
@@ -72,9 +107,8 @@ class Deployment:
 
 def set_float32_products(precision: Precision) -> None:
     """Let a GPU round the factors of float32 products to TF32, or forbid it."""
-    chosen = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = chosen
-    torch.backends.cudnn.conv.fp32_precision = chosen
+    # By PyTorch's older names: after a use of the newer `fp32_precision`, `torch.export` refuses to work.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def find_obstacle(latency: LatencyKey, device: torch.device) -> tuple[str, str] | None:
@@ -106,56 +140,6 @@ def list_providers(device: torch.device) -> list[str]:
 
     available = onnxruntime.get_available_providers()
     return [name for name in _PROVIDERS[device.type] if name in available]
-
-
-def export_onnx(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
-    """The ONNX file of a module for inputs of these shapes."""
-    program = torch.onnx.export(module, inputs, dynamo=True, opset_version=OPSET, verbose=False)
-    assert program is not None  # with `dynamo`, export returns the program
-    file = io.BytesIO()
-    program.save(file)
-    return file.getvalue()
-
-
-def start_session(model: bytes | str, deployment: Deployment) -> Any:
-    """Start ONNX Runtime on the content or the path of an ONNX file."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = deployment.threads, 1
-    options.log_severity_level = 3
-    providers: list[Any] = list(list_providers(deployment.device))
-    if "CUDAExecutionProvider" in providers:
-        at = providers.index("CUDAExecutionProvider")
-        providers[at] = ("CUDAExecutionProvider", {"use_tf32": int(deployment.precision == "tf32")})
-    return onnxruntime.InferenceSession(model, options, providers=providers)
-
-
-class SessionPass:
-    """A session of ONNX Runtime, called with tensors on the CPU; returns a list of arrays."""
-
-    def __init__(self, session: Any) -> None:
-        self.session, self.names = session, [node.name for node in session.get_inputs()]
-
-    def __call__(self, *inputs: Tensor) -> list[Any]:
-        return self.session.run(None, {name: x.numpy() for name, x in zip(self.names, inputs, strict=True)})
-
-
-class BoundPass:
-    """A session of ONNX Runtime whose inputs and outputs stay on the GPU."""
-
-    def __init__(self, session: Any) -> None:
-        self.session, self.binding = session, session.io_binding()
-        self.names = [node.name for node in session.get_inputs()]
-        self.outputs = [node.name for node in session.get_outputs()]
-
-    def __call__(self, *inputs: Tensor) -> list[Any]:
-        for name, x in zip(self.names, inputs, strict=True):
-            self.binding.bind_input(name, "cuda", x.device.index or 0, "float32", tuple(x.shape), x.data_ptr())
-        for name in self.outputs:
-            self.binding.bind_output(name, "cuda")
-        self.session.run_with_iobinding(self.binding)
-        return self.binding.get_outputs()
 
 
 class GraphPass:

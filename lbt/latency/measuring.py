@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.latency.deployment import Deployment, Forward
+from lbt.latency.deployment import Deployment, Prepared
 from lbt.latency.parts import Part, build_part
-from lbt.latency.timing import Call, time_together
+from lbt.latency.timing import time_together
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 
@@ -51,19 +52,20 @@ def measure_parts(
         (`TURNS`, parts) milliseconds, float64.
     """
 
-    kept: dict[int, Forward] = {}
+    kept: dict[int, Prepared] = {}
 
-    def prepare(index: int) -> Call:
-        module, inputs = build_part(parts[index], space, size)
+    def prepare(index: int) -> Prepared:
+        part = parts[index]
+        module, inputs = build_part(part, space, size)
         if index in kept:
-            return kept[index], deployment.place(inputs)
-        forward, inputs = deployment.prepare(module, inputs)
+            return replace(kept[index], inputs=deployment.place(inputs))
+        prepared = deployment.prepare(module, inputs, first=part.is_first, last=part.is_last)
         if deployment.backend != "eager":  # a second compilation would take seconds
-            kept[index] = forward
-        return forward, inputs
+            kept[index] = replace(prepared, inputs=())
+        return prepared
 
     def time_parts(group: Sequence[int], duration: float) -> list[float]:
-        return time_together([prepare(index) for index in group], threads=deployment.threads, seconds=duration)
+        return time_prepared([prepare(index) for index in group], threads=deployment.threads, seconds=duration)
 
     blocks = torch.full((TURNS, len(parts)), torch.nan, dtype=torch.float64)
     groups = [(turn, group) for turn in range(TURNS) for group in _draw_groups(len(parts), turn)]
@@ -77,6 +79,12 @@ def measure_parts(
             blocks[turn, group] = torch.tensor(milliseconds, dtype=torch.float64)
             progress.advance(ms=median(milliseconds))
     return blocks
+
+
+def time_prepared(parts: Sequence[Prepared], *, threads: int, seconds: float) -> list[float]:
+    """Milliseconds of each part inside a network, from `time_together`."""
+    times = time_together([part.call for part in parts], threads=threads, seconds=seconds)
+    return [milliseconds * part.share for milliseconds, part in zip(times, parts, strict=True)]
 
 
 def _draw_groups(parts: int, turn: int) -> list[list[int]]:

@@ -41,6 +41,16 @@ class Part:
     detail_channels: int
     out_channels: int
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it reads the image."""
+        return self.part == "stem"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it writes the logits."""
+        return self.part == "predict"
+
 
 def stem_part(space: SpaceSettings) -> Part:
     """The fixed layers from the image to 1/8, padding of the image included."""

@@ -14,12 +14,12 @@ from lbt.config.jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.current_key import current_key
-from lbt.latency.deployment import Deployment
+from lbt.latency.deployment import Deployment, Prepared
 from lbt.latency.expected import genotype_latency
-from lbt.latency.measuring import TURNS
+from lbt.latency.measuring import TURNS, time_prepared
 from lbt.latency.parts import build_part, list_genotype_parts
 from lbt.latency.table import read_table
-from lbt.latency.timing import Call, time_passes, time_together
+from lbt.latency.timing import Call, time_passes
 from lbt.network.genotype import read_genotype
 from lbt.network.network import Network
 from lbt.network.size import count_macs, count_parameters
@@ -73,10 +73,10 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     deployment = Deployment(latency.backend, latency.precision, device, threads)
     network = Network(discrete, space, classes).eval()
     images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0))
-    call = deployment.prepare(network, (images,))
+    call = deployment.prepare(network, (images,)).call
     peak = _peak_memory(call)
     parts = [
-        deployment.prepare(*build_part(part, space, latency.input_size))
+        deployment.prepare(*build_part(part, space, latency.input_size), first=part.is_first, last=part.is_last)
         for part in list_genotype_parts(discrete, space, classes)
     ]
     times, parts_ms = time_in_turn(call, parts, runs=latency.profile_runs, threads=threads)
@@ -97,7 +97,7 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
         progress.advance(median_ms=median_ms, predicted_ms=predicted_ms)
 
 
-def time_in_turn(network: Call, parts: Sequence[Call], *, runs: int, threads: int) -> tuple[list[float], float]:
+def time_in_turn(network: Call, parts: Sequence[Prepared], *, runs: int, threads: int) -> tuple[list[float], float]:
     """Milliseconds of each of `runs` passes of a network, and of all its parts together.
 
     Network and parts take `TURNS` turns of about equal length, so that a change of the clock rate affects both.
@@ -112,7 +112,7 @@ def time_in_turn(network: Call, parts: Sequence[Call], *, runs: int, threads: in
     blocks = []
     for turn in range(TURNS):
         passes = time_passes(*network, runs=runs // TURNS + (turn < runs % TURNS))
-        blocks.append(time_together(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
+        blocks.append(time_prepared(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
         times += passes
     return times, sum(median(block) for block in zip(*blocks, strict=True))
 

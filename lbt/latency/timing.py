@@ -47,6 +47,7 @@ def time_together(calls: Sequence[Call], *, threads: int, seconds: float) -> lis
 
 def time_rounds(calls: Sequence[Call], rounds: int, after_round: Callable[[], None] | None = None) -> list[list[float]]:
     """Milliseconds of each of `rounds` forward passes of each module; in a round, every module has one pass."""
+    _keep_freed_memory()
     times: list[list[float]] = [[] for _ in calls]
     with torch.inference_mode():
         for _ in range(rounds):

@@ -3,7 +3,7 @@
 The table is measured once for each setting and kept. An interrupted measurement resumes. The networks take turns, so
 that a change of the clock rate affects all of them. Nothing else should run on the machine.
 
-    python tests/benchmarks/latency.py [--layers 16 --base-width 12 --height 256 --width 512 --csv FILE]
+    python tests/benchmarks/latency.py [--layers 16 --base-width 12 --height 256 --width 512 --backend compile ...]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ import torch
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, Settings, SpaceSettings
 from lbt.config.jobs import LatencyJob, pick_settings
 from lbt.data.classes import class_table
-from lbt.latency import measure_table
+from lbt.latency import measure_table, timing
 from lbt.latency.current_key import current_key
+from lbt.latency.deployment import Deployment
 from lbt.latency.expected import genotype_latency
 from lbt.latency.parts import list_genotype_parts
 from lbt.latency.table import LatencyTable, read_table
@@ -41,7 +43,10 @@ def measured_table(
 ) -> LatencyTable:
     """The table of these settings, measured unless it lies in the folder."""
     size = "x".join(map(str, latency.input_size))
-    name = f"L{space.layers}-F{space.base_width}-{size}-{compute.threads}-threads-{latency.min_run_seconds:g}-s.csv"
+    form = f"{latency.backend}-{latency.precision}"
+    name = (
+        f"L{space.layers}-F{space.base_width}-{size}-{compute.threads}-threads-{latency.min_run_seconds:g}-s-{form}.csv"
+    )
     path, device = folder / name, prepare_device(compute)
     if not path.exists():
         identity = {"settings": name, "code": fingerprint("lbt.latency.measure_table")}
@@ -59,17 +64,17 @@ def measured_networks(
     space: SpaceSettings,
     classes: int,
     size: tuple[int, int],
-    device: torch.device,
+    deployment: Deployment,
     turns: int,
 ) -> np.ndarray:
     """(networks, passes) milliseconds of single forward passes; the networks take turns."""
-    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
-    networks = [Network(genotype, space, classes).to(device).eval() for genotype in genotypes]
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    networks = [deployment.prepare(Network(genotype, space, classes).eval(), (images,)) for genotype in genotypes]
     times: list[list[float]] = [[] for _ in networks]
     with Progress("networks", turns * len(networks)) as progress:
         for _ in range(turns):
             for network, found in zip(networks, times, strict=True):
-                found += time_passes(network, (images,), runs=RUNS)
+                found += time_passes(*network, runs=RUNS)
                 progress.advance(ms=found[-1])
     return np.array(times)
 
@@ -98,6 +103,13 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=10, help=f"of the networks, with {RUNS} timed passes each")
     parser.add_argument("--seconds", type=float, default=0.2, help="for one entry of the table")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--backend", choices=("eager", "compile", "onnxruntime"), default="eager")
+    parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="of one thread instead of the clock's, for a machine on which something else runs",
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--folder", type=Path, default=Path("results/latency-study"), help="where tables are kept")
     parser.add_argument("--csv", type=Path, help="file for the rows that are printed")
@@ -105,12 +117,17 @@ def main() -> None:
 
     space = SpaceSettings(layers=options.layers, base_width=options.base_width)
     size, data = (options.height, options.width), DataSettings()
-    latency = LatencySettings(input_size=size, min_run_seconds=options.seconds)
+    latency = LatencySettings(
+        input_size=size, min_run_seconds=options.seconds, backend=options.backend, precision=options.precision
+    )
+    if options.processor_time:
+        timing.perf_counter = process_time
     compute = ComputeSettings(device=options.device, threads=options.threads)
     table = measured_table(options.folder, space, data, latency, compute)
     generator, classes = torch.Generator().manual_seed(0), table.key.classes
     genotypes = [random_genotype(space, generator) for _ in range(options.networks)]
-    times = measured_networks(genotypes, space, classes, size, prepare_device(compute), options.turns)
+    deployment = Deployment(options.backend, options.precision, prepare_device(compute), options.threads)
+    times = measured_networks(genotypes, space, classes, size, deployment, options.turns)
 
     predicted = np.array([genotype_latency(genotype, space, table) for genotype in genotypes])
     parts = [list_genotype_parts(genotype, space, classes) for genotype in genotypes]
@@ -132,7 +149,8 @@ def main() -> None:
         for index in np.argsort(measured)
     ]
     print(f"{table.key.device}, {table.key.software}, {options.threads} threads, {options.height}x{options.width}")
-    print(f"L={space.layers} F={space.base_width}, {len(table.milliseconds)} entries of {options.seconds:g} s each")
+    print(f"{options.backend}, {options.precision}, L={space.layers} F={space.base_width}")
+    print(f"{len(table.milliseconds)} entries of {options.seconds:g} s each")
     print("  ".join(rows[0]))
     for row in rows:
         print("  ".join(f"{value:>{len(key)}}" for key, value in row.items()))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lbt.views.figures.style import draw_grid, method_style, write_label
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.formats import mean_and_deviation
+from lbt.views.tables.latency import describe_form
 
 
 def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]) -> Figure:
@@ -54,7 +55,8 @@ def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]
         fontsize=8,
         color="#444444",
     )
-    axes.set(xlabel="measured latency (ms, median)", ylabel="retrained mIoU (%)")
+    forms = "; ".join(sorted({describe_form(network) for network in networks}))
+    axes.set(xlabel=f"measured latency (ms, median; {forms})", ylabel="retrained mIoU (%)")
     axes.margins(x=0.12, y=0.15)
     draw_grid(axes)
     axes.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
