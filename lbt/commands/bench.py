@@ -16,9 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads networks, and times each by every backend and precision that this machine has, in turns with FasterSeg's released
-network, LR-ASPP and DeepLabV3 with MobileNetV3, which have random weights. Prints one table."""
+network, LR-ASPP and DeepLabV3 with MobileNetV3, which have random weights. Prints one table. Writes it into a folder if
+--output names one."""
     parser.epilog = """\
-Nothing else should run on the machine. Exit code 0 if the table was printed; 1 if not."""
+Nothing else should run on the machine.
+Exit code 0 if the table was printed; 1 if not."""
     parser.add_argument(
         "networks",
         type=Path,

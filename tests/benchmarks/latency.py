@@ -69,7 +69,7 @@ def measured_networks(
 ) -> np.ndarray:
     """(networks, passes) milliseconds of single forward passes; the networks take turns."""
     images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    networks = [deployment.prepare(Network(genotype, space, classes).eval(), (images,)) for genotype in genotypes]
+    networks = [deployment.prepare(Network(genotype, space, classes).eval(), (images,)).call for genotype in genotypes]
     times: list[list[float]] = [[] for _ in networks]
     with Progress("networks", turns * len(networks)) as progress:
         for _ in range(turns):
@@ -97,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=16)
     parser.add_argument("--base-width", type=int, default=12)
+    parser.add_argument("--widths", type=int, nargs="+", default=[4, 6, 8, 10, 12], help="selectable ones, in twelfths")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--networks", type=int, default=20)
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="file for the rows that are printed")
     options = parser.parse_args()
 
-    space = SpaceSettings(layers=options.layers, base_width=options.base_width)
+    space = SpaceSettings(layers=options.layers, base_width=options.base_width, width_twelfths=tuple(options.widths))
     size, data = (options.height, options.width), DataSettings()
     latency = LatencySettings(
         input_size=size, min_run_seconds=options.seconds, backend=options.backend, precision=options.precision
