@@ -93,7 +93,8 @@ def run(options: argparse.Namespace) -> None:
     for path, file in files.items():
         score = None if options.run is None else score_segmenter(file, file.classes, options.run)
         entries.append(prepare_file(str(path), file, size, device, score))
-    classes = len(next(iter([*trained.values(), *files.values()])).classes)
+    named = [network.classes for network in trained.values()] + [file.classes for file in files.values()]
+    classes = len(named[0])
     entries += prepare_peers(forms, size, classes, device, options.threads)
     rows = time_entries(entries, options.turns, options.threads)
     key = current_key(LatencyKey(input_size=size), options.threads, device, classes)

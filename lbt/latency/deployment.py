@@ -174,7 +174,7 @@ def _compile(module: nn.Module, inputs: Sequence[Tensor]) -> Forward:
     """A module compiled for inputs of these shapes."""
     # A traced module has code of its own. Otherwise all modules of a class would share one cache of compiled code.
     traced = torch.fx.symbolic_trace(module)
-    options = {"freezing": True, "guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+    options: dict[str, Any] = {"freezing": True, "guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
     options |= {"triton.cudagraphs": True} if inputs[0].is_cuda else {}
     compiled = torch.compile(traced, dynamic=False, options=options)
     with torch.inference_mode():

@@ -23,9 +23,9 @@ from lbt.latency import measure_table, timing
 from lbt.latency.current_key import current_key
 from lbt.latency.deployment import Deployment
 from lbt.latency.expected import genotype_latency
-from lbt.latency.parts import list_genotype_parts
+from lbt.latency.parts import build_part, list_genotype_parts
 from lbt.latency.table import LatencyTable, read_table
-from lbt.latency.timing import time_passes
+from lbt.latency.timing import time_passes, time_rounds
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
 from lbt.network.random_genotype import random_genotype
@@ -79,6 +79,36 @@ def measured_networks(
     return np.array(times)
 
 
+def measured_in_turns(
+    genotypes: list[Genotype],
+    space: SpaceSettings,
+    classes: int,
+    size: tuple[int, int],
+    deployment: Deployment,
+    turns: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(networks, passes) milliseconds of forward passes, and (networks,) of the sums over their parts.
+
+    All parts and networks take turns, so the sums do not depend on what else the machine did at another time.
+    """
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    lists = [list_genotype_parts(genotype, space, classes) for genotype in genotypes]
+    different = list(dict.fromkeys(part for parts in lists for part in parts))
+    prepared = []
+    with Progress("parts", len(different)) as progress:
+        for part in different:
+            module, inputs = build_part(part, space, size)
+            prepared.append(deployment.prepare(module, inputs, first=part.is_first, last=part.is_last))
+            progress.advance()
+    networks = [deployment.prepare(Network(genotype, space, classes).eval(), (images,)) for genotype in genotypes]
+    calls = [ready.call for ready in (*prepared, *networks)]
+    time_rounds(calls, RUNS)  # which do not count
+    times = np.array(time_rounds(calls, turns * RUNS))
+    shares = [ready.share for ready in prepared]
+    medians = dict(zip(different, np.median(times[: len(prepared)], axis=1) * shares, strict=True))
+    return times[len(prepared) :], np.array([sum(medians[part] for part in parts) for parts in lists])
+
+
 def clock_by_turn(times: np.ndarray) -> np.ndarray:
     """(networks, passes) milliseconds -> (passes,) time of each turn relative to the median turn.
 
@@ -107,6 +137,9 @@ def main() -> None:
     parser.add_argument("--backend", choices=("eager", "compile", "onnxruntime"), default="eager")
     parser.add_argument("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     parser.add_argument(
+        "--in-turns", action="store_true", help="time only the parts of these networks, in turns with the networks"
+    )
+    parser.add_argument(
         "--processor-time",
         action="store_true",
         help="of one thread instead of the clock's, for a machine on which something else runs",
@@ -124,13 +157,16 @@ def main() -> None:
     if options.processor_time:
         timing.perf_counter = process_time
     compute = ComputeSettings(device=options.device, threads=options.threads)
-    table = measured_table(options.folder, space, data, latency, compute)
-    generator, classes = torch.Generator().manual_seed(0), table.key.classes
+    device, classes = prepare_device(compute), class_table(data).num_classes
+    generator = torch.Generator().manual_seed(0)
     genotypes = [random_genotype(space, generator) for _ in range(options.networks)]
-    deployment = Deployment(options.backend, options.precision, prepare_device(compute), options.threads)
-    times = measured_networks(genotypes, space, classes, size, deployment, options.turns)
-
-    predicted = np.array([genotype_latency(genotype, space, table) for genotype in genotypes])
+    deployment = Deployment(options.backend, options.precision, device, options.threads)
+    if options.in_turns:
+        times, predicted = measured_in_turns(genotypes, space, classes, size, deployment, options.turns)
+    else:
+        table = measured_table(options.folder, space, data, latency, compute)
+        times = measured_networks(genotypes, space, classes, size, deployment, options.turns)
+        predicted = np.array([genotype_latency(genotype, space, table) for genotype in genotypes])
     parts = [list_genotype_parts(genotype, space, classes) for genotype in genotypes]
     cells = np.array([sum(part.part == "cell" for part in found) for found in parts])
     clock = clock_by_turn(times)
@@ -149,9 +185,9 @@ def main() -> None:
         }
         for index in np.argsort(measured)
     ]
-    print(f"{table.key.device}, {table.key.software}, {options.threads} threads, {options.height}x{options.width}")
+    key = current_key(latency, options.threads, device, classes)
+    print(f"{key.device}, {key.software}, {options.threads} threads, {options.height}x{options.width}")
     print(f"{options.backend}, {options.precision}, L={space.layers} F={space.base_width}")
-    print(f"{len(table.milliseconds)} entries of {options.seconds:g} s each")
     print("  ".join(rows[0]))
     for row in rows:
         print("  ".join(f"{value:>{len(key)}}" for key, value in row.items()))
