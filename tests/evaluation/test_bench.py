@@ -1,17 +1,23 @@
 """`lbt bench`: speed-ups are those of the clock, and the command prints a row for each form of each network."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from random_network import write_network
 
 import lbt
 from lbt.__main__ import main
+from lbt.config import SpaceSettings
 from lbt.evaluation import bench
 from lbt.evaluation.bench import PLAIN, Entry, list_forms, time_entries
 from lbt.inference.onnx_export import export_network
-from lbt.inference.peers import PEERS, build_released_fasterseg
+from lbt.inference.peers import PEERS, build_released_fasterseg, released_genotype
 from lbt.latency import timing
+from lbt.network.derivation_rule import derive_genotype
 from lbt.network.size import count_macs, count_parameters
+from lbt.space.architecture import architecture_from_json
 
 SIZE = ("64", "96")
 
@@ -53,7 +59,12 @@ def test_forms_are_those_of_this_machine(monkeypatch):
     assert [(key.backend, key.precision) for key in list_forms(["onnxruntime"], cpu)] == [("onnxruntime", "float32")]
 
 
-def test_the_released_network_has_its_published_size():
+def test_the_released_network_is_what_the_rule_derives_and_has_its_published_size():
+    space = SpaceSettings(branches="8+32")
+    released = json.loads((Path(__file__).parents[1] / "network" / "fasterseg_arch_1.json").read_text())
+    logits = {f"{kind}.{s}": rows for kind in ("alpha", "beta", "gamma") for s, rows in released[kind].items()}
+    architecture = architecture_from_json(logits, space)
+    assert released_genotype() == derive_genotype(architecture, space, (32, 8), rule="released")
     network = build_released_fasterseg(19)
     assert count_parameters(network) == 2_656_819
     assert count_macs(network, (1024, 2048)) / 1e9 == pytest.approx(28.76, abs=0.01)

@@ -46,11 +46,13 @@ def test_each_part_computes_the_same_by_each_backend(backend, precision, toleran
         assert (found - expected).abs().max() <= tolerance * expected.abs().max(), part
 
 
-def test_a_compiled_network_and_its_parts_compute_the_same():
-    """Modules of one class are compiled for themselves: a second stem must not run the code of the first."""
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+def test_compiled_modules_compute_the_same(whole):
+    """Modules of one class are compiled for themselves: a second cell must not run the code of the first."""
     compiled, images = Deployment("compile", "float32", CPU, 1), torch.rand(1, 3, *SIZE)
     cells = [part for part in list_space_parts(SPACE, 5) if (part.operator, part.stride, part.scale) == ("conv", 1, 8)]
-    modules = [(random_network(), (images,)), *(build_part(part, SPACE, SIZE) for part in (cells[0], cells[-1]))]
+    parts = [build_part(part, SPACE, SIZE) for part in (cells[0], cells[-1])]
+    modules = [(random_network(), (images,))] if whole else parts
     passes = [compiled.prepare(module, inputs) for module, inputs in modules]
     for (module, inputs), ready in zip(modules, passes, strict=True):
         with torch.inference_mode():
