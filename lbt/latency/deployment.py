@@ -89,10 +89,11 @@ class Deployment:
         options = [
             (name, {"use_tf32": int(self.precision == "tf32")} if name.startswith("CUDA") else {}) for name in providers
         ]
-        session = start_session(model, options, self.threads)
+        is_part = not (first and last)
+        session = start_session(model, options, self.threads, shared=is_part)
         if self.device.type == "cuda":
             return Prepared(BoundPass(session), inputs)
-        share = 1.0 if first and last else inner_share(model, inputs, options, first=first, last=last)
+        share = inner_share(model, inputs, options, first=first, last=last) if is_part else 1.0
         return Prepared(SessionPass(session), inputs, share)
 
     def place(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

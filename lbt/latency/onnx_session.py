@@ -48,7 +48,7 @@ def export_bytes(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
 
 
 def start_session(
-    model: bytes | str, providers: Sequence[Any], threads: int, *, record: Path | None = None
+    model: bytes | str, providers: Sequence[Any], threads: int, *, shared: bool = False, record: Path | None = None
 ) -> onnxruntime.InferenceSession:
     """Start ONNX Runtime on the content or the path of an ONNX file.
 
@@ -56,11 +56,14 @@ def start_session(
         model: content or path.
         providers: the parts of ONNX Runtime that may compute, the preferred one first.
         threads: CPU threads.
+        shared: whether features lie in memory that all such sessions share, so that it is in the caches when the next
+            part runs. In a network, too, the previous layer has just used the memory of the next one.
         record: a folder for the graph that runs and the time of each of its nodes.
     """
-    _share_memory()
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.use_env_allocators", "1")
+    if shared:
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     if record is not None:
         options.optimized_model_filepath = str(record / "optimised.onnx")
@@ -70,11 +73,7 @@ def start_session(
 
 @cache
 def _share_memory() -> None:
-    """Let all sessions on the CPU reuse the same memory, which is in the caches when the next part runs.
-
-    With memory of its own, each part would find its features outside of the caches. In a network, the previous layer
-    has just used that memory.
-    """
+    """Make the memory on the CPU that sessions can share; a process has one."""
     kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
     onnxruntime.create_and_register_allocator(memory, None)
@@ -95,7 +94,7 @@ def inner_share(model: bytes, inputs: Sequence[Tensor], providers: Sequence[Any]
         last: whether the outputs are logits, likewise.
     """
     with tempfile.TemporaryDirectory() as folder:
-        session = start_session(model, providers, 1, record=Path(folder))
+        session = start_session(model, providers, 1, shared=True, record=Path(folder))
         run = SessionPass(session)
         others = torch.empty(CACHES)
         for _ in range(PROFILED_PASSES):
