@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from lbt import __version__
-from lbt.commands import check, export, init, predict, ratio, shards, show, stage, status
+from lbt.commands import bench, check, export, init, predict, ratio, shards, show, stage, status
 from lbt.errors import LbtError
 from lbt.files import open_own
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "shards": shards,
     "predict": predict,
     "export": export,
+    "bench": bench,
     "stage": stage,
 }
 INTERNAL = frozenset({"stage"})

@@ -29,7 +29,8 @@ RUNS = [
     ("supernet.py", "--layers 4 --base-width 2 --height 32 --width 64 --passes 1 --threads 1", "fused / plain"),
     (
         "latency.py",
-        "--layers 4 --base-width 2 --height 32 --width 64 --networks 3 --turns 1 --seconds 0.001 --folder .",
+        "--layers 4 --base-width 2 --height 32 --width 64 --networks 3 --turns 1 --seconds 0.001 --folder . "
+        "--precision bfloat16 --processor-time",
         "Spearman rank correlation",
     ),
     (

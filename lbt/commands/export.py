@@ -23,7 +23,8 @@ The graph normalises photographs itself:
   output  logits  (B, C, H, W) float32
           labels  (B, H, W) uint8, index into the classes
 The metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The results
-agree if no logit differs by more than 1e-4 of the largest logit.
+agree if no logit differs by more than 1e-4 of the largest logit (float16: 2e-2). For int8, whose ranges are measured on
+32 training images, the command prints the share of equal labels.
 Exit code 0 if the file was written; 1 if not."""
     parser.add_argument(
         "network",
@@ -40,10 +41,20 @@ Exit code 0 if the file was written; 1 if not."""
         help="height and width of the images in pixels, at least 32 (default: the size of the network's timing)",
     )
     parser.add_argument("--dynamic", action="store_true", help="accept batches and images of any size")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="number format: float16 for GPUs, int8 for processors; int8 needs --run (float32)",
+    )
+    parser.add_argument("--run", type=Path, metavar="RUN", help="the run whose images int8 and --score read")
+    parser.add_argument("--score", action="store_true", help="score the file on the held-out images of --run")
 
 
 def run(options: argparse.Namespace) -> None:
     """Export the network, and print how well both agree."""
+    import torch
+
     from lbt.inference.input_files import refuse_as_network
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_export import export_network
@@ -65,11 +76,32 @@ def run(options: argparse.Namespace) -> None:
         )
     if min(size) < 32:
         raise LbtError(f"--size: is {size[0]} {size[1]}; write a height and a width of at least 32.")
-    found = export_network(network, options.output, size, dynamic=options.dynamic)
-    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, ONNX Runtime against PyTorch:")
-    for agreement in found:
-        batch, height, width = agreement.shape
-        print(
-            f"  {batch} x {height} x {width}: largest difference {agreement.difference:.1e} of the largest logit, "
-            f"equal labels {agreement.equal:.4%}"
-        )
+    if options.run is None and (options.score or options.precision == "int8"):
+        needs = "--score" if options.score else "--precision int8"
+        raise LbtError(f"{needs}: needs images. Add --run RUN, the folder of a run, such as results/default.")
+    if options.precision == "int8":
+        from lbt.inference.calibration_images import read_calibration_images
+        from lbt.inference.onnx_quantize import export_int8
+
+        images = read_calibration_images(options.run, size)
+        equal = export_int8(network, options.output, size, images, dynamic=options.dynamic)
+        print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, int8 against float32:")
+        print(f"  equal labels {equal:.4%} on {len(images)} training images")
+    else:
+        precision = options.precision
+        found = export_network(network, options.output, size, dynamic=options.dynamic, precision=precision)
+        print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, ONNX Runtime against PyTorch:")
+        for agreement in found:
+            batch, height, width = agreement.shape
+            print(
+                f"  {batch} x {height} x {width}: largest difference {agreement.difference:.1e} of the largest logit, "
+                f"equal labels {agreement.equal:.4%}"
+            )
+    if options.score:
+        from lbt.evaluation.segmenter_scores import score_segmenter
+        from lbt.inference.onnx_network import OnnxNetwork
+
+        written = OnnxNetwork(options.output, "cpu", torch.get_num_threads())
+        miou = score_segmenter(written, written.classes, options.run)
+        reference = "" if network.scores is None else f"; the network's own is {network.scores['miou']:.2%}"
+        print(f"  mIoU on the held-out images {miou:.2%}{reference}")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lbt.errors import LbtError
+
+if TYPE_CHECKING:
+    from lbt.inference.onnx_network import OnnxNetwork
+    from lbt.inference.segmentation_network import SegmentationNetwork
 
 HELP = "segment images with a network: label maps and coloured overlays"
 
@@ -29,7 +34,7 @@ camera marked it as rotated is turned upright. For a video, extract the frames f
         "network",
         type=Path,
         metavar="NETWORK",
-        help="a network of a run, such as results/default/networks/lbt-seed-0.pt",
+        help="a network of a run, such as results/default/networks/lbt-seed-0.pt, or an ONNX file of `lbt export`",
     )
     parser.add_argument(
         "images", type=Path, nargs="+", metavar="IMAGE", help="an image of 8 bits a channel, or a folder of images"
@@ -47,6 +52,9 @@ camera marked it as rotated is turned upright. For a video, extract the frames f
         help="most pixels of an image; a larger one is skipped before it fills the memory (70 million)",
     )
     parser.add_argument(
+        "--fast", action="store_true", help="compute in bfloat16, which changes a few labels; needs such a processor"
+    )
+    parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if there is one (auto)"
     )
 
@@ -60,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.inference.input_files import find_images, refuse_as_folder, refuse_as_network
     from lbt.inference.network_file import load_network
     from lbt.inference.predict import predict_images
-    from lbt.runtime.device import prepare_device
+    from lbt.runtime.device import has_bfloat16, prepare_device
 
     if not 0 <= options.opacity <= 1:
         raise LbtError(f"--opacity: is {options.opacity:g}; write a number from 0 to 1.")
@@ -69,10 +77,23 @@ def run(options: argparse.Namespace) -> None:
         raise LbtError(f"--max-pixels: is {max_pixels}; write a number above 0.")
     refuse_as_network(options.network, "the images")
     refuse_as_folder(options.output)
-    network = load_network(options.network)
+    threads = torch.get_num_threads()
+    device = prepare_device(ComputeSettings(device=options.device, threads=threads))
+    network: SegmentationNetwork | OnnxNetwork
+    if options.network.suffix.lower() == ".onnx":
+        from lbt.inference.onnx_network import OnnxNetwork
+
+        if options.fast:
+            raise LbtError("--fast: is for networks of a run. Export another precision with `lbt export --precision`.")
+        network = OnnxNetwork(options.network, options.device, threads)
+    else:
+        network = load_network(options.network).to(device)
+        if options.fast:
+            if not has_bfloat16(device):
+                raise LbtError("--fast: this device has no instructions for bfloat16. Leave the option out.")
+            network = network.fast()
     images = find_images(options.images, options.output)
-    device = prepare_device(ComputeSettings(device=options.device, threads=torch.get_num_threads()))
-    done = predict_images(network.to(device), images, options.output, options.opacity, max_pixels)
+    done = predict_images(network, images, options.output, options.opacity, max_pixels)
     print(f"{options.output}: {done.speed()}")
     if done.unreadable:
         raise LbtError(f"{len(done.unreadable)} of {len(images)} images could not be read:", *done.unreadable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -46,8 +46,25 @@ class LatencyKey(Section):
     """The keys of `latency` that say what was measured; a latency table holds them too."""
 
     input_size: Size = Field((128, 256), description="Height and width in pixels at which latency is measured.")
-    backend: Literal["eager"] = Field("eager", description="How the network is run when it is timed.")
-    precision: Literal["float32"] = Field("float32", description="Number format of the timed network.")
+    backend: Literal["eager", "compile", "onnxruntime"] = Field(
+        "eager",
+        description="How the network is run when it is timed, always with BatchNorm folded into the convolutions. "
+        "`eager`: by PyTorch, channels-last, on a GPU as a CUDA graph. `compile`: by `torch.compile`, which takes "
+        "seconds for each entry of the table. `onnxruntime`: by ONNX Runtime, on a GPU with TensorRT or CUDA.",
+    )
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="Number format of the timed network. `tf32`: float32 whose products a GPU rounds to TF32. "
+        "`bfloat16`: of weights and features, for PyTorch's backends.",
+    )
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        if self.backend == "onnxruntime" and self.precision == "bfloat16":
+            raise WrongSetting(
+                "precision", "ONNX Runtime computes no bfloat16; write `precision: float32` or another backend"
+            )
+        return self
 
 
 class TableTiming(LatencyKey):

@@ -14,12 +14,13 @@ from lbt.data.images import read_image
 from lbt.data.loader import evaluation_batches
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
+from lbt.evaluation.both_precisions import BothPrecisions
 from lbt.evaluation.image_scores import count_each, find_extremes, image_mious
 from lbt.evaluation.pictures import write_labels, write_picture
 from lbt.evaluation.scores import count_progress, scores
 from lbt.files import write_json
 from lbt.inference.network_file import load_trained
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import has_bfloat16, prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 
@@ -54,9 +55,11 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     samples = read_split(files.split, "evaluation")
     dataset = SegmentationDataset(samples, data, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data, workers=settings.compute.workers, device=device)
+    pair = BothPrecisions(model) if has_bfloat16(device) else None
     with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
-        confusions = count_each(model, count_progress(batches, progress), table.num_classes, device)
-    result, mious = scores(confusions.sum(dim=0), table), image_mious(confusions)
+        confusions = count_each(pair or model, count_progress(batches, progress), table.num_classes, device)
+    equal = None if pair is None else {"equal_labels": pair.equal_labels}
+    result, mious = scores(confusions.sum(dim=0), table) | {"bfloat16": equal}, image_mious(confusions)
     write_metrics(files.images, [{"image_id": s.id, "miou": miou} for s, miou in zip(samples, mious, strict=True)])
 
     for folder in (files.pictures, files.predictions):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnxruntime
@@ -15,10 +17,12 @@ from lbt import __version__
 from lbt.errors import LbtError
 from lbt.files import atomic_path
 from lbt.inference.segmentation_network import SegmentationNetwork
+from lbt.latency.onnx_session import export_program
 
-OPSET = 18
 TOLERANCE = 1e-4
 """Largest difference of a logit that the export accepts, as a share of the largest logit."""
+TOLERANCES = {"float32": TOLERANCE, "float16": 2e-2}
+"""Number format -> the tolerance of its file; float16 has 11 bits of precision instead of 24."""
 INPUT, OUTPUTS = "images", ("logits", "labels")
 OTHER = (61, 97)
 """The second size at which a file for any size is checked: odd, one side below and one above a multiple of 32."""
@@ -50,7 +54,12 @@ class _Graph(nn.Module):
 
 
 def export_network(
-    network: SegmentationNetwork, path: Path | str, size: tuple[int, int], *, dynamic: bool = False
+    network: SegmentationNetwork,
+    path: Path | str,
+    size: tuple[int, int],
+    *,
+    dynamic: bool = False,
+    precision: Literal["float32", "float16"] = "float32",
 ) -> list[Agreement]:
     """Write an ONNX file and compare it with the network, in ONNX Runtime on the CPU.
 
@@ -62,37 +71,39 @@ def export_network(
         path: the file. It is written only if the two agree.
         size: height and width in pixels, at least 32 each.
         dynamic: if true, the file takes any batch, height and width; otherwise one image of `size`.
+        precision: number format of weights and features. With `float16` the file is half as large. ONNX Runtime
+            computes float16 on GPUs; on most CPUs it converts to float32 and is slower.
 
     Returns:
         The agreement at each compared size.
 
     Raises:
-        LbtError: a logit differs by more than `TOLERANCE` of the largest logit, or the file cannot be written.
+        LbtError: a logit differs by more than `TOLERANCES` of the largest logit, or the file cannot be written.
     """
+    exported, tolerance = network, TOLERANCES[precision]
+    if precision == "float16":
+        exported = copy.deepcopy(network)
+        exported.network.half()
     # The exporter would treat a batch of one as a constant.
     example = _noise((2 if dynamic else 1, *size))
-    program = torch.onnx.export(
-        _Graph(network).eval(),
+    program = export_program(
+        _Graph(exported).eval(),
         (example,),
-        dynamo=True,
-        opset_version=OPSET,
         input_names=[INPUT],
         output_names=list(OUTPUTS),
         dynamic_shapes={INPUT: {0: "batch", 2: "height", 3: "width"}} if dynamic else None,
-        verbose=False,
     )
-    assert program is not None  # with `dynamo`, export returns the program
-    program.model.metadata_props.update(metadata(network))
+    program.model.metadata_props.update(metadata(network, precision))
     with atomic_path(path) as temporary:
         program.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
         shapes = [(1, *size), (2, *OTHER)] if dynamic else [(1, *size)]
         found = [compare(network, session, shape) for shape in shapes]
         for agreement in found:
-            if not agreement.difference <= TOLERANCE:  # also NaN
+            if not agreement.difference <= tolerance:  # also NaN
                 raise LbtError(
                     f"{path}: was not written, because ONNX Runtime and PyTorch differ by {agreement.difference:.2g} "
-                    f"of the largest logit at {agreement.shape[1]} x {agreement.shape[2]}, above {TOLERANCE:g}. Try "
+                    f"of the largest logit at {agreement.shape[1]} x {agreement.shape[2]}, above {tolerance:g}. Try "
                     "another version of either."
                 )
     return found
@@ -111,7 +122,7 @@ def compare(
     return Agreement(shape, difference, float((labels == expected.argmax(dim=1).numpy()).mean()))
 
 
-def metadata(network: SegmentationNetwork) -> dict[str, str]:
+def metadata(network: SegmentationNetwork, precision: str = "float32") -> dict[str, str]:
     """Metadata for a program that uses the file: classes, colours, normalisation, scores and origin, as text."""
     plain: dict[str, object] = {
         "classes": network.classes,
@@ -125,6 +136,7 @@ def metadata(network: SegmentationNetwork) -> dict[str, str]:
         "settings_digest": network.settings_digest or "",
         "method": network.method,
         "seed": str(network.seed),
+        "precision": precision,
         "lbt_version": __version__,
         "input": "images (B, 3, H, W) uint8, red, green, blue from 0 to 255; the graph normalises them",
         "output": "logits (B, C, H, W) float32; labels (B, H, W) uint8, index into classes",

@@ -54,7 +54,7 @@ def run(settings: PackJob, files: Files, *, settings_digest: str, log: Path | No
             seed=seed,
             input_size=list(settings.latency.input_size),
             settings_digest=settings_digest,
-            scores={key: found[key] for key in ("miou", "pixel_accuracy", "iou")},
+            scores={key: found[key] for key in ("miou", "pixel_accuracy", "iou", "bfloat16")},
             profile=read_json(files.profile),
         )
         progress.advance(miou=found["miou"])

@@ -10,18 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
+from lbt.config import Color
 from lbt.data.images import MAX_PIXELS, read_image, write_png
 from lbt.data.label_images import label_image, legend_image, overlay_image
 from lbt.errors import LbtError
 from lbt.files import guard_cell, open_regular, write_text
 from lbt.inference.input_files import output_names
-from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.runtime.progress import Progress
 
 LABELS, OVERLAYS, LEGEND, CLASSES = "labels", "overlays", "legend.png", "classes.csv"
+
+
+class Segmenter(Protocol):
+    """A network with its classes and their colours; a call takes an image (3, H, W) uint8 and gives labels (H, W)."""
+
+    classes: tuple[str, ...]
+    colors: tuple[Color, ...]
+
+    def __call__(self, image: Tensor, /) -> Tensor: ...
 
 
 @dataclass
@@ -51,7 +62,7 @@ class Outcome:
 
 
 def predict_images(
-    network: SegmentationNetwork,
+    network: Segmenter,
     images: Sequence[Path],
     output: Path,
     opacity: float = 0.5,
@@ -103,7 +114,7 @@ def predict_images(
     return done
 
 
-def _classes(network: SegmentationNetwork) -> str:
+def _classes(network: Segmenter) -> str:
     """The classes as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from lbt.config import Color, SpaceSettings
 from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
+from lbt.network.fold_batch_norm import fold_batch_norm
 from lbt.network.network import Network
+from lbt.runtime.device import has_bfloat16
 
 Images = str | Path | Image.Image | np.ndarray | Tensor
 """The file of an image, a Pillow image, an array (H, W, 3), or a tensor (3, H, W) or (B, 3, H, W); red is first."""
@@ -48,7 +51,7 @@ class SegmentationNetwork(nn.Module):
             the following attributes are None in the file that training writes, before the network is scored.
         settings_digest: digest of all settings behind the network, as in the manifest beside its file.
         scores: `miou`, `pixel_accuracy`, and `iou` by class (None for an absent class) on the official validation
-            images.
+            images, and `bfloat16`, what changes with `fast` (None if it was not measured).
         profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs`, and `key`, the device and software of the
             measurement.
         max_pixels: the most pixels of a file that a call reads; may be changed.
@@ -111,9 +114,8 @@ class SegmentationNetwork(nn.Module):
                 [0, 1]; a Pillow image of more than 8 bits a channel.
         """
         with torch.no_grad():
-            logits = self.logits(self._batch(images))
-            labels = logits.argmax(dim=1)
-            if not logits.amax(dim=1).isfinite().all():
+            largest, labels = self._logits(self._batch(images)).max(dim=1)
+            if not largest.isfinite().all():
                 raise LbtError("The network computes NaN or infinity, so it has no labels. Take another network.")
         return labels if isinstance(images, Tensor) and images.ndim == 4 else labels[0]
 
@@ -121,7 +123,25 @@ class SegmentationNetwork(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 of images (B, 3, H, W): uint8, or floats in [0, 1]. Gradients flow."""
-        return self.network(normalise(images, self._mean, self._std))
+        logits = self._logits(images)
+        return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+
+    def fast(self) -> SegmentationNetwork:
+        """This network in bfloat16, if its device has instructions for that; otherwise the network itself.
+
+        Weights and features have 8 bits of precision instead of 24, so a few labels change. How many is measured with
+        the scores: `scores["bfloat16"]["equal_labels"]` is the share of pixels that keep their label.
+        """
+        if not has_bfloat16(self.device):
+            return self
+        fast = copy.deepcopy(self)
+        fast.network = fold_batch_norm(self.network).to(torch.bfloat16)
+        return fast
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """The logits in the number format of the network."""
+        dtype = next(self.network.parameters()).dtype
+        return self.network(normalise(images, self._mean, self._std).to(dtype))
 
     def _batch(self, images: Images) -> Tensor:
         if isinstance(images, str | Path):

@@ -10,6 +10,7 @@ import numpy as np
 from lbt.config.jobs import LatencyJob
 from lbt.data.classes import class_table
 from lbt.latency.current_key import current_key
+from lbt.latency.deployment import Deployment
 from lbt.latency.measuring import measure_parts
 from lbt.latency.parts import list_space_parts
 from lbt.runtime.device import prepare_device
@@ -45,8 +46,7 @@ def run(settings: LatencyJob, files: Files, *, resume: Resume | None = None, log
         parts,
         space=settings.space,
         size=settings.latency.input_size,
-        device=device,
-        threads=settings.compute.threads,
+        deployment=Deployment(settings.latency.backend, settings.latency.precision, device, settings.compute.threads),
         seconds=settings.latency.min_run_seconds,
         resume=Resume(resume.path, {**resume.identity, "latency key": key}, resume.minutes),
         log=log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
+from lbt.latency.deployment import Deployment, Prepared
 from lbt.latency.parts import Part, build_part
 from lbt.latency.timing import time_together
 from lbt.runtime.progress import Progress
@@ -26,8 +28,7 @@ def measure_parts(
     *,
     space: SpaceSettings,
     size: tuple[int, int],
-    device: torch.device,
-    threads: int,
+    deployment: Deployment,
     seconds: float,
     resume: Resume,
     log: Path | None = None,
@@ -42,8 +43,7 @@ def measure_parts(
         parts: the parts, from `list_space_parts`.
         space: the search space.
         size: height and width of the image in pixels.
-        device: where the parts run.
-        threads: CPU threads.
+        deployment: how the parts are run.
         seconds: approximate time of all blocks of a part together.
         resume: saved blocks from which an interrupted measurement resumes.
         log: file for plain progress lines.
@@ -52,9 +52,20 @@ def measure_parts(
         (`TURNS`, parts) milliseconds, float64.
     """
 
+    kept: dict[int, Prepared] = {}
+
+    def prepare(index: int) -> Prepared:
+        part = parts[index]
+        module, inputs = build_part(part, space, size)
+        if index in kept:
+            return replace(kept[index], inputs=deployment.place(inputs))
+        prepared = deployment.prepare(module, inputs, first=part.is_first, last=part.is_last)
+        if deployment.backend != "eager":  # a second compilation would take seconds
+            kept[index] = replace(prepared, inputs=())
+        return prepared
+
     def time_parts(group: Sequence[int], duration: float) -> list[float]:
-        calls = [build_part(parts[index], space, size, device) for index in group]
-        return time_together(calls, threads=threads, seconds=duration)
+        return time_prepared([prepare(index) for index in group], threads=deployment.threads, seconds=duration)
 
     blocks = torch.full((TURNS, len(parts)), torch.nan, dtype=torch.float64)
     groups = [(turn, group) for turn in range(TURNS) for group in _draw_groups(len(parts), turn)]
@@ -68,6 +79,12 @@ def measure_parts(
             blocks[turn, group] = torch.tensor(milliseconds, dtype=torch.float64)
             progress.advance(ms=median(milliseconds))
     return blocks
+
+
+def time_prepared(parts: Sequence[Prepared], *, threads: int, seconds: float) -> list[float]:
+    """Milliseconds of each part inside a network, from `time_together`."""
+    times = time_together([part.call for part in parts], threads=threads, seconds=seconds)
+    return [milliseconds * part.share for milliseconds, part in zip(times, parts, strict=True)]
 
 
 def _draw_groups(parts: int, turn: int) -> list[list[int]]:

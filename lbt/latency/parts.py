@@ -12,7 +12,7 @@ from lbt.network.genotype import Branch, Genotype, cell_channels
 from lbt.space.architecture import OPERATORS, scales_at
 from lbt.space.decoder import FusionHead, Refine
 from lbt.space.operators import build_derived_operator
-from lbt.space.padding import crop_logits, feature_size, pad_images, upsample
+from lbt.space.padding import crop_logits, enlarge_logits, feature_size, pad_images
 from lbt.space.stem import Stem, stem_channels
 from lbt.space.widths import channel_choices, channels
 
@@ -40,6 +40,16 @@ class Part:
     in_channels: int
     detail_channels: int
     out_channels: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it reads the image."""
+        return self.part == "stem"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it writes the logits."""
+        return self.part == "predict"
 
 
 def stem_part(space: SpaceSettings) -> Part:
@@ -112,22 +122,19 @@ def _cell_parts(branch: Branch, space: SpaceSettings, first: int) -> list[Part]:
     ]
 
 
-def build_part(
-    part: Part, space: SpaceSettings, size: tuple[int, int], device: torch.device
-) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def build_part(part: Part, space: SpaceSettings, size: tuple[int, int]) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """Build a derived network's module for `part`, in evaluation mode, and its inputs of batch size 1.
 
     Args:
         part: from `list_space_parts` or `list_genotype_parts`.
         space: gives the channels inside the stem.
         size: height and width of the image in pixels.
-        device: device of module and inputs.
     """
     generator = torch.Generator().manual_seed(0)
 
     def feature(count: int, scale: int) -> Tensor:
         shape = size if scale == 1 else feature_size(size, scale)
-        return torch.rand(1, count, *shape, generator=generator).to(device)
+        return torch.rand(1, count, *shape, generator=generator)
 
     inputs = [feature(part.in_channels, part.scale)]
     match part.part:
@@ -144,7 +151,7 @@ def build_part(
             inputs = [feature(branch, 8) for _ in range(part.in_channels // branch)]
         case _:
             raise ValueError(f"no part is called {part.part!r}")
-    return module.to(device).eval(), tuple(inputs)
+    return module.eval(), tuple(inputs)
 
 
 class PaddedStem(nn.Module):
@@ -174,4 +181,4 @@ class FullSizeHead(nn.Module):
 
     def forward(self, *branches: Tensor) -> Tensor:
         """Features of the branches (B, c, h, w) at 1/8 of the padded image -> logits (B, C, H, W)."""
-        return upsample(crop_logits(self.prediction(*branches), self.size, 8), self.size)
+        return enlarge_logits(crop_logits(self.prediction(*branches), self.size, 8), self.size, 8)

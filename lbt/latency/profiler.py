@@ -9,17 +9,17 @@ from statistics import median
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lbt.config.jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.current_key import current_key
+from lbt.latency.deployment import Deployment, Prepared
 from lbt.latency.expected import genotype_latency
-from lbt.latency.measuring import TURNS
+from lbt.latency.measuring import TURNS, time_prepared
 from lbt.latency.parts import build_part, list_genotype_parts
 from lbt.latency.table import read_table
-from lbt.latency.timing import Call, time_passes, time_together
+from lbt.latency.timing import Call, time_passes
 from lbt.network.genotype import read_genotype
 from lbt.network.network import Network
 from lbt.network.size import count_macs, count_parameters
@@ -45,6 +45,8 @@ class Files:
 def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     """Time a derived network with random weights on single images, and write its profile as JSON.
 
+    The network and its parts run as `latency.backend` and `latency.precision` say.
+
     | key | value |
     |---|---|
     | `median_ms`, `p95_ms` | of single forward passes |
@@ -68,13 +70,16 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     key = current_key(latency, threads, device, classes)
     lookup.check_key(asdict(key))
     discrete = read_genotype(files.genotype, space)
-    network = Network(discrete, space, classes).to(device).eval()
-    images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0)).to(device)
-    peak = _peak_memory(network, images)
+    deployment = Deployment(latency.backend, latency.precision, device, threads)
+    network = Network(discrete, space, classes).eval()
+    images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0))
+    call = deployment.prepare(network, (images,)).call
+    peak = _peak_memory(call)
     parts = [
-        build_part(part, space, latency.input_size, device) for part in list_genotype_parts(discrete, space, classes)
+        deployment.prepare(*build_part(part, space, latency.input_size), first=part.is_first, last=part.is_last)
+        for part in list_genotype_parts(discrete, space, classes)
     ]
-    times, parts_ms = time_in_turn(network, images, parts, runs=latency.profile_runs, threads=threads)
+    times, parts_ms = time_in_turn(call, parts, runs=latency.profile_runs, threads=threads)
     median_ms, predicted_ms = median(times), genotype_latency(discrete, space, lookup)
     profile = {
         "median_ms": median_ms,
@@ -92,34 +97,32 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
         progress.advance(median_ms=median_ms, predicted_ms=predicted_ms)
 
 
-def time_in_turn(
-    network: torch.nn.Module, images: Tensor, parts: Sequence[Call], *, runs: int, threads: int
-) -> tuple[list[float], float]:
+def time_in_turn(network: Call, parts: Sequence[Prepared], *, runs: int, threads: int) -> tuple[list[float], float]:
     """Milliseconds of each of `runs` passes of a network, and of all its parts together.
 
     Network and parts take `TURNS` turns of about equal length, so that a change of the clock rate affects both.
 
     Args:
-        network: in evaluation mode.
-        images: (1, 3, H, W), its input.
-        parts: the modules of `list_genotype_parts` with their inputs.
+        network: its forward pass and input.
+        parts: those of the modules of `list_genotype_parts`.
         runs: number of passes of the network, at least `TURNS`.
         threads: CPU threads.
     """
     times: list[float] = []
     blocks = []
     for turn in range(TURNS):
-        passes = time_passes(network, (images,), runs=runs // TURNS + (turn < runs % TURNS))
-        blocks.append(time_together(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
+        passes = time_passes(*network, runs=runs // TURNS + (turn < runs % TURNS))
+        blocks.append(time_prepared(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
         times += passes
     return times, sum(median(block) for block in zip(*blocks, strict=True))
 
 
-def _peak_memory(network: torch.nn.Module, images: Tensor) -> int | None:
+def _peak_memory(network: Call) -> int | None:
     """Most bytes on the GPU during a pass without other work; None on a CPU."""
+    forward, (images,) = network
     if not images.is_cuda:
         return None
     torch.cuda.reset_peak_memory_stats(images.device)
     with torch.inference_mode():
-        network(images)
+        forward(images)
     return torch.cuda.max_memory_allocated(images.device)

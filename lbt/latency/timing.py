@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from statistics import median
 from time import perf_counter
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-Call = tuple[nn.Module, Sequence[Tensor]]
-"""A module in evaluation mode and the positional arguments of its forward pass, on one device."""
+Call = tuple[Callable[..., object], Sequence[Tensor]]
+"""A forward pass, such as a module in evaluation mode, and its positional arguments, on one device."""
 
 WARMUP_PASSES = 3
 WARMUP_ROUNDS = 2
@@ -41,14 +41,23 @@ def time_together(calls: Sequence[Call], *, threads: int, seconds: float) -> lis
             started = perf_counter()
             for module, inputs in calls:
                 module(*inputs)
-        rounds = max(1, round(seconds * len(calls) / (perf_counter() - started)))
-        times: list[list[float]] = [[] for _ in calls]
+    rounds = max(1, round(seconds * len(calls) / (perf_counter() - started)))
+    return [median(passes) for passes in time_rounds(calls, rounds)]
+
+
+def time_rounds(calls: Sequence[Call], rounds: int, after_round: Callable[[], None] | None = None) -> list[list[float]]:
+    """Milliseconds of each of `rounds` forward passes of each module; in a round, every module has one pass."""
+    _keep_freed_memory()
+    times: list[list[float]] = [[] for _ in calls]
+    with torch.inference_mode():
         for _ in range(rounds):
             for (module, inputs), passes in zip(calls, times, strict=True):
-                started = perf_counter()
+                started = _now()
                 module(*inputs)
-                passes.append((perf_counter() - started) * 1e3)
-    return [median(passes) for passes in times]
+                passes.append((_now() - started) * 1e3)
+            if after_round is not None:
+                after_round()
+    return times
 
 
 def _time_block(call: Call, threads: int, seconds: float) -> float:
@@ -59,7 +68,7 @@ def _time_block(call: Call, threads: int, seconds: float) -> float:
     return clock.timeit(passes).median * 1e3
 
 
-def time_passes(module: nn.Module, inputs: Sequence[Tensor], *, runs: int) -> list[float]:
+def time_passes(module: Callable[..., object], inputs: Sequence[Tensor], *, runs: int) -> list[float]:
     """Milliseconds of each of `runs` forward passes, after `WARMUP_PASSES` passes that do not count.
 
     Every pass is timed by itself, like the frames of a camera, so tails such as the 95th percentile stay visible.

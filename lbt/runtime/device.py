@@ -91,3 +91,11 @@ def copy_many_(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
     for dtype in dict.fromkeys(target.dtype for target in targets):
         places = [place for place, target in enumerate(targets) if target.dtype == dtype]
         torch._foreach_copy_([targets[place] for place in places], [sources[place] for place in places])
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "arm_sve_bf16"))

@@ -17,6 +17,7 @@ from lbt.data.problems import Problem
 from lbt.data.scenes.write_dataset import find_old_scenes
 from lbt.errors import LbtError
 from lbt.files import require_own_folders
+from lbt.latency.deployment import find_obstacle
 from lbt.runtime.device import check_gpus
 from lbt.runtime.distributed import ALONE
 from lbt.search.pretrained_weights import load_pretrained_weights
@@ -113,6 +114,9 @@ def _device_problems(settings: Settings) -> Iterator[Problem]:
     if device == "cuda" and not torch.cuda.is_available():
         yield Problem("compute.device", "cuda is set, but PyTorch finds no GPU here; write `auto` or `cpu`")
         return
+    where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if obstacle := find_obstacle(settings.latency, where):
+        yield Problem(*obstacle)
     for key in sorted({stage.gpus for stage in STAGES.values() if stage.gpus is not None}):
         count = attrgetter(key)(settings)
         if count > 1:

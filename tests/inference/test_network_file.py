@@ -16,6 +16,7 @@ from lbt.config import Settings
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
 from lbt.files import digest, write_json
+from lbt.inference import segmentation_network
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.checkpoint import save_checkpoint
 from lbt.stages.table import STAGES
@@ -45,7 +46,7 @@ def test_the_help_in_python_shows_an_example():
 
 
 def test_a_network_is_read_back_as_it_was_written(path):
-    network = lbt.load_network(path)
+    network = lbt.load_network(path, trainable=True)
     assert network.classes == tuple(CLASSES) and network.colors == tuple(CLASSES.values())
     assert (network.mean, network.std) == ((0.4, 0.5, 0.3), (0.2, 0.3, 0.25))
     assert network.input_size == (70, 99) and network.settings_digest == USE["settings_digest"]
@@ -78,6 +79,31 @@ def test_labels_are_those_of_the_normalised_image(path):
     assert found.shape == (45, 71) and found.dtype == torch.int64
     assert (found == logits[0].argmax(dim=0)).float().mean() > 0.999
     assert len(found.unique()) > 2  # a constant prediction would prove nothing
+
+
+def test_a_network_loads_in_its_folded_form_with_equal_labels(path):
+    folded, trainable = lbt.load_network(path), lbt.load_network(path, trainable=True)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in trainable.modules())
+    images = torch.from_numpy(picture(45, 71)).permute(2, 0, 1)[None]
+    expected, found = trainable.logits(images), folded.logits(images)
+    assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert torch.equal(folded(images), trainable(images))
+    assert folded.scores == trainable.scores and folded.genotype == trainable.genotype
+
+
+def test_the_fast_form_computes_in_bfloat16_where_the_device_has_it(path, monkeypatch):
+    network, pixels = lbt.load_network(path), picture(96, 160)
+    monkeypatch.setattr(segmentation_network, "has_bfloat16", lambda device: False)
+    assert network.fast() is network
+    monkeypatch.setattr(segmentation_network, "has_bfloat16", lambda device: True)
+    fast = network.fast()
+    assert {p.dtype for p in fast.network.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in network.network.parameters()} == {torch.float32}
+    labels = fast(pixels)
+    assert labels.shape == (96, 160) and labels.dtype == torch.int64
+    assert 0.95 < (labels == network(pixels)).float().mean() < 1
+    assert fast.logits(torch.from_numpy(pixels).permute(2, 0, 1)[None]).dtype == torch.float32
 
 
 def test_every_kind_of_image_gives_the_same_labels(path, tmp_path):
@@ -238,7 +264,7 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     )
     unfinished = lbt.load_network(tmp_path / "network.pt")
     assert unfinished.scores is unfinished.profile is unfinished.input_size is unfinished.settings_digest is None
-    scores = {**USE["scores"], "confusion": [[1]]}
+    scores = {**USE["scores"], "bfloat16": {"equal_labels": 0.99}, "confusion": [[1]]}
     write_json(tmp_path / "network.json", scores)
     write_json(tmp_path / "profile.json", USE["profile"])
     seen = job_settings(settings, "pack", {"seed": 3, "method": "lpt"}, tracked=True)
@@ -255,7 +281,8 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     )
     finished = lbt.load_network(tmp_path / "finished.pt")
     assert finished.settings_digest == digest(seen)
-    assert finished.scores == USE["scores"] and finished.profile == USE["profile"]
+    assert finished.scores == {**USE["scores"], "bfloat16": {"equal_labels": 0.99}}
+    assert finished.profile == USE["profile"]
     assert finished.input_size == settings.latency.input_size
     assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)
     before = unfinished.network.state_dict()

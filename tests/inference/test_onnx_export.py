@@ -166,7 +166,7 @@ def test_command_and_help_name_that_share(network, tmp_path, capsys):
 
 
 def test_the_network_itself_is_not_replaced_and_a_link_in_a_circle_is(network, tmp_path, capsys, monkeypatch):
-    def write(network, path, size, dynamic):
+    def write(network, path, size, dynamic, precision):
         path.unlink()
         path.write_bytes(b"x")
         return []

@@ -9,7 +9,6 @@ from lbt.network.network import Network
 from lbt.network.random_genotype import random_genotype
 from lbt.network.size import count_macs, count_parameters
 
-CPU = torch.device("cpu")
 SPACES = [
     SpaceSettings(layers=4, base_width=2),
     SpaceSettings(layers=7, base_width=8),
@@ -37,7 +36,7 @@ def test_parts_have_the_network_s_parameters_and_multiply_accumulates(space, siz
         network = Network(genotype, space, 5)
         parameters = macs = 0
         for part in list_genotype_parts(genotype, space, 5):
-            module, inputs = build_part(part, space, size, CPU)
+            module, inputs = build_part(part, space, size)
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 output = module(*inputs)
             assert output.shape[:2] == (1, part.out_channels)
@@ -51,7 +50,7 @@ def test_parts_chain_to_logits_of_the_image_s_size():
     space = SPACES[1]
     for part in list_space_parts(space, 5):
         if part.part in ("stem", "predict"):
-            module, inputs = build_part(part, space, (50, 75), CPU)
+            module, inputs = build_part(part, space, (50, 75))
             size = module(*inputs).shape[-2:]
             assert size == ((50, 75) if part.part == "predict" else (8, 12))
 
@@ -86,4 +85,4 @@ def test_measured_predictions_cover_one_and_two_branches():
 
 def test_unknown_part_is_refused():
     with pytest.raises(ValueError, match="no part is called 'decoder'"):
-        build_part(Part("decoder", "", 1, 8, 8, 0, 8), SPACES[0], (64, 64), CPU)
+        build_part(Part("decoder", "", 1, 8, 8, 0, 8), SPACES[0], (64, 64))

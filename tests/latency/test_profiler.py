@@ -73,7 +73,7 @@ def test_passes_are_counted_by_the_settings(folder, monkeypatch):
         return [float(len(calls))] * len(modules)  # 2 to 10, by turn: the median is 6
 
     monkeypatch.setattr(profiler, "time_passes", passes)
-    monkeypatch.setattr(profiler, "time_together", parts)
+    monkeypatch.setattr(profiler, "time_prepared", parts)
     profile = run(folder)
     count = len(list_genotype_parts(genotype(), SETTINGS["space"], 3))
     two, one = (count, 1, 6e-3 / count), (count, 1, 2e-3 / count)

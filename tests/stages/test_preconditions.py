@@ -98,3 +98,10 @@ def test_weights_that_a_method_reads_must_be_there(place):
     settings = parse_settings({"run": "r", **student}, "my.yaml")
     with pytest.raises(LbtError, match=r"no\.pth: is missing"):
         require_preconditions(settings, place / "results" / "r")
+
+
+def test_a_backend_of_the_timing_that_is_missing_is_named(place):
+    (line,) = obstacles(place, latency={"backend": "compile"})
+    assert line.startswith("latency.backend: compile needs a C++ compiler")
+    (line,) = obstacles(place, latency={"precision": "tf32"})
+    assert line.startswith("latency.precision: tf32 exists on GPUs only")

@@ -14,6 +14,7 @@ from lbt.views.equal_networks import find_equal, say_equal
 from lbt.views.figures.style import WARNING, MethodStyle, draw_grid, method_style, write_label
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.formats import mean_and_deviation
+from lbt.views.tables.latency import describe_form
 from lbt.views.tables.timing_noise import warn_of_noise
 
 GREY = "#444444"
@@ -54,7 +55,8 @@ def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]
         label = f"wanted: {fps[0]:g} to {fps[1]:g} FPS"
         axes.axvspan(1e3 / fps[1], 1e3 / fps[0], color=WANTED, alpha=0.15, linewidth=0, zorder=0, label=label)
     _draw_constant(axes, constant, [100 * network.network["miou"] for network in networks])
-    axes.set(xlabel="measured latency (ms, median)", ylabel="retrained mIoU (%)")
+    forms = "; ".join(sorted({describe_form(network) for network in networks}))
+    axes.set(xlabel=f"measured latency (ms, median; {forms})", ylabel="retrained mIoU (%)")
     axes.margins(x=0.12, y=0.15)
     draw_grid(axes)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)

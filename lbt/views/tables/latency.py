@@ -35,11 +35,12 @@ def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
     absolute = values["error_percent"].abs()
     devices = "; ".join(sorted({describe_device(network) for network in networks}))
     note = (
-        "Measured: median of single passes of one image through the derived network with random weights. p95: "
-        "their 95th percentile. Predicted: sum over the lookup table that steers the search. Parts now: the "
-        "same sum over parts that were timed between these passes, at the machine's speed of that moment. Error: "
-        "predicted minus measured, also in percent of the measured median; its absolute value is "
-        f"{absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. Measured on: {devices}."
+        "Measured: median of single passes of one image through the derived network with random weights, as it is "
+        "deployed: BatchNorm is folded into the convolutions. p95: their 95th percentile. Predicted: sum over the "
+        "lookup table that steers the search. Parts now: the same sum over parts that were timed between these passes, "
+        "at the machine's speed of that moment. Error: predicted minus measured, also in percent of the measured "
+        f"median; its absolute value is {absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. "
+        f"Measured on: {devices}."
     )
     warnings = tuple(filter(None, [*say_equal(find_equal(networks)), warn_of_noise(networks)]))
     people = format_columns(values, _COLUMNS)
@@ -50,6 +51,12 @@ def describe_device(network: NetworkResult) -> str:
     """Device, backend, precision, threads, input size and software of a profile, in words."""
     key = network.profile["key"]
     return (
-        f"{key['device']}, {key['backend']}, {key['precision']}, {key['threads']} thread(s), "
+        f"{key['device']}, {describe_form(network)}, {key['threads']} thread(s), "
         f"{key['input_height']} x {key['input_width']} pixels (height x width), {key['software']}"
     )
+
+
+def describe_form(network: NetworkResult) -> str:
+    """Backend and precision of a profile, in words."""
+    key = network.profile["key"]
+    return f"{key['backend']}, {key['precision']}"

@@ -1,0 +1,105 @@
+"""`python -m lbt bench NETWORK...`: time networks in every form in which they can be deployed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lbt.errors import LbtError
+
+HELP = "time networks by backend and precision, beside networks that were not searched here"
+LEAST_SIDE = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add networks, size, backends and where the table goes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = """\
+Reads networks, and times each by every backend and precision that this machine has, in turns with FasterSeg's released
+network, LR-ASPP and DeepLabV3 with MobileNetV3, which have random weights. Prints one table. Writes it into a folder if
+--output names one."""
+    parser.epilog = """\
+Nothing else should run on the machine.
+Exit code 0 if the table was printed; 1 if not."""
+    parser.add_argument(
+        "networks",
+        type=Path,
+        nargs="+",
+        metavar="NETWORK",
+        help="networks of a run, such as results/default/networks/lbt-seed-0.pt, and ONNX files of `lbt export`",
+    )
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), help="of the image (default: that of the first one's timing)"
+    )
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        choices=("eager", "compile", "onnxruntime"),
+        default=["eager", "onnxruntime"],
+        help="compile takes a minute more for each network (eager onnxruntime)",
+    )
+    parser.add_argument("--turns", type=int, default=20, metavar="N", help="timed passes of each form (20)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if any (auto)"
+    )
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="score each precision on the held-out images of this run"
+    )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write bench.csv, bench.html and bench.md there")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Time the networks, and print the table."""
+    from lbt.config import ComputeSettings, LatencyKey
+    from lbt.evaluation.bench import (
+        list_forms,
+        prepare_file,
+        prepare_network,
+        prepare_peers,
+        score_precisions,
+        time_entries,
+    )
+    from lbt.evaluation.segmenter_scores import score_segmenter
+    from lbt.inference.input_files import refuse_as_network
+    from lbt.inference.network_file import load_network
+    from lbt.inference.onnx_network import OnnxNetwork
+    from lbt.latency.current_key import current_key
+    from lbt.runtime.device import prepare_device
+    from lbt.views.tables.bench import make_bench_table
+    from lbt.views.tables.terminal import fit_to_width, terminal_width
+
+    for option, value in (("--turns", options.turns), ("--threads", options.threads)):
+        if value < 1:
+            raise LbtError(f"{option}: is {value}; write a number above 0.")
+    if options.size is not None and min(options.size) < LEAST_SIDE:
+        raise LbtError(f"--size: is {options.size[0]} {options.size[1]}; write at least {LEAST_SIDE} for both.")
+    for path in options.networks:
+        refuse_as_network(path, "further networks")
+    device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))
+    forms = list_forms(options.backends, device)
+    trained = {path: load_network(path, trainable=True) for path in options.networks if path.suffix != ".onnx"}
+    files = {path: OnnxNetwork(path, device.type, options.threads) for path in options.networks if path not in trained}
+    sizes = [network.input_size for network in trained.values()] + [file.input_size for file in files.values()]
+    size = tuple(options.size) if options.size else next(filter(None, sizes), None)
+    if size is None:
+        raise LbtError(
+            f"{options.networks[0]}: has no input size, because it is not a finished network. Add --size H W."
+        )
+    entries = []
+    for path, network in trained.items():
+        miou = score_precisions(network, options.run, device)
+        entries += prepare_network(str(path), network.network.cpu(), forms, size, device, options.threads, miou)
+    for path, file in files.items():
+        score = None if options.run is None else score_segmenter(file, file.classes, options.run)
+        entries.append(prepare_file(str(path), file, size, device, score))
+    named = [network.classes for network in trained.values()] + [file.classes for file in files.values()]
+    classes = len(named[0])
+    entries += prepare_peers(forms, size, classes, device, options.threads)
+    rows = time_entries(entries, options.turns, options.threads)
+    key = current_key(LatencyKey(input_size=size), options.threads, device, classes)
+    where = f"{key.device}, {options.threads} thread(s), {size[0]} x {size[1]} pixels (height x width), {key.software}"
+    table = make_bench_table(rows, where)
+    print(fit_to_width(table.markdown(), terminal_width()))
+    if options.output is not None:
+        table.write(options.output)
