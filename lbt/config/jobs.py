@@ -37,6 +37,7 @@ from lbt.config.training import (
     ComputeDevice,
     ComputeSettings,
     EvaluationSettings,
+    LoadingCompute,
     NetworkScoring,
     ScoreBatches,
     WarmupSettings,
@@ -171,6 +172,7 @@ class LabelSearch(Section):
 
 
 class LabelJob(InferenceJob):
+    compute: LoadingCompute
     round: int
     shard: int
     search: LabelSearch

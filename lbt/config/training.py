@@ -104,12 +104,20 @@ class ComputeDevice(Section):
     )
 
 
-class ComputeSettings(ComputeDevice):
-    """Device, threads and loader processes of the jobs."""
+class LoadingCompute(ComputeDevice):
+    """The keys of `compute` of a job that loads images beside its work."""
 
     workers: Annotated[int, WITHOUT_EFFECT] = Field(
-        0, ge=0, le=1024, description="Loader processes of a job; the results do not depend on it."
+        0,
+        ge=0,
+        le=1024,
+        description="Loader processes of a job; labelling has as many threads. The results do not depend on it.",
     )
+
+
+class ComputeSettings(LoadingCompute):
+    """Device, threads and loader processes of the jobs."""
+
     checkpoint_minutes: Annotated[float, WITHOUT_EFFECT] = Field(
         5.0,
         ge=0,
