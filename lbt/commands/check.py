@@ -72,8 +72,8 @@ def run(options: argparse.Namespace) -> None:
         _check_ratio(settings, parts)
         print(f"{first}: the settings are good. The first run generates the street scenes and checks them.")
         print(check_disk(settings, folder))
-        pixels = settings.scenes.height * settings.scenes.width
-        print(describe_time(settings, parts | {"train": settings.scenes.train}, pixels, folder))
+        size = settings.scenes.height * settings.scenes.width
+        print(describe_time(settings, parts | {"train": settings.scenes.train}, size, folder))
         return
     report = check_data(settings, problems)
     _check_ratio(settings, report["parts"])

@@ -17,7 +17,7 @@ _MODULUS = 65535
 
 def make_chunk(values: np.ndarray) -> bytes:
     """Shuffle, compress and add the checksum; shuffling does not change values (...) uint8."""
-    compressed = zlib.compress(np.ascontiguousarray(values), LEVEL)
+    compressed = zlib.compress(np.ascontiguousarray(values).data, LEVEL)
     return compressed + fletcher32(compressed).to_bytes(4, "little")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,7 +79,7 @@ def supernet_work(space: SpaceSettings, num_classes: int) -> dict[str, Work]:
     images, architecture = torch.zeros(1, 3, _SIDE, _SIDE), first_architecture(space, 0)
     random = draw_random_widths(space, torch.Generator().manual_seed(0))
     chosen: dict[str, Widths] = {"max": max_widths(space), "min": min_widths(space), "sampled": random}
-    found = {name: count_work(lambda w=widths: supernet(images, architecture, w)) for name, widths in chosen.items()}
+    found = {name: count_work(partial(supernet, images, architecture, widths)) for name, widths in chosen.items()}
     return {name: Work(work.flop / _SIDE**2, work.operators) for name, work in found.items()}
 
 
@@ -86,5 +87,5 @@ def network_work(network: torch.nn.Module, size: tuple[int, int]) -> Work:
     """The work of a forward pass on one pixel of an image of `size` (H, W), from the shapes of its tensors."""
     with shapes_only():
         images = torch.zeros(1, 3, *size)
-    work = count_work(lambda: network.eval()(images))
+    work = count_work(partial(network.eval(), images))
     return Work(work.flop / (size[0] * size[1]), work.operators)
