@@ -42,21 +42,29 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))  # a link of this name must not be followed
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL, 0o666))  # a link of this name must not be followed
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # also where its folder is a file
+            temporary.unlink()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system in the `with` block into a message that names the file."""
+    try:
+        yield
     except OSError as error:
         raise LbtError(
             f"{path}: could not be written ({error.strerror or error}). Free space or choose another place; "
             "nothing half-written was left behind."
         ) from error
-    finally:
-        with suppress(OSError):  # also where its folder is a file
-            temporary.unlink()
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:

@@ -1,6 +1,7 @@
 """Two rounds of shards in the folders of a run, with images, split and manifests, made without a network."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,13 +30,19 @@ def predict(image_id: str, number: int, classes: int, shape: tuple[int, int]) ->
     if number > 1:
         low = np.where(moved, np.roll(low, 1, axis=0), low)
     whole = low.repeat(8, axis=1).repeat(8, axis=2)[:, : shape[0], : shape[1]]
-    confidence = np.round(whole.max(axis=0) * 255).astype(np.uint8)
-    return ImagePrediction(image_id, whole.argmax(axis=0).astype(np.uint8), confidence, low.astype(np.float16))
+    return ImagePrediction(image_id, whole.argmax(axis=0).astype(np.uint8), low.astype(np.float32))
+
+
+def confidence_of(prediction: ImagePrediction) -> np.ndarray:
+    """The stored confidence (H, W) of each pixel."""
+    low = np.round(255 * prediction.probability.max(axis=0)).astype(np.uint8)
+    height, width = prediction.label.shape
+    return low.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
 
 
 def update_digest(path: Path) -> None:
-    """Write the present digest of a shard into its manifest, as if the shard had been written like this."""
-    manifest = path.with_name(path.name.replace("shard", "manifest")).with_suffix(".json")
+    """Write the present digest of a file into its manifest, as if the file had been written like this."""
+    manifest = path.with_name(re.sub("shard|probability", "manifest", path.name)).with_suffix(".json")
     content = json.loads(manifest.read_text())
     content["outputs"][path.name]["sha256"] = sha256(path)
     del content["digest"]
@@ -66,7 +73,8 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
             path = place / f"shard-{shard:03d}.h5"
             identity = ShardIdentity(number, "lbt", 0, sha256(teacher), "c0de")
             chosen = {i.id: found[i.id] for i in images[shard::SHARDS]}
-            write_shard(path, chosen.values(), dict.fromkeys(chosen, shape), classes, identity)
+            soft = place / f"probability-{shard:03d}.h5"
+            write_shard(path, soft, chosen.values(), dict.fromkeys(chosen, shape), classes, identity)
             write_manifest(
                 place / f"manifest-{shard:03d}.json",
                 stage="label",
@@ -76,6 +84,6 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
                 },
                 code="c0de",
                 inputs=verify_inputs([run / "data" / "split.csv", teacher]),
-                outputs=[path],
+                outputs=[path, soft],
             )
     return SimpleNamespace(run=run, settings=settings, classes=classes, predictions=predictions, images=images)

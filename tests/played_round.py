@@ -42,6 +42,7 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
                 split=tiny.split,
                 teacher=previous,
                 labels=shard,
+                probabilities=shard.with_name(f"probability-{k}.h5"),
             )
         call_stage(
             "round",
@@ -58,9 +59,11 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
             split=tiny.split,
             table=table or tiny.table,
             previous=previous,
-            shards=shards,
+            previous_state=previous.with_name("training_state.pt") if round > 1 else None,
+            probabilities=[shard.with_name(f"probability-{k}.h5") for k, shard in enumerate(shards)],
             student=tiny.student if METHODS[method].has_student and round == 1 else None,
             checkpoint=place / "checkpoint.pt",
+            state=place / "training_state.pt",
             architecture=place / "architecture.json",
             metrics=place / "metrics.csv",
             guide=place / "guide.json" if chosen.cosearch else None,

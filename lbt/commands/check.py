@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration files or the folder of a run, and single settings."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a configuration and every file of its data set, and prints what it found and how much disk the run needs. Writes
-nothing, but downloads weights that the student starts from. Lists every problem with what to change; of many files with
-the same problem it names the first ones. Several files and --config mean the same as for snakemake.
+Reads a configuration and every file of its data set. Prints what it found, how much disk the run needs, and about how
+many hours. Writes nothing, but downloads weights that the student starts from. Lists every problem with what to change;
+of many files with the same problem it names the first ones. Several files and --config mean the same as for snakemake.
 
 Given the folder of a run, compares the results with its settings.yaml, the present code and the present images, and
 prints the command that makes outdated results again. Snakemake does the same at each start if it has records of the
@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> None:
     from lbt.data.checking.check import check_data, describe, describe_warnings
     from lbt.data.problems import raise_problems
     from lbt.data.scenes.write_dataset import SCENES_FILE
-    from lbt.stages.disk_space import check_disk
+    from lbt.stages.disk_space import check_disk, count_images
     from lbt.stages.preconditions import find_obstacles
+    from lbt.stages.run_time import describe_time
 
     first = options.config
     if first.is_dir():
@@ -71,11 +72,16 @@ def run(options: argparse.Namespace) -> None:
         _check_ratio(settings, parts)
         print(f"{first}: the settings are good. The first run generates the street scenes and checks them.")
         print(check_disk(settings, folder))
+        size = settings.scenes.height * settings.scenes.width
+        print(describe_time(settings, parts | {"train": settings.scenes.train}, size, folder))
         return
     report = check_data(settings, problems)
     _check_ratio(settings, report["parts"])
     print(describe(report))
     print(check_disk(settings, folder, report))
+    train = sum(report["splits"]["train"]["sizes"].values())
+    pixels = count_images(settings, report).pixels
+    print(describe_time(settings, report["parts"] | {"train": train}, pixels, folder))
     if outdated := _outdated(folder, settings, _words(files, single)):
         print(outdated)
     if warnings := describe_warnings(report):

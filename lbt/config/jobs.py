@@ -172,6 +172,7 @@ class LabelSearch(Section):
 
 
 class LabelJob(InferenceJob):
+    compute: LoadingCompute
     round: int
     shard: int
     search: LabelSearch

@@ -126,7 +126,8 @@ class LoadingCompute(ComputeDevice):
         0,
         ge=0,
         le=1024,
-        description="Loader processes of a job, which all its loaders share; the results do not depend on it.",
+        description="Loader processes of a job, which all its loaders share; labelling has as many threads. The "
+        "results do not depend on it.",
     )
 
 

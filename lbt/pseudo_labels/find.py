@@ -1,4 +1,4 @@
-"""Find the rounds of shards below a folder."""
+"""Find the rounds of shards below a folder, and the file of probabilities of a shard."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from pathlib import Path
 
 from lbt.data.images import natural_key
 from lbt.errors import LbtError
+
+_SOFT = "probability-"
+"""How the name of a file of probabilities begins."""
+
+
+def probabilities_of(shard: Path) -> Path:
+    """The file of probabilities of a shard, which exists until the weights of its round are removed."""
+    return shard.with_name(_SOFT + shard.name.removeprefix("shard-"))
+
+
+def find_shards(folder: Path) -> set[Path]:
+    """The shards in a folder."""
+    return {path for path in folder.glob("*.h5") if not path.name.startswith(_SOFT)}
 
 
 def find_rounds(place: Path) -> dict[Path, list[Path]]:
@@ -20,6 +33,9 @@ def find_rounds(place: Path) -> dict[Path, list[Path]]:
         LbtError: there is none.
     """
     files = [place] if place.is_file() else sorted(place.rglob("*.h5")) if place.is_dir() else []
+    files = [path for path in files if not path.name.startswith(_SOFT)]
+    if not files and place.is_file():
+        raise LbtError(f"{place}: holds the probabilities of a shard. Name the shard-*.h5 beside it, or their folder.")
     if not files:
         raise LbtError(
             f"{place}: {'holds no shard (*.h5)' if place.is_dir() else 'is missing'}. Name a run, such as "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from lbt.config.jobs import LabelJob
 from lbt.data.classes import class_table
@@ -16,6 +17,7 @@ from lbt.data.images import read_facts
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
 from lbt.files import sha256
+from lbt.pseudo_labels.compute_ahead import compute_ahead
 from lbt.pseudo_labels.dataset import images_to_label
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
@@ -33,18 +35,21 @@ class Files:
     Attributes:
         split: the split table.
         teacher: checkpoint whose supernet labels the images.
-        labels: receives the labels as HDF5.
+        labels: receives the labels with their colours and confidences as HDF5.
+        probabilities: receives the probabilities as HDF5.
     """
 
     split: Path
     teacher: Path
     labels: Path
+    probabilities: Path
 
 
 def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = None) -> None:
     """Label the images whose index modulo the number of shards is `shard`, one at a time at full size.
 
-    Memory does not grow with their number: each prediction is written before the next one is made.
+    Threads (`compute.workers`) decode the next images and compress the previous predictions while the network works.
+    The files do not depend on their number, and memory does not grow with the number of images.
 
     Args:
         code: fingerprint of the stage's code, which the shard records.
@@ -70,26 +75,27 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
     sizes = {image_id: read_facts(file, data.max_pixels).size for image_id, file in photographs.items()}
     identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.teacher), code=code)
 
-    def predictions(progress: Progress) -> Iterator[ImagePrediction]:
-        for image_id, file in photographs.items():
-            image = decode_image(file, data)
-            size = tuple(image.shape[-2:])
-            if size != sizes[image_id]:
-                raise LbtError(
-                    f"{file}: is {size[1]} x {size[0]} pixels (width x height), its header said {sizes[image_id][1]} x "
-                    f"{sizes[image_id][0]} when labelling began. Save the image again, and label again."
-                )
-            with torch.no_grad():
-                logits = supernet(normalise(image[None], data.mean, data.std).to(device), architecture, widths)[0]
-                low = logits.softmax(dim=1)
-                confidence, label = upsample(low, size)[0].max(dim=0)
-            yield ImagePrediction(
-                image_id=image_id,
-                label=label.to(torch.uint8).cpu().numpy(),
-                confidence=(confidence * 255).round().to(torch.uint8).cpu().numpy(),
-                probability=low[0].cpu().numpy().astype(np.float16),
+    def decode(image_id: str) -> Tensor:
+        file, size = photographs[image_id], sizes[image_id]
+        image = decode_image(file, data)
+        height, width = image.shape[-2:]
+        if (height, width) != size:
+            raise LbtError(
+                f"{file}: is {width} x {height} pixels (width x height), its header said {size[1]} x {size[0]} when "
+                "labelling began. Save the image again, and label again."
             )
-            progress.advance(confidence=float(confidence.mean()))
+        return image
+
+    def predictions(progress: Progress) -> Iterator[ImagePrediction]:
+        with closing(compute_ahead(decode, photographs, settings.compute.workers)) as images:
+            for image_id, image in zip(photographs, images, strict=True):
+                with torch.no_grad():
+                    normalised = normalise(image[None].to(device), data.mean, data.std)
+                    low = supernet(normalised, architecture, widths)[0].float().softmax(dim=1)
+                    label = upsample(low, sizes[image_id])[0].argmax(dim=0).to(torch.uint8)
+                yield ImagePrediction(image_id=image_id, label=label.cpu().numpy(), probability=low[0].cpu().numpy())
+                progress.advance(confidence=float(low.amax(dim=1).mean()))
 
     with Progress(f"label {method} seed-{seed} round-{round} shard-{shard}", len(samples), log) as progress:
-        write_shard(files.labels, predictions(progress), sizes, table, identity)
+        found, threads = predictions(progress), settings.compute.workers
+        write_shard(files.labels, files.probabilities, found, sizes, table, identity, threads)

@@ -12,7 +12,7 @@ import numpy as np
 from lbt.data.images import read_image
 from lbt.errors import LbtError
 from lbt.pseudo_labels.shard_format import ShardIdentity, read_identity
-from lbt.pseudo_labels.shard_structure import open_shard, read_classes, read_ids, reading
+from lbt.pseudo_labels.shard_structure import STRIDE, open_shard, read_classes, read_ids, reading
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class LabelledImages:
         return image_id in self._locations
 
     def read(self, image_id: str) -> tuple[np.ndarray, np.ndarray]:
-        """Label (H, W) uint8 with class indices, and confidence (H, W) uint8 from 0 to 255.
+        """Label (H, W) uint8 with class indices, and confidence (H, W) uint8 from 0 to 255, equal in blocks of 8 x 8.
 
         Raises:
             LbtError: the file is damaged.
@@ -121,4 +121,5 @@ class LabelledImages:
                 self._files[path] = open_shard(path)
             file = self._files[path]
             height, width = file["size"][index]
-            return file["label"][index, :height, :width], file["confidence"][index, :height, :width]
+            blocks = file["confidence"][index].repeat(STRIDE, axis=0).repeat(STRIDE, axis=1)
+            return file["label"][index, :height, :width], blocks[:height, :width]

@@ -1,16 +1,19 @@
-"""Pseudo-label shards: HDF5 files that hold a teacher's predictions and show in colour in h5web, silx and HDFView.
+"""Pseudo labels on disk: two HDF5 files for each shard of a round's images.
 
-Each shard holds, for N images padded to a common height H and width W,
+The shard, which stays to be browsed, shows in colour in h5web, silx and HDFView. For N images padded to a common height
+H and width W, with h = ceil(H / 8) and w = ceil(W / 8) at the network's output stride, it holds
 
-    label        (N, H, W)    uint8    most probable class; 255 outside the image; indexed by `palette`
-    color        (N, H, W, 3) uint8    red, green and blue of the label; black outside the image
-    confidence   (N, H, W)    uint8    probability of that class times 255
-    probability  (N, C, h, w) float16  probabilities at the network's output stride
-    size         (N, 2)       int32    height and width of each image in pixels
-    stride_size  (N, 2)       int32    height and width of each image's probabilities
-    image_id     (N,)         bytes    identifiers in the split table
+    label        (N, H, W)    uint8  most probable class; 255 outside the image; indexed by `palette`
+    color        (N, H, W, 3) uint8  red, green and blue of the label; black outside the image
+    confidence   (N, h, w)    uint8  largest probability times 255, one for 8 x 8 pixels
+    size         (N, 2)       int32  height and width of each image in pixels
+    image_id     (N,)         bytes  identifiers in the split table
 
-Every dataset is chunked by image, compressed and has a checksum (fletcher32). The file uses the v110 format, in which
+The file of probabilities, which only the student of the same round reads, holds `size` and `image_id` too, and
+
+    probability  (N, C, h, w) uint8  code of the probability; see `decode_probability`
+
+Every dataset is chunked by image, compressed and has a checksum (fletcher32). The files use the v110 format, in which
 HDF5 refuses a truncated file; in the default format it opens such a file and shows zeros.
 
 h5web and silx read no palette, so they show `color` first. HDFView shows `label` in the colours of the palette.
@@ -29,8 +32,19 @@ import h5py
 import numpy as np
 
 from lbt.errors import LbtError, visible
-from lbt.pseudo_labels.shard_structure import open_shard, read_classes, read_ids, read_number, read_text, reading
+from lbt.pseudo_labels.shard_structure import (
+    open_probabilities,
+    read_classes,
+    read_ids,
+    read_number,
+    read_text,
+    reading,
+    stride_size,
+)
 
+_STEPS = 51
+_PROBABILITY = np.append(np.exp2(-((np.arange(255) / _STEPS) ** 2)), 0).astype(np.float32)
+"""The probability of each code before the division by the sum over the classes."""
 _METHOD, _DIGEST = re.compile("[a-z][a-z0-9_]{,60}"), re.compile("[0-9A-Za-z]{,64}")
 
 
@@ -53,18 +67,39 @@ class ShardIdentity:
     code: str
 
 
+def encode_probability(probability: np.ndarray) -> np.ndarray:
+    """Codes (C, ...) uint8 of probabilities (C, ...): 51 sqrt(-log2 p), rounded.
+
+    The steps of p are finest near 1, 1/25 octave at p = 1/2 and 1/5 octave at the end of the range. Code 255 is 0, for
+    all below 3e-8. Equal steps of 1/16 octave have the same divergence for a trained teacher and take 11 % more space.
+    """
+    with np.errstate(divide="ignore"):
+        bits = -np.log2(np.minimum(probability, 1))
+    return np.fmin(np.rint(_STEPS * np.sqrt(bits)), 255).astype(np.uint8)
+
+
+def decode_probability(codes: np.ndarray) -> np.ndarray:
+    """The labels p (C, ...) float32, which sum to 1 over the C classes; the student learns from exactly these.
+
+    They differ from the encoded ones by less than 0.01, with a mean KL divergence of 5e-5 for a trained teacher of 11
+    classes, and up to 1.5e-4 for a teacher that knows nothing.
+    """
+    relative = _PROBABILITY[codes]
+    return relative / relative.sum(axis=0)
+
+
 class PseudoLabels:
     """The probabilities of one or more shards, by image.
 
     Each process opens the files itself when it first reads them: a handle that crosses a fork returns wrong data.
 
     Args:
-        paths: the shards.
+        paths: the files of probabilities.
         classes: names of the classes, in order.
-        identity: round, method, seed and teacher that the shards must have; their code may differ.
+        identity: round, method, seed and teacher that the files must have; their code may differ.
 
     Raises:
-        LbtError: a shard is missing, damaged or of another origin (both are named), or an image is in two shards.
+        LbtError: a file is missing, damaged or of another origin (both are named), or an image is in two shards.
     """
 
     def __init__(self, paths: Sequence[Path], classes: Sequence[str], identity: ShardIdentity) -> None:
@@ -90,17 +125,17 @@ class PseudoLabels:
         return len(self._locations)
 
     def probability(self, image_id: str) -> np.ndarray:
-        """Probabilities (C, h, w) float32 of an image at the output stride."""
+        """Probabilities (C, h, w) float32 of an image at the output stride; see `decode_probability`."""
         path, index = self._locations[image_id]
         with reading(path, f"probability[{index}]"):
             file = self._open(path)
-            height, width = file["stride_size"][index]
-            return file["probability"][index, :, :height, :width].astype(np.float32)
+            height, width = stride_size(file["size"][index])
+            return decode_probability(file["probability"][index, :, :height, :width])
 
     def _open(self, path: Path) -> h5py.File:
         key = (os.getpid(), path)
         if key not in self._handles:
-            self._handles[key] = open_shard(path)
+            self._handles[key] = open_probabilities(path)
         return self._handles[key]
 
 

@@ -1,14 +1,14 @@
-"""Open a shard that somebody else may have made: a structure that labelling does not write is refused unread.
+"""Open pseudo labels that somebody else may have made: a structure that labelling does not write is refused unread.
 
 HDF5 follows links into other files, joins data sets of several files, loads programs that decode data, and reads zeros
-where nothing is stored. A shard has none of these: every data set is stored in the file by hard links, whole, and with
-checksums.
+where nothing is stored. Our files have none of these: every data set is stored in the file by hard links, whole, and
+with checksums.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,24 +19,31 @@ from h5py import h5d, h5l, h5z
 from lbt.config.names import LONGEST_PATH, MOST_CLASSES, require_below, require_class
 from lbt.errors import LbtError, visible
 from lbt.files import SCHEMA_VERSION
+from lbt.space.padding import count_blocks
 
-DATASETS = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
+LABELS = ("label", "color", "confidence", "size", "image_id")
+"""The datasets of a shard."""
+PROBABILITIES = ("probability", "size", "image_id")
+"""The datasets of a file of probabilities."""
 STRIDE = 8
-"""Pixels between two probabilities, the network's output stride."""
+"""Pixels between two probabilities or confidences, the network's output stride."""
 MOST_PIXELS = 2**25
 """Pixels to which the images of a small file may be padded, 8K video; a large file may have more (`_PIXELS_A_BYTE`)."""
 LONGEST_TEXT = 200_000
 """Characters of an attribute; the names of the classes take the most."""
-_PIXELS_A_BYTE = 10
+_PIXELS_A_BYTE = 100
 """Most pixels of an image for each byte of the file, if it has more than `MOST_PIXELS`."""
-_LEAST_BYTES = 4 * len(DATASETS)
+_LEAST_BYTES = 4 * len(PROBABILITIES)
 """Bytes that an image takes at least: a checksum in each data set."""
 _V110 = 3
 """Version of the superblock of an HDF5 file that has checksums in its own records."""
 _BY_IMAGE = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32)
 _CHECKSUM = (h5z.FILTER_FLETCHER32,)
-_GROUPS = {"": {*DATASETS, "palette", "entry"}, "entry": {"data"}, "entry/data": {"color", "y"}}
-"""The names in each group."""
+_GROUPS: Mapping[tuple[str, ...], Mapping[str, set[str]]] = {
+    LABELS: {"": {*LABELS, "palette", "entry"}, "entry": {"data"}, "entry/data": {"color", "y"}},
+    PROBABILITIES: {"": {*PROBABILITIES}},
+}
+"""The names in each group of a file, by its datasets."""
 
 
 @contextmanager
@@ -65,12 +72,21 @@ def open_shard(path: Path) -> h5py.File:
     Raises:
         LbtError: the file is missing, damaged, or has another structure.
     """
+    return _open(path, LABELS)
+
+
+def open_probabilities(path: Path) -> h5py.File:
+    """Open a file of probabilities for reading; see `open_shard`."""
+    return _open(path, PROBABILITIES)
+
+
+def _open(path: Path, datasets: tuple[str, ...]) -> h5py.File:
     with reading(path, "its content"):
         if path.exists() and not path.is_file():
             raise ValueError("it is not a file")
         file = h5py.File(path, "r")
         try:
-            problem = _find_problem(file, path.stat().st_size)
+            problem = _find_problem(file, path.stat().st_size, datasets)
         except BaseException:
             file.close()
             raise
@@ -78,6 +94,11 @@ def open_shard(path: Path) -> h5py.File:
         file.close()
         raise LbtError(f"{path}: {problem}. Delete it and label again.")
     return file
+
+
+def stride_size(size: Sequence[int]) -> tuple[int, int]:
+    """Height and width of the probabilities and confidences of an image of `size` (H, W)."""
+    return count_blocks(int(size[0]), STRIDE), count_blocks(int(size[1]), STRIDE)
 
 
 def read_text(file: h5py.File, name: str) -> str:
@@ -135,8 +156,8 @@ def read_ids(file: h5py.File) -> tuple[str, ...]:
     return tuple(require_below(name.decode()) for name in file["image_id"][:])
 
 
-def _find_problem(file: h5py.File, size: int) -> str | None:
-    """The first difference between the structure of a file of `size` bytes and that of a shard."""
+def _find_problem(file: h5py.File, size: int, datasets: tuple[str, ...]) -> str | None:
+    """The first difference between the structure of a file of `size` bytes and that with these datasets."""
     version = file.id.get_create_plist().get_version()[0]
     if version < _V110:
         return f"has the HDF5 format {version}, which does not notice damage; {_V110} is needed"
@@ -145,10 +166,10 @@ def _find_problem(file: h5py.File, size: int) -> str | None:
     schema = read_number(file, "schema_version")
     if schema != SCHEMA_VERSION:
         return f"has schema version {schema}, this program reads {SCHEMA_VERSION}"
-    for group, names in _GROUPS.items():
+    for group, names in _GROUPS[datasets].items():
         if (problem := _wrong_names(file, group, names)) is not None:
             return problem
-    return _wrong_data(file, size) or _wrong_sizes(file)
+    return _wrong_data(file, size, datasets)
 
 
 def _wrong_names(file: h5py.File, name: str, names: set[str]) -> str | None:
@@ -166,31 +187,31 @@ def _wrong_names(file: h5py.File, name: str, names: set[str]) -> str | None:
     return None
 
 
-def _wrong_data(file: h5py.File, size: int) -> str | None:
+def _wrong_data(file: h5py.File, size: int, datasets: tuple[str, ...]) -> str | None:
     """Data sets whose shape, type or storage differs, or that claim more than the file holds."""
-    for name in (*DATASETS, "palette", "entry/data/y"):
+    shown = ("palette", "entry/data/y") if datasets == LABELS else ()
+    for name in (*datasets, *shown):
         if not isinstance(file[name], h5py.Dataset):
             return f"has no dataset at {name}"
-    count, label, low = file["image_id"].shape[0], file["label"].shape, file["probability"].shape
-    if len(label) != 3 or len(low) != 4:
-        return f"has the shapes {label} of label and {low} of probability"
+    count, first = file["image_id"].shape[0], file[datasets[0]].shape
+    if len(first) != (3 if datasets == LABELS else 4):
+        return f"has the shape {first} of {datasets[0]}"
     if not 1 <= count <= size // _LEAST_BYTES:
         return f"claims {count} images, which a file of {size} bytes cannot hold"
-    if min(*label, *low) < 1 or label[1] * label[2] > max(MOST_PIXELS, _PIXELS_A_BYTE * size):
-        return f"claims images of {label[2]} x {label[1]} pixels (width x height), which it cannot hold"
-    low_size = tuple(-(-side // STRIDE) for side in label[1:])
+    padded = first[1:] if datasets == LABELS else tuple(STRIDE * side for side in first[2:])
+    if min(first) < 1 or padded[0] * padded[1] > max(MOST_PIXELS, _PIXELS_A_BYTE * size):
+        return f"claims images of {padded[1]} x {padded[0]} pixels (width x height), which it cannot hold"
     kinds: Mapping[str, tuple[tuple[int, ...], np.dtype]] = {
-        "label": ((count, *label[1:]), np.dtype(np.uint8)),
-        "color": ((count, *label[1:], 3), np.dtype(np.uint8)),
-        "confidence": ((count, *label[1:]), np.dtype(np.uint8)),
-        "probability": ((count, len(read_classes(file)), *low_size), np.dtype(np.float16)),
+        "label": ((count, *padded), np.dtype(np.uint8)),
+        "color": ((count, *padded, 3), np.dtype(np.uint8)),
+        "confidence": ((count, *stride_size(padded)), np.dtype(np.uint8)),
+        "probability": ((count, len(read_classes(file)), *stride_size(padded)), np.dtype(np.uint8)),
         "size": ((count, 2), np.dtype(np.int32)),
-        "stride_size": ((count, 2), np.dtype(np.int32)),
         "image_id": ((count,), np.dtype(f"S{min(file['image_id'].dtype.itemsize, LONGEST_PATH)}")),
     }
     stored = 0
-    for name, (shape, kind) in kinds.items():
-        found = file[name]
+    for name in datasets:
+        found, (shape, kind) = file[name], kinds[name]
         if found.shape != shape or found.dtype != kind:
             return f"{name} is {visible(found.dtype, 60)} {found.shape}, {kind} {shape} is needed"
         if (problem := _wrong_storage(found, name, _BY_IMAGE, (1, *shape[1:]))) is not None:
@@ -198,20 +219,23 @@ def _wrong_data(file: h5py.File, size: int) -> str | None:
         stored += found.id.get_storage_size()
     if stored > size:
         return "claims to hold more bytes than it has"
-    palette = file["palette"]
+    return _wrong_sizes(file, padded) or (_wrong_palette(file["palette"]) if datasets == LABELS else None)
+
+
+def _wrong_palette(palette: h5py.Dataset) -> str | None:
     if palette.shape != (256, 3) or palette.dtype != np.uint8:
         return f"palette is {visible(palette.dtype, 60)} {palette.shape}, uint8 (256, 3) is needed"
     return _wrong_storage(palette, "palette", _CHECKSUM, palette.shape)
 
 
-def _wrong_sizes(file: h5py.File) -> str | None:
+def _wrong_sizes(file: h5py.File, padded: tuple[int, ...]) -> str | None:
     """The first image whose size does not fit the space that it has."""
-    padded, sizes, low = file["label"].shape[1:], file["size"][:], file["stride_size"][:]
-    wrong = np.argwhere(((sizes < 1) | (sizes > padded) | (low != -(-sizes // STRIDE))).any(axis=1))
+    sizes = file["size"][:]
+    wrong = np.argwhere(((sizes < 1) | (sizes > padded)).any(axis=1))
     if not len(wrong):
         return None
     index = int(wrong[0, 0])
-    return f"size[{index}] is {sizes[index].tolist()} and stride_size[{index}] {low[index].tolist()} of no image"
+    return f"size[{index}] is {sizes[index].tolist()} of no image"
 
 
 def _wrong_storage(dataset: h5py.Dataset, name: str, filters: tuple[int, ...], chunks: tuple[int, ...]) -> str | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
-from lbt.pseudo_labels.check import check_file, check_origin, check_round
-from lbt.pseudo_labels.find import find_other_round
+from lbt.pseudo_labels.check import check_file, check_origin, check_probabilities, check_round
+from lbt.pseudo_labels.find import find_other_round, find_shards
 from lbt.pseudo_labels.origin import Origin, read_origin
 from lbt.pseudo_labels.read import LabelledImages, ShardHead, read_head
 from lbt.pseudo_labels.statistics import Counts, count_image
@@ -84,10 +84,12 @@ def survey_round(folder: Path, files: Iterable[Path], root: Path | None = None) 
                 origins.append(origin)
                 problems[path] = check_origin(path, head, origin)
         if not problems[path]:
+            problems[path] = check_probabilities(path)
+        if not problems[path]:
             heads[path] = head
     first = origins[0] if origins else None
     if heads:
-        whole = set(files) == _shards(folder) and len(heads) == len(files)
+        whole = set(files) == find_shards(folder) and len(heads) == len(files)
         problems[folder] = check_round(folder, heads, _expected(first) if whole else None)
     return Survey(folder, files, heads, problems, first)
 
@@ -111,16 +113,12 @@ def previous_heads(survey: Survey, surveys: Iterable[Survey]) -> Mapping[Path, S
     if folder is None:
         return {}
     known = (
-        other for other in surveys if other.folder.resolve() == folder and set(other.files) == _shards(other.folder)
+        other for other in surveys if other.folder.resolve() == folder and set(other.files) == find_shards(other.folder)
     )
-    previous = next(known, None) or survey_round(folder, sorted(_shards(folder)))
+    previous = next(known, None) or survey_round(folder, sorted(find_shards(folder)))
     if not previous.heads or (previous.head.search, previous.head.classes) != (survey.head.search, survey.head.classes):
         return {}
     return previous.heads
-
-
-def _shards(folder: Path) -> set[Path]:
-    return set(folder.glob("*.h5"))
 
 
 def count_round(

@@ -31,5 +31,10 @@ class _WithoutFirstValues(TorchFunctionMode):
 @contextmanager
 def shapes_only() -> Iterator[None]:
     """Modules that are made in the `with` block are on the meta device."""
-    with torch.device("meta"), _WithoutFirstValues():
+    with torch.device("meta"), without_first_values():
         yield
+
+
+def without_first_values() -> _WithoutFirstValues:
+    """Modules that are made in the `with` block of this have weights of any values, which saves the time to draw."""
+    return _WithoutFirstValues()

@@ -1,7 +1,12 @@
-"""Which rounds keep their full weights: a checkpoint at full scale is about a gigabyte, and most are never read again.
+"""Which rounds keep which files: at full scale a round has gigabytes, most of which nothing reads again.
 
-A round needs the checkpoint of the previous round, so the last two are kept. The search continues from one, and can
-repeat its last round from the other. The architecture, the metrics and the labels of every round are always kept.
+A round needs checkpoint and training state of the previous round, so the last two rounds keep everything. The search
+continues from one, and can repeat its last round from the other. Of an older round the training state goes. If
+`search.keep_every` does not divide its number, its checkpoint goes too, with the probabilities from which its student
+learned. The architecture, the metrics, the labels and the confidences of every round always stay.
+
+Each file is removed whole, and only after a newer round has finished its steps. So a kill at any moment leaves whole
+files, from which the search continues, and the repeated round removes what is left.
 """
 
 from __future__ import annotations
@@ -14,10 +19,22 @@ def keeps_weights(round: int, rounds: int, keep_every: int) -> bool:
     return round > rounds - 2 or round % keep_every == 0
 
 
-def drop_weights(checkpoint: Path, round: int, keep_every: int) -> None:
-    """Once `round` is saved in `checkpoint`, remove the weights that are not kept any longer."""
+def drop_old_files(checkpoint: Path, state: Path, round: int, keep_every: int) -> None:
+    """Once the steps of `round` are done, remove what is no longer kept of older rounds.
+
+    Args:
+        checkpoint: the checkpoint that the round is about to write, in its own folder.
+        state: its training state, beside it.
+        round: its number.
+        keep_every: see `search.keep_every`.
+    """
     old, folder = round - 2, checkpoint.parent
-    path = folder.with_name(f"round-{old}") / checkpoint.name
     named = folder.name == f"round-{round}"  # elsewhere than in a run's folders, nothing is known of older rounds
-    if named and old >= 1 and not keeps_weights(old, round, keep_every):
-        path.unlink(missing_ok=True)
+    if not named or old < 1:
+        return
+    place = folder.with_name(f"round-{old}")
+    (place / state.name).unlink(missing_ok=True)
+    if not keeps_weights(old, round, keep_every):
+        (place / checkpoint.name).unlink(missing_ok=True)
+        for probabilities in place.glob("pseudo_labels/probability-*.h5"):
+            probabilities.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 from lbt.search.batches import RoundStreams
-from lbt.search.checkpoint_retention import drop_weights
+from lbt.search.checkpoint_retention import drop_old_files
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods import load_method
 from lbt.search.state import save_round, start_round
@@ -38,9 +38,11 @@ class Files:
         split: the split table.
         table: the latency table.
         previous: checkpoint of the previous round, or of the supernet's warm-up.
-        shards: the pseudo labels of this round; empty if the method needs none.
+        previous_state: training state of the previous round; None for the first round.
+        probabilities: the pseudo labels of this round; empty if the method needs none.
         student: checkpoint of the student's warm-up, for the first round of a method with a student.
-        checkpoint: receives the state after the round.
+        checkpoint: receives supernet and architecture after the round.
+        state: receives the training state, which only the next round reads.
         architecture: receives the logits as JSON.
         metrics: receives the measurements of each step as CSV.
         guide: receives the logits of a co-searched architecture as JSON.
@@ -50,9 +52,11 @@ class Files:
     table: Path
     previous: Path
     checkpoint: Path
+    state: Path
     architecture: Path
     metrics: Path
-    shards: tuple[Path, ...] = ()
+    previous_state: Path | None = None
+    probabilities: tuple[Path, ...] = ()
     student: Path | None = None
     guide: Path | None = None
 
@@ -68,7 +72,7 @@ def run(
 
     Raises:
         LbtError: a co-search without the output `guide`, or that output without a co-search; likewise the input
-            `student` of a first round; inputs that do not fit these settings.
+            `student` of a first round and `previous_state` of a later one; inputs that do not fit these settings.
     """
     seed, method, round = settings.seed, settings.method, settings.round
     data, space, search = settings.data, settings.space, settings.search
@@ -83,6 +87,11 @@ def run(
             f"round {round} of {method} was started with the input student = {files.student}. Give the checkpoint of "
             "the student's warm-up to the first round of a method with a student only."
         )
+    if (round > 1) != (files.previous_state is not None):
+        raise LbtError(
+            f"round {round} was started with the input previous_state = {files.previous_state}. Give the training "
+            "state of the round before to every round but the first."
+        )
     device = prepare_device(settings.compute)
     classes = class_table(data)
     processes, chosen = group(), load_method(method)
@@ -90,6 +99,7 @@ def run(
     latency_table.check_key(settings_key(settings.latency, settings.compute.threads, classes.num_classes))
     state = start_round(
         files.previous,
+        files.previous_state,
         files.student,
         classes=classes.names,
         space=space,
@@ -108,7 +118,7 @@ def run(
     labels = None
     if METHODS[method].needs_pseudo_labels:
         identity = ShardIdentity(round=round, method=method, seed=seed, teacher=sha256(files.previous), code="")
-        labels = PseudoLabels(files.shards, classes.names, identity)
+        labels = PseudoLabels(files.probabilities, classes.names, identity)
     plan = RoundPlan(
         method=chosen,
         seed=seed,
@@ -142,5 +152,5 @@ def run(
     write_json(files.architecture, architecture_to_json(state.architecture))
     if state.guide is not None and files.guide is not None:
         write_json(files.guide, architecture_to_json(state.guide.architecture))
-    save_round(files.checkpoint, state, supernet_identity(classes.names, space, seed, method, round))
-    drop_weights(files.checkpoint, round, search.keep_every)
+    drop_old_files(files.checkpoint, files.state, round, search.keep_every)
+    save_round(files.checkpoint, files.state, state, supernet_identity(classes.names, space, seed, method, round))

@@ -11,7 +11,7 @@ import torch
 from lbt.config import SpaceSettings
 from lbt.config.round import RoundSearch
 from lbt.errors import LbtError
-from lbt.runtime.checkpoint import load_state, save_checkpoint, to_state
+from lbt.runtime.checkpoint import load_checkpoint, load_state, save_checkpoint, to_state
 from lbt.runtime.distributed import Group
 from lbt.runtime.seeding import derive_seed, generator
 from lbt.search.cosearch import Guide, create_guide
@@ -21,6 +21,8 @@ from lbt.space.architecture import Architecture
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, load_supernet
 from lbt.training.optimizers import adam, sgd
+
+STATE_KIND = "training state"
 
 
 @dataclass
@@ -49,10 +51,12 @@ class SearchState:
     skips: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Any]:
-        """Everything that a checkpoint keeps, by name; see `lbt.runtime.checkpoint`."""
+        """Everything that a step changes, by name; see `lbt.runtime.checkpoint`."""
+        return {"supernet": self.supernet, "architecture": self.architecture} | self.training_parts()
+
+    def training_parts(self) -> dict[str, Any]:
+        """What only the next round reads of it."""
         parts: dict[str, Any] = {
-            "supernet": self.supernet,
-            "architecture": self.architecture,
             "teacher_optimizer": self.teacher_optimizer,
             "architecture_optimizer": self.architecture_optimizer,
             "mean_gradient": self.mean_gradient,
@@ -65,6 +69,7 @@ class SearchState:
 
 def start_round(
     path: Path,
+    previous: Path | None,
     student: Path | None,
     *,
     classes: tuple[str, ...],
@@ -80,6 +85,7 @@ def start_round(
 
     Args:
         path: the checkpoint of the previous round, or of the supernet's warm-up.
+        previous: the training state of the previous round; None for the first round.
         student: the checkpoint of the student's warm-up, for the first round of a method with a student.
 
     Raises:
@@ -109,13 +115,14 @@ def start_round(
         state.partner.begin_search(student, classes, seed)
     if search.cosearch:
         state.guide = create_guide(space, search.architecture, generator(seed, "guide"))
-    if round > 1:
-        _load_previous(state, content, path, steered=search.fps is not None)
+    if previous is not None:
+        rest = load_checkpoint(previous, kind=STATE_KIND, expect=content["identity"])
+        _load_previous(state, rest, previous, steered=search.fps is not None)
     return state
 
 
 def _load_previous(state: SearchState, content: dict[str, Any], path: Path, *, steered: bool) -> None:
-    """Load `content`, the checkpoint of the previous round, into a fresh state."""
+    """Load `content`, the training state of the previous round, into a fresh state."""
     required = {"guide": ("search.cosearch", state.guide is not None), "latency_weight": ("search.fps", steered)}
     for key, (setting, is_set) in required.items():
         if is_set and key not in content:
@@ -124,7 +131,7 @@ def _load_previous(state: SearchState, content: dict[str, Any], path: Path, *, s
                 f"{path.parent} and those of the rounds before it, and search again."
             )
     try:
-        load_state(state.parts(), content)
+        load_state(state.training_parts(), content)
         state.skips = content["skips"]
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -139,7 +146,9 @@ def _origin(identity: dict[str, Any]) -> str:
     return f"{identity['method']} (seed {identity['seed']}, round {identity['round']})"
 
 
-def save_round(path: Path, state: SearchState, identity: dict[str, Any]) -> None:
-    """Write the state of a finished round."""
-    content = to_state(state.parts()) | {"latency_weight": state.latency_weight, "skips": state.skips}
-    save_checkpoint(path, kind=KIND, identity=identity, state=content)
+def save_round(path: Path, rest: Path, state: SearchState, identity: dict[str, Any]) -> None:
+    """Write the state of a finished round: supernet and architecture, and into `rest` its training state."""
+    content = to_state(state.training_parts()) | {"latency_weight": state.latency_weight, "skips": state.skips}
+    save_checkpoint(rest, kind=STATE_KIND, identity=identity, state=content)
+    network = to_state({"supernet": state.supernet, "architecture": state.architecture})
+    save_checkpoint(path, kind=KIND, identity=identity, state=network)

@@ -7,6 +7,7 @@ method. Labels and synthetic images are compressed: their bytes per pixel are me
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,10 +38,15 @@ from lbt.space.architecture import OPERATORS, architecture_shapes
 from lbt.space.supernet import Supernet
 from lbt.stages.disk_usage import present_bytes, readable
 
-LABEL_BYTES = 0.8
-"""Per pixel of a shard: label, colour and confidence (measured: 0.3 to 0.8, the more the confidence varies)."""
-PROBABILITY_BYTES = 1.6 / 64
-"""Per pixel and class of a shard: a probability for 8 x 8 pixels, compressed from 2 bytes (measured: 1.3 to 1.5)."""
+LABEL_BYTES = 0.08
+"""Per pixel of a shard: label, colour and a confidence for 8 x 8 pixels, compressed.
+
+Measured: 0.075 of the default run's scenes, 0.04 of CamVid; 0.16 if the label changes every 30 pixels.
+"""
+PROBABILITY_BYTES = 0.78 / 64
+"""Per pixel and class: a probability of a byte for 8 x 8 pixels, compressed (measured: 0.75 and 0.55 bytes)."""
+SHARD_BYTES = 14e3, 7e3
+"""Of a shard and of its file of probabilities beside their images."""
 SCENE_BYTES = 3.0
 """Per pixel of a synthetic scene and its masks (measured: 2.1)."""
 TENSOR_BYTES = 400
@@ -58,10 +64,15 @@ class Images:
     generated: int = 0
 
 
-def check_disk(settings: Settings, folder: Path, report: Mapping[str, Any] | None = None) -> str:
+def check_disk(
+    settings: Settings, folder: Path, report: Mapping[str, Any] | None = None, cores: int | None = None
+) -> str:
     """What the run whose results are in `folder` needs, and what is free; see `require_space`.
 
     The images are counted by the given report of the stage `check`, or by a report in the folder.
+
+    Args:
+        cores: that the run has here, by default all; where there is Slurm, all its jobs can run at once.
 
     Raises:
         LbtError: too little is free; the data set cannot be found, or its report is damaged.
@@ -70,7 +81,9 @@ def check_disk(settings: Settings, folder: Path, report: Mapping[str, Any] | Non
     if report is None and path.exists():
         verify_inputs([path])
         report = read_json(path)
-    return require_space(disk_needs(settings, count_images(settings, report)), folder)
+    here = max(1, (cores or os.cpu_count() or 1) // settings.compute.threads)
+    jobs = None if shutil.which("sbatch") is not None else here
+    return require_space(disk_needs(settings, count_images(settings, report), jobs), folder)
 
 
 def count_images(settings: Settings, report: Mapping[str, Any] | None) -> Images:
@@ -95,29 +108,41 @@ def count_images(settings: Settings, report: Mapping[str, Any] | None) -> Images
     return Images(count_to_label(ratio, report["parts"]["student_train"], report["parts"]["unlabeled"]), mean)
 
 
-def disk_needs(settings: Settings, images: Images) -> dict[str, float]:
-    """Bytes that a whole run holds at most at one time, by the kind of file."""
+def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> dict[str, float]:
+    """Bytes that a whole run holds at most at one time, by the kind of file.
+
+    Args:
+        settings: of the run.
+        images: see `count_images`.
+        jobs: how many jobs can run at once; None for all.
+    """
     search, seeds, classes = settings.search, len(settings.seeds), class_table(settings.data).num_classes
     genotype = _largest_genotype(settings.space)
     with shapes_only():
         supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
         student = build_network(search.student, classes, 0, ALONE)
-    states = seeds * sum(_round_bytes(supernet, settings, classes, method) for method in settings.methods)
-    # a round's weights are removed once the second round after it has written its own
-    numbers = range(1, search.rounds + 1)
-    held = sum(keeps_weights(number, search.rounds, search.keep_every) for number in numbers) + (search.rounds > 2)
-    label = images.pixels * (LABEL_BYTES + PROBABILITY_BYTES * classes)
-    labelling = seeds * search.rounds * sum(METHODS[method].needs_pseudo_labels for method in settings.methods)
+    weights = _weight_bytes(supernet.state_dict().values())
+    states = [_state_bytes(supernet, settings, classes, method) for method in settings.methods for _ in range(seeds)]
+    running = sorted((weights + state for state in states), reverse=True)[:jobs]
+    # while the last round is labelled, the round before it is the last one whose old files were removed
+    before = sum(keeps_weights(number, search.rounds - 1, search.keep_every) for number in range(1, search.rounds))
+    held = sum(keeps_weights(number, search.rounds, search.keep_every) for number in range(1, search.rounds + 1))
+    labelling = seeds * sum(METHODS[method].needs_pseudo_labels for method in settings.methods)
+    pixels, shards = images.to_label * images.pixels, search.shards
+    labels = labelling * (pixels * LABEL_BYTES + shards * SHARD_BYTES[0])
+    probabilities = labelling * (pixels * PROBABILITY_BYTES * classes + shards * SHARD_BYTES[1])
     students = seeds * any(METHODS[method].has_student for method in settings.methods)
     # of the stage and packed for use; a guide is not packed
     networks = seeds * len(settings.methods) * (3 if search.cosearch else 2)
     needs = {
         "synthetic scenes": images.generated * images.pixels * SCENE_BYTES,
-        "weights after the warm-up": seeds * _weight_bytes(supernet.state_dict().values()),
+        "weights after the warm-up": seeds * weights,
         "student after its warm-up": students * _weight_bytes(student.state_dict().values()),
-        "weights of rounds": held * states,
-        "saved states of running rounds": states,
-        "labels of rounds": labelling * images.to_label * label,
+        "weights of rounds": held * len(states) * weights,
+        "training states of rounds": min(2, search.rounds) * sum(states),
+        "saved states of running rounds": sum(running),
+        "labels of rounds": search.rounds * labels,
+        "probabilities of rounds": (before + 1) * probabilities,
         "retrained networks": networks * _weight_bytes(network.state_dict().values()),
     }
     return needs | {"metrics, pictures, logs": REST * sum(needs.values())}
@@ -144,9 +169,9 @@ def require_space(needs: Mapping[str, float], folder: Path) -> str:
     return "\n".join([f"disk: at most {readable(total)} for the whole run, {readable(free)} free", *kinds])
 
 
-def _round_bytes(supernet: Supernet, settings: Settings, classes: int, method: str) -> float:
-    """Bytes of a round's checkpoint: the supernet and its momentum, and what the method's partner keeps."""
-    weights = _weight_bytes(supernet.state_dict().values()) + _weight_bytes(supernet.parameters())
+def _state_bytes(supernet: Supernet, settings: Settings, classes: int, method: str) -> float:
+    """Bytes of a round's training state: the supernet's momentum, and what the method's partner keeps."""
+    weights = _weight_bytes(supernet.parameters())
     with shapes_only():
         partner = load_method(method).partner(settings.search, classes, 0, torch.device("meta"), ALONE)
     for part in partner.parts().values():

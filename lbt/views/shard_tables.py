@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lbt.errors import visible
+from lbt.pseudo_labels.find import probabilities_of
 from lbt.pseudo_labels.read import ShardHead
 from lbt.pseudo_labels.statistics import Counts, mean_confidence, quantile, shares
 from lbt.pseudo_labels.survey import Survey
@@ -28,7 +29,8 @@ TITLES = {
     "changed": "changed %",
     "confidence_change": "confidence change",
 }
-LEGEND = """share: part of the labelled pixels. confidence: probability of the label, mean and quantiles over pixels.
+LEGEND = """share: part of the labelled pixels. confidence: largest probability, one for 8 x 8 pixels; mean and
+quantiles over pixels. probabilities: they are removed with the weights of a round (search.keep_every).
 agreement: part of the pixels with this label that truly are of this class. IoU: against the true labels (all: mean).
 changed: part of the pixels with this label that had another label in the previous round. confidence change: since the
 previous round, in points, mean over the pixels with this label. A blank cell: no such pixel, no true label, or no
@@ -36,12 +38,13 @@ previous round."""
 
 
 def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
-    """A row per file: name below `place`, round, method, seed, images, size and checks."""
+    """A row per shard: name below `place`, round, method, seed, images, size, size of its probabilities, checks."""
     rows = []
     for survey in surveys:
         for path in survey.files:
             head, problems = survey.heads.get(path), survey.problems[path]
             identity = head.identity if head is not None else None
+            soft = probabilities_of(path)
             good = "good" if survey.origin is not None else "good, but no manifest lists it"
             rows.append(
                 {
@@ -51,6 +54,7 @@ def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:
                     "round": identity.round if identity else "",
                     "images": len(head.image_ids) if head is not None else "",
                     "MB": f"{path.stat().st_size / 1e6:.1f}",
+                    "probabilities": f"{soft.stat().st_size / 1e6:.1f} MB" if soft.exists() else "removed",
                     "checks": f"{len(problems)} problem(s), see below" if problems else good,
                 }
             )

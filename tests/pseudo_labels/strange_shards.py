@@ -22,8 +22,8 @@ import lbt.pseudo_labels.true_labels
 import lbt.views.gallery
 import lbt.views.label_overlays
 import lbt.views.shard_tables  # noqa: F401 - before the forks
+from lbt.pseudo_labels.shard_structure import LABELS, PROBABILITIES
 
-BY_IMAGE = ("label", "color", "confidence", "probability", "size", "stride_size", "image_id")
 STORED = {"compression": "gzip", "shuffle": True, "fletcher32": True}
 ROUND = Path("search", "lbt", "seed-0", "round-2", "pseudo_labels")
 ALL = ("--csv", "out/shards.csv", "--png", "out/png", "--gallery", "out/gallery.html")
@@ -40,7 +40,8 @@ def replace(file: h5py.File, name: str, data: Any = None, **options: Any) -> Non
 def spoil(path: Path, draw: random.Random) -> str:
     """Change one thing of a shard; its checksums stay right."""
     with h5py.File(path, "r+") as file:
-        kind, name = draw.randrange(16), draw.choice(BY_IMAGE)
+        names = LABELS if "label" in file else PROBABILITIES
+        kind, name = draw.randrange(16), draw.choice(names)
         data = file[name][:]
         if kind <= 2:
             key = draw.choice(("classes", "round", "method", "seed", "teacher", "code", "schema_version"))
@@ -67,11 +68,10 @@ def spoil(path: Path, draw: random.Random) -> str:
             replace(file, "image_id", np.array(ids))
             return f"an id is {text[:60]!r}"
         if kind == 5:
-            values = draw.choice(("size", "stride_size"))
-            sizes = file[values][:]
+            sizes = file["size"][:]
             sizes[draw.randrange(len(sizes)), draw.randrange(2)] = draw.choice((0, -1, 2**31 - 1, -(2**31), 5, 1000))
-            replace(file, values, sizes)
-            return f"{values} is {sizes.tolist()}"
+            replace(file, "size", sizes)
+            return f"size is {sizes.tolist()}"
         if kind == 6 and data.dtype.kind != "S":
             replace(file, name, data.astype(draw.choice(("f8", "i8", "S3", "u2", "c8", "?"))))
             return f"{name} has another type"
@@ -98,7 +98,7 @@ def spoil(path: Path, draw: random.Random) -> str:
             file.create_dataset(name, shape=shape, dtype=data.dtype, chunks=chunks, **STORED)
             return f"{name} claims {shape}"
         if kind == 11:
-            for other in BY_IMAGE:
+            for other in names:
                 values = file[other]
                 shape, chunks, what = (10**8, *values.shape[1:]), values.chunks, values.dtype
                 del file[other]
@@ -109,7 +109,8 @@ def spoil(path: Path, draw: random.Random) -> str:
             file[place] = draw.choice((1, h5py.SoftLink("/"), h5py.ExternalLink("a.h5", "/")))
             return "an entry more"
         if kind == 13:
-            del file["palette"]
+            if "palette" in file:
+                del file["palette"]
             black = np.zeros((256, 3), np.uint8)
             file["palette"] = draw.choice((black[:2], np.zeros(3), "red", black))
             return "another palette"
@@ -152,10 +153,10 @@ def judge(folder: Path, *, same: bool = False) -> str:
 
 
 def case(folder: Path, draw: random.Random) -> Iterator[str]:
-    """A round whose first shard is damaged or has another content, or whose split table has other names."""
+    """A round whose first shard or its probabilities are damaged or changed, or whose split has other names."""
     run = folder / "run"
     shutil.copytree(folder.parent / "run", run)
-    path, kind = run / ROUND / "shard-000.h5", draw.randrange(10)
+    path, kind = run / ROUND / draw.choice(("shard-000.h5", "probability-000.h5")), draw.randrange(10)
     if kind < 3:
         spoiled, said = damage(path.read_bytes(), draw)
         path.write_bytes(spoiled)

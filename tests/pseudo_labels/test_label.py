@@ -12,6 +12,7 @@ from lbt.data.dataset import decode_image
 from lbt.data.normalise import normalise
 from lbt.data.splits import read_split
 from lbt.errors import LbtError
+from lbt.pseudo_labels.shard_format import decode_probability
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
@@ -19,7 +20,8 @@ from lbt.space.widths import argmax_widths
 
 def label(tiny, output: Path, shard: int, shards: int) -> None:
     search = tiny.settings.search.model_copy(update={"shards": shards})
-    files = {"split": tiny.split, "teacher": tiny.warmup, "labels": output}
+    soft = output.with_name(f"probability-{output.name}")
+    files = {"split": tiny.split, "teacher": tiny.warmup, "labels": output, "probabilities": soft}
     call_stage("label", tiny.settings, search=search, shard=shard, **files)
 
 
@@ -36,10 +38,13 @@ def test_shards_hold_every_second_image_and_its_prediction(tiny, tmp_path):
             with torch.no_grad():
                 logits = supernet(normalise(pixels[None], data.mean, data.std), architecture, widths)[0]
             low = logits.softmax(dim=1)
-            confidence, index = upsample(low, (pixels.shape[1], pixels.shape[2]))[0].max(dim=0)
+            index = upsample(low, (pixels.shape[1], pixels.shape[2]))[0].argmax(dim=0)
             assert np.array_equal(file["label"][0], index.numpy())
-            assert np.abs(file["confidence"][0] - 255 * confidence.numpy()).max() < 0.51  # rounded, not cut off
-            np.testing.assert_allclose(file["probability"][0], low[0].numpy(), atol=1e-3)
+            confidence = 255 * low[0].amax(dim=0).numpy()
+            assert np.abs(file["confidence"][0] - confidence).max() < 0.51  # rounded, not cut off
+        with h5py.File(tmp_path / f"probability-{shard}.h5") as file:
+            stored = decode_probability(file["probability"][0])
+            np.testing.assert_allclose(stored, low[0].numpy(), atol=0.01)
 
 
 def test_more_shards_than_images_are_refused(tiny, tmp_path):

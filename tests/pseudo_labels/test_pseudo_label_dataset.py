@@ -11,7 +11,7 @@ from lbt.data.sample import Sample
 from lbt.data.splits import COLUMNS
 from lbt.errors import LbtError
 from lbt.pseudo_labels.dataset import PseudoLabeledDataset, count_to_label, images_to_label
-from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
+from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity, decode_probability, encode_probability
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 
 IDENTITY = ShardIdentity(round=1, method="lbt", seed=0, teacher="ab", code="c0de")
@@ -47,16 +47,15 @@ def test_a_larger_ratio_adds_images_to_those_of_a_smaller_one(split):
 def test_items_are_the_image_and_its_soft_labels(tmp_path, temperature):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    probability = np.random.default_rng(1).dirichlet(np.ones(2), size=(2, 3)).transpose(2, 0, 1).astype(np.float16)
-    whole = np.zeros((16, 24), np.uint8)
-    prediction = ImagePrediction("a", whole, whole, probability)
-    write_shard(tmp_path / "shard.h5", [prediction], {"a": (16, 24)}, CLASSES, IDENTITY)
-    labels = PseudoLabels([tmp_path / "shard.h5"], CLASSES.names, IDENTITY)
+    probability = np.random.default_rng(1).dirichlet(np.ones(2), size=(2, 3)).transpose(2, 0, 1)
+    prediction = ImagePrediction("a", np.zeros((16, 24), np.uint8), probability.astype(np.float32))
+    write_shard(tmp_path / "shard.h5", tmp_path / "soft.h5", [prediction], {"a": (16, 24)}, CLASSES, IDENTITY)
+    labels = PseudoLabels([tmp_path / "soft.h5"], CLASSES.names, IDENTITY)
 
     sample, data = Sample("a", "a.png", None, "g"), DataSettings(root=str(tmp_path))
     image, soft = PseudoLabeledDataset([sample], data, labels, temperature)[0]
     assert np.array_equal(image.permute(1, 2, 0).numpy(), pixels)
-    raised = torch.from_numpy(probability.astype(np.float32)) ** (1 / temperature)
+    raised = torch.from_numpy(decode_probability(encode_probability(probability))) ** (1 / temperature)
     torch.testing.assert_close(soft, raised / raised.sum(dim=0) if temperature != 1 else raised)
     with pytest.raises(LbtError, match="1 of 2 unlabelled images are in no shard, such as b"):
         PseudoLabeledDataset([sample, Sample("b", "b.png", None, "g")], data, labels)

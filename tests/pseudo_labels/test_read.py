@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from labelled_run import confidence_of
 from PIL import Image
 
 from lbt.data.classes import ClassTable
@@ -21,9 +22,9 @@ def write(path):
     predictions = {}
     for image_id, size in SIZES.items():
         low = tuple(-(-side // 8) for side in size)
-        label, confidence = (random.integers(0, top, size, dtype=np.uint8) for top in (3, 256))
-        predictions[image_id] = ImagePrediction(image_id, label, confidence, np.full((3, *low), 1 / 3, np.float16))
-    write_shard(path, predictions.values(), SIZES, CLASSES, IDENTITY)
+        probability = random.dirichlet(np.ones(3), size=low).transpose(2, 0, 1).astype(np.float32)
+        predictions[image_id] = ImagePrediction(image_id, random.integers(0, 3, size, dtype=np.uint8), probability)
+    write_shard(path, path.with_name("soft.h5"), predictions.values(), SIZES, CLASSES, IDENTITY)
     return predictions
 
 
@@ -39,7 +40,7 @@ def test_images_of_different_sizes_come_without_padding(tmp_path):
         assert list(images) == ["a", "b"] and len(images) == 2 and "c" not in images
         for image_id, prediction in predictions.items():
             label, confidence = images.read(image_id)
-            assert np.array_equal(label, prediction.label) and np.array_equal(confidence, prediction.confidence)
+            assert np.array_equal(label, prediction.label) and np.array_equal(confidence, confidence_of(prediction))
 
 
 def test_an_image_of_another_size_than_its_label_is_named(tmp_path):

@@ -29,7 +29,7 @@ def shard(run, number=1, index=0):
 def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):
     assert main(["shards", str(run), "--csv", str(tmp_path / "s.csv")]) == 0
     text = capsys.readouterr().out
-    assert text.count(".h5") == 4 and "problem" not in text
+    assert text.count(".h5") == 4 and "problem(s)" not in text and "removed" not in text.split("share:")[0]
     assert "lbt, seed 0, round 1: 5 images" in text and "against round 1, 5 images" in text
     assert "true labels of 5 images: the synthetic scenes" in text
     table = pd.read_csv(tmp_path / "s.csv")
@@ -112,7 +112,6 @@ DAMAGES = {
     "lacks the dataset confidence": lambda p: edit(p, lambda f: f.__delitem__("confidence")),
     "label[0] of image": lambda p: edit(p, lambda f: f["label"].__setitem__((0, 0, 0), 77)),
     "color[1] of image": lambda p: edit(p, lambda f: f["color"].__setitem__((1, 0, 0), 9)),
-    "probability[0] of image": lambda p: edit(p, lambda f: f["probability"].__setitem__((0, 0, 0, 0), np.nan)),
     "has the teacher": lambda p: edit(p, lambda f: f.attrs.modify("teacher", "ab" * 32)),
     "is not a shard of pseudo labels": lambda p: edit(p, lambda f: f.attrs.modify("classes", "road")),
 }
@@ -129,11 +128,42 @@ def test_a_damaged_shard_is_named_and_the_others_are_summarised(run, capsys, mes
     assert "problem(s), see below" in out
 
 
+def test_a_round_without_probabilities_is_summarised_and_says_so(run, capsys, tmp_path):
+    """They are removed with the weights of their round."""
+    for path in run.rglob("round-1/pseudo_labels/probability-*.h5"):
+        path.unlink()
+    assert main(["shards", str(run), "--gallery", str(tmp_path / "g.html"), "--png", str(tmp_path / "png")]) == 0
+    out = capsys.readouterr().out
+    listed = [line for line in out.splitlines() if ".h5" in line]
+    assert ["removed" in line for line in listed] == [True, True, False, False]
+    assert "against round 1, 5 images" in out
+
+
+def test_damaged_probabilities_are_named_with_their_shard(run, capsys):
+    path = shard(run).with_name("probability-000.h5")
+    content = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        content[file["probability"].id.get_chunk_info(1).byte_offset + 3] ^= 0xFF
+    path.write_bytes(content)
+    assert main(["shards", str(run)]) == 1
+    assert f"{path}: its content differs from the digest" in capsys.readouterr().err
+    update_digest(path)
+    assert main(["shards", str(run)]) == 1
+    assert f"{path}: probability[1] cannot be read" in capsys.readouterr().err
+
+
+def test_probabilities_are_no_shard(run, capsys):
+    assert main(["shards", str(shard(run).with_name("probability-000.h5"))]) == 1
+    assert "probability-000.h5: holds the probabilities of a shard. Name the shard" in capsys.readouterr().err
+
+
 def test_missing_repeated_and_foreign_shards_are_named(run, capsys):
     shard(run, 1, 1).unlink()
     assert main(["shards", str(run)]) == 1
     assert "lacks 2 of 5 images" in capsys.readouterr().err
-    shutil.copy(shard(run, 1, 0), shard(run, 1, 1))
+    for kind in ("shard", "probability"):
+        folder = shard(run, 1, 0).parent
+        shutil.copy(folder / f"{kind}-000.h5", folder / f"{kind}-001.h5")
     shard(run, 1, 1).with_name("manifest-001.json").unlink()
     shutil.copy(shard(run, 2, 1), shard(run, 1, 2))
     assert main(["shards", str(run)]) == 1

@@ -86,7 +86,7 @@ def virtual(path):
 
 def claim(path):
     with h5py.File(path, "r+") as file:
-        for name in shard_structure.DATASETS:
+        for name in shard_structure.LABELS:
             shape, chunks, kind = (10**8, *file[name].shape[1:]), file[name].chunks, file[name].dtype
             del file[name]
             file.create_dataset(name, shape, kind, chunks=chunks, compression="gzip", shuffle=True, fletcher32=True)
@@ -102,10 +102,9 @@ def user_block(path):
 
 
 def grow(file):
-    for name, height in (("size", 800), ("stride_size", 100)):
-        values = file[name][:]
-        values[0, 0] = height
-        replace(file, name, values)
+    values = file["size"][:]
+    values[0, 0] = 800
+    replace(file, "size", values)
 
 
 def two_rows(file):
@@ -152,7 +151,7 @@ ATTACKS = {
     "link of the viewers": (link("entry/data/color", h5py.ExternalLink("o.h5", "/x")), "another place at color"),
     "group for a data set": (edit(lambda f: (f.__delitem__("label"), f.create_group("label"))), "no dataset at label"),
     "data set for a group": (link("entry", 7), "data set where the group entry should be"),
-    "an entry more": (edit(lambda f: f.create_group("x")), "has 9 + 1 entries|10 entries"),
+    "an entry more": (edit(lambda f: f.create_group("x")), "has 8 entries"),
     "external storage": (external, "not stored in the file"),
     "virtual": (virtual, "not stored in the file"),
     "no checksums": (edit(lambda f: replace(f, "label", fletcher32=False)), "not stored with checksums"),
@@ -165,7 +164,6 @@ ATTACKS = {
     "negative size": (sizes("size", -5), "size[0] is [-5,"),
     "too large size": (sizes("size", 10**6), "size[0] is [1000000,"),
     "larger than its place": (edit(grow), "size[0] is [800, 97]"),
-    "negative stride_size": (sizes("stride_size", -1), "stride_size[0] [-1,"),
     "palette of 2 rows": (edit(two_rows), "palette is uint8 (2, 3)"),
     "user block": (user_block, "other content before its own"),
 }  # fmt: skip
@@ -184,6 +182,33 @@ def test_an_attack_ends_in_one_message(run, name):
     with pytest.raises(LbtError):
         read_head(path)
     assert {item.name for item in run.parent.iterdir()} <= {"run", "out"}
+
+
+SOFT_ATTACKS = {
+    "method": (attribute("method", "../../../pwned/x"), "not the name of a method"),
+    "other round": (attribute("round", 7), "is not of the labelling that wrote shard-000.h5"),
+    "external link": (link("probability", h5py.ExternalLink("other.h5", "/x")), "link to another place at probability"),
+    "an entry more": (edit(lambda f: f.create_group("x")), "has 4 entries"),
+    "missing": (edit(lambda f: f.__delitem__("probability")), "lacks the dataset probability"),
+    "floats": (edit(lambda f: replace(f, "probability", f["probability"][:].astype("f2"))), "probability is float16"),
+    "too few classes": (edit(lambda f: replace(f, "probability", f["probability"][:, :2])), "probability is uint8"),
+    "one chunk": (edit(lambda f: replace(f, "probability", chunks=f["probability"].shape)), "in one piece for each"),
+    "too large size": (sizes("size", 10**6), "size[0] is [1000000,"),
+    "another size": (sizes("size", 60), "is not of the labelling that wrote shard-000.h5"),
+    "certain": (edit(lambda f: f["probability"].__setitem__((0, 1, 0, 0), 0)), "does not fit the confidence"),
+    "nothing": (edit(lambda f: f["probability"].__setitem__((0, slice(None), 0, 0), 255)), "does not fit the conf"),
+}
+
+
+@pytest.mark.parametrize("name", SOFT_ATTACKS)
+def test_an_attack_by_probabilities_ends_in_one_message(run, name):
+    change, message = SOFT_ATTACKS[name]
+    path = run / ROUND / "probability-000.h5"
+    change(path)
+    update_digest(path)
+    code, out, err = call("shards", run, *ALL)
+    require_refusal(code, err)
+    assert f"{path}: " in err and message in err and "problem(s), see below" in out
 
 
 @pytest.mark.parametrize(

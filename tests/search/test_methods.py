@@ -13,7 +13,7 @@ from lbt.errors import LbtError
 from lbt.runtime.checkpoint import load_checkpoint
 from lbt.search.method import Partner
 from lbt.search.methods import load_method
-from lbt.space.supernet_file import KIND
+from lbt.search.state import STATE_KIND
 
 FILLED = {
     "lbt": {"student_loss", "pseudo_loss", "student_val_loss", "student_gradient_norm", "teacher_student_cosine"},
@@ -32,7 +32,9 @@ def rows_of(place):
 def test_a_round_writes_its_files_and_fills_its_columns(play, method):
     place = play("round", method=method)
     rows = rows_of(place)
-    assert {"checkpoint.pt", "architecture.json", "metrics.csv"} <= {file.name for file in place.iterdir()}
+    assert {"checkpoint.pt", "training_state.pt", "architecture.json", "metrics.csv"} <= {
+        file.name for file in place.iterdir()
+    }
     for row in rows:
         assert all(math.isfinite(float(row[name])) for name in FILLED[method] | {"teacher_loss", "entropy_beta"})
         assert all(row[name] == "0" for name in row if name.startswith("skipped_"))
@@ -43,7 +45,7 @@ def test_a_round_writes_its_files_and_fills_its_columns(play, method):
 @pytest.mark.parametrize("method", quick_first(1, ["lbt", "lpt"]))
 def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(play, method):
     places = [play(f"workers-{n}", method=method, workers=n, epochs=1.0) for n in (0, 2)]
-    for name in ("checkpoint.pt", "architecture.json"):
+    for name in ("checkpoint.pt", "training_state.pt", "architecture.json"):
         assert len({(place / name).read_bytes() for place in places}) == 1, name
     first, second = ([row | {"seconds": ""} for row in rows_of(place)] for place in places)
     assert first == second
@@ -52,7 +54,7 @@ def test_a_round_repeats_bit_by_bit_with_any_number_of_workers(play, method):
 @pytest.mark.parametrize(("method", "keys"), [("lbt", {"student"}), ("lpt", {"tester", "creator"})])
 def test_the_next_round_resumes_the_partner(play, method, keys):
     def content_of(place):
-        return load_checkpoint(place / "checkpoint.pt", kind=KIND)
+        return load_checkpoint(place / "training_state.pt", kind=STATE_KIND)
 
     first = play("round-1", method=method)
     second = play("round-2", method=method, round=2, previous=first / "checkpoint.pt")

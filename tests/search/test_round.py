@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,9 @@ from lbt.latency.steering import steer
 from lbt.latency.table import read_table
 from lbt.network.derivation_rule import derive_genotype
 from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search import round as rounds
 from lbt.search.loop import width_temperature
+from lbt.search.state import STATE_KIND
 from lbt.space.architecture import architecture_from_json, architecture_shapes
 from lbt.space.supernet_file import KIND
 from lbt.space.widths import draw_gumbel_noise
@@ -39,7 +42,12 @@ def repeated(place):
 
 
 def content_of(place):
-    return load_checkpoint(place / "checkpoint.pt", kind=KIND)
+    """Both files of a round."""
+    rest = load_checkpoint(place / "training_state.pt", kind=STATE_KIND)
+    assert not {"supernet", "architecture"} & set(rest)
+    network = load_checkpoint(place / "checkpoint.pt", kind=KIND)
+    assert set(network) == {"schema_version", "kind", "identity", "supernet", "architecture"}
+    return network | rest
 
 
 def guide_of(place, tiny):
@@ -50,7 +58,9 @@ def test_without_a_co_search_no_guide_is_written(play):
     place = play("plain")
     assert set(content_of(place)) == KEPT
     assert not GUIDE_COLUMNS & set(rows_of(place)[0])
-    assert {file.name for file in place.iterdir()} == {"checkpoint.pt", "architecture.json", "metrics.csv", "log.txt"}
+    assert {file.name for file in place.iterdir()} == {
+        *("checkpoint.pt", "training_state.pt", "architecture.json", "metrics.csv", "log.txt")
+    }
 
 
 def test_a_heavy_entropy_term_makes_probable_choices_more_probable(play):
@@ -126,7 +136,9 @@ def test_a_co_search_records_its_guide_and_resumes_it(play, tiny):
 
 def test_a_round_without_the_previous_guide_is_refused(play):
     first = play("round-1")
-    with pytest.raises(LbtError, match=r"round-1/checkpoint\.pt: holds no guide, .* search\.cosearch .* search again"):
+    with pytest.raises(
+        LbtError, match=r"round-1/training_state\.pt: holds no guide, .* search\.cosearch .* search again"
+    ):
         play("round-2", round=2, previous=first / "checkpoint.pt", cosearch=True)
 
 
@@ -140,9 +152,27 @@ def test_the_control_has_a_guide_that_never_moves(play, tiny):
     assert set(rows[0]) == set(rows_of(second)[0])
 
 
-def test_the_output_for_the_guide_belongs_to_a_co_search(play, monkeypatch):
-    from lbt.search import round as rounds
+def test_the_training_state_belongs_to_the_same_round(play):
+    first, other = play("round-1"), play("other", method="random")
+    shutil.copy(other / "training_state.pt", first)
+    with pytest.raises(LbtError, match=r"training_state\.pt: was made with method = random; these .* have fasterseg"):
+        play("round-2", round=2, previous=first / "checkpoint.pt")
 
+
+def test_the_training_state_is_an_input_of_every_later_round(play, monkeypatch):
+    first = play("round-1")
+    run = rounds.run
+
+    @functools.wraps(run)
+    def without_state(settings, files, **options):
+        run(settings, replace(files, previous_state=None), **options)
+
+    monkeypatch.setattr(rounds, "run", without_state)
+    with pytest.raises(LbtError, match="round 2 was started with the input previous_state = None"):
+        play("round-2", round=2, previous=first / "checkpoint.pt")
+
+
+def test_the_output_for_the_guide_belongs_to_a_co_search(play, monkeypatch):
     run = rounds.run
 
     @functools.wraps(run)
@@ -187,9 +217,10 @@ def test_the_control_is_not_steered(play):
 
 def test_a_steered_round_needs_the_weight_of_the_last_one(play):
     first = play("round-1") / "checkpoint.pt"
-    content = torch.load(first, weights_only=True)
+    rest = first.with_name("training_state.pt")
+    content = torch.load(rest, weights_only=True)
     del content["latency_weight"]
-    torch.save(content, first)
+    torch.save(content, rest)
     with pytest.raises(LbtError, match=r"holds no latency_weight, .* search\.fps"):
         play("round-2", round=2, previous=first, fps=(1.0, 1.0e6))
 

@@ -11,6 +11,7 @@ from lbt.config import OptimizerSettings
 from lbt.errors import LbtError
 from lbt.runtime.checkpoint import load_checkpoint
 from lbt.search.batches import RoundStreams
+from lbt.search.state import STATE_KIND
 from lbt.space.supernet_file import KIND
 from lbt.training.optimizers import GuardedStep
 
@@ -25,8 +26,8 @@ def rows_of(place):
 def tensors_of(content):
     if isinstance(content, torch.Tensor):
         yield content
-    elif isinstance(content, dict):
-        for value in content.values():
+    elif isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
             yield from tensors_of(value)
 
 
@@ -58,8 +59,8 @@ def test_a_nan_image_is_skipped_counted_and_leaves_no_trace(play, spoil, stream)
         assert int(row[f"skipped_{SPOILT[stream]}"]) == skipped
     assert rows[1]["architecture_gradient_norm"] == "" or stream == "teacher_val"
     assert all(math.isfinite(float(rows[2][name])) for name in ("teacher_loss", "student_loss", "teacher_val_loss"))
-    content = load_checkpoint(place / "checkpoint.pt", kind=KIND)
-    assert all(value.isfinite().all() for value in tensors_of(content))
+    for file, kind in (("checkpoint.pt", KIND), ("training_state.pt", STATE_KIND)):
+        assert all(value.isfinite().all() for value in tensors_of(load_checkpoint(place / file, kind=kind))), file
 
 
 def test_a_nan_in_the_students_validation_skips_the_architecture_step(play, spoil):
@@ -121,9 +122,9 @@ def test_short_rounds_do_not_hide_lost_weights(play, tiny):
 def test_the_next_rounds_first_good_step_ends_a_streak(play, spoil):
     spoil("teacher_train")
     first = play("round-1", epochs=1.0)
-    assert load_checkpoint(first / "checkpoint.pt", kind=KIND)["skips"]["teacher"]["consecutive"] == 1
+    assert load_checkpoint(first / "training_state.pt", kind=STATE_KIND)["skips"]["teacher"]["consecutive"] == 1
     second = play("round-2", round=2, previous=first / "checkpoint.pt", epochs=0.5)
-    assert load_checkpoint(second / "checkpoint.pt", kind=KIND)["skips"] == {}
+    assert load_checkpoint(second / "training_state.pt", kind=STATE_KIND)["skips"] == {}
     assert rows_of(second)[-1]["skipped_teacher"] == "0"
 
 
@@ -150,4 +151,5 @@ def test_rounds_end_without_a_nan(play, rounds):
         updates += 3 * len(rows_of(place))
         skipped += sum(int(rows_of(place)[-1][f"skipped_{name}"]) for name in ("teacher", "student", "architecture"))
     assert skipped <= 0.01 * updates
-    assert all(value.isfinite().all() for value in tensors_of(load_checkpoint(previous, kind=KIND)))
+    rest = load_checkpoint(previous.with_name("training_state.pt"), kind=STATE_KIND)
+    assert all(value.isfinite().all() for value in tensors_of([load_checkpoint(previous, kind=KIND), rest]))

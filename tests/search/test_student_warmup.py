@@ -49,10 +49,11 @@ def warm_up(tiny, tmp_path):
 def start(tiny):
     """The state of the first round of a method that starts from a checkpoint of the student."""
 
-    def run(method, student, seed=0, previous=tiny.warmup, round=1, **changes):
+    def run(method, student, seed=0, previous=tiny.warmup, rest=None, round=1, **changes):
         chosen = tiny.settings.search.student.model_copy(update=changes)
         return start_round(
             previous,
+            rest,
             student,
             classes=tiny.classes.names,
             space=tiny.settings.space,
@@ -160,8 +161,9 @@ def test_a_later_round_continues_from_the_round_before(start, tiny, tmp_path, me
     with torch.no_grad():
         next(state.partner.network.parameters()).zero_()
     identity = supernet_identity(tiny.classes.names, tiny.settings.space, 0, method, 1)
-    save_round(tmp_path / "round.pt", state, identity)
-    later = start(method, None, previous=tmp_path / "round.pt", round=2)
+    paths = tmp_path / "checkpoint.pt", tmp_path / "training_state.pt"
+    save_round(*paths, state, identity)
+    later = start(method, None, previous=paths[0], rest=paths[1], round=2)
     assert equal(later.partner.torchvision_state(), state.partner.torchvision_state())
 
 
@@ -204,7 +206,7 @@ def test_only_a_first_round_with_a_student_takes_one(tiny, tmp_path, method, rou
         "previous": tiny.warmup,
         "student": tiny.student if given else None,
     }
-    outputs = {name: tmp_path / name for name in ("checkpoint", "architecture", "metrics")}
+    outputs = {name: tmp_path / name for name in ("checkpoint", "state", "architecture", "metrics")}
     with pytest.raises(LbtError, match=f"round {round} of {method} was started with the input student = "):
         call_stage("round", tiny.settings, method=method, round=round, **files, **outputs)
 

@@ -12,7 +12,7 @@ from lbt.config.methods import METHODS, MethodFacts
 from lbt.config.round import StudentSearch
 from lbt.runtime.checkpoint import load_checkpoint
 from lbt.search import methods
-from lbt.space.supernet_file import KIND
+from lbt.search.state import STATE_KIND
 
 FOLDER = {
     "__init__.py": """
@@ -90,7 +90,7 @@ def test_a_method_with_a_second_network_is_a_folder_and_a_row(toy, play, tiny):
         assert row["teacher_assistant_cosine"] == "" and float(row["architecture_gradient_norm"]) > 0
     assert not [name for name in rows[0] if "student" in name]
     second = play("round-2", method="toy", round=2, previous=first / "checkpoint.pt")
-    before, after = (load_checkpoint(place / "checkpoint.pt", kind=KIND) for place in (first, second))
+    before, after = (load_checkpoint(place / "training_state.pt", kind=STATE_KIND) for place in (first, second))
     assert before["identity"]["method"] == "toy" and "assistant_optimizer" in after
     assert before["assistant"].keys() == after["assistant"].keys()
     assert any(not torch.equal(value, after["assistant"][name]) for name, value in before["assistant"].items())

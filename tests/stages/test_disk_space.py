@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from quick import quick_first
 
+from lbt.config import DataSettings
 from lbt.config.read import read_settings
 from lbt.data.checking.check import check_data
 from lbt.data.classes import class_table
@@ -18,7 +20,7 @@ from lbt.provenance.manifest import write_manifest
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 from lbt.space.padding import upsample
-from lbt.stages.disk_space import Images, check_disk, count_images, disk_needs, readable, require_space
+from lbt.stages.disk_space import SHARD_BYTES, Images, check_disk, count_images, disk_needs, readable, require_space
 
 ROOT = Path(__file__).resolve().parents[2]
 # Images without labels and pixels of an image: CamVid 233 of 480 x 360, Cityscapes 1525 of 2048 x 1024.
@@ -38,44 +40,63 @@ CASES = [("lbt", {}), ("lbt", {"student_memory": 0.9, "label_steps": 2}), ("fast
 def test_the_estimate_is_what_a_round_writes(play, tiny, method, search):
     needs = needs_of(tiny.settings, Images(5, 61 * 97), methods=(method,), rounds=1, shards=2, **search)
     place = play("a", method=method, **search)
-    written = (place / "checkpoint.pt").stat().st_size
-    assert needs["weights of rounds"] == pytest.approx(written, rel=0.1)
+    sizes = {name: (place / f"{name}.pt").stat().st_size for name in ("checkpoint", "training_state")}
+    assert needs["weights of rounds"] == pytest.approx(sizes["checkpoint"], rel=0.1)
+    assert needs["training states of rounds"] == pytest.approx(sizes["training_state"], rel=0.1)
+    assert needs["saved states of running rounds"] == pytest.approx(sum(sizes.values()), rel=0.1)
     assert needs["weights after the warm-up"] == pytest.approx(tiny.warmup.stat().st_size, rel=0.1)
     student = tiny.student.stat().st_size if method != "fasterseg" else 0
     assert needs["student after its warm-up"] == pytest.approx(student, rel=0.1)
-    assert (needs["labels of rounds"] > 0) == bool(list(place.glob("shard-*.h5"))) == (method == "lbt")
+    for kind, what in (("shard", "labels of rounds"), ("probability", "probabilities of rounds")):
+        assert (needs[what] > 0) == bool(list(place.glob(f"{kind}-*.h5"))) == (method == "lbt")
 
 
-def test_labels_of_a_blurred_teacher_fit_into_the_estimate(tiny, tmp_path):
-    """Logits that vary over some 30 pixels everywhere, which compress badly; others take down to a third of it."""
+def test_labels_of_a_blurred_teacher_take_twice_the_estimate(tiny, tmp_path):
+    """Logits that vary over some 30 pixels everywhere, which compress badly; a trained teacher's take less."""
     classes, pixels = class_table(tiny.settings.data), (256, 512)
     coarse = torch.randn(2, len(classes.names), 8, 16, generator=torch.Generator().manual_seed(0))
     low = upsample(4 * coarse, (32, 64)).softmax(dim=1)
-    confidence, label = upsample(low, pixels).max(dim=1)
-    predictions = [
-        ImagePrediction(
-            str(i),
-            label[i].to(torch.uint8).numpy(),
-            (confidence[i] * 255).round().to(torch.uint8).numpy(),
-            low[i].numpy().astype("float16"),
-        )
-        for i in range(2)
-    ]
+    label = upsample(low, pixels).argmax(dim=1)
+    predictions = [ImagePrediction(str(i), label[i].to(torch.uint8).numpy(), low[i].numpy()) for i in range(2)]
     identity, sizes = ShardIdentity(1, "lbt", 0, "teacher", "code"), {str(i): pixels for i in range(2)}
-    write_shard(tmp_path / "shard.h5", predictions, sizes, classes, identity)
-    written = (tmp_path / "shard.h5").stat().st_size
+    files = {"labels of rounds": tmp_path / "shard.h5", "probabilities of rounds": tmp_path / "probability.h5"}
+    write_shard(*files.values(), predictions, sizes, classes, identity)
     images = Images(2, pixels[0] * pixels[1])
-    needs = needs_of(tiny.settings, images, methods=("lbt",), rounds=1)
-    assert needs["labels of rounds"] / 2 < written < needs["labels of rounds"]
+    needs = needs_of(tiny.settings, images, methods=("lbt",), rounds=1, shards=1)
+    taken = {what: path.stat().st_size / needs[what] for what, path in files.items()}
+    assert 1 < taken["labels of rounds"] < 2.2 and 0.8 < taken["probabilities of rounds"] < 1.3, taken
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_shard_of_almost_nothing_takes_what_its_format_takes(tmp_path, count):
+    classes, size = class_table(DataSettings(classes=("road", "sky"))), (8, 8)
+    half = np.full((2, 1, 1), 0.5, np.float32)
+    predictions = [ImagePrediction(str(i), np.zeros(size, np.uint8), half) for i in range(count)]
+    paths = tmp_path / "shard.h5", tmp_path / "probability.h5"
+    write_shard(*paths, predictions, {str(i): size for i in range(count)}, classes, ShardIdentity(1, "lbt", 0, "", ""))
+    for path, expected in zip(paths, SHARD_BYTES, strict=True):
+        assert path.stat().st_size == pytest.approx(expected, rel=0.3), path
 
 
 def test_what_is_kept_follows_the_setting(tiny):
+    """The files that a search of 30 rounds holds at once, counted while it writes and removes them."""
     images = Images(5, 61 * 97)
-    one = needs_of(tiny.settings, images, methods=("fasterseg",), rounds=1)["weights of rounds"]
-    for keep_every, held in ((10, 3 + 3), (100, 3), (1, 31)):  # of 30; while the last is written, one more than stay
-        held -= keep_every == 10  # 10, 20, 29, 30: the 30th is one of the last two
-        needs = needs_of(tiny.settings, images, methods=("fasterseg",), rounds=30, keep_every=keep_every)
-        assert needs["weights of rounds"] == pytest.approx(held * one), keep_every
+    one = needs_of(tiny.settings, images, methods=("lbt",), rounds=1)
+    for keep_every, weights, soft in ((10, 4, 5), (100, 2, 3), (1, 30, 30)):  # 10, 20, 29, 30; labelling 30: 10, 20, 28
+        needs = needs_of(tiny.settings, images, methods=("lbt",), rounds=30, keep_every=keep_every)
+        assert needs["weights of rounds"] == pytest.approx(weights * one["weights of rounds"]), keep_every
+        assert needs["probabilities of rounds"] == pytest.approx(soft * one["probabilities of rounds"]), keep_every
+        assert needs["training states of rounds"] == pytest.approx(2 * one["training states of rounds"])
+        assert needs["labels of rounds"] == pytest.approx(30 * one["labels of rounds"])
+
+
+def test_a_machine_that_runs_one_job_holds_one_saved_state(tiny):
+    images, what = Images(5, 61 * 97), "saved states of running rounds"
+    by_method = {method: needs_of(tiny.settings, images, methods=(method,))[what] for method in ("lbt", "random")}
+    settings = tiny.settings.model_copy(update={"methods": ("lbt", "random")})
+    assert disk_needs(settings, images, 1)[what] == pytest.approx(max(by_method.values()))
+    assert disk_needs(settings, images, 2)[what] == pytest.approx(sum(by_method.values()))
+    assert disk_needs(settings, images, 9)[what] == disk_needs(settings, images)[what]
 
 
 def test_images_are_counted_by_the_check_or_by_the_scenes_that_will_be_generated(tiny):
@@ -135,7 +156,8 @@ def test_the_table_of_the_readme_holds(name):
     settings = read_settings(ROOT / "config" / f"{name}.yaml")
     images = DATA_SETS.get(name.partition("-")[0]) or count_images(settings, None)
     needs = needs_of(settings, images)
-    weights = sum(needs[what] for what in ("weights of rounds", "saved states of running rounds"))
-    shown = map(readable, (weights, needs["labels of rounds"], sum(needs.values())))
+    kinds = "weights of rounds", "training states of rounds", "saved states of running rounds"
+    labels = needs["labels of rounds"], needs["probabilities of rounds"]
+    shown = map(readable, (sum(needs[kind] for kind in kinds), *labels, sum(needs.values())))
     row = f"| `config/{name}.yaml` | {' | '.join(shown)} |"
     assert row in (ROOT / "workflow" / "README.md").read_text().splitlines(), row

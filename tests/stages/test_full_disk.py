@@ -20,11 +20,11 @@ from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 table, draw = class_table(DataSettings(classes=("road", "sky"))), np.random.default_rng(0)
 images = [
-    ImagePrediction(f"{i}", draw.integers(0, 2, (99, 99), np.uint8), draw.integers(0, 255, (99, 99), np.uint8),
-    draw.random((2, 13, 13)).astype(np.float16)) for i in range(20)
+    ImagePrediction(f"{i}", draw.integers(0, 2, (99, 99), np.uint8), draw.random((2, 13, 13), np.float32))
+    for i in range(20)
 ]
 sizes = {image.image_id: image.label.shape for image in images}
-write_shard(path, images, sizes, table, ShardIdentity(1, "lbt", 0, "teacher", "code"))
+write_shard(path, path.with_name("soft"), images, sizes, table, ShardIdentity(1, "lbt", 0, "teacher", "code"))
 """,
     "checkpoint": """
 import torch

@@ -44,26 +44,25 @@ class Case:
         self.inputs, self.names = {"split": tiny.split}, ("checkpoint.pt",)
         if self.stage == "round":
             self.inputs |= {"table": tiny.table, "previous": tiny.warmup, "student": tiny.student}
-            self.names = ("checkpoint.pt", "architecture.json", *(["guide.json"] if name == "lbt" else []))
+            guide = ["guide.json"] if name == "lbt" else []
+            self.names = ("checkpoint.pt", "training_state.pt", "architecture.json", *guide)
         if self.stage == "retrain":
             self.names, self.inputs["genotype"] = ("network.pt",), folder / "genotype.json"
             self.inputs["class_pixels"] = tiny.class_pixels
             genotype = random_genotype(tiny.settings.space, torch.Generator().manual_seed(0))
             write_json(folder / "genotype.json", genotype.to_json())
         if name == "lbt":
-            self.inputs["shards"] = [folder / "shard-000.h5", folder / "shard-001.h5"]
-            for number, shard in enumerate(self.inputs["shards"]):
-                call_stage(
-                    "label",
-                    settings,
-                    **{"shard": number, "code": "x", "split": tiny.split, "teacher": tiny.warmup, "labels": shard},
-                )
+            self.inputs["probabilities"] = [folder / "probability-000.h5", folder / "probability-001.h5"]
+            for number, soft in enumerate(self.inputs["probabilities"]):
+                files = {"split": tiny.split, "teacher": tiny.warmup, "labels": folder / "shard", "probabilities": soft}
+                call_stage("label", settings, shard=number, code="x", **files)
         assert self.run("whole", NEVER) == 0
         self.expected = self.found("whole")
 
     def run(self, folder: str, minutes: float, kills=(), workers: int = 0, code: str = "c0de", root=None) -> int:
         place = self.folder / folder
-        outputs = {name.partition(".")[0]: place / name for name in (*self.names, "metrics.csv")}
+        outputs = {name.partition(".")[0].removeprefix("training_"): place / name for name in self.names}
+        outputs["metrics"] = place / "metrics.csv"
         outputs["manifest"] = place / "manifest.json"
         changed = {"workers": workers, "checkpoint_minutes": minutes}
         settings = self.settings.model_copy(update={"compute": self.settings.compute.model_copy(update=changed)})

@@ -77,7 +77,7 @@ class StudySeed:
         self.settings, self.seed, self.options = settings, seed, options
         self.space, self.search = settings.space, settings.search
         device, classes = prepare_device(settings.compute), class_table(settings.data)
-        self.checkpoint, shard = folder / "warmup.pt", folder / "labels.h5"
+        self.checkpoint, soft = folder / "warmup.pt", folder / "probability.h5"
         data = {"data": settings.data, "compute": settings.compute, "space": self.space, "split": split}
         call_stage(
             "warmup",
@@ -90,8 +90,9 @@ class StudySeed:
             **data,
         )
         names = {"seed": seed, "method": "lbt", "round": 1, "code": ""}
-        call_stage("label", shard=0, search=self.search, teacher=self.checkpoint, labels=shard, **names, **data)
-        labels = PseudoLabels([shard], classes.names, ShardIdentity(teacher=sha256(self.checkpoint), **names))
+        written = {"labels": folder / "labels.h5", "probabilities": soft}
+        call_stage("label", shard=0, search=self.search, teacher=self.checkpoint, **written, **names, **data)
+        labels = PseudoLabels([soft], classes.names, ShardIdentity(teacher=sha256(self.checkpoint), **names))
 
         supernet, architecture, _ = load_supernet(self.checkpoint, classes.names, self.space, device)
         leaves = {name: leaf.requires_grad_() for name, leaf in architecture.items()}

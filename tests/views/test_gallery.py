@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled_run import confidence_of
 from PIL import Image
 from stage_calls import call_stage
 
@@ -26,7 +27,7 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs the Debian pa
 
 
 def shards(run, number):
-    return sorted((run / f"search/lbt/seed-0/round-{number}/pseudo_labels").glob("*.h5"))
+    return sorted((run / f"search/lbt/seed-0/round-{number}/pseudo_labels").glob("shard-*.h5"))
 
 
 def write(labelled, number, output):
@@ -127,14 +128,14 @@ def test_the_page_holds_the_predictions(labelled, pages):
         colors = np.array(labelled.classes.colors, np.uint8)
         np.testing.assert_array_equal(np.array(label.convert("RGB")), colors[now.label])
         assert photograph.size == confidence.size == (97, 61)
-        steps = now.confidence.astype(int) * (gallery.SHADES - 1) // 255
+        steps = confidence_of(now).astype(int) * (gallery.SHADES - 1) // 255
         np.testing.assert_array_equal(np.array(confidence), steps)
         luminance = np.array(confidence.convert("L"))
         assert luminance[steps == steps.max()].min() > luminance[steps == steps.min()].max()
         shown = {c: share for c, share, _ in image["classes"]}
         for c in range(labelled.classes.num_classes):
             assert shown.get(c, 0) == pytest.approx(1000 * (now.label == c).mean(), abs=0.051)
-        assert image["confidence"] == round(1000 * now.confidence.mean() / 255)
+        assert image["confidence"] == round(1000 * confidence_of(now).mean() / 255)
         assert image["changed"] == pytest.approx(1000 * (now.label != before.label).mean(), abs=0.051)
 
 

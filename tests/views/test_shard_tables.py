@@ -20,11 +20,12 @@ CONFIDENCE = np.array([[255, 204, 204, 51]], np.uint8)  # 1.0, 0.8, 0.8 and 0.2
 
 @pytest.fixture
 def survey(tmp_path, labelled):
-    """One good shard of 1.5 MB and one that lacks its header."""
+    """One good shard of 1.5 MB and one that lacks its header and has no probabilities any more."""
     files = (tmp_path / "run" / "shard-000.h5", tmp_path / "run" / "shard-001.h5")
     files[0].parent.mkdir()
     files[0].write_bytes(bytes(1_500_000))
     files[1].write_bytes(bytes(40_000))
+    files[0].with_name("probability-000.h5").write_bytes(bytes(300_000))
     problems = {files[0]: (), files[1]: ("is cut off", "has no digest")}
     origin = Origin(labelled.settings.data, tmp_path / "split.csv", "t", "c", None)
     return Survey(files[0].parent, files, {files[0]: HEAD}, problems, origin)
@@ -33,9 +34,15 @@ def survey(tmp_path, labelled):
 def test_each_file_has_its_place_search_size_and_checks(survey, tmp_path):
     good, bad = list_files([survey], tmp_path).to_dict("records")
     search = {"method": "lbt", "seed": 5, "round": 2, "images": 3}
-    assert good == {"file": "run/shard-000.h5", **search, "MB": "1.5", "checks": "good"}
+    assert good == {"file": "run/shard-000.h5", **search, "MB": "1.5", "probabilities": "0.3 MB", "checks": "good"}
     nothing = dict.fromkeys(search, "")
-    assert bad == {"file": "run/shard-001.h5", **nothing, "MB": "0.0", "checks": "2 problem(s), see below"}
+    assert bad == {
+        "file": "run/shard-001.h5",
+        **nothing,
+        "MB": "0.0",
+        "probabilities": "removed",
+        "checks": "2 problem(s), see below",
+    }
 
 
 def test_a_single_shard_has_its_name_and_a_shard_without_manifest_says_so(survey):

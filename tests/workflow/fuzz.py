@@ -66,7 +66,7 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     def split(path: Path) -> Any:
         return {role: read_split(path, role) for role in ROLES}
 
-    def shard(path: Path) -> Any:
+    def probabilities(path: Path) -> Any:
         labels = PseudoLabels([path], classes, identity)
         return {name: labels.probability(name) for name in labels._locations}
 
@@ -91,13 +91,13 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     alone = [
         ("checkpoint, alone", warm, checkpoint),
         ("network, alone", run / "networks" / "lbt-seed-0.pt", network),
-        ("shard, alone", round_ / "pseudo_labels" / "shard-000.h5", shard),
+        ("probabilities, alone", round_ / "pseudo_labels" / "probability-000.h5", probabilities),
     ]
     return alone + [
         ("checkpoint", warm, verified(checkpoint)),
         ("student", run / "student_warmup" / "seed-0" / "checkpoint.pt", verified(student)),
         ("network", run / "networks" / "lbt-seed-0.pt", verified(network)),
-        ("shard", round_ / "pseudo_labels" / "shard-001.h5", verified(shard)),
+        ("probabilities", round_ / "pseudo_labels" / "probability-001.h5", verified(probabilities)),
         ("split", run / "data" / "split.csv", verified(split)),
         ("latency table", table, verified(lambda path: read_table(path).milliseconds)),
         ("architecture", round_ / "architecture.json", verified(architecture)),

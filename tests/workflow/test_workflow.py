@@ -64,8 +64,8 @@ def test_manifests_list_inputs_and_outputs(finished):
     folder = clone.folder / "results/tiny/search/lbt/seed-0/round-1"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["stage"] == "round" and manifest["settings"]["method"] == "lbt"
-    assert "pseudo_labels/shard-000.h5" in manifest["inputs"]
-    assert set(manifest["outputs"]) == {"checkpoint.pt", "architecture.json", "metrics.csv"}
+    assert "pseudo_labels/probability-000.h5" in manifest["inputs"]
+    assert set(manifest["outputs"]) == {"checkpoint.pt", "training_state.pt", "architecture.json", "metrics.csv"}
 
 
 def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp_path):
@@ -73,17 +73,18 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     run, round_ = "results/tiny", "results/tiny/search/lbt/seed-0/round-1"
     manifest = json.loads((clone.folder / round_ / "manifest.json").read_text())
     names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
+    names["state"] = "training_state.pt"
     settings = manifest["settings"]
     settings["compute"]["workers"] = 1
     inputs = {"split": f"{run}/data/split.csv", "table": f"{run}/latency/table.csv"}
     inputs |= {"previous": f"{run}/warmup/seed-0/checkpoint.pt"}
     inputs |= {"student": f"{run}/student_warmup/seed-0/checkpoint.pt"}
-    inputs |= {"shards": [f"{round_}/pseudo_labels/shard-00{i}.h5" for i in range(2)]}
+    inputs |= {"probabilities": [f"{round_}/pseudo_labels/probability-00{i}.h5" for i in range(2)]}
     outputs = {key: str(tmp_path / name) for key, name in names.items()} | {"manifest": str(tmp_path / "manifest.json")}
     job = Job(settings, manifest["code"], manifest["images"], inputs, outputs).to_json()
     command = [sys.executable, "-m", "lbt", "stage", "round", "--job", job, "--log", str(tmp_path / "log.txt")]
     subprocess.run(command, cwd=clone.folder, check=True, capture_output=True)
-    for name in ("checkpoint.pt", "architecture.json"):
+    for name in ("checkpoint.pt", "training_state.pt", "architecture.json"):
         assert (tmp_path / name).read_bytes() == (clone.folder / round_ / name).read_bytes(), name
     again, first = (read_csv(folder / "metrics.csv") for folder in (tmp_path, clone.folder / round_))
     assert [row | {"seconds": ""} for row in again] == [row | {"seconds": ""} for row in first]
@@ -129,7 +130,7 @@ def test_a_broken_shard_stops_the_round_with_its_name(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     clone.settings = clone.settings | {"methods": ["lbt"]}
     folder = clone.folder / "results/tiny/search/lbt/seed-0/round-1"
-    shard = folder / "pseudo_labels" / "shard-000.h5"
+    shard = folder / "pseudo_labels" / "probability-000.h5"
     whole, times = shard.read_bytes(), shard.stat()
     shard.write_bytes(whole[: len(whole) // 2])
     os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -139,7 +140,7 @@ def test_a_broken_shard_stops_the_round_with_its_name(finished, tmp_path):
     failures = [part.split("\n\n")[0] for part in text.split("\nlbt stage: ")[1:]]
     assert len(failures) == 2 and all(len(failure.splitlines()) <= 15 for failure in failures), text
     assert '"settings"' not in text and max(map(len, text.splitlines())) < 400
-    assert "shard-000.h5: its content differs from the digest" in text
+    assert "probability-000.h5: its content differs from the digest" in text
     assert 'Traceback (most recent call last):\n  File "<frozen runpy>"' not in text
     summary = text[text.index("\n1 job failed.\n") :]
     assert "search-lbt-seed-0-round-1\n  results/tiny/search/lbt/seed-0/round-1/pseudo_labels/" in summary

@@ -10,8 +10,8 @@ GALLERIES = expand(
 rule gallery:
     input:
         split=rules.split.output.split,
-        shards=pseudo_label_shards,
-        previous=lambda wildcards: pseudo_label_shards(wildcards, back=1),
+        shards=lambda wildcards: pseudo_labels(wildcards, "shard"),
+        previous=lambda wildcards: pseudo_labels(wildcards, "shard", back=1),
     output:
         page=f"{SEARCH}/gallery.html",
         manifest=f"{SEARCH}/manifest-gallery.json",

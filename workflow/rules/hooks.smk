@@ -12,7 +12,8 @@ onstart:
 
     try:
         require_preconditions(SETTINGS, Path(RUN))
-        print(check_disk(SETTINGS, Path(RUN)).splitlines()[0], file=sys.stderr)
+        needs = check_disk(SETTINGS, Path(RUN), cores=workflow.cores)
+        print(needs.splitlines()[0], file=sys.stderr)
         if NEW_RECORD:  # so that the next start need not read these images again
             write_record(Path(RUN, "data", RECORD), NEW_RECORD)
         forget_messages(LOGS)

@@ -46,12 +46,18 @@ def previous_checkpoint(wildcards):
     return pattern.format(**wildcards)
 
 
-def pseudo_label_shards(wildcards, back=0):
-    """The shards of a job's round, or of `back` rounds before; none before the first round."""
+def previous_state(wildcards):
+    """The training state from which a round continues; the first round starts from the warm-ups."""
+    before = int(wildcards.round) - 1
+    return of_round("training_state.pt", before).format(**wildcards) if before else []
+
+
+def pseudo_labels(wildcards, kind, back=0):
+    """Files `shard` or `probability` of a job's round, or of `back` rounds before; none before the first round."""
     number = int(wildcards.round) - back
     if not METHODS[wildcards.method].needs_pseudo_labels or number < 1:
         return []
-    pattern = of_round("pseudo_labels/shard-{shard}.h5", number)
+    pattern = of_round(f"pseudo_labels/{kind}-{{shard}}.h5", number)
     return expand(pattern, **wildcards, shard=SHARDS)
 
 

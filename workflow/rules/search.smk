@@ -5,6 +5,7 @@ rule label:
         teacher=previous_checkpoint,
     output:
         labels=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
+        probabilities=f"{SEARCH}/pseudo_labels/probability-{{shard}}.h5",
         manifest=f"{SEARCH}/pseudo_labels/manifest-{{shard}}.json",
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
@@ -25,10 +26,12 @@ rule round:
         split=rules.split.output.split,
         table=rules.latency.output.table,
         previous=previous_checkpoint,
-        shards=pseudo_label_shards,
+        previous_state=previous_state,
+        probabilities=lambda wildcards: pseudo_labels(wildcards, "probability"),
         student=warmed_up_student,
     output:
         checkpoint=f"{SEARCH}/checkpoint.pt",
+        state=f"{SEARCH}/training_state.pt",
         architecture=f"{SEARCH}/architecture.json",
         metrics=f"{SEARCH}/metrics.csv",
         guide=f"{SEARCH}/guide.json" if SETTINGS.search.cosearch else [],

@@ -24,6 +24,7 @@ from lbt.inference.network_file import KIND
 from lbt.network.random_genotype import random_genotype
 from lbt.pseudo_labels import label as labelling
 from lbt.runtime.checkpoint import load_checkpoint
+from lbt.search.state import STATE_KIND
 
 PROMISED = 1e-5
 """Largest relative difference of a loss in single precision."""
@@ -232,8 +233,10 @@ def test_rounds(both, tiny, tmp_path, name):
                 split=tiny.split,
                 teacher=before,
                 labels=shard,
+                probabilities=shard.with_suffix(".soft"),
             )
     outputs = {"checkpoint": "checkpoint.pt", "metrics": "metrics.csv", "architecture": "architecture.json"}
+    outputs["state"] = "training_state.pt"
     one, two = both(
         "round",
         outputs | ({"guide": "guide.json"} if search.cosearch else {}),
@@ -245,10 +248,13 @@ def test_rounds(both, tiny, tmp_path, name):
         table=tiny.table,
         previous=before,
         student=tiny.student if METHODS[method].has_student else None,
-        shards=shards,
+        probabilities=[shard.with_suffix(".soft") for shard in shards],
     )
     assert max(apart(one, two)) < DOUBLE
-    ours, theirs = (content_of(folder, "checkpoint.pt", "supernet") for folder in (one, two))
+    ours, theirs = (
+        content_of(folder, "checkpoint.pt", "supernet") | content_of(folder, "training_state.pt", STATE_KIND)
+        for folder in (one, two)
+    )
     assert ours.keys() == theirs.keys()
     for part in {"supernet", "architecture", "guide", "student", "tester", "creator"} & ours.keys():
         assert weights_apart(ours[part], theirs[part]) < DOUBLE, part
