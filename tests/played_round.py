@@ -21,10 +21,11 @@ def play(tiny, tmp_path) -> Callable[..., Path]:
         previous: Path | None = None,
         table: Path | None = None,
         workers: int = 0,
+        precision: str = "float32",
         **search,
     ) -> Path:
         chosen = tiny.settings.search.model_copy(update={"epochs": 0.5, **search})
-        compute = tiny.settings.compute.model_copy(update={"workers": workers})
+        compute = tiny.settings.compute.model_copy(update={"workers": workers, "precision": precision})
         place, previous = tmp_path / folder, previous or tiny.warmup
         shards = [place / f"shard-{k}.h5" for k in range(chosen.shards if METHODS[method].needs_pseudo_labels else 0)]
         for k, shard in enumerate(shards):

@@ -35,10 +35,12 @@ from lbt.config.training import (
     Calibration,
     CandidateScoring,
     ComputeDevice,
+    ComputeKernels,
     ComputeSettings,
     EvaluationSettings,
     LoadingCompute,
     NetworkScoring,
+    ResumingDevice,
     ScoreBatches,
     WarmupSettings,
 )
@@ -64,12 +66,13 @@ class NetworkJob(Section):
 class ResumingJob(Section):
     """A long job. It saves its state and resumes from it."""
 
-    compute: ComputeSettings
+    compute: ResumingDevice
 
 
 class AugmentedJob(ResumingJob):
     """A long job on augmented images."""
 
+    compute: ComputeSettings
     data: DataSettings
     augmentation: AugmentationSettings
 
@@ -159,7 +162,7 @@ class InferenceJob(NetworkJob, DataJob):
     """A job that runs a trained network on images."""
 
     space: SpaceSettings
-    compute: ComputeDevice
+    compute: ComputeKernels
 
 
 class LabelRatio(Section):

@@ -108,7 +108,7 @@ class EvaluationSettings(NetworkScoring, CandidateScoring):
 
 
 class ComputeDevice(Section):
-    """The keys of `compute` that change results."""
+    """The keys of `compute` that change what is measured, and all results."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
     threads: int = Field(
@@ -119,7 +119,25 @@ class ComputeDevice(Section):
     )
 
 
-class LoadingCompute(ComputeDevice):
+class ComputeKernels(ComputeDevice):
+    """The keys of `compute` that change the results of training and prediction."""
+
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="Number format of weight steps, labelling, scoring and retraining. `tf32` speeds up a GPU's "
+        "convolutions; on a CPU it is float32. `bfloat16` is fast on GPUs, and on CPUs with instructions for it; "
+        "losses, softmax and BatchNorm statistics stay float32. Steps of the architecture, and scores that "
+        "decide it, are always float32. Latency has a format of its own (`latency.precision`).",
+    )
+    deterministic: Annotated[bool, read_with("compute.device", "auto", "cuda")] = Field(
+        False,
+        description="Use only those kernels of a GPU that repeat a result bit by bit. They are slower, bilinear "
+        "upsampling's backward pass most of all. By default two runs on a GPU differ by rounding, as do an interrupted "
+        "and an uninterrupted one. Results on a CPU always repeat.",
+    )
+
+
+class LoadingCompute(ComputeKernels):
     """The keys of `compute` of a job that loads images beside its work."""
 
     workers: Annotated[int, WITHOUT_EFFECT] = Field(
@@ -131,8 +149,22 @@ class LoadingCompute(ComputeDevice):
     )
 
 
-class ComputeSettings(LoadingCompute):
-    """Device, threads and loader processes of the jobs."""
+class ResumingDevice(ComputeDevice):
+    """The keys of `compute` of a long stage, which saves its state."""
+
+    checkpoint_minutes: Annotated[float, WITHOUT_EFFECT] = Field(
+        5.0,
+        ge=0,
+        le=1_000_000,
+        description="Minutes after which a long stage saves its state again. After a stop it resumes from there, so at "
+        "most so much work is lost. The results do not depend on it.",
+    )
+
+
+class ComputeSettings(LoadingCompute, ResumingDevice):
+    """Device, threads, number format and loader processes of the jobs."""
+
+    ORDER = ("device", "threads", "precision", "deterministic", "workers", "cache", "cache_gb", "checkpoint_minutes")
 
     cache: Annotated[Literal["none", "memory", "file"], WITHOUT_EFFECT] = Field(
         "memory",
@@ -145,11 +177,4 @@ class ComputeSettings(LoadingCompute):
         le=1_000_000,
         description="Most gigabytes of them that a process of a job keeps; further images are decoded each time. 2,975 "
         "images of 1024 x 2048 pixels need 25, CamVid needs 0.3.",
-    )
-    checkpoint_minutes: Annotated[float, WITHOUT_EFFECT] = Field(
-        5.0,
-        ge=0,
-        le=1_000_000,
-        description="Minutes after which a long stage saves its state again. After a stop it resumes from there, so at "
-        "most so much work is lost. The results do not depend on it.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from lbt.evaluation.pictures import write_labels, write_picture
 from lbt.evaluation.scores import count_progress, scores
 from lbt.files import write_json
 from lbt.inference.network_file import load_trained
-from lbt.runtime.device import has_bfloat16, prepare_device
+from lbt.runtime.device import Precision, has_bfloat16, prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 
@@ -50,14 +51,18 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     """Score the network and every image, and show predictions on evenly spaced, the worst and the best images."""
     data, evaluation = settings.data, settings.evaluation
     device = prepare_device(settings.compute)
+    precision = Precision(settings.compute.precision, device.type)
     table = class_table(data)
     model = load_trained(files.network, table.names, settings.space).network.to(device)
     samples = read_split(files.split, "evaluation")
     dataset = SegmentationDataset(samples, data, table)
     batches = evaluation_batches(dataset, evaluation.batch_size, data, workers=settings.compute.workers, device=device)
-    pair = BothPrecisions(model) if has_bfloat16(device) else None
-    with Progress(f"evaluate {settings.method} seed-{settings.seed}", len(dataset), log) as progress:
-        confusions = count_each(pair or model, count_progress(batches, progress), table.num_classes, device)
+    # The bfloat16 form is compared with float32, so not where the scores are those of another format.
+    pair = BothPrecisions(model) if has_bfloat16(device) and precision.name == "float32" else None
+    name = f"evaluate {settings.method} seed-{settings.seed}"
+    with Progress(name, len(dataset), log) as progress, precision.applied() as forward:
+        predict = partial(forward, pair or model)
+        confusions = count_each(predict, count_progress(batches, progress), table.num_classes, device)
     equal = None if pair is None else {"equal_labels": pair.equal_labels}
     result, mious = scores(confusions.sum(dim=0), table) | {"bfloat16": equal}, image_mious(confusions)
     write_metrics(files.images, [{"image_id": s.id, "miou": miou} for s, miou in zip(samples, mious, strict=True)])
@@ -68,8 +73,8 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     for index in sorted({*spread, *find_extremes(mious, evaluation.pictures)}):
         chosen = torch.utils.data.Subset(dataset, [index])
         images, labels = next(evaluation_batches(chosen, 1, data))
-        with torch.no_grad():
-            prediction = model(images.to(device)).argmax(dim=1)[0].cpu()
+        with torch.no_grad(), precision.applied() as forward:
+            prediction = forward(model, images.to(device)).argmax(dim=1)[0].cpu()
         name = f"{samples[index].id.replace('/', '_')}.png"
         photograph = read_image(Path(data.root) / samples[index].image, data.max_pixels)
         write_picture(files.pictures / name, photograph, labels[0], prediction, table)

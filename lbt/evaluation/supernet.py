@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -16,12 +17,11 @@ from lbt.data.loader import evaluation_batches
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import count_confusion, count_progress, scores
 from lbt.files import write_json
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.space.architecture import Architecture
 from lbt.space.padding import upsample
-from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 
@@ -47,6 +47,7 @@ def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None)
     """Score a supernet at its most probable widths, with the BatchNorm statistics its round recomputed for them."""
     data, space, batch_size = settings.data, settings.space, settings.evaluation.batch_size
     device = prepare_device(settings.compute)
+    precision = Precision(settings.compute.precision, device.type)
     table = class_table(data)
     dataset = SegmentationDataset(read_split(files.split, "evaluation"), data, table)
     rows = []
@@ -54,9 +55,11 @@ def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None)
     with Progress(name, len(files.checkpoints) * len(dataset), log) as progress:
         for checkpoint in files.checkpoints:
             supernet, architecture, _ = load_supernet(checkpoint, table.names, space, device)
-            predict = _predictor(supernet.eval(), architecture, space)
+            supernet.eval()
             batches = evaluation_batches(dataset, batch_size, data, workers=settings.compute.workers, device=device)
-            confusion = count_confusion(predict, count_progress(batches, progress), table.num_classes, device)
+            with precision.applied() as forward:
+                predict = _predictor(partial(forward, supernet), architecture, space)
+                confusion = count_confusion(predict, count_progress(batches, progress), table.num_classes, device)
             result = scores(confusion, table)
             number = int(checkpoint.parent.name.removeprefix("round-"))
             rows.append({"round": number, "miou": result["miou"], "pixel_accuracy": result["pixel_accuracy"]})
@@ -64,6 +67,8 @@ def run(settings: EvaluateSupernetJob, files: Files, *, log: Path | None = None)
     write_json(files.scores, result)
 
 
-def _predictor(supernet: Supernet, architecture: Architecture, space: SpaceSettings) -> Callable[[Tensor], Tensor]:
+def _predictor(
+    supernet: Callable[..., tuple[Tensor, ...]], architecture: Architecture, space: SpaceSettings
+) -> Callable[[Tensor], Tensor]:
     widths = argmax_widths(architecture, space)
     return lambda images: upsample(supernet(images, architecture, widths)[0], (images.shape[-2], images.shape[-1]))

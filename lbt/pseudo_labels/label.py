@@ -21,7 +21,7 @@ from lbt.pseudo_labels.compute_ahead import compute_ahead
 from lbt.pseudo_labels.dataset import images_to_label
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.progress import Progress
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
@@ -60,6 +60,7 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
     seed, method, round, shard = settings.seed, settings.method, settings.round, settings.shard
     data, search = settings.data, settings.search
     device = prepare_device(settings.compute)
+    precision = Precision(settings.compute.precision, device.type)
     table = class_table(data)
     images = images_to_label(files.split, search.pseudo_labels.ratio)
     samples = images[shard :: search.shards]
@@ -89,9 +90,9 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
     def predictions(progress: Progress) -> Iterator[ImagePrediction]:
         with closing(compute_ahead(decode, photographs, settings.compute.workers)) as images:
             for image_id, image in zip(photographs, images, strict=True):
-                with torch.no_grad():
+                with torch.no_grad(), precision.applied() as forward:
                     normalised = normalise(image[None].to(device), data.mean, data.std)
-                    low = supernet(normalised, architecture, widths)[0].float().softmax(dim=1)
+                    low = forward(supernet, normalised, architecture, widths)[0].softmax(dim=1)
                     label = upsample(low, sizes[image_id])[0].argmax(dim=0).to(torch.uint8)
                 yield ImagePrediction(image_id=image_id, label=label.cpu().numpy(), probability=low[0].cpu().numpy())
                 progress.advance(confidence=float(low.amax(dim=1).mean()))

@@ -18,6 +18,7 @@ from lbt.config.training import ArchitectureSettings
 from lbt.latency.steering import predict_fps
 from lbt.latency.table import LatencyTable
 from lbt.network.derivation_rule import derive_genotype
+from lbt.runtime.device import FLOAT32, Precision
 from lbt.runtime.distributed import Group
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
@@ -49,6 +50,7 @@ class RoundPlan:
         space, search, table: settings and latency table.
         last_good: the checkpoint from which the round started.
         processes: the processes of the job, which share every batch.
+        precision: the number format of weight steps.
     """
 
     method: Method
@@ -62,6 +64,7 @@ class RoundPlan:
     table: LatencyTable
     last_good: Path
     processes: Group
+    precision: Precision = FLOAT32
 
 
 def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: Resume) -> list[Row]:
@@ -94,10 +97,11 @@ def take_steps(state: SearchState, plan: RoundPlan, progress: Progress, resume: 
             plan.search,
             guards["teacher"],
             plan.processes,
+            plan.precision,
             keep_before=plan.method.needs_weights_before(plan.search),
         )
         noise_seed = derive_seed(plan.seed, "dropout", plan.round, step)
-        partner_values, partner = state.partner.train_step(next(plan.batches), noise_seed)
+        partner_values, partner = state.partner.train_step(next(plan.batches), noise_seed, plan.precision)
         proposed = architecture_gradient(state, plan, architecture_passes, teacher, partner)
         # Before this line the host waits only for gradients in A; here it learns whether the device skipped a step.
         measured, skipped = settle(guards, {**values, **partner_values, **(proposed[1].record if proposed else {})})

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lbt.config.round import RoundSearch, StudentSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.device import FLOAT32, Precision
 from lbt.runtime.distributed import Group
 from lbt.search.batches import RoundStreams
 from lbt.search.step_context import ArchitectureGradient, StepContext
@@ -83,12 +84,15 @@ class Partner:
         """
         return repeat(None)
 
-    def train_step(self, batch: Any, noise_seed: int) -> tuple[Mapping[str, Tensor | float], Any]:
+    def train_step(
+        self, batch: Any, noise_seed: int, precision: Precision = FLOAT32
+    ) -> tuple[Mapping[str, Tensor | float], Any]:
         """One step of its weights, for which the host does not wait.
 
         Args:
             batch: an item of `batches`.
             noise_seed: seed of the dropout.
+            precision: the number format of the step; what the architecture's gradient reads is always float32.
 
         Returns:
             Values of `COLUMNS`, numbers or 0-d, and a record of the step for `StepContext.partner_step`.
@@ -150,7 +154,9 @@ class PartnerNetwork(Partner, ABC):
         """See `Partner.batches`."""
 
     @abstractmethod
-    def train_step(self, batch: Any, noise_seed: int) -> tuple[Mapping[str, Tensor | float], Any]:
+    def train_step(
+        self, batch: Any, noise_seed: int, precision: Precision = FLOAT32
+    ) -> tuple[Mapping[str, Tensor | float], Any]:
         """See `Partner.train_step`."""
 
     def parts(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from lbt.files import sha256, write_json
 from lbt.latency.steering import steer
 from lbt.latency.table import read_table, settings_key
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.distributed import group
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
@@ -131,6 +131,7 @@ def run(
         table=latency_table,
         last_good=files.previous,
         processes=processes,
+        precision=Precision(settings.compute.precision, device.type),
     )
     with Progress(f"search {method} seed-{seed} round-{round}", steps, log, shown=processes.first) as progress:
         rows = take_steps(state, plan, progress, resume)

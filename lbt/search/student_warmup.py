@@ -16,7 +16,7 @@ from lbt.data.decoded_cache import keep_decoded
 from lbt.data.loader import training_loader
 from lbt.data.splits import read_split, steps_for
 from lbt.runtime.checkpoint import save_checkpoint
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.distributed import group
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
@@ -59,6 +59,7 @@ def run(settings: StudentWarmupJob, files: Files, *, resume: Resume | None = Non
     seed, data, student = settings.seed, settings.data, settings.search.student
     resume = resume or Resume()
     device, processes, table = prepare_device(settings.compute), group(), class_table(data)
+    precision = Precision(settings.compute.precision, device.type)
     network = build_network(student, table.num_classes, derive_seed(seed, "student"), processes)
     load_pretrained_weights(network, student, table.num_classes)
     network.to(device)
@@ -83,10 +84,11 @@ def run(settings: StudentWarmupJob, files: Files, *, resume: Resume | None = Non
     parts = {"student": network, "optimizer": optimizer, "guard": guard, "rows": rows}
     with Progress(f"student-warmup seed-{seed}", steps, log, shown=processes.first) as progress:
         for step, (images, labels) in resume.steps(batches, parts, progress):
-            with fixed_noise(derive_seed(seed, "student warmup dropout", step), device):
-                logits = network(images)["out"]
-            loss = labelled_loss(logits, labels, processes)
-            loss.backward()
+            with precision.applied() as forward:
+                with fixed_noise(derive_seed(seed, "student warmup dropout", step), device):
+                    logits = forward(network, images)["out"]
+                loss = labelled_loss(logits, labels, processes)
+                loss.backward()
             processes.sum_gradients(network.parameters())
             loss = loss.detach()
             norm = guard.attempt(optimizer, {"loss": loss}, student.optimizer.clip_norm)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lbt.config import SpaceSettings
 from lbt.config.round import RoundSearch
+from lbt.runtime.device import FLOAT32, Precision
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch
 from lbt.search.state import SearchState
@@ -27,6 +28,7 @@ def teacher_step(
     search: RoundSearch,
     guard: GuardedStep,
     processes: Group,
+    precision: Precision = FLOAT32,
     *,
     keep_before: bool = True,
 ) -> tuple[dict[str, Tensor], TeacherStep]:
@@ -45,8 +47,8 @@ def teacher_step(
     images, labels = batch
 
     def backward(architecture: Architecture, widths: Widths) -> Tensor:
-        with slices_added_in_place():
-            loss = supernet_loss(state.supernet(images, architecture, widths), labels, processes)
+        with slices_added_in_place(), precision.applied() as forward:
+            loss = supernet_loss(forward(state.supernet, images, architecture, widths), labels, processes)
             loss.backward()
         return loss.detach()
 

@@ -45,8 +45,9 @@ def labelled_loss(logits: Tensor, labels: Tensor, processes: Group) -> Tensor:
         processes: the processes that share the batch.
     """
     valid = processes.reduce_loss((labels != IGNORE).sum()).clamp(min=1)
-    total = nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
-    return processes.reduce_loss(total) / valid
+    # Summed here, because the kernel for the sum does not repeat its result on a GPU.
+    losses = nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
+    return processes.reduce_loss(losses.sum()) / valid
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from lbt.data.decoded_cache import keep_decoded
 from lbt.data.loader import training_loader
 from lbt.data.splits import read_split, steps_for
 from lbt.runtime.checkpoint import save_checkpoint
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import FLOAT32, Precision, prepare_device
 from lbt.runtime.distributed import Group, group
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
@@ -60,6 +60,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     seed, data, space, warmup = settings.seed, settings.data, settings.space, settings.warmup
     resume = resume or Resume()
     device, processes = prepare_device(settings.compute), group()
+    precision = Precision(settings.compute.precision, device.type)
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
     supernet = Supernet(space, table.num_classes).to(device).train()
@@ -93,9 +94,9 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
             epoch = step * warmup.batch_size // len(samples)
             set_learning_rate(optimizer, warmup.optimizer.lr * warmup.decay**epoch)
             sizes = max_widths(space), min_widths(space), *(draw_random_widths(space, draws) for _ in range(2))
-            batch = images, labels
+            batch, clip_norm = (images, labels), warmup.optimizer.clip_norm
             values = warmup_step(
-                supernet, batch, architecture, sizes, optimizer, guard, warmup.optimizer.clip_norm, processes
+                supernet, batch, architecture, sizes, optimizer, guard, clip_norm, processes, precision
             )
             lr = optimizer.param_groups[0]["lr"]
             rows.append({"step": step, **values, "skipped": guard.skipped, "lr": lr})
@@ -122,6 +123,7 @@ def warmup_step(
     guard: GuardedStep,
     clip_norm: float,
     processes: Group,
+    precision: Precision = FLOAT32,
 ) -> dict[str, float]:
     """One step on the sum of the losses of several sub-networks.
 
@@ -129,15 +131,16 @@ def warmup_step(
         batch: images (B, 3, H, W) and labels (B, H, W).
         sizes: the widths of each sub-network.
         guard, clip_norm: see `GuardedStep.attempt`.
+        precision: the number format of the passes.
 
     Returns:
         The mean loss, and the norm of the gradient; NaN if the update was skipped.
     """
     images, labels = batch
     losses = []
-    with slices_added_in_place():
+    with slices_added_in_place(), precision.applied() as forward:
         for widths in sizes:
-            loss = supernet_loss(supernet(images, architecture, widths), labels, processes)
+            loss = supernet_loss(forward(supernet, images, architecture, widths), labels, processes)
             loss.backward()
             losses.append(loss.detach())
     mean = torch.stack(losses).mean()

@@ -27,7 +27,8 @@ def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tens
         # With a momentum of 1 the kernel overwrites them with the batch's statistics.
         y, saved_mean, saved_scale = torch.native_batch_norm(x, weight, bias, mean, variance, True, 1.0, eps)
         return y, mean, variance, saved_mean, saved_scale
-    own = torch.stack(torch.var_mean(x, dim=(0, 2, 3), correction=0))
+    # In the weights' format, which is float32 where x is bfloat16.
+    own = torch.stack(torch.var_mean(x.to(weight.dtype), dim=(0, 2, 3), correction=0))
     variances, means = others.all_gather(own[None]).unbind(1)
     mean = means.mean(0)
     variance = (variances + (means - mean).square()).mean(0)

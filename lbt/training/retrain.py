@@ -21,7 +21,7 @@ from lbt.inference.network_file import load_trained, save_network
 from lbt.network.genotype import read_genotype
 from lbt.network.inherit_weights import inherit_weights
 from lbt.network.network import Network
-from lbt.runtime.device import prepare_device
+from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.distributed import group
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
@@ -29,6 +29,7 @@ from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
+from lbt.training.compiled import heads_of
 from lbt.training.losses import distillation_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, settle
 from lbt.training.retrain_loss import pixel_loss, retraining_loss
@@ -74,6 +75,7 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     retrain, guide = settings.retrain, files.guide
     resume = resume or Resume()
     device, processes = prepare_device(settings.compute), group()
+    precision = Precision(settings.compute.precision, device.type)
     table = class_table(data)
     memory_format = torch.channels_last if retrain.channels_last else torch.contiguous_format
     model = _initial_network(settings, files, table.names).to(device).to(memory_format=memory_format).train()
@@ -98,26 +100,29 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     optimizer = build_optimizer(model, retrain.optimizer)
     guard = GuardedStep(f"network weights ({method})", model)
     average = moving_average(model, retrain.ema_decay) if retrain.ema_decay else None
+    compiled = retrain.compile if processes.size == 1 else "never"
     rows: list[dict[str, float | int]] = []
     parts: dict[str, Any] = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
     parts |= {} if average is None else {"average": average}
     with Progress(f"retrain {method} seed-{seed}", steps, log, shown=processes.first) as progress:
+        heads = heads_of(model, compiled, device, progress.note)
         for step, (images, labels) in resume.steps(loader, parts, progress):
             lr = learning_rate(step, steps, lr=retrain.optimizer.lr, warmup=retrain.lr_warmup, power=retrain.power)
             set_learning_rate(optimizer, lr)
             images, labels = images.to(device, memory_format=memory_format), labels.to(device)
-            outputs = model.heads(images)
-            upsampled = retrain.auxiliary_size == "image"
-            loss = retraining_loss(outputs, labels, loss_of, retrain.auxiliary_weight, upsampled=upsampled)
-            values = {"loss": loss.detach()}
-            if guiding is not None:
-                with torch.no_grad():
-                    target = guiding(images)
-                logits = upsample(outputs[0], (labels.shape[-2], labels.shape[-1]))
-                divergence = distillation_loss(logits, target, processes)
-                values["distillation_loss"] = divergence.detach()
-                loss = loss + distillation_weight * divergence
-            loss.backward()
+            with precision.applied() as forward:
+                outputs = forward(heads, images)
+                upsampled = retrain.auxiliary_size == "image"
+                loss = retraining_loss(outputs, labels, loss_of, retrain.auxiliary_weight, upsampled=upsampled)
+                values = {"loss": loss.detach()}
+                if guiding is not None:
+                    with torch.no_grad():
+                        target = forward(guiding, images)
+                    logits = upsample(outputs[0], (labels.shape[-2], labels.shape[-1]))
+                    divergence = distillation_loss(logits, target, processes)
+                    values["distillation_loss"] = divergence.detach()
+                    loss = loss + distillation_weight * divergence
+                loss.backward()
             processes.sum_gradients(model.parameters())
             norm = guard.attempt(optimizer, {"loss": loss.detach()}, retrain.optimizer.clip_norm)
             measured, skipped = settle({"network": guard}, {**values, "gradient_norm": norm})

@@ -37,6 +37,7 @@ OFF_AND_ON = {
     "search.second_order_limit": (2, {"search.gradient": "direct"}, {"search.gradient": "published"}),
     "search.random_tolerance": (0.2, {"search.random_match": "none"}, {"search.random_match": "fasterseg"}),
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
+    "compute.deterministic": (True, {"compute.device": "cpu"}, {}),
     "derivation.paths": (3, {"derivation.rule": "released"}, {"derivation.rule": "search"}),
     "derivation.images": (3, {}, {"derivation.operators": "removal"}),
     "retrain.enet_offset": (1.1, {"retrain.loss": "ohem"}, {}),

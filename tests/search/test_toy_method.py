@@ -38,7 +38,7 @@ class Assistant(PartnerNetwork):
         student = self.search.student
         return streams.labelled("student_train", "student_train", steps, student.batch_size, student.crop)
 
-    def train_step(self, batch, noise_seed):
+    def train_step(self, batch, noise_seed, precision):
         images, labels = batch
         with fixed_noise(noise_seed, images.device):
             loss = labelled_loss(self.network(images)["out"], labels, self.processes)

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from lbt.config.round import LbtSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.device import FLOAT32, Precision
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch, RoundStreams
 from lbt.search.gradient_terms import SupernetLogits, supernet_term
@@ -98,16 +99,21 @@ class Student(PartnerNetwork):
             strict=True,
         )
 
-    def train_step(self, batch: StudentBatch, noise_seed: int) -> tuple[dict[str, Tensor], StudentStep]:
+    def train_step(
+        self, batch: StudentBatch, noise_seed: int, precision: Precision = FLOAT32
+    ) -> tuple[dict[str, Tensor], StudentStep]:
         """One step on L(S, D_s^tr) + pseudo_weight * L(S, D_pl); see `Partner.train_step`."""
         (images, labels), (unlabeled, probability), validation = batch
         target, weight = compute_targets_and_weights(probability, self.search.pseudo_labels, self.processes)
-        with fixed_noise(noise_seed, images.device):
-            pseudo_loss = weighted_cross_entropy(self.network(unlabeled)["out"], target, weight, self.processes)
-        (self.search.pseudo_weight * pseudo_loss).backward()
-        with fixed_noise(noise_seed + 1, images.device):
-            loss = labelled_loss(self.network(images)["out"], labels, self.processes)
-        loss.backward()
+        with precision.applied() as forward:
+            with fixed_noise(noise_seed, images.device):
+                logits = forward(self.network, unlabeled)["out"]
+            pseudo_loss = weighted_cross_entropy(logits, target, weight, self.processes)
+            (self.search.pseudo_weight * pseudo_loss).backward()
+            with fixed_noise(noise_seed + 1, images.device):
+                logits = forward(self.network, images)["out"]
+            loss = labelled_loss(logits, labels, self.processes)
+            loss.backward()
         losses = {"loss on labelled images": loss.detach(), "loss on pseudo-labelled images": pseudo_loss.detach()}
         guard, clip_norm = self.guards[self.NAME], self.search.student.optimizer.clip_norm
         step = take_step(self.network, self.optimizer, guard, losses, clip_norm, self.processes)

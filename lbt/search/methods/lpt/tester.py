@@ -25,6 +25,7 @@ from torchvision.models.segmentation import LRASPP
 
 from lbt.config.round import LptSearch
 from lbt.pseudo_labels.shard_format import PseudoLabels
+from lbt.runtime.device import FLOAT32, Precision
 from lbt.runtime.distributed import Group
 from lbt.search.batches import Batch, RoundStreams
 from lbt.search.gradient_terms import SupernetLogits, supernet_term
@@ -120,18 +121,21 @@ class Tester(PartnerNetwork):
             strict=True,
         )
 
-    def train_step(self, batch: TesterBatch, noise_seed: int) -> tuple[dict[str, Tensor], TesterStep]:
+    def train_step(
+        self, batch: TesterBatch, noise_seed: int, precision: Precision = FLOAT32
+    ) -> tuple[dict[str, Tensor], TesterStep]:
         """One step on L(E, X, D_s^tr) + bank_weight * sum_x share(x; C, E) L(E, X; x); see `Partner.train_step`."""
         (images, labels), (bank, bank_labels), validation = batch
-        with fixed_noise(noise_seed, bank.device):
-            logits, features = self.network(bank)
-        features = features.detach()
-        share = shares(self.creator(features), self.processes).detach()
-        bank_loss = self.processes.reduce_loss((share * compute_losses_by_image(logits, bank_labels)).sum())
-        (self.search.lpt.bank_weight * bank_loss).backward()
-        with fixed_noise(noise_seed + 1, images.device):
-            loss = labelled_loss(self.network(images)[0], labels, self.processes)
-        loss.backward()
+        with precision.applied() as forward:
+            with fixed_noise(noise_seed, bank.device):
+                logits, features = forward(self.network, bank)
+            features = features.detach()
+            share = shares(self.creator(features), self.processes).detach()
+            bank_loss = self.processes.reduce_loss((share * compute_losses_by_image(logits, bank_labels)).sum())
+            (self.search.lpt.bank_weight * bank_loss).backward()
+            with fixed_noise(noise_seed + 1, images.device):
+                loss = labelled_loss(forward(self.network, images)[0], labels, self.processes)
+            loss.backward()
         losses = {"loss on labelled images": loss.detach(), "loss on the bank": bank_loss.detach()}
         guard, clip_norm = self.guards[self.NAME], self.search.student.optimizer.clip_norm
         step = take_step(self.network, self.optimizer, guard, losses, clip_norm, self.processes)
