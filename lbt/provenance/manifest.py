@@ -45,6 +45,7 @@ class Manifest(Section):
         code: fingerprint of its code.
         images: digests of the user's images and masks by their role; None if it reads none or synthetic ones.
         versions: of the software that can change a result.
+        devices: name of each GPU that it ran on with its UUID, or of the processor; None if it runs on no GPU.
         inputs: the files that it read.
         outputs: the files that it wrote, in the manifest's folder or below.
         digest: of all other content.
@@ -57,6 +58,7 @@ class Manifest(Section):
     code: str
     images: JsonValue
     versions: dict[str, str]
+    devices: list[dict[str, str]] | None = None
     inputs: dict[str, FileRecord]
     outputs: dict[Annotated[str, AfterValidator(require_below)], FileRecord]
     digest: str
@@ -116,6 +118,7 @@ def write_manifest(
     settings: Mapping[str, Any],
     code: str,
     images: Any = None,
+    devices: Sequence[Mapping[str, str]] | None = None,
     inputs: Mapping[Path, InputFile],
     outputs: Sequence[Path],
 ) -> None:
@@ -132,6 +135,7 @@ def write_manifest(
         "code": code,
         "images": images,
         "versions": software_versions(),
+        "devices": devices,
         "inputs": {relative(f): {"sha256": read.sha256, "bytes": read.stat[2]} for f, read in sorted(inputs.items())},
         "outputs": {
             relative(f): {"sha256": sha256(f), "bytes": f.stat().st_size} for f in sorted(outputs) if f.is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from lbt.config import Section
 from lbt.config.jobs import ResumingJob, TrainingJob
-from lbt.files import canonical_json, digest, remove_leftovers, software_versions, write_text
+from lbt.files import canonical_json, digest, open_own, remove_leftovers, software_versions, write_text
 from lbt.provenance.lock import locked
 from lbt.provenance.manifest import InputFile, require_unchanged, verify_inputs, write_manifest
+from lbt.runtime.gpus import take_gpus
 from lbt.stages.table import STAGES
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def run_job(stage: str, job: Job, log: Path) -> None:
         write_text(log, "")
         read = verify_inputs(inputs)
         settings = job.parse_settings(stage)
+        _take_gpus(stage, settings, log)
         resume = _resume(stage, job, settings, read, outputs[0]) if isinstance(settings, ResumingJob) else None
         _compute(stage, job, settings, resume, log)
         require_unchanged(read)
@@ -82,6 +85,7 @@ def run_job(stage: str, job: Job, log: Path) -> None:
             settings=settings.tracked(),
             code=job.code,
             images=job.images,
+            devices=_devices(stage, settings),
             inputs=read,
             outputs=outputs,
         )
@@ -102,10 +106,38 @@ def build_files(kind: type[Files], named: Names) -> Files:
     return kind(**found)
 
 
+def _take_gpus(stage: str, settings: Section, log: Path) -> None:
+    """Show only free GPUs of this machine to a stage that runs on GPUs."""
+    chosen = STAGES[stage]
+    if not chosen.on_gpu or attrgetter("compute.device")(settings) == "cpu":
+        return
+
+    def note(text: str) -> None:
+        print(f"{stage}: {text}", file=sys.stderr)
+        with open(log, "a", encoding="utf-8", opener=open_own) as file:
+            file.write(f"{stage}: {text}\n")
+
+    take_gpus(_processes(stage, settings), first=chosen.measures, note=note)
+
+
+def _devices(stage: str, settings: Section) -> list[dict[str, str]] | None:
+    """The devices on which a stage ran; None for a stage that never runs on a GPU."""
+    if not STAGES[stage].on_gpu:
+        return None
+    from lbt.runtime.device import describe_devices
+
+    return describe_devices(attrgetter("compute")(settings), _processes(stage, settings))
+
+
+def _processes(stage: str, settings: Section) -> int:
+    gpus = STAGES[stage].gpus
+    return 1 if gpus is None else attrgetter(gpus)(settings)
+
+
 def _compute(stage: str, job: Job, settings: Section, resume: Resume | None, log: Path) -> None:
     """Do the work of a stage, in as many processes as its settings say."""
-    gpus = STAGES[stage].gpus
-    if gpus is not None and (count := attrgetter(gpus)(settings)) > 1:
+    gpus, count = STAGES[stage].gpus, _processes(stage, settings)
+    if gpus is not None and count > 1:
         from lbt.runtime.device import check_gpus
         from lbt.runtime.processes import run_together
 

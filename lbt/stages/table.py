@@ -19,6 +19,8 @@ class Stage:
         settings: the settings that it sees.
         help: one line for `python -m lbt stage --help`.
         gpus: the setting that says how many processes run the stage together; None if it is always one.
+        on_gpu: whether it runs on a GPU where there is one.
+        measures: whether it measures time, so that it needs the machine for itself and always the same GPU.
         reads: the roles whose images or masks it reads, so that it reruns if one changes; see also `roles_read`.
         lists_images: whether it reads the names of all images, so that it reruns if there are others.
         search_of: the keys of `search` that it sees of a method, where `settings` is generic in them.
@@ -29,6 +31,8 @@ class Stage:
     settings: type[Section]
     help: str
     gpus: str | None = None
+    on_gpu: bool = False
+    measures: bool = False
     reads: tuple[str, ...] = ()
     lists_images: bool = False
     search_of: Callable[[MethodFacts], type[Section]] | None = None
@@ -66,7 +70,13 @@ STAGES: dict[str, Stage] = {
     "class_pixels": Stage(
         "lbt.data.count_class_pixels", jobs.DataJob, "count the training pixels of each class", reads=TRAINING_ROLES
     ),
-    "latency": Stage("lbt.latency.measure_table", jobs.LatencyJob, "measure the latency lookup table"),
+    "latency": Stage(
+        "lbt.latency.measure_table",
+        jobs.LatencyJob,
+        "measure the latency lookup table",
+        on_gpu=True,
+        measures=True,
+    ),
     "reach_search": Stage("lbt.latency.reach", jobs.SearchReachJob, "check that the search can reach its window"),
     "reach_derivation": Stage(
         "lbt.latency.reach", jobs.DerivationReachJob, "check that the derivation can reach its window"
@@ -76,6 +86,7 @@ STAGES: dict[str, Stage] = {
         jobs.WarmupJob,
         "train the supernet at all widths",
         gpus="warmup.gpus",
+        on_gpu=True,
         reads=("teacher_train",),
     ),
     "student_warmup": Stage(
@@ -83,10 +94,15 @@ STAGES: dict[str, Stage] = {
         jobs.StudentWarmupJob,
         "train the student before the search",
         gpus="search.gpus",
+        on_gpu=True,
         reads=("student_train",),
     ),
     "label": Stage(
-        "lbt.pseudo_labels.label", jobs.LabelJob, "label a shard of the unlabelled images", reads=("unlabeled",)
+        "lbt.pseudo_labels.label",
+        jobs.LabelJob,
+        "label a shard of the unlabelled images",
+        on_gpu=True,
+        reads=("unlabeled",),
     ),
     "gallery": Stage(
         "lbt.views.gallery", jobs.GalleryJob, "write the page of a round's pseudo labels", reads=("unlabeled",)
@@ -96,6 +112,7 @@ STAGES: dict[str, Stage] = {
         jobs.RoundJob,
         "run one round of the search",
         gpus="search.gpus",
+        on_gpu=True,
         reads=("teacher_train", "teacher_val"),
         search_of=lambda method: method.search,
         runs_method=True,
@@ -104,34 +121,46 @@ STAGES: dict[str, Stage] = {
         "lbt.derivation.score_operators",
         jobs.OperatorsJob,
         "score the operators of the supernet by their removal",
+        on_gpu=True,
         reads=("teacher_val",),
     ),
     "candidates": Stage(
         "lbt.derivation.score_candidates",
         jobs.CandidatesJob,
         "score the networks that may be derived",
+        on_gpu=True,
         reads=("teacher_train", "teacher_val"),
     ),
     "derive": Stage(
         "lbt.derivation.derive", jobs.DeriveJob, "derive the discrete network", search_of=lambda method: method.derive
     ),
     "derive_guide": Stage("lbt.derivation.derive_guide", jobs.DeriveGuideJob, "derive the network to distil from"),
-    "profile": Stage("lbt.latency.profiler", jobs.ProfileJob, "time the derived network"),
+    "profile": Stage("lbt.latency.profiler", jobs.ProfileJob, "time the derived network", on_gpu=True, measures=True),
     "retrain": Stage(
-        "lbt.training.retrain", jobs.RetrainJob, "train the derived network", gpus="retrain.gpus", reads=TRAINING_ROLES
+        "lbt.training.retrain",
+        jobs.RetrainJob,
+        "train the derived network",
+        gpus="retrain.gpus",
+        on_gpu=True,
+        reads=TRAINING_ROLES,
     ),
     "retrain_guide": Stage(
         "lbt.training.retrain",
         jobs.RetrainGuideJob,
         "train the network to distil from",
         gpus="retrain.gpus",
+        on_gpu=True,
         reads=TRAINING_ROLES,
     ),
     "evaluate_supernet": Stage(
-        "lbt.evaluation.supernet", jobs.EvaluateSupernetJob, "score the supernet", reads=("evaluation",)
+        "lbt.evaluation.supernet", jobs.EvaluateSupernetJob, "score the supernet", on_gpu=True, reads=("evaluation",)
     ),
     "evaluate_network": Stage(
-        "lbt.evaluation.network", jobs.EvaluateNetworkJob, "score the retrained network", reads=("evaluation",)
+        "lbt.evaluation.network",
+        jobs.EvaluateNetworkJob,
+        "score the retrained network",
+        on_gpu=True,
+        reads=("evaluation",),
     ),
     "evaluate_constant": Stage(
         "lbt.evaluation.constant", jobs.DataJob, "score the most frequent class", reads=("evaluation",)

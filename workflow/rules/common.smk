@@ -96,7 +96,7 @@ def params_of(stage):
 
     def job(wildcards, input, output):
         try:
-            require_fit(stage, SETTINGS, on_gpu=stage in ON_GPU)
+            require_fit(stage, SETTINGS, on_gpu=on_gpu(stage))
         except LbtError as error:
             raise WorkflowError(str(error))
         whole = {"settings": job_settings(SETTINGS, stage, wildcards)}
@@ -117,19 +117,19 @@ def threads_of(stage):
     return THREADS * processes_of(stage)
 
 
-ON_GPU = set()
+def on_gpu(stage):
+    """Whether the stage's jobs run on a GPU in this run."""
+    return STAGES[stage].on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
 
 
-def resources_of(stage, on_gpu=False, measures=False):
-    """Resources of a stage's job: its attempt, and its GPUs where there are any, which a cluster reserves.
+def resources_of(stage):
+    """Resources of a stage's job: its attempt, and its GPUs where there are any.
 
-    Here a job that measures time takes all cores. A cluster gives it a node of its own, where it needs no more than it
-    uses.
+    A cluster reserves the GPUs; here the job takes free ones, and the profile counts them. Here a job that measures
+    time takes all cores. A cluster gives it a node of its own, where it needs no more than it uses.
     """
-    has_gpu = on_gpu and GPUS_HERE and SETTINGS.compute.device != "cpu"
-    gpus = {"gpu": processes_of(stage)} if has_gpu else {}
-    ON_GPU.update([stage] if has_gpu else [])
-    cpus = {"cpus_per_task": THREADS} if measures else {}
+    gpus = {"gpu": processes_of(stage)} if on_gpu(stage) else {}
+    cpus = {"cpus_per_task": THREADS} if STAGES[stage].measures else {}
     return {"attempt": lambda wildcards, attempt: attempt, **gpus, **cpus}
 
 

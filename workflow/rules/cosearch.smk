@@ -34,7 +34,7 @@ if SETTINGS.search.cosearch:
             ENVIRONMENT
         threads: threads_of("retrain_guide")
         resources:
-            **resources_of("retrain_guide", on_gpu=True),
+            **resources_of("retrain_guide"),
         params:
             **params_of("retrain_guide"),
         shell:

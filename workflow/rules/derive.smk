@@ -16,7 +16,7 @@ if SETTINGS.derivation.operators == "removal":
             ENVIRONMENT
         threads: THREADS
         resources:
-            **resources_of("operators", on_gpu=True),
+            **resources_of("operators"),
         params:
             **params_of("operators"),
         shell:
@@ -41,7 +41,7 @@ if COMPARES:
             ENVIRONMENT
         threads: THREADS
         resources:
-            **resources_of("candidates", on_gpu=True),
+            **resources_of("candidates"),
         params:
             **params_of("candidates"),
         shell:
@@ -84,7 +84,7 @@ rule profile:
         ENVIRONMENT
     threads: whole_machine
     resources:
-        **resources_of("profile", on_gpu=True, measures=True),
+        **resources_of("profile"),
     params:
         **params_of("profile"),
     shell:

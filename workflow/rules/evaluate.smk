@@ -17,7 +17,7 @@ rule evaluate_supernet:
         ENVIRONMENT
     threads: THREADS
     resources:
-        **resources_of("evaluate_supernet", on_gpu=True),
+        **resources_of("evaluate_supernet"),
     params:
         **params_of("evaluate_supernet"),
     shell:
@@ -40,7 +40,7 @@ rule evaluate_network:
         ENVIRONMENT
     threads: THREADS
     resources:
-        **resources_of("evaluate_network", on_gpu=True),
+        **resources_of("evaluate_network"),
     params:
         **params_of("evaluate_network"),
     shell:

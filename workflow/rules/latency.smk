@@ -10,7 +10,7 @@ rule latency:
         ENVIRONMENT
     threads: whole_machine
     resources:
-        **resources_of("latency", on_gpu=True, measures=True),
+        **resources_of("latency"),
     params:
         **params_of("latency"),
     shell:

@@ -16,7 +16,7 @@ rule retrain:
         ENVIRONMENT
     threads: threads_of("retrain")
     resources:
-        **resources_of("retrain", on_gpu=True),
+        **resources_of("retrain"),
     params:
         **params_of("retrain"),
     shell:

@@ -13,7 +13,7 @@ rule label:
         ENVIRONMENT
     threads: THREADS
     resources:
-        **resources_of("label", on_gpu=True),
+        **resources_of("label"),
     params:
         **params_of("label"),
     shell:
@@ -42,7 +42,7 @@ rule round:
         ENVIRONMENT
     threads: threads_of("round")
     resources:
-        **resources_of("round", on_gpu=True),
+        **resources_of("round"),
     params:
         **params_of("round"),
     shell:

@@ -12,7 +12,7 @@ rule warmup:
         ENVIRONMENT
     threads: threads_of("warmup")
     resources:
-        **resources_of("warmup", on_gpu=True),
+        **resources_of("warmup"),
     params:
         **params_of("warmup"),
     shell:
@@ -33,7 +33,7 @@ rule student_warmup:
         ENVIRONMENT
     threads: threads_of("student_warmup")
     resources:
-        **resources_of("student_warmup", on_gpu=True),
+        **resources_of("student_warmup"),
     params:
         **params_of("student_warmup"),
     shell:
