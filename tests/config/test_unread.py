@@ -38,6 +38,7 @@ OFF_AND_ON = {
     "search.random_tolerance": (0.2, {"search.random_match": "none"}, {"search.random_match": "fasterseg"}),
     "derivation.fps": ([1, 2], {}, {"derivation.rule": "search"}),
     "compute.deterministic": (True, {"compute.device": "cpu"}, {}),
+    "compute.cache_gb": (2.0, {"compute.cache": "none"}, {}),
     "derivation.paths": (3, {"derivation.rule": "released"}, {"derivation.rule": "search"}),
     "derivation.images": (3, {}, {"derivation.operators": "removal"}),
     "retrain.enet_offset": (1.1, {"retrain.loss": "ohem"}, {}),
