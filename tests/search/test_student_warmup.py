@@ -27,7 +27,7 @@ from lbt.search.student_file import KIND
 from lbt.space.supernet_file import supernet_identity
 from lbt.training.optimizers import GuardedStep
 
-APPLY = GuardedStep.apply
+ATTEMPT = GuardedStep.attempt
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_a_stopped_warm_up_resumes_bit_by_bit(warm_up, tmp_path, monkeypatch, mo
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(GuardedStep, "apply", lambda *given: stop() or APPLY(*given))
+        patched.setattr(GuardedStep, "attempt", lambda *given: stop() or ATTEMPT(*given))
         with pytest.raises(KeyboardInterrupt):
             warm_up("stopped", resume=Resume(tmp_path / "saved", minutes=0.0), **changes)
     resume = Resume(tmp_path / "saved", minutes=0.0)
