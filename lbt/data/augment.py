@@ -216,7 +216,7 @@ def _changes(images: Tensor, jitters: Sequence[Jitter], data: DataSettings) -> l
         for j in jitters
     ]
     table = torch.tensor(rows, dtype=torch.float64).to(images.device, non_blocking=True)
-    light = _grey(images).floor_().sum(dim=(1, 2), dtype=torch.float64)
+    light = _grey(images).floor_().flatten(1).sum(dim=1, dtype=torch.float64)
     table[:, 0] *= light
     return list(table.float()[:, :, None, None].split([1, 1, 1, 3, 3], dim=1))
 
