@@ -97,7 +97,7 @@ def test_the_terminal_shows_neither_settings_nor_warnings(finished):
     jobs = re.findall(r"^ *(\d+) of (\d+)  (\S+) +[\d.]+ s", result.stderr, re.MULTILINE)
     logs = {path.stem for path in (clone.folder / "results" / "tiny" / "logs").glob("*.log")}
     assert sorted(name for *_, name in jobs) == sorted(logs) and {total for _, total, _ in jobs} == {str(len(logs) + 1)}
-    assert not re.search(r"^(Job |Finished|Execute|Select|Reason|\[)|: step \d", result.stderr, re.MULTILINE)
+    assert not re.search(r"^(Job \d|Finished|Execute|Select|Reason|\[)|: step \d", result.stderr, re.MULTILINE)
 
 
 def test_the_page_of_the_run_tells_that_it_has_finished(finished):
