@@ -42,9 +42,9 @@ def ohem_cross_entropy(
     hard = probability < threshold
     least = (processes.reduce_loss(valid.sum()) * min_kept_fraction).long()
     few = processes.reduce_loss(hard.sum()) < least
-    # The device decides, because the host would wait for these counts. Of all pixels, `most` bounds `least`.
-    most = math.ceil(processes.size * probability.numel() * min_kept_fraction)
-    if most > 0:
+    # A GPU decides by itself, because the host would wait for these counts; a CPU knows them and saves the selection.
+    most = math.ceil(processes.size * probability.numel() * min_kept_fraction)  # of all pixels; bounds `least`
+    if most > 0 and (few.is_cuda or bool(few)):
         smallest = probability.topk(min(most, probability.numel()), largest=False, sorted=processes.size == 1).values
         if processes.size > 1:
             smallest = processes.all_gather(smallest).topk(most, largest=False).values
