@@ -33,6 +33,7 @@ from lbt.space.padding import upsample
 from lbt.space.supernet import MEMORY_FORMATS, Supernet
 from lbt.space.supernet_file import KIND, load_supernet, supernet_identity
 from lbt.space.widths import argmax_widths, draw_random_widths, max_widths, min_widths
+from lbt.training.compiled import heads_of
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import sgd
 from lbt.training.retrain_loss import pixel_loss, retraining_loss
@@ -78,12 +79,12 @@ PUBLISHED = Size(
     (512, 1024),
     2,
     3,
-    StudentSettings(model="deeplabv3_resnet50", crop=(512, 512), batch_size=2),
+    StudentSettings(model="deeplabv3_resnet50", crop=(512, 512), batch_size=8),
     12,
     ((1024, 2048), (512, 1024)),
     5,
 )
-"""As in config/cityscapes.yaml; two images in a student's batch instead of eight."""
+"""As in config/cityscapes.yaml."""
 SMALL = Size(
     4,
     2,
@@ -202,6 +203,7 @@ class Steps:
         state = start_round(
             self.path,
             None,
+            None,
             classes=self.names,
             space=size.space,
             search=search,
@@ -317,7 +319,7 @@ def retrain(size: Size, device: torch.device, *, precision: str, channels_last: 
     images, labels = Noise(size, device).batch(size.retrain_batch, size.crop)
     images = images.to(memory_format=layout)
     loss_of, optimizer = pixel_loss(settings, None, ALONE), build_optimizer(model, settings.optimizer)
-    heads: Callable[..., Any] = torch.compile(model.heads) if compiled else model.heads
+    heads = heads_of(model, "always" if compiled else "never", device, print)
     losses: list[float] = []
 
     def step() -> None:
