@@ -403,10 +403,11 @@ def search_steps(size: Size, device: torch.device, folder: Path, precisions: tup
 
 
 def network_forms(size: Size, device: torch.device, precisions: tuple[str, ...]) -> Iterator[Measurement]:
-    """Retraining and inference of a derived network, in every form."""
+    """Retraining and inference of a derived network; compiled forms come last, because a compilation takes a minute."""
+    forms = ("eager", "channels-last", "graph") if device.type == "cuda" else ("eager", "channels-last")
     for compiled in (False, True):
-        for precision in precisions:
-            for channels_last in (False, True):
+        for precision in reversed(precisions) if compiled else precisions:
+            for channels_last in (True,) if compiled else (False, True):
                 words = [precision, "channels-last" if channels_last else "contiguous"]
                 title = ", ".join(["retraining step", *words, *(["compiled"] if compiled else [])])
                 yield (
@@ -415,12 +416,8 @@ def network_forms(size: Size, device: torch.device, precisions: tuple[str, ...])
                         size, device, precision=p, channels_last=last, compiled=c
                     ),
                 )
-    forms = ("eager", "channels-last", "graph", "compiled") if device.type == "cuda" else ("eager", "channels-last")
-    for form in forms:
-        for shape in size.images:
-            for precision in precisions:
-                title = f"inference {shape[0]}x{shape[1]}, {form}, {precision}"
-                yield (
-                    title,
-                    lambda shape=shape, form=form, p=precision: infer(size, device, shape, form, p),
-                )
+        for form in ("compiled",) if compiled else forms:
+            for shape in size.images:
+                for precision in precisions:
+                    title = f"inference {shape[0]}x{shape[1]}, {form}, {precision}"
+                    yield title, lambda shape=shape, form=form, p=precision: infer(size, device, shape, form, p)
