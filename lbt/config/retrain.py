@@ -14,7 +14,6 @@ from lbt.config.base import (
     NotNegative,
     Positive,
     Section,
-    WrongSetting,
     check_gpus,
     read_above_zero,
     read_with,
@@ -118,11 +117,6 @@ class GuideTraining(Section):
     channels_last: bool = Field(
         True, description="Memory format of weights and features. On a CPU, channels-last convolutions are faster."
     )
-    compile: Literal["auto", "always", "never"] = Field(
-        "auto",
-        description="Whether TorchInductor compiles the network for retraining. `auto`: on one GPU, if compilers are "
-        "there. The losses agree up to rounding; the first step takes longer.",
-    )
     initial: Literal["random", "supernet"] = Field(
         "random", description="First weights: drawn, or inherited from the supernet after its last round."
     )
@@ -131,8 +125,6 @@ class GuideTraining(Section):
     @model_validator(mode="after")
     def _divided(self) -> Self:
         check_gpus(self.gpus, batch_size=self.batch_size)
-        if self.compile == "always" and self.gpus > 1:
-            raise WrongSetting("compile", "`always` is not possible with `gpus` above 1; write `auto` or `never`")
         return self
 
 
@@ -152,7 +144,7 @@ class RetrainSettings(GuideTraining, _Preset):
     }
     ORDER = (
         *("recipe", "epochs", "batch_size", "loss", "enet_offset", "optimizer", "lr_warmup", "power", "ema_decay"),
-        *("auxiliary_weight", "auxiliary_size", "channels_last", "compile", "initial", "distillation_weight", "gpus"),
+        *("auxiliary_weight", "auxiliary_size", "channels_last", "initial", "distillation_weight", "gpus"),
     )
 
     recipe: Annotated[Literal["balanced", "released"], WITHOUT_EFFECT] = Field(

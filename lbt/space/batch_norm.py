@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -154,29 +154,12 @@ def synchronise_batch_norms(module: nn.Module) -> None:
     """Replace every BatchNorm of PyTorch by a `BatchNorm2d` with the same tensors and name, in place."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            setattr(module, name, _copy_norm(child, BatchNorm2d))
+            replacement = BatchNorm2d(child.num_features, child.eps, child.momentum).train(child.training)
+            for key, tensor in [*child.named_parameters(), *child.named_buffers()]:
+                setattr(replacement, key, tensor)
+            setattr(module, name, replacement)
         else:
             synchronise_batch_norms(child)
-
-
-def use_plain_batch_norms(module: nn.Module) -> None:
-    """Replace every `BatchNorm2d` by PyTorch's with the same tensors and name, in place."""
-    for name, child in module.named_children():
-        if type(child) is BatchNorm2d:
-            setattr(module, name, _copy_norm(child, nn.BatchNorm2d))
-        else:
-            use_plain_batch_norms(child)
-
-
-Norm = TypeVar("Norm", bound=nn.BatchNorm2d)
-
-
-def _copy_norm(norm: nn.BatchNorm2d, kind: type[Norm]) -> Norm:
-    """A BatchNorm of another kind with the same tensors, which it shares."""
-    found = kind(norm.num_features, norm.eps, norm.momentum).train(norm.training)
-    for key, tensor in [*norm.named_parameters(), *norm.named_buffers()]:
-        setattr(found, key, tensor)
-    return found
 
 
 @dataclass(frozen=True)

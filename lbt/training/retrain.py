@@ -29,7 +29,6 @@ from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
-from lbt.training.compiled import heads_of
 from lbt.training.losses import distillation_loss
 from lbt.training.optimizers import GuardedStep, set_learning_rate, settle
 from lbt.training.retrain_loss import pixel_loss, retraining_loss
@@ -100,18 +99,16 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
     optimizer = build_optimizer(model, retrain.optimizer)
     guard = GuardedStep(f"network weights ({method})", model)
     average = moving_average(model, retrain.ema_decay) if retrain.ema_decay else None
-    compiled = retrain.compile if processes.size == 1 else "never"
     rows: list[dict[str, float | int]] = []
     parts: dict[str, Any] = {"network": model, "optimizer": optimizer, "guard": guard, "rows": rows}
     parts |= {} if average is None else {"average": average}
     with Progress(f"retrain {method} seed-{seed}", steps, log, shown=processes.first) as progress:
-        heads = heads_of(model, compiled, device, progress.note)
         for step, (images, labels) in resume.steps(loader, parts, progress):
             lr = learning_rate(step, steps, lr=retrain.optimizer.lr, warmup=retrain.lr_warmup, power=retrain.power)
             set_learning_rate(optimizer, lr)
             images, labels = images.to(device, memory_format=memory_format), labels.to(device)
             with precision.applied() as forward:
-                outputs = forward(heads, images)
+                outputs = forward(model.heads, images)
                 upsampled = retrain.auxiliary_size == "image"
                 loss = retraining_loss(outputs, labels, loss_of, retrain.auxiliary_weight, upsampled=upsampled)
                 values = {"loss": loss.detach()}

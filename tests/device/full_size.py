@@ -33,7 +33,6 @@ from lbt.space.padding import upsample
 from lbt.space.supernet import MEMORY_FORMATS, Supernet
 from lbt.space.supernet_file import KIND, load_supernet, supernet_identity
 from lbt.space.widths import argmax_widths, draw_random_widths, max_widths, min_widths
-from lbt.training.compiled import heads_of
 from lbt.training.losses import supernet_loss
 from lbt.training.optimizers import sgd
 from lbt.training.retrain_loss import pixel_loss, retraining_loss
@@ -311,7 +310,7 @@ def derived_network(size: Size) -> Network:
     return Network(derive_genotype(logits, size.space), size.space, size.classes)
 
 
-def retrain(size: Size, device: torch.device, *, precision: str, channels_last: bool, compiled: bool) -> Any:
+def retrain(size: Size, device: torch.device, *, precision: str, channels_last: bool) -> Any:
     """A retraining step: cross-entropy of all heads, AdamW."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = derived_network(size).to(device).to(memory_format=layout).train()
@@ -319,12 +318,13 @@ def retrain(size: Size, device: torch.device, *, precision: str, channels_last: 
     images, labels = Noise(size, device).batch(size.retrain_batch, size.crop)
     images = images.to(memory_format=layout)
     loss_of, optimizer = pixel_loss(settings, None, ALONE), build_optimizer(model, settings.optimizer)
-    heads = heads_of(model, "always" if compiled else "never", device, print)
     losses: list[float] = []
 
     def step() -> None:
         with Precision(precision, device.type).applied() as forward:
-            loss = retraining_loss(forward(heads, images), labels, loss_of, settings.auxiliary_weight, upsampled=False)
+            loss = retraining_loss(
+                forward(model.heads, images), labels, loss_of, settings.auxiliary_weight, upsampled=False
+            )
             loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -404,20 +404,13 @@ def search_steps(size: Size, device: torch.device, folder: Path, precisions: tup
 
 def network_forms(size: Size, device: torch.device, precisions: tuple[str, ...]) -> Iterator[Measurement]:
     """Retraining and inference of a derived network; compiled forms come last, because a compilation takes a minute."""
-    forms = ("eager", "channels-last", "graph") if device.type == "cuda" else ("eager", "channels-last")
-    for compiled in (False, True):
-        for precision in reversed(precisions) if compiled else precisions:
-            for channels_last in (True,) if compiled else (False, True):
-                words = [precision, "channels-last" if channels_last else "contiguous"]
-                title = ", ".join(["retraining step", *words, *(["compiled"] if compiled else [])])
-                yield (
-                    title,
-                    lambda p=precision, last=channels_last, c=compiled: retrain(
-                        size, device, precision=p, channels_last=last, compiled=c
-                    ),
-                )
-        for form in ("compiled",) if compiled else forms:
-            for shape in size.images:
-                for precision in precisions:
-                    title = f"inference {shape[0]}x{shape[1]}, {form}, {precision}"
-                    yield title, lambda shape=shape, form=form, p=precision: infer(size, device, shape, form, p)
+    for precision in precisions:
+        for channels_last in (False, True):
+            title = f"retraining step, {precision}, {'channels-last' if channels_last else 'contiguous'}"
+            yield title, lambda p=precision, last=channels_last: retrain(size, device, precision=p, channels_last=last)
+    graphs = ("graph",) if device.type == "cuda" else ()
+    for form in ("eager", "channels-last", *graphs, "compiled"):
+        for shape in size.images:
+            for precision in precisions:
+                title = f"inference {shape[0]}x{shape[1]}, {form}, {precision}"
+                yield title, lambda shape=shape, form=form, p=precision: infer(size, device, shape, form, p)

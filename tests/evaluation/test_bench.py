@@ -76,7 +76,7 @@ def test_the_command_prints_every_form_of_every_network(tmp_path, capsys, monkey
     export_network(lbt.load_network(path), tmp_path / "network.onnx", tuple(map(int, SIZE)))
     words = ["bench", path, tmp_path / "network.onnx", "--size", *SIZE, "--turns", 2, "--output", tmp_path / "out"]
     assert main(list(map(str, words))) == 0
-    printed, table = capsys.readouterr().out, pd.read_csv(tmp_path / "out" / "bench.csv")
+    printed, table = " ".join(capsys.readouterr().out.split()), pd.read_csv(tmp_path / "out" / "bench.csv")
     assert "64 x 96 pixels (height x width)" in printed and "LR-ASPP-MobileNetV3" in printed
     forms = [("plain", "float32"), ("eager", "float32"), ("eager", "bfloat16"), ("onnxruntime", "float32")]
     for name in (str(path), *PEERS):

@@ -31,7 +31,7 @@ def run(tiny, tmp_path):
 
 def test_the_score_of_a_network_in_use_is_that_of_the_stage(tiny, run, monkeypatch):
     monkeypatch.setattr(stage, "has_bfloat16", lambda device: True)
-    places = {"scores": run / "scores.json", "pictures": run / "a", "predictions": run / "b"}
+    places = {"scores": run / "scores.json", "pictures": run / "a", "predictions": run / "b", "images": run / "i.csv"}
     call_stage("evaluate_network", tiny.settings, split=tiny.split, network=run / "network.pt", **places)
     found = read_json(run / "scores.json")
     network = lbt.load_network(run / "network.pt")

@@ -12,7 +12,7 @@ from lbt.views.label_overlays import write_overlays
 
 
 def read_heads(run, number):
-    shards = sorted((run / f"search/lbt/seed-0/round-{number}/pseudo_labels").glob("*.h5"))
+    shards = sorted((run / f"search/lbt/seed-0/round-{number}/pseudo_labels").glob("shard-*.h5"))
     return {path: read_head(path) for path in shards}
 
 

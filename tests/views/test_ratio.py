@@ -72,6 +72,7 @@ def test_a_row_per_ratio_with_mean_and_deviation(study, tmp_path, capsys):
 def other_tables(run: Path) -> None:
     for name in SHOWN:
         write_text(run / "tables" / f"{name}.md", f"## {name}\n")
+        write_text(run / "tables" / f"{name}.html", "<p>")
 
 
 def test_every_run_has_the_table_and_shows_it_while_the_scores_are_unchanged(study, capsys, monkeypatch):

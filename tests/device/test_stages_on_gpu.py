@@ -45,19 +45,22 @@ def play_on_gpu(on_gpu, tiny, tmp_path) -> Callable[..., Path]:
     def play(method: str, search: dict[str, Any], number: int = 1, previous: Path | None = None) -> Path:
         place, previous = tmp_path / f"{method}-{number}", previous or tiny.warmup
         search = {"epochs": 0.5, "shards": 1} | search
-        shards = [place / "shard.h5"] if METHODS[method].needs_pseudo_labels else []
+        labels = {"labels": place / "shard.h5", "probabilities": place / "probability.h5"}
+        needed = METHODS[method].needs_pseudo_labels
         common = {"split": tiny.split, "seed": 0, "method": method, "round": number}
-        for shard in shards:
-            on_gpu("label", {"search": search}, **common, shard=0, teacher=previous, labels=shard, code="code")
+        if needed:
+            on_gpu("label", {"search": search}, **common, shard=0, teacher=previous, **labels, code="code")
         on_gpu(
             "round",
             {"search": search},
             **common,
             table=tiny.table,
             previous=previous,
-            shards=shards,
+            previous_state=previous.with_name("training_state.pt") if number > 1 else None,
+            probabilities=[labels["probabilities"]] if needed else [],
             student=tiny.student if METHODS[method].has_student and number == 1 else None,
             checkpoint=place / "checkpoint.pt",
+            state=place / "training_state.pt",
             architecture=place / "architecture.json",
             metrics=place / "metrics.csv",
             guide=place / "guide.json" if search.get("cosearch") else None,
@@ -121,7 +124,7 @@ def test_from_a_round_to_scores(on_gpu, play_on_gpu, tiny, tmp_path, recipe):
     made = {"network": tmp_path / "network.pt", "metrics": tmp_path / "network.csv"}
     changes = {"retrain": retrain, "search": {"cosearch": True}}
     on_gpu("retrain", changes, **common, **inputs, **pixels, **made)
-    pictures = {"pictures": tmp_path / "pictures", "predictions": tmp_path / "predictions"}
+    pictures = {name: tmp_path / name for name in ("pictures", "predictions", "images")}
     scores = tmp_path / "scores.json"
     on_gpu("evaluate_network", **common, split=tiny.split, network=made["network"], scores=scores, **pictures)
     rounds = {"scores": tmp_path / "s.json", "rounds": tmp_path / "s.csv"}
