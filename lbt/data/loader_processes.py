@@ -95,8 +95,8 @@ class _Pool:
         self.workers, before = workers, set(active_children())
         # Forked, because a new interpreter would take seconds to import PyTorch.
         context = torch.multiprocessing.get_context("fork")
-        self.executor = ProcessPoolExecutor(workers, context, _begin, (os.getpid(),))
-        try:
+        try:  # even its locks lie in the shared memory
+            self.executor = ProcessPoolExecutor(workers, context, _begin, (os.getpid(),))
             self.executor.submit(os.getpid)  # starts all processes
         except OSError as error:
             raise LbtError(f"{MEMORY}: the loader processes cannot start ({error}). {remedy()}") from error
