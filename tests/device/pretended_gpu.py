@@ -281,7 +281,7 @@ class _Questions(TorchFunctionMode):
             return self._to(function, own, list(args[1:]), kwargs)
         if name in RANDOM and on_gpu and kwargs.get("generator") is not None:
             raise MixedDevicesError(f"{name} at {_place()} fills a tensor of the GPU from a generator of the CPU")
-        if name.startswith("new_") and on_gpu and kwargs.get("device") is None:
+        if (name.startswith("new_") or name == "__deepcopy__") and on_gpu and kwargs.get("device") is None:
             result = function(*args, **kwargs)
             gpu.tag(result)
             return result

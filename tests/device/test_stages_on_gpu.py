@@ -15,6 +15,7 @@ from stage_calls import call_stage
 from lbt.config import Settings
 from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
+from lbt.latency import deployment
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def play_on_gpu(on_gpu, tiny, tmp_path) -> Callable[..., Path]:
     """A round on the pretended GPU, after its labels; returns its folder."""
 
     def play(method: str, search: dict[str, Any], number: int = 1, previous: Path | None = None) -> Path:
-        place, previous = tmp_path / f"{method}-{number}", previous or tiny.warmup
+        place, previous = tmp_path / method / f"round-{number}", previous or tiny.warmup
         search = {"epochs": 0.5, "shards": 1} | search
         labels = {"labels": place / "shard.h5", "probabilities": place / "probability.h5"}
         needed = METHODS[method].needs_pseudo_labels
@@ -132,7 +133,8 @@ def test_from_a_round_to_scores(on_gpu, play_on_gpu, tiny, tmp_path, recipe):
 
 
 @pytest.mark.exhaustive
-def test_latency_table_and_profile(on_gpu, play_on_gpu, tiny, tmp_path):
+def test_latency_table_and_profile(on_gpu, play_on_gpu, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(deployment, "GraphPass", lambda module, inputs: module)  # only a real GPU records graphs
     on_gpu("latency", table=tmp_path / "table.csv")
     architecture = play_on_gpu("fasterseg", {}) / "architecture.json"
     common = {"seed": 0, "method": "fasterseg"}
