@@ -19,6 +19,7 @@ from functools import lru_cache
 from itertools import islice
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,6 +102,9 @@ class _Pool:
         except OSError as error:
             raise LbtError(f"{MEMORY}: the loader processes cannot start ({error}). {remedy()}") from error
         self.processes: set[BaseProcess] = set(active_children()) - before
+        # A process of several waits at its end for its children, before the executor would end them, but after it has
+        # closed the queues of priority 10, over which the executor tells them to end.
+        Finalize(None, self.executor.shutdown, kwargs={"cancel_futures": True}, exitpriority=100)
         self.pinning = ThreadPoolExecutor(2)  # so that a batch need not wait for one of another loader
 
     def submit(self, load: bytes, request: Any, pin: bool) -> Future[Any]:
