@@ -126,7 +126,7 @@ class PretendedGpu:
 def _found(known: dict[int, StorageWeakRef], tensor: Tensor) -> bool:
     try:
         address = tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):  # a tensor without memory
+    except (NotImplementedError, RuntimeError):  # wrappers of forward-mode derivatives have no storage
         return False
     reference = known.get(address)
     if reference is not None and reference.expired():
