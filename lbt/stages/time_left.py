@@ -9,31 +9,33 @@ from statistics import mean
 from lbt.config import Settings
 
 TYPICAL = {
-    "scenes": 9.0,
+    "scenes": 8.0,
     "split": 1.0,
-    "class_pixels": 4.0,
-    "latency": 16.0,
-    "warmup": 22.0,
-    "student_warmup": 5.0,
-    "label": 7.0,
-    "gallery": 1.0,
-    "round": 29.0,
+    "class_pixels": 2.0,
+    "latency": 18.0,
+    "warmup": 18.0,
+    "student_warmup": 4.5,
+    "label": 4.5,
+    "gallery": 2.0,
+    "round": 23.0,
     "operators": 60.0,
     "candidates": 60.0,
     "derive": 2.0,
-    "profile": 5.0,
-    "retrain": 2.9,
-    "retrain_guide": 2.9,
-    "evaluate_supernet": 11.0,
-    "evaluate_network": 5.0,
-    "evaluate_constant": 5.0,
-    "pack": 3.0,
+    "profile": 4.0,
+    "retrain": 2.2,
+    "retrain_guide": 2.2,
+    "evaluate_supernet": 5.5,
+    "evaluate_network": 4.0,
+    "evaluate_constant": 2.0,
+    "pack": 2.5,
     "tables": 4.0,
-    "compare": 5.0,
-    "draw": 9.0,
+    "compare": 7.0,
+    "draw": 8.0,
 }
 """Seconds of a job of each stage in the default run on two cores; of a stage that trains, seconds an epoch. Only their
 ratios matter, and only until the first job of a stage has ended."""
+ALONE = ("latency", "profile", "tables", "draw", "compare")
+"""Stages whose jobs run one after the other: they take all cores, or come at the end."""
 _OTHERS = 2.0
 _LEAST_MEASURED = 5.0
 """Seconds of finished jobs before which no time is told."""
@@ -86,8 +88,9 @@ def estimate_left(
     """The work that is left, divided by the speed so far.
 
     Work is the time of single jobs. A stage's job takes the mean of the measured ones. Before there is one, it takes
-    its typical time, scaled by how the finished stages compare with theirs. The speed is finished work by time: two
-    jobs at a time give about 2, and waiting in a queue lowers it.
+    its typical time, scaled by how the finished stages compare with theirs. The speed is the number of jobs at a time:
+    that of now, or the mean so far if it is larger. Nothing ends before the longest job at work. The
+    stages in `ALONE` gain nothing from further cores.
 
     Args:
         planned, ended: jobs of this start by stage.
@@ -103,13 +106,12 @@ def estimate_left(
     stages = {*planned, *ended, *(job.stage for job in working)}
     of_job = {s: mean(measured[s]) if measured.get(s) else scale * typical.get(s, _OTHERS) for s in stages}
     done = sum(number * of_job[stage] for stage, number in ended.items()) + sum(job.seconds for job in working)
-    left = 0.0
-    for stage, number in planned.items():
-        at_work = sum(job.stage == stage for job in working)
-        left += max(0, number - ended.get(stage, 0) - at_work) * of_job[stage]
-    for job in working:
-        left += job.left if job.left is not None else max(0.0, of_job[job.stage] - job.seconds)
-    speed = max(_LEAST_SPEED, done / passed) if passed > 0 and done > 0 else 1.0
+    waiting = {s: n - ended.get(s, 0) - sum(job.stage == s for job in working) for s, n in planned.items()}
+    to_start = {stage: max(0, number) * of_job[stage] for stage, number in waiting.items()}
+    at_work = [max(0.0, of_job[j.stage] - j.seconds) if j.left is None else j.left for j in working]
+    alone = sum(to_start.get(stage, 0.0) for stage in ALONE)
+    left = sum(to_start.values()) - alone + sum(at_work)
+    speed = max(_LEAST_SPEED, done / passed if passed > 0 else 1.0, len(working))
     guessed = [s for s, number in planned.items() if ended.get(s, 0) < number and not measured.get(s)]
-    heavy = [stage for stage in guessed if planned[stage] * of_job[stage] > 0.1 * left]
-    return TimeLeft(left / speed, heavy)
+    heavy = [stage for stage in guessed if planned[stage] * of_job[stage] > 0.1 * (left + alone)]
+    return TimeLeft(max(left / speed, *at_work, 0.0) + alone, heavy)

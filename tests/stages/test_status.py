@@ -80,12 +80,12 @@ def test_the_time_left_follows_from_measured_jobs_and_from_the_logs_of_those_at_
     (label, search) = state.working
     assert (search.step, search.steps, dict(search.values)) == (4, 9, {"loss": "7.5", "student": "1.25"})
     assert search.left == pytest.approx(25, abs=1) and label.left is None and label.steps == 0
-    # 3 rounds of 50 s, 25 s of the one at work, and the label, which takes 2 parts of 50 + 2 measured ones
-    assert state.left == pytest.approx(3 * 50 + 25 + 50, abs=4)
+    # 3 rounds of 50 s, 25 s of the one at work, the label by its 2 parts of 50 + 2 measured ones; two at a time
+    assert state.left == pytest.approx((3 * 50 + 25 + 50) / 2, abs=4)
     assert main(["status", "results/tiny"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "step 4 of 9, loss 7.5, student 1.25, for 0 s, about 25 s left" in text
-    assert " 4 min left, until about " in text and "(a guess until label is measured)" in text
+    assert " 2 min left, until about " in text and "(a guess until label is measured)" in text
 
 
 def test_a_run_that_has_ended(run, capsys):

@@ -1,10 +1,16 @@
 """The time left: work that remains, by the times of the stages, divided by the speed so far."""
 
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
 from lbt.config import Settings
+from lbt.config.read import read_settings
 from lbt.stages.table import STAGES
 from lbt.stages.time_left import TYPICAL, Working, estimate_left, typical_seconds
+
+DEFAULT = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 
 
 def test_nothing_is_told_before_something_is_measured():
@@ -61,3 +67,31 @@ def test_longer_training_takes_longer():
     assert typical_seconds(long)["retrain"] == 4 * typical_seconds(short)["retrain"]
     assert typical_seconds(long)["label"] == typical_seconds(short)["label"]
     assert set(TYPICAL) <= set(STAGES)
+
+
+def test_a_job_that_runs_alone_ends_the_run():
+    """Three of four jobs ended side by side; the last one takes as long as it says."""
+    found = estimate_left({"round": 4}, {"round": 3}, {"round": [10.0] * 3}, {}, [Working("round", 1.0, 9.0)], 16.0)
+    assert found.seconds == pytest.approx(9)
+
+
+def test_stages_that_take_the_whole_machine_gain_nothing_from_jobs_side_by_side():
+    planned, measured = {"round": 4, "profile": 2}, {"round": [10.0] * 2, "profile": [5.0]}
+    working = [Working("round", 5.0), Working("round", 5.0)]
+    found = estimate_left(planned, {"round": 2, "profile": 1}, measured, {}, working, 20.0)
+    assert found.seconds == pytest.approx(10 / 2 + 5)
+
+
+def test_the_time_left_of_a_whole_run_is_right_within_a_third():
+    """The jobs of a default run on two cores, with their measured starts and ends."""
+    jobs = pd.read_csv(Path(__file__).with_name("default_run.csv"))
+    planned, typical = jobs.stage.value_counts().to_dict(), typical_seconds(read_settings(DEFAULT))
+    trains = {"warmup", "student_warmup", "round", "retrain"}
+    for now in range(40, 460, 10):
+        ended, begun = jobs[jobs.end <= now], jobs[(jobs.start < now) & (jobs.end > now)]
+        measured = {name: list(group.end - group.start) for name, group in ended.groupby("stage")}
+        working = [
+            Working(j.stage, now - j.start, j.end - now if j.stage in trains else None) for j in begun.itertuples()
+        ]
+        found = estimate_left(planned, ended.stage.value_counts().to_dict(), measured, typical, working, now).seconds
+        assert found == pytest.approx(jobs.end.max() - now, rel=1 / 3), now

@@ -60,6 +60,7 @@ rule derive:
         manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest.json",
     log:
         f"{RUN}/logs/derive-{{method}}-seed-{{seed}}.log",
+    priority: 1
     conda:
         ENVIRONMENT
     resources:

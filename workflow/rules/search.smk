@@ -9,6 +9,7 @@ rule label:
         manifest=f"{SEARCH}/pseudo_labels/manifest-{{shard}}.json",
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
+    priority: 1
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -38,6 +39,7 @@ rule round:
         manifest=f"{SEARCH}/manifest.json",
     log:
         f"{RUN}/logs/search-{{method}}-seed-{{seed}}-round-{{round}}.log",
+    priority: 1
     conda:
         ENVIRONMENT
     threads: threads_of("round")

@@ -1,4 +1,5 @@
-# Warm-up of the supernet, and of the student: one per seed, shared by all methods (with a student).
+# Warm-up of the supernet, and of the student: one per seed, shared by all methods (with a student). Warm-ups, labels,
+# rounds and derivation have a priority, so that the long retrainings run side by side at the end.
 rule warmup:
     input:
         split=rules.split.output.split,
@@ -8,6 +9,7 @@ rule warmup:
         manifest=f"{RUN}/warmup/seed-{{seed}}/manifest.json",
     log:
         f"{RUN}/logs/warmup-seed-{{seed}}.log",
+    priority: 1
     conda:
         ENVIRONMENT
     threads: threads_of("warmup")
@@ -29,6 +31,7 @@ rule student_warmup:
         manifest=f"{RUN}/student_warmup/seed-{{seed}}/manifest.json",
     log:
         f"{RUN}/logs/student-warmup-seed-{{seed}}.log",
+    priority: 1
     conda:
         ENVIRONMENT
     threads: threads_of("student_warmup")
