@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from recipe_supernet import train_supernet
 from stage_calls import call_stage
 
 from lbt.config import EvaluationSettings, RetrainSettings, Settings
@@ -69,8 +70,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "batch_size: 4": EMA | {"batch_size": 4},
     "crop: whole": EMA | {"batch_size": 4},
     "batch 4, offset 1.02": EMA | {"batch_size": 4, "enet_offset": 1.02},
+    "initial: supernet": EMA | {"batch_size": 4, "enet_offset": 1.02, "initial": "supernet"},
+    "distilled": EMA | {"batch_size": 4, "enet_offset": 1.02, "initial": "supernet"},
 }
-"""Settings of `retrain` by arm. Up to `with ema` each adds to the one before; the others change `with ema`."""
+"""Settings of `retrain` by arm. Up to `with ema` each adds to the one before; the others change `with ema`, and the
+last two the arm before them. `distilled` also learns from the same network at the largest width, with the supernet's
+weights."""
 SPEEDS: dict[str, dict[str, Any]] = {
     "only head size": NO_NORM_DECAY | {"auxiliary_size": "head"},
     "only channels last": NO_NORM_DECAY | {"channels_last": True},
@@ -195,6 +200,10 @@ def retrain(data: DataSet, arm: str, seed: int, steps: int, folder: Path, clock:
     """Retrain with an arm's settings for a number of steps."""
     settings, chosen = data.settings, data.retrain(arm)
     images = data.split.read_text().count(f",{TRAINING_ROLES[0]}\n")
+    genotype, supernet, widest = (data.folder / name for name in ("genotype.json", "supernet.pt", "widest.pt"))
+    inherits, distils = chosen.initial == "supernet", arm == "distilled"
+    if inherits and not widest.exists():
+        train_supernet(settings, data.split, genotype, supernet, widest)
     folder.mkdir(parents=True, exist_ok=True)
     call_stage(
         "retrain",
@@ -205,7 +214,9 @@ def retrain(data: DataSet, arm: str, seed: int, steps: int, folder: Path, clock:
         method="random",
         resume=clock,
         split=data.split,
-        genotype=data.folder / "genotype.json",
+        genotype=genotype,
+        supernet=supernet if inherits else None,
+        guide=widest if distils else None,
         class_pixels=data.folder / "class_pixels.csv" if chosen.loss in BALANCED_LOSSES else None,
         network=folder / "network.pt",
         metrics=folder / "metrics.csv",
@@ -300,7 +311,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="keeps the results, from which the study resumes")
     parser.add_argument("--camvid", type=Path, help="folder of CamVid; without it the scenes are studied alone")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help="train these alone")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help="only these, compared with the first")
     parser.add_argument("--seconds", type=float, default=60.0, help="processor time of a retraining on the scenes")
     parser.add_argument("--camvid-seconds", type=float, default=80.0, help="the same on CamVid")
     parser.add_argument("--csv", type=Path, help="file for the tables' numbers, beside which the other data set's lies")
@@ -308,15 +319,16 @@ def main() -> None:
     options = parser.parse_args()
 
     config = ROOT / "config"
-    sets = [scenes(options.folder / "scenes", options.seconds, tuple(ARMS), config / "config.yaml")]
+    arms = tuple(options.arms or ARMS)
+    sets = [scenes(options.folder / "scenes", options.seconds, arms, config / "config.yaml")]
     if options.camvid is not None:
-        place = options.folder / "camvid"
-        sets.append(camvid(options.camvid, place, options.camvid_seconds, OF_CAMVID, config / "camvid-cpu.yaml"))
+        place, arms = options.folder / "camvid", tuple(arm for arm in arms if arm in OF_CAMVID)
+        sets.append(camvid(options.camvid, place, options.camvid_seconds, arms, config / "camvid-cpu.yaml"))
     if not options.table:
         measured = [measure_steps(data) for data in sets]
         for seed in range(options.seeds):
             for data, seconds in zip(sets, measured, strict=True):
-                for arm in [arm for arm in data.arms if arm in (options.arms or ARMS)]:
+                for arm in data.arms:
                     run_arm(data, arm, seed, seconds)
     for data in sets:
         rows = table(data)

@@ -7,9 +7,12 @@ import pytest
 import recipe as study
 import yaml
 from PIL import Image
+from recipe_supernet import widen
 
+from lbt.data.classes import class_table
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split, training_samples
+from lbt.inference.network_file import load_trained
 
 TINY = Path(__file__).resolve().parent.parent / "workflow" / "tiny.yaml"
 
@@ -26,7 +29,8 @@ def test_the_end_of_each_video_and_whole_towns_are_held_out():
 def test_all_arms_differ(tiny):
     data = study.DataSet("x", tiny.settings, Path(), tuple(study.ARMS), 1.0)
     dumps = [
-        data.retrain(arm).model_dump() | {"augmentation": study.AUGMENTED.get(arm)} for arm in study.ARMS | study.SPEEDS
+        data.retrain(arm).model_dump() | {"augmentation": study.AUGMENTED.get(arm), "distils": arm == "distilled"}
+        for arm in study.ARMS | study.SPEEDS
     ]
     assert len({json.dumps(dump) for dump in dumps}) == len(dumps)
     assert set(study.OF_CAMVID) <= set(study.ARMS)
@@ -58,6 +62,21 @@ def test_arms_are_trained_scored_and_kept(scenes, monkeypatch):
     assert all(row["seeds"] == 2 and row["steps"] == max(2, round(0.5 / seconds[row["arm"]])) for row in rows[:2])
     assert all(0 <= row["miou"] <= 100 and {"road", "sky"} <= set(row) for row in rows[:2])
     assert len(study.markdown(rows).splitlines()) == 6
+
+
+@pytest.mark.exhaustive
+def test_an_arm_inherits_and_learns_from_the_widest_network(scenes):
+    study.retrain(scenes, "distilled", 0, 2, scenes.folder / "measured")
+    space, names = scenes.settings.space, class_table(scenes.settings.data).names
+    narrow, wide = (
+        load_trained(scenes.folder / file, names, space).network for file in ("measured/network.pt", "widest.pt")
+    )
+    widest = max(space.width_twelfths)
+    for branch in wide.genotype.branches:
+        assert {cell.width_twelfths for cell in branch.cells[:-1]} <= {widest}
+        assert branch.cells[-1].width_twelfths == space.head_twelfths
+    assert widen(narrow.genotype, space) == wide.genotype
+    assert "distillation_loss" in (scenes.folder / "measured" / "metrics.csv").read_text()
 
 
 def test_camvid_is_halved(tmp_path):
