@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lbt.network.fold_batch_norm import fold_batch_norm
 from lbt.network.network import Network
+from lbt.space.largest_logit import largest_logit
 
 
 class BothPrecisions:
@@ -23,7 +24,7 @@ class BothPrecisions:
     def __call__(self, images: Tensor) -> Tensor:
         """Normalised images (B, 3, H, W) -> logits (B, C, H, W) in float32."""
         logits = self.network(images)
-        same = logits.argmax(dim=1) == self.short(images.bfloat16()).argmax(dim=1)
+        same = largest_logit(logits) == largest_logit(self.short(images.bfloat16()))
         self.equal, self.pixels = self.equal + int(same.sum()), self.pixels + same.numel()
         return logits
 

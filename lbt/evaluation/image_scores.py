@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lbt.evaluation.scores import count_pairs, drop_ignored, intersection_over_union
+from lbt.space.largest_logit import largest_logit
 
 EXTREMES = 3
 """Most pictures of the worst images, and of the best ones."""
@@ -33,7 +34,7 @@ def count_each(
     counts = []
     with torch.no_grad():
         for images, labels in batches:
-            predicted = predict(images.to(device)).argmax(dim=1)
+            predicted = largest_logit(predict(images.to(device)))
             for one, truth in zip(predicted, labels.to(device), strict=True):
                 counts.append(drop_ignored(count_pairs(truth, one, num_classes)))
     return torch.stack(counts)

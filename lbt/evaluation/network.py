@@ -24,6 +24,7 @@ from lbt.inference.network_file import load_trained
 from lbt.runtime.device import Precision, has_bfloat16, prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
+from lbt.space.largest_logit import largest_logit
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
         chosen = torch.utils.data.Subset(dataset, [index])
         images, labels = next(evaluation_batches(chosen, 1, data))
         with torch.no_grad(), precision.applied() as forward:
-            prediction = forward(model, images.to(device)).argmax(dim=1)[0].cpu()
+            prediction = largest_logit(forward(model, images.to(device)))[0].cpu()
         name = f"{samples[index].id.replace('/', '_')}.png"
         photograph = read_image(Path(data.root) / samples[index].image, data.max_pixels)
         write_picture(files.pictures / name, photograph, labels[0], prediction, table)

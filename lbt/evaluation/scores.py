@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.runtime.progress import Progress
+from lbt.space.largest_logit import largest_logit
 
 
 def intersection_over_union(confusion: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ def count_confusion(
     counts = torch.zeros(IGNORE + 1, num_classes, dtype=torch.int64, device=device)
     with torch.no_grad():
         for images, labels in batches:
-            counts += count_pairs(labels.to(device), predict(images.to(device)).argmax(dim=1), num_classes)
+            counts += count_pairs(labels.to(device), largest_logit(predict(images.to(device))), num_classes)
     return drop_ignored(counts)
 
 
