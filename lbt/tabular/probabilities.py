@@ -11,7 +11,14 @@ from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.network.derivation_rule import candidate_paths
 from lbt.network.genotype import BRANCH_SCALES, Genotype
-from lbt.space.architecture import alpha_row, architecture_shapes, beta_row, gamma_row, validate_architecture
+from lbt.space.architecture import (
+    Scale,
+    alpha_row,
+    architecture_shapes,
+    beta_row,
+    gamma_row,
+    validate_architecture,
+)
 
 
 class GenotypeProbabilities:
@@ -60,7 +67,7 @@ class GenotypeProbabilities:
         paths = sum(self._log_all_paths(flat, scale) for scale in self.candidates)
         return flat[self.positions].sum(1) - paths
 
-    def _log_all_paths(self, flat: Tensor, scale: int) -> Tensor:
+    def _log_all_paths(self, flat: Tensor, scale: Scale) -> Tensor:
         """Logarithm of the sum over the candidate paths of the product of their downs."""
         paths = self.candidates[scale]
         return torch.stack([flat[self._downs(path)].sum() for path in paths]).logsumexp(0)
