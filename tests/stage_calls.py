@@ -11,7 +11,7 @@ from lbt.stages.run import Job, build_files
 from lbt.stages.table import STAGES
 from lbt.stages.up_to_date import job_settings
 
-SCALARS = {"seed": 0, "method": "lbt", "round": 1, "shard": 0}
+SCALARS = {"seed": 0, "method": "lbt", "round": 1, "shard": 0, "job": 0}
 
 
 def call_stage(stage: str, settings: Settings | None = None, **given: Any) -> None:

@@ -42,7 +42,8 @@ from lbt.config.round import (
     StudentTraining,
 )
 from lbt.config.search import DerivationSettings, SearchSettings
-from lbt.config.space import LatencyKey, LatencySettings, SpaceSettings
+from lbt.config.space import OPERATORS, LatencyKey, LatencySettings, OperatorName, SpaceSettings
+from lbt.config.tabular import TabularSettings
 from lbt.config.training import (
     AdamSettings,
     ArchitectureSettings,
@@ -57,6 +58,7 @@ from lbt.config.training import (
 __all__ = [
     "METHODS",
     "OFFICIAL_SPLITS",
+    "OPERATORS",
     "AdamSettings",
     "ArchitectureSettings",
     "AugmentationSettings",
@@ -76,6 +78,7 @@ __all__ = [
     "LptSearch",
     "LptSettings",
     "OfficialSplit",
+    "OperatorName",
     "OptimizerSettings",
     "PseudoLabelSettings",
     "RandomMatch",
@@ -92,6 +95,7 @@ __all__ = [
     "StudentSearch",
     "StudentSettings",
     "StudentTraining",
+    "TabularSettings",
     "WarmupSettings",
     "Window",
 ]
@@ -127,6 +131,11 @@ class Settings(Section):
     derivation: DerivationSettings = Field(DerivationSettings(), description="Derivation of the discrete network.")
     retrain: RetrainSettings = Field(RetrainSettings(), description="Retraining of the derived network.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Evaluation.")
+    tabular: TabularSettings | None = Field(
+        None,
+        description="Train all networks of a small space, without `skip` in `space.operators`, from random weights; "
+        "absent: none. The target `tabular` makes the table alone.",
+    )
     compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
 
     @field_validator("run")

@@ -30,6 +30,7 @@ from lbt.config.search import (
     SearchSettings,
 )
 from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
+from lbt.config.tabular import TabularJobs, TabularSettings
 from lbt.config.training import (
     ArchitectureSettings,
     Calibration,
@@ -237,6 +238,24 @@ class RetrainGuideJob(NetworkJob, TrainingJob):
 
 
 class RetrainJob(RetrainGuideJob):
+    retrain: RetrainSettings
+
+
+class TabularScoresJob(TrainingJob):
+    seed: int
+    job: int
+    retrain: RetrainSettings
+    evaluation: ScoreBatches
+    tabular: TabularJobs
+
+
+class TabularLatencyJob(ProfileJob):
+    tabular: TabularSettings
+
+
+class TabularTableJob(Section):
+    space: SpaceSettings
+    augmentation: AugmentationSettings
     retrain: RetrainSettings
 
 

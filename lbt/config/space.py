@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from lbt.config.base import Section, Size, WrongSetting
+
+OperatorName = Literal["skip", "conv", "zoom", "conv_2x", "zoom_2x"]
+OPERATORS: tuple[OperatorName, ...] = get_args(OperatorName)
+"""Every operator; `space.operators` keeps this order."""
 
 
 class SpaceSettings(Section):
@@ -18,6 +22,11 @@ class SpaceSettings(Section):
     )
     width_twelfths: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
         (4, 6, 8, 10, 12), description="Selectable widths of a cell in twelfths of the full width, ascending."
+    )
+    operators: tuple[OperatorName, ...] = Field(
+        OPERATORS,
+        description="Operators that a cell may choose, in this order, at least one besides `skip`. The supernet has no "
+        "others.",
     )
     stem_twelfths: int = Field(8, ge=1, le=12, description="Width of the stem in twelfths.")
     head_twelfths: int = Field(8, ge=1, le=12, description="Width of the last layer and the decoder in twelfths.")
@@ -34,6 +43,20 @@ class SpaceSettings(Section):
         description="Skip cells of a derived branch are pruned only while more than this many cells remain. Absent: a "
         "third of the layers, plus 2 per halving of the resolution after 1/8, as in the release.",
     )
+
+    @property
+    def convolutions(self) -> tuple[OperatorName, ...]:
+        """The operators that a derived network may have: derivation prunes or replaces every skip."""
+        return tuple(name for name in self.operators if name != "skip")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SpaceSettings:
+        allowed = [name for name in OPERATORS if name in self.operators]
+        if list(self.operators) != allowed:
+            raise WrongSetting("operators", f"must keep the order {allowed} without repeats")
+        if not self.convolutions:
+            raise WrongSetting("operators", "needs an operator besides `skip`, because no skip stays in a network")
+        return self
 
     @model_validator(mode="after")
     def _widths(self) -> SpaceSettings:

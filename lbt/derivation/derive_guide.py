@@ -88,7 +88,7 @@ def guide_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
     scales, last = path_scales(downsample_layers, space.layers), space.layers - 1
     cells = []
     for layer, scale in enumerate(scales):
-        operator = best_convolution(architecture[f"alpha.{scale}"][alpha_row(layer, scale)])
+        operator = best_convolution(architecture[f"alpha.{scale}"][alpha_row(layer, scale)], space.operators)
         width = space.head_twelfths if layer == last else space.width_twelfths[-1]
         cells.append(Cell(layer, scale, operator, 2 if layer in downsample_layers else 1, width))
     return Branch(scales[-1], tuple(cells))

@@ -38,6 +38,7 @@ from lbt.runtime.seeding import generator
 from lbt.space.architecture import (
     OPERATORS,
     Architecture,
+    OperatorName,
     alpha_row,
     architecture_from_json,
     architecture_to_json,
@@ -104,9 +105,10 @@ def run(settings: OperatorsJob, files: Files, *, resume: Resume | None = None, l
     cells, order = cells_of_paths(logits, space, settings.derivation.rule), generator(settings.seed, "operator removal")
     cells = [cells[i] for i in torch.randperm(len(cells), generator=order).tolist()]
     with Progress(f"operators {settings.method} seed-{settings.seed}", len(cells), log) as progress:
-        rows = decide_cells(cells, logits, supernet_loss_on(supernet, logits, batches, device), progress, resume)
+        loss = supernet_loss_on(supernet, logits, batches, device)
+        rows = decide_cells(cells, logits, loss, progress, resume, choices=space.operators)
     write_metrics(files.operators, rows)
-    write_json(files.scored, architecture_to_json(replace_alpha(logits, rows)))
+    write_json(files.scored, architecture_to_json(replace_alpha(logits, rows, space.operators)))
 
 
 def cells_of_paths(architecture: Mapping[str, Tensor], space: SpaceSettings, rule: Rule) -> list[Cell]:
@@ -128,7 +130,13 @@ def cells_of_paths(architecture: Mapping[str, Tensor], space: SpaceSettings, rul
 
 
 def decide_cells(
-    cells: Sequence[Cell], architecture: Architecture, loss: Loss, progress: Progress, resume: Resume | None = None
+    cells: Sequence[Cell],
+    architecture: Architecture,
+    loss: Loss,
+    progress: Progress,
+    resume: Resume | None = None,
+    *,
+    choices: Sequence[OperatorName] = OPERATORS,
 ) -> list[dict[str, Any]]:
     """Decide one cell after another: each keeps the operator without which the loss is highest, the first of equals.
 
@@ -138,6 +146,7 @@ def decide_cells(
         loss: computes the loss.
         progress: counts the cells.
         resume: saved rows from which an interrupted run resumes.
+        choices: the operators of the space; if there is only one, every cell keeps it.
 
     Returns:
         A row per cell: turn, layer, scale, the loss before, for each operator the rise of the loss without it, and the
@@ -151,35 +160,51 @@ def decide_cells(
     for turn, (layer, scale) in resume.steps(cells[resume.step :], {"rows": rows}, progress):
         decided = architecture
         for row in rows:
-            others = [operator for operator in OPERATORS if operator != row["kept"]]
-            decided = without(decided, (row["layer"], row["scale"]), others)
+            others = [operator for operator in choices if operator != row["kept"]]
+            decided = without(decided, (row["layer"], row["scale"]), others, choices)
         before = loss(decided)
-        rises = [loss(without(decided, (layer, scale), [name])) - before for name in OPERATORS]
+        rises = [0.0]
+        if len(choices) > 1:
+            rises = [loss(without(decided, (layer, scale), [name], choices)) - before for name in choices]
         if not all(map(math.isfinite, rises)):
             raise LbtError(
                 f"The loss of the supernet without an operator of layer {layer} at 1/{scale} is not finite. The search "
                 "has lost its weights: lower its learning rates, and search again."
             )
-        row = {"turn": turn, "layer": layer, "scale": scale, "loss": before, **dict(zip(OPERATORS, rises, strict=True))}
-        rows.append(row | {"kept": OPERATORS[rises.index(max(rises))]})
+        row = {"turn": turn, "layer": layer, "scale": scale, "loss": before, **dict(zip(choices, rises, strict=True))}
+        rows.append(row | {"kept": choices[rises.index(max(rises))]})
         progress.advance(loss=before)
     return rows
 
 
-def without(architecture: Architecture, cell: Cell, operators: Sequence[str]) -> Architecture:
-    """The logits with some operators of a cell excluded; the softmax shares their probability among the others."""
+def without(
+    architecture: Architecture, cell: Cell, operators: Sequence[str], choices: Sequence[OperatorName] = OPERATORS
+) -> Architecture:
+    """The logits with some operators of a cell excluded; the softmax shares their probability among the others.
+
+    Args:
+        architecture: the logits; they do not change.
+        cell: whose operators are excluded.
+        operators: the excluded ones.
+        choices: the operators of the space.
+    """
     layer, scale = cell
     alpha = architecture[f"alpha.{scale}"].clone()
-    alpha[alpha_row(layer, scale), [OPERATORS.index(name) for name in operators]] = -math.inf
+    alpha[alpha_row(layer, scale), [choices.index(name) for name in operators]] = -math.inf
     return {**architecture, f"alpha.{scale}": alpha}
 
 
-def replace_alpha(architecture: Architecture, rows: Sequence[Mapping[str, Any]]) -> Architecture:
-    """The logits with the rises of the loss as alpha in the cells of `rows`, from which the usual rule derives."""
+def replace_alpha(
+    architecture: Architecture, rows: Sequence[Mapping[str, Any]], choices: Sequence[OperatorName] = OPERATORS
+) -> Architecture:
+    """The logits with the rises of the loss as alpha in the cells of `rows`, from which the usual rule derives.
+
+    `choices` are the operators of the space.
+    """
     found = {key: logits.clone() for key, logits in architecture.items()}
     for row in rows:
         found[f"alpha.{row['scale']}"][alpha_row(row["layer"], row["scale"])] = torch.tensor(
-            [row[name] for name in OPERATORS]
+            [row[name] for name in choices]
         )
     return found
 

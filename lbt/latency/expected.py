@@ -11,7 +11,7 @@ from lbt.config import SpaceSettings
 from lbt.latency.parts import Part, cell_part, list_genotype_parts, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
 from lbt.network.genotype import BRANCH_SCALES, Genotype
-from lbt.space.architecture import OPERATORS, alpha_row, gamma_row, probabilities
+from lbt.space.architecture import alpha_row, gamma_row, probabilities
 from lbt.space.paths import edge_probabilities
 from lbt.space.widths import Widths, channel_choices
 
@@ -109,7 +109,7 @@ class _Costs:
             self.cells[key] = self.like.new_tensor(
                 [
                     [[self._operator(name, stride, scale, i, o) for o in outgoing] for i in incoming]
-                    for name in OPERATORS
+                    for name in self.space.operators
                 ]
             )
         return self.cells[key]

@@ -19,7 +19,6 @@ from lbt.latency.branch_shapes import (
 )
 from lbt.latency.costs import NetworkCosts
 from lbt.network.derivation_rule import candidate_paths
-from lbt.space.architecture import CONVOLUTIONS
 
 
 class LeastCost:
@@ -45,7 +44,7 @@ class LeastCost:
             cost = np.empty((len(widths), len(widths)))
             for row, before in enumerate(widths):
                 for column, after in enumerate(widths):
-                    keys = ((name, stride, scale, before, after) for name in CONVOLUTIONS)
+                    keys = ((name, stride, scale, before, after) for name in self.space.convolutions)
                     cost[row, column] = min(sign * costs.cells.get(key, nonexistent) for key in keys)
             # Entries with equal widths still differ: no cell leads to the stem's output, and none follows the last one.
             cost[:, self.stem] = cost[self.head] = np.inf

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Genotype, cell_channels
-from lbt.space.architecture import OPERATORS, scales_at
+from lbt.space.architecture import scales_at
 from lbt.space.decoder import FusionHead, Refine
 from lbt.space.operators import build_derived_operator
 from lbt.space.padding import crop_logits, enlarge_logits, feature_size, pad_images
@@ -25,7 +25,7 @@ class Part:
 
     Attributes:
         part: `stem`, `cell`, `refine` or `predict`.
-        operator: operator of a cell, one of `OPERATORS`; empty for other parts.
+        operator: operator of a cell, one of `lbt.config.OPERATORS`; empty for other parts.
         stride: 1 or 2 for a cell, 8 for the stem, 1 for other parts.
         scale: scale of the input: 1 for the image, 8 for 1/8 and so on.
         in_channels: channels of the input.
@@ -88,7 +88,7 @@ def list_space_parts(space: SpaceSettings, classes: int) -> list[Part]:
                 outgoing = channel_choices(space, layer + 1, scale * stride)
                 if layer == 0 and stride == 1:  # pruning may leave only this cell of a branch to 1/8
                     outgoing += channel_choices(space, space.layers, scale)
-                operators = [name for name in OPERATORS if not (name == "skip" and stride == 1)]
+                operators = [name for name in space.operators if not (name == "skip" and stride == 1)]
                 cells += [cell_part(o, stride, scale, i, j) for o in operators for i in incoming for j in outgoing]
                 if stride == 2:
                     refinements += [refinement_part(space, scale, count) for count in incoming]

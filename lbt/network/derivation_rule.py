@@ -18,7 +18,6 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype
 from lbt.space.architecture import (
-    CONVOLUTIONS,
     OPERATORS,
     SCALES,
     OperatorName,
@@ -32,9 +31,6 @@ from lbt.space.architecture import (
 
 Rule = Literal["released", "consistent"]
 """Which row of beta scores a path to 1/16; paths to 1/32 have the same score by both."""
-
-_SKIP = OPERATORS.index("skip")
-_CONVOLUTION_INDICES = [OPERATORS.index(name) for name in CONVOLUTIONS]
 
 
 def candidate_paths(layers: int, scale: int) -> list[tuple[int, ...]]:
@@ -85,13 +81,17 @@ def path_scales(downsample_layers: Sequence[int], layers: int) -> list[Scale]:
     return [SCALES[sum(down < layer for down in downsample_layers)] for layer in range(layers)]
 
 
-def best_convolution(row: Tensor) -> OperatorName:
-    """The most probable operator except the skip, from a row of alpha (5,)."""
-    return CONVOLUTIONS[int(row[_CONVOLUTION_INDICES].argmax())]
+def best_convolution(row: Tensor, operators: Sequence[OperatorName]) -> OperatorName:
+    """The most probable of `operators` except the skip, from a row of alpha (O,)."""
+    indices = [index for index, name in enumerate(operators) if name != "skip"]
+    return operators[indices[int(row[indices].argmax())]]
 
 
 def choose_operators(
-    rows: Sequence[Tensor], downsample_layers: Sequence[int], minimum: int
+    rows: Sequence[Tensor],
+    downsample_layers: Sequence[int],
+    minimum: int,
+    operators: Sequence[OperatorName] = OPERATORS,
 ) -> list[OperatorName | None]:
     """Operator of each layer of a path; None if the layer's skip is pruned.
 
@@ -99,17 +99,18 @@ def choose_operators(
     of the other operators replaces it, so no skip remains.
 
     Args:
-        rows: the row of alpha of each layer, (5,).
+        rows: the row of alpha of each layer, (O,).
         downsample_layers: layers whose cell has stride 2.
         minimum: least number of layers that remain.
+        operators: the O operators.
     """
     skips = {
-        layer: float(row.softmax(-1)[_SKIP])
+        layer: float(row.softmax(-1).max())
         for layer, row in enumerate(rows)
-        if int(row.argmax()) == _SKIP and layer not in downsample_layers
+        if operators[int(row.argmax())] == "skip" and layer not in downsample_layers
     }
     pruned = find_pruned_skips(skips, downsample_layers, len(rows), minimum)
-    return [None if layer in pruned else best_convolution(row) for layer, row in enumerate(rows)]
+    return [None if layer in pruned else best_convolution(row, operators) for layer, row in enumerate(rows)]
 
 
 def find_pruned_skips(
@@ -136,7 +137,12 @@ def find_pruned_skips(
 
 
 def minimum_length(space: SpaceSettings, scale: int) -> int:
-    """Least number of cells of a branch that ends at 1/`scale`: the setting, or a third of L plus 2 per halving."""
+    """Least number of cells of a branch that ends at 1/`scale`: the setting, or a third of L plus 2 per halving.
+
+    In a space without skips it is L, because only skips are pruned.
+    """
+    if "skip" not in space.operators:
+        return space.layers
     halvings = {8: 0, 16: 1, 32: 2}[scale]
     length = space.min_length if space.min_length is not None else round(space.layers / 3) + 2 * halvings
     return min(length, space.layers)
@@ -152,7 +158,7 @@ def build_branch(architecture: Mapping[str, Tensor], space: SpaceSettings, downs
     """
     scales = path_scales(downsample_layers, space.layers)
     rows = [architecture[f"alpha.{scale}"][alpha_row(layer, scale)] for layer, scale in enumerate(scales)]
-    operators = choose_operators(rows, downsample_layers, minimum_length(space, scales[-1]))
+    operators = choose_operators(rows, downsample_layers, minimum_length(space, scales[-1]), space.operators)
     kept = {layer: operator for layer, operator in enumerate(operators) if operator is not None}
     last, cells = max(kept), []
     for layer, operator in kept.items():

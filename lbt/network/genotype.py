@@ -175,6 +175,8 @@ def _find_misfits(genotype: Genotype, space: SpaceSettings) -> Iterator[tuple[st
                 yield f"{place}.layer", f"is {cell.layer}, but the space has the layers 0 to {space.layers - 1}"
             if cell.width_twelfths not in widths:
                 yield f"{place}.width_twelfths", f"is {cell.width_twelfths}, but the space has {list(widths)} there"
+            if cell.operator not in space.operators:
+                yield f"{place}.operator", f"is {cell.operator}, but the space has {', '.join(space.operators)}"
             if cell.operator == "skip" and cell.stride == 1 and before != after:
                 yield f"{place}.operator", f"a skip of stride 1 cannot turn {before} channels into {after}"
 

@@ -10,8 +10,6 @@ from lbt.config import SpaceSettings
 from lbt.network.derivation_rule import candidate_paths, find_pruned_skips, minimum_length, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype, Stride
 from lbt.space.architecture import (
-    CONVOLUTIONS,
-    OPERATORS,
     OperatorName,
     Scale,
     alpha_row,
@@ -23,11 +21,6 @@ PlainCell = tuple[int, Scale, OperatorName, Stride, int]
 """The fields of a `Cell`. A tuple is built and compared ten times as fast."""
 
 BLOCK = 256
-OUTCOMES = len(OPERATORS) * len(CONVOLUTIONS)
-"""Equally probable outcomes of one draw for a cell: its operator, and the operator that would replace a skip."""
-CONVOLUTION_OF_OUTCOME = CONVOLUTIONS + tuple(name for name in CONVOLUTIONS for _ in CONVOLUTIONS)
-"""Outcome -> the cell's operator if the cell is not pruned. The first outcomes are the skips, each with another
-replacement."""
 
 
 def random_genotype(
@@ -93,6 +86,11 @@ class _Path:
         self.downsample_layers, self.layers = downsample_layers, space.layers
         self.minimum = minimum_length(space, scales[-1])
         self.widths, self.head = space.width_twelfths, space.head_twelfths
+        convolutions = space.convolutions
+        self.skips = len(convolutions) if "skip" in space.operators else 0
+        """Number of the first outcomes that are skips, each with another replacement."""
+        self.outcomes = convolutions[: self.skips] + tuple(name for name in convolutions for _ in convolutions)
+        """The equally probable outcomes of one draw for a cell: its operator, or what would replace its skip."""
         self.places: list[tuple[int, Scale, Stride, int, int]] = []
         """Layer, scale and stride of each cell, and the columns of its operator and its width."""
         for layer, scale in enumerate(scales):
@@ -105,18 +103,18 @@ class _Path:
     def fill(self, row: Sequence[float]) -> tuple[PlainCell, ...]:
         """The cells that `build_branch` builds from an architecture with independent, equally distributed logits.
 
-        One uniform number decides each row of alpha. Its first digit (base 5) is the operator. If this is the skip, the
-        second digit (base 4) is the operator that may replace it. The rest is the rank of the skip's probability.
+        One uniform number decides each row of alpha. Its first digit (base O) is the operator. If this is the skip, the
+        second digit (base O - 1) is the operator that may replace it. The rest is the rank of the skip's probability.
         """
+        count, names, widths = len(self.outcomes), self.outcomes, self.widths
         skips = {
-            layer: row[operator] * OUTCOMES % 1
+            layer: row[operator] * count % 1
             for layer, _, stride, operator, _ in self.places
-            if stride == 1 and row[operator] * OUTCOMES < len(CONVOLUTIONS)
+            if stride == 1 and row[operator] * count < self.skips
         }
         pruned = find_pruned_skips(skips, self.downsample_layers, self.layers, self.minimum) if skips else ()
-        names, widths = CONVOLUTION_OF_OUTCOME, self.widths
         cells = [
-            (layer, scale, names[int(row[operator] * OUTCOMES)], stride, widths[int(row[width] * len(widths))])
+            (layer, scale, names[int(row[operator] * count)], stride, widths[int(row[width] * len(widths))])
             for layer, scale, stride, operator, width in self.places
             if layer not in pruned
         ]

@@ -1,12 +1,12 @@
 """The architecture A = (alpha, beta, gamma): logits over operators, predecessors and widths.
 
 An architecture is a plain dict of float tensors, so it works as a pytree in `torch.func` and as a parameter group of
-an optimiser. The rows follow the FasterSeg release (search/model_search.py); L is the number of layers and W the number
-of selectable widths.
+an optimiser. The rows follow the FasterSeg release (search/model_search.py); L is the number of layers, O the number
+of operators that a cell may choose, five by default, and W the number of selectable widths.
 
 | key | shape | row r describes | columns |
 |---|---|---|---|
-| `alpha.8`, `alpha.16`, `alpha.32` | (L, 5), (L-1, 5), (L-2, 5) | the cell at layer r, r+1, r+2 | `OPERATORS` |
+| `alpha.8`, `alpha.16`, `alpha.32` | (L, O), (L-1, O), (L-2, O) | the cell at layer r, r+1, r+2 | `space.operators` |
 | `beta.16`, `beta.32` | (L-2, 2), (L-3, 2) | the feature entering layer r+2, r+3 | `PREDECESSORS` |
 | `gamma.8`, `gamma.16`, `gamma.32` | (L-1, W), (L-1, W), (L-2, W) | the feature entering layer r+1, r+1, r+2 | widths |
 
@@ -22,14 +22,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from lbt.config import OPERATORS as OPERATORS
+from lbt.config import OperatorName as OperatorName
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.runtime.seeding import generator
 
-OperatorName = Literal["skip", "conv", "zoom", "conv_2x", "zoom_2x"]
-OPERATORS: tuple[OperatorName, ...] = get_args(OperatorName)
-CONVOLUTIONS = tuple(name for name in OPERATORS if name != "skip")
-"""The operators that a derived network may have: derivation prunes or replaces every skip."""
 Scale = Literal[8, 16, 32]
 """Scale of a feature: 8 for a feature at 1/8 of the image's height and width."""
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -67,11 +65,11 @@ def scales_at(layer: int) -> tuple[Scale, ...]:
 
 def architecture_shapes(space: SpaceSettings) -> dict[str, tuple[int, int]]:
     """Shape of each tensor of an architecture."""
-    layers, widths = space.layers, len(space.width_twelfths)
+    layers, operators, widths = space.layers, len(space.operators), len(space.width_twelfths)
     return {
-        "alpha.8": (layers, len(OPERATORS)),
-        "alpha.16": (layers - 1, len(OPERATORS)),
-        "alpha.32": (layers - 2, len(OPERATORS)),
+        "alpha.8": (layers, operators),
+        "alpha.16": (layers - 1, operators),
+        "alpha.32": (layers - 2, operators),
         "beta.16": (layers - 2, len(PREDECESSORS)),
         "beta.32": (layers - 3, len(PREDECESSORS)),
         "gamma.8": (layers - 1, widths),
@@ -118,8 +116,9 @@ def validate_architecture(
         actual_shape = tuple(architecture[key].shape)
         if actual_shape != shape:
             raise LbtError(
-                f"{source}: {key} has shape {actual_shape}, but space.layers = {space.layers} and "
-                f"{len(space.width_twelfths)} widths need {shape}. Use the settings with which it was made."
+                f"{source}: {key} has shape {actual_shape}, but space.layers = {space.layers}, "
+                f"{len(space.operators)} operators and {len(space.width_twelfths)} widths need {shape}. "
+                "Use the settings with which it was made."
             )
         logits = architecture[key].detach()
         bad = logits.isnan().any(-1) | (logits == torch.inf).any(-1) | (logits == -torch.inf).all(-1)

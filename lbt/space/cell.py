@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lbt.space.architecture import OPERATORS, OperatorName
+from lbt.space.architecture import OperatorName
 from lbt.space.batch_norm import StatisticsUpdate
 from lbt.space.operators import ConvBnRelu, ConvChain, FactorizedReduce, Operator, Zoom, build_operator
 from lbt.space.slimmable import ScaledNorm, SlimmableBatchNorm2d, joint_batch_norm, joint_conv2d, scale_norms
@@ -42,9 +42,10 @@ class EdgeRun:
 
 
 class Edge(nn.Module):
-    """The five operators of an edge, each an attribute of its name.
+    """The operators of an edge, each an attribute of its name.
 
     Args:
+        operators: their names.
         in_channels: channels that the input may have.
         out_channels: channels that the output may have, one per width.
         stride: 1 or 2.
@@ -56,9 +57,15 @@ class Edge(nn.Module):
     conv_2x: ConvChain
     zoom_2x: Zoom
 
-    def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], stride: int):
+    def __init__(
+        self,
+        operators: Sequence[OperatorName],
+        in_channels: Sequence[int],
+        out_channels: Sequence[int],
+        stride: int,
+    ):
         super().__init__()
-        for name in OPERATORS:
+        for name in operators:
             setattr(self, name, build_operator(name, in_channels, out_channels, stride))
 
     def operator(self, name: OperatorName) -> Operator:
@@ -86,6 +93,7 @@ class SupernetCell(nn.Module):
     """The edges of a cell: `keep` and, unless the cell is in the last layer or at the coarsest scale, `down`.
 
     Args:
+        operators: names of the operators of each edge.
         in_channels: channels that the input may have.
         out_channels: name of each edge -> channels that its output may have, one per width.
     """
@@ -93,10 +101,15 @@ class SupernetCell(nn.Module):
     keep: Edge
     down: Edge
 
-    def __init__(self, in_channels: Sequence[int], out_channels: Mapping[str, Sequence[int]]):
+    def __init__(
+        self,
+        operators: Sequence[OperatorName],
+        in_channels: Sequence[int],
+        out_channels: Mapping[str, Sequence[int]],
+    ):
         super().__init__()
         for name, choices in out_channels.items():
-            setattr(self, name, Edge(in_channels, choices, STRIDES[name]))
+            setattr(self, name, Edge(operators, in_channels, choices, STRIDES[name]))
 
     def edge(self, name: str) -> Edge:
         """The edge of that name."""
@@ -120,8 +133,8 @@ class SupernetCell(nn.Module):
         for run, scaled, small in zip(runs, norms, zoomed, strict=True):
             edge, stride = self.edge(run.edge), STRIDES[run.edge]
             terms = [_run_skip(edge.skip, x, run.width, scaled["skip"], updates)] if "skip" in scaled else []
-            convolutions = (("conv", edge.conv), ("conv_2x", edge.conv_2x))
-            chains = [_Chain(o.layers(), run.width, scaled[name]) for name, o in convolutions if name in scaled]
+            convolutions = [(name, getattr(edge, name)) for name in ("conv", "conv_2x") if name in scaled]
+            chains = [_Chain(o.layers(), run.width, scaled[name]) for name, o in convolutions]
             terms += _run_chains(chains, x, stride, updates)
             if small:
                 halved = reduce(torch.add, small)
@@ -149,8 +162,8 @@ class SupernetCell(nn.Module):
         chains = []
         for run, scaled in zip(runs, norms, strict=True):
             edge = self.edge(run.edge)
-            zooms = (("zoom", edge.zoom), ("zoom_2x", edge.zoom_2x))
-            chains.append([_Chain(o.convs.layers(), run.width, scaled[name]) for name, o in zooms if name in scaled])
+            zooms = [(name, getattr(edge, name)) for name in ("zoom", "zoom_2x") if name in scaled]
+            chains.append([_Chain(o.convs.layers(), run.width, scaled[name]) for name, o in zooms])
         if not any(chains):
             return [[] for _ in runs]
         halved = F.avg_pool2d(x, 2, ceil_mode=True)

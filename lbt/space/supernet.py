@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.runtime.device import upload
-from lbt.space.architecture import OPERATORS, PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
+from lbt.space.architecture import PREDECESSORS, SCALES, alpha_row, beta_row, probabilities, scales_at
 from lbt.space.batch_norm import StatisticsUpdate, update_statistics
 from lbt.space.cell import EdgeRun, SupernetCell
 from lbt.space.decoder import Details, SupernetDecoder
@@ -84,7 +84,7 @@ class Supernet(nn.Module):
                 if scale == 8:  # the stem's output enters if a derived network has pruned all cells before this one
                     incoming += channel_choices(space, 0, scale)
                 outgoing = {edge: channel_choices(space, layer + 1, target) for edge, target in edges}
-                cells[str(scale)] = SupernetCell(incoming, outgoing)
+                cells[str(scale)] = SupernetCell(space.operators, incoming, outgoing)
             self.cells.append(cells)
         self.decoder = SupernetDecoder(space, num_classes)
         for part in (self.stem, self.decoder):
@@ -177,8 +177,9 @@ class Supernet(nn.Module):
     ) -> dict[int, EdgeRun]:
         """The edges of a cell that enter the next feature with a weight above 0, by the scale to which they lead."""
         key, row, runs = f"alpha.{scale}", alpha_row(layer, scale), {}
+        operators = self.space.operators
         active = [index for index, value in enumerate(values[key][row]) if value != 0]
-        alpha = weights[key][row] if len(active) == len(OPERATORS) else weights[key][row, active]
+        alpha = weights[key][row] if len(active) == len(operators) else weights[key][row, active]
         for edge, target in outgoing_edges(layer, scale, self.space.layers):
             factors = [widths.factor(layer, scale), widths.factor(layer + 1, target)]
             if self._has_two_predecessors(layer + 1, target):
@@ -188,7 +189,7 @@ class Supernet(nn.Module):
                 factors.append(weights[f"beta.{target}"][index])
             # The factors scale the weights of the operators instead of a whole feature.
             scaled = reduce(torch.mul, (factor for factor in factors if factor is not None), alpha)
-            names = tuple(OPERATORS[index] for index in active)
+            names = tuple(operators[index] for index in active)
             runs[target] = EdgeRun(edge, scaled, names, widths.index(layer + 1, target))
         return runs
 

@@ -165,6 +165,17 @@ STAGES: dict[str, Stage] = {
     "evaluate_constant": Stage(
         "lbt.evaluation.constant", jobs.DataJob, "score the most frequent class", reads=("evaluation",)
     ),
+    "tabular_scores": Stage(
+        "lbt.tabular.scores",
+        jobs.TabularScoresJob,
+        "train and score networks of a table",
+        on_gpu=True,
+        reads=(*TRAINING_ROLES, "evaluation"),
+    ),
+    "tabular_latency": Stage(
+        "lbt.tabular.latency", jobs.TabularLatencyJob, "time the networks of a table", on_gpu=True, measures=True
+    ),
+    "tabular_table": Stage("lbt.tabular.write", jobs.TabularTableJob, "join scores and latencies into the table"),
     "pack": Stage("lbt.inference.pack", jobs.PackJob, "put network, scores and profile into one file"),
     "settings": Stage("lbt.views.settings", Settings, "record settings and versions"),
     "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),

@@ -21,7 +21,7 @@ WEIGHTS = [
 def build(dtype=torch.double) -> SupernetCell:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        cell = SupernetCell((8, 16), {"keep": (8, 16), "down": (16, 24, 32)}).to(dtype)
+        cell = SupernetCell(OPERATORS, (8, 16), {"keep": (8, 16), "down": (16, 24, 32)}).to(dtype)
         for norm in (m for m in cell.modules() if isinstance(m, nn.BatchNorm2d)):
             for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
                 nn.init.uniform_(value, 0.5, 1.5)

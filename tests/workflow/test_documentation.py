@@ -31,6 +31,7 @@ ELSEWHERE = {
     "snakemake --report report.html": "the same with --configfile",
     "snakemake --cores 8 --configfile config/my-camera.yaml half.yaml": "tests of options",
     "snakemake --cores 8 --configfile config/my-camera.yaml one.yaml": "tests of options",
+    "snakemake --cores 8 --configfile config/lbt-bench.yaml -- tabular": "tests of the stages of the table",
     "lbt init /data/my-camera/photos /data/my-camera/labels": "tests of `lbt init`",
     "python -m lbt ratio results/half results/one": "tests of the ratio study",
 }

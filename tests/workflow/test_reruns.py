@@ -172,7 +172,7 @@ def test_other_words_and_formatting_rerun_nothing(played):
 @pytest.mark.parametrize(
     ("module", "rerun", "jobs"),
     [
-        ("lbt.training.retrain", ["retrain", "retrain_guide"], {}),
+        ("lbt.training.retrain", ["retrain", "retrain_guide", "tabular_scores"], {}),
         ("lbt.search.methods.lbt.gradient", ["round"], {"method": {"lbt"}}),
         ("lbt.pseudo_labels.shard_writer", ["label"], {}),
         ("lbt", [stage for stage in STAGES if stage != "scenes"], {}),
@@ -204,7 +204,7 @@ def restored(played):
         folder.with_suffix(".kept").rename(folder)
 
 
-EVALUATED = {"rerun": ["evaluate_supernet", "evaluate_network", "evaluate_constant"]}
+EVALUATED = {"rerun": ["evaluate_supernet", "evaluate_network", "evaluate_constant", "tabular_scores"]}
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,10 @@ def test_an_image_of_a_training_part_reruns_what_reads_that_part(restored):
         rounds = {dict(job.wildcards)["method"] for job in jobs if job.rule == "round"}
         if "warmup" in {job.rule for job in jobs}:  # teacher_train
             assert {job.rule for job in jobs} == expected(
-                {"rerun": ["class_pixels", "warmup", "candidates", "retrain", "retrain_guide"]}
+                {"rerun": ["class_pixels", "warmup", "candidates", "retrain", "retrain_guide", "tabular_scores"]}
             )
         elif "fasterseg" in rounds:  # teacher_val
-            assert {job.rule for job in jobs} == expected({"rerun": ["class_pixels", "round"]})
+            assert {job.rule for job in jobs} == expected({"rerun": ["class_pixels", "round", "tabular_scores"]})
         else:  # student_train, student_val: no method without a student reads them
             assert rounds == {"lbt"} and "warmup" not in {job.rule for job in jobs}
     assert len(found) >= 2

@@ -73,6 +73,7 @@ wildcard_constraints:
     seed=r"\d+",
     round=r"\d+",
     shard=r"\d+",
+    job=r"\d+",
 
 
 # The shell command of every rule that runs a stage.

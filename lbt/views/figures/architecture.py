@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Genotype
-from lbt.space.architecture import OPERATORS, PREDECESSORS, SCALES, first_layer
+from lbt.space.architecture import PREDECESSORS, SCALES, first_layer
 from lbt.views.figures.style import MISSING
 
 KINDS = {"alpha": "operators", "beta": "paths", "gamma": "widths"}
@@ -63,7 +63,7 @@ def list_chosen(genotype: Genotype, space: SpaceSettings) -> dict[str, set[tuple
         for layer in range(space.layers):
             cell = cells.get(layer)
             operator, stride = (cell.operator, cell.stride) if cell else ("skip", 1)
-            found.setdefault(f"alpha.{scale}", set()).add((layer, OPERATORS.index(operator)))
+            found.setdefault(f"alpha.{scale}", set()).add((layer, space.operators.index(operator)))
             scale *= stride
             if layer + 1 < space.layers:
                 edge = PREDECESSORS.index("down" if stride == 2 else "keep")
@@ -89,7 +89,7 @@ def draw_architecture(
     """
     chosen = {} if genotype is None else list_chosen(genotype, space)
     names = {
-        "alpha": OPERATORS,
+        "alpha": space.operators,
         "beta": PREDECESSORS,
         "gamma": tuple(f"{width}/12" for width in space.width_twelfths),
     }

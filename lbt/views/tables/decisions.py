@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lbt.views.tables.decisiveness import UNDECIDED, UNIFORM, Found, warn_of_undecided
+from lbt.views.tables.decisiveness import UNDECIDED, Found, warn_of_undecided
 from lbt.views.tables.formats import Column, Table, format_columns
 
 NOTE = (
@@ -14,7 +14,7 @@ NOTE = (
     "the same optimiser with random gradients, as long as those of the search. Against noise: moved, divided by moved "
     f"by noise. At 1 the search looks like noise. Below {UNDECIDED:.2f} noise explains more than half of the squared "
     "distance. Top operator is the largest probability of an operator, averaged over the cells; "
-    f"{UNIFORM:.4f} means no preference. Controls do not search, so they have no row."
+    "without a preference it is 1 / number of operators. Controls do not search, so they have no row."
 )
 _COLUMNS = {
     "method": Column("method"),

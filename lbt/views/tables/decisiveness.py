@@ -14,7 +14,6 @@ from lbt.config import ArchitectureSettings, SpaceSettings
 from lbt.files import read_json
 from lbt.runtime.seeding import generator
 from lbt.space.architecture import (
-    OPERATORS,
     Architecture,
     architecture_from_json,
     entropies,
@@ -26,8 +25,6 @@ from lbt.views.results import CONTROLS, identify, read_columns
 
 UNDECIDED = math.sqrt(2)
 """Ratio below which noise explains more than half of the squared distance that a search has moved."""
-UNIFORM = 1 / len(OPERATORS)
-"""Probability of an operator if all are equally probable."""
 _NORM, _SKIPPED = "architecture_gradient_norm", "skipped_architecture"
 
 
