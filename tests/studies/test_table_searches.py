@@ -38,7 +38,7 @@ def test_signed_ranks_equal_all_signs(values) -> None:
 
 def test_only_seeds_of_both_are_compared() -> None:
     rows = [{"variant": "fasterseg", "seed": s, "v": float(s)} for s in range(4)]
-    rows += [{"variant": "lbt-memory", "seed": s, "v": s + d} for s, d in ((1, 1.0), (2, 2.0), (3, 3.0), (7, 90.0))]
+    rows += [{"variant": "lbt-best", "seed": s, "v": s + d} for s, d in ((1, 1.0), (2, 2.0), (3, 3.0), (7, 90.0))]
     base, lbt = compare(rows, "v")
     assert base == {"variant": "fasterseg", "seeds": 4, "mean": 1.5}
     half = 4.3027 / math.sqrt(3)  # of three differences with the standard deviation 1
