@@ -44,17 +44,12 @@ class SpaceSettings(Section):
         "third of the layers, plus 2 per halving of the resolution after 1/8, as in the release.",
     )
 
-    @property
-    def convolutions(self) -> tuple[OperatorName, ...]:
-        """The operators that a derived network may have: derivation prunes or replaces every skip."""
-        return tuple(name for name in self.operators if name != "skip")
-
     @model_validator(mode="after")
     def _ordered(self) -> SpaceSettings:
         allowed = [name for name in OPERATORS if name in self.operators]
         if list(self.operators) != allowed:
             raise WrongSetting("operators", f"must keep the order {allowed} without repeats")
-        if not self.convolutions:
+        if not set(self.operators) - {"skip"}:
             raise WrongSetting("operators", "needs an operator besides `skip`, because no skip stays in a network")
         return self
 

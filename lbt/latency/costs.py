@@ -9,6 +9,7 @@ from lbt.config import SpaceSettings
 from lbt.latency.parts import BRANCH_COUNTS, cell_part, prediction_part, refinement_part, stem_part
 from lbt.latency.table import LatencyTable
 from lbt.network.random_genotype import PlainCell
+from lbt.space.architecture import convolutions
 from lbt.space.widths import channels
 
 CellChoice = tuple[str, int, int, int, int]
@@ -36,7 +37,7 @@ class NetworkCosts:
         self.cells: dict[CellChoice, float] = {}
         for scale, stride in ((8, 1), (16, 1), (32, 1), (8, 2), (16, 2)):
             outgoing = dict.fromkeys(selectable + ((head,) if stride == 1 else ()))
-            for name, before, after in product(space.convolutions, incoming[scale], outgoing):
+            for name, before, after in product(convolutions(space), incoming[scale], outgoing):
                 counts = (channels(space.base_width, s, w) for s, w in ((scale, before), (scale * stride, after)))
                 part = cell_part(name, stride, scale, *counts)
                 self.cells[name, stride, scale, before, after] = table.lookup(part)

@@ -19,6 +19,7 @@ from lbt.latency.branch_shapes import (
 )
 from lbt.latency.costs import NetworkCosts
 from lbt.network.derivation_rule import candidate_paths
+from lbt.space.architecture import convolutions
 
 
 class LeastCost:
@@ -44,7 +45,7 @@ class LeastCost:
             cost = np.empty((len(widths), len(widths)))
             for row, before in enumerate(widths):
                 for column, after in enumerate(widths):
-                    keys = ((name, stride, scale, before, after) for name in self.space.convolutions)
+                    keys = ((name, stride, scale, before, after) for name in convolutions(self.space))
                     cost[row, column] = min(sign * costs.cells.get(key, nonexistent) for key in keys)
             # Entries with equal widths still differ: no cell leads to the stem's output, and none follows the last one.
             cost[:, self.stem] = cost[self.head] = np.inf

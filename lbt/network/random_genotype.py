@@ -14,6 +14,7 @@ from lbt.space.architecture import (
     Scale,
     alpha_row,
     architecture_shapes,
+    convolutions,
     gamma_row,
 )
 
@@ -86,10 +87,10 @@ class _Path:
         self.downsample_layers, self.layers = downsample_layers, space.layers
         self.minimum = minimum_length(space, scales[-1])
         self.widths, self.head = space.width_twelfths, space.head_twelfths
-        convolutions = space.convolutions
-        self.skips = len(convolutions) if "skip" in space.operators else 0
+        names = convolutions(space)
+        self.skips = len(names) if "skip" in space.operators else 0
         """Number of the first outcomes that are skips, each with another replacement."""
-        self.outcomes = convolutions[: self.skips] + tuple(name for name in convolutions for _ in convolutions)
+        self.outcomes = names[: self.skips] + tuple(name for name in names for _ in names)
         """The equally probable outcomes of one draw for a cell: its operator, or what would replace its skip."""
         self.places: list[tuple[int, Scale, Stride, int, int]] = []
         """Layer, scale and stride of each cell, and the columns of its operator and its width."""

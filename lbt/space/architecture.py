@@ -38,6 +38,11 @@ Architecture = dict[str, Tensor]
 """Logits, probabilities or gradients: one tensor for each key of the table above."""
 
 
+def convolutions(space: SpaceSettings) -> tuple[OperatorName, ...]:
+    """The operators that a derived network may have: derivation prunes or replaces every skip."""
+    return tuple(name for name in space.operators if name != "skip")
+
+
 def first_layer(scale: int) -> int:
     """First layer that has a cell at 1/`scale`: 0, 1, 2 for 8, 16, 32."""
     return SCALES.index(scale)

@@ -34,7 +34,7 @@ from lbt.runtime.shapes import shapes_only
 from lbt.search.checkpoint_retention import keeps_weights
 from lbt.search.methods import load_method
 from lbt.search.torchvision_network import build_network
-from lbt.space.architecture import architecture_shapes
+from lbt.space.architecture import architecture_shapes, convolutions
 from lbt.space.supernet import Supernet
 from lbt.stages.disk_usage import present_bytes, readable
 
@@ -190,7 +190,7 @@ def _weight_bytes(tensors: Iterable[Tensor]) -> float:
 def _largest_genotype(space: SpaceSettings) -> Genotype:
     """The network with the most weights: full width, the largest operator, strides as early as they may be."""
     architecture = {key: torch.zeros(shape) for key, shape in architecture_shapes(space).items()}
-    largest = max(space.convolutions, key=lambda name: name.endswith("_2x"))
+    largest = max(convolutions(space), key=lambda name: name.endswith("_2x"))
     for key, logits in architecture.items():
         if key.startswith("alpha"):
             logits[:, space.operators.index(largest)] = 1.0

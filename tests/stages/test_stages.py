@@ -14,12 +14,13 @@ from lbt.config.base import section_in
 from lbt.config.jobs import ResumingJob
 from lbt.config.methods import METHODS
 from lbt.config.read import read_settings
+from lbt.config.tabular import TabularSettings
 from lbt.stages.table import STAGES
 from lbt.stages.up_to_date import job_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = read_settings(ROOT / "config" / "config.yaml")
-JOB = {"seed": 3, "method": "lbt", "round": 2, "shard": 1}
+SETTINGS = read_settings(ROOT / "config" / "config.yaml").model_copy(update={"tabular": TabularSettings()})
+JOB = {"seed": 3, "method": "lbt", "round": 2, "shard": 1, "job": 4}
 tracked = partial(job_settings, tracked=True)
 
 
