@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+import lbt.tabular
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.network.derivation_rule import derive_genotype
@@ -174,3 +175,8 @@ def test_damaged_and_missing_files_are_refused(tmp_path, frame) -> None:
     path.unlink()
     with pytest.raises(LbtError, match=r"table\.csv: is missing"):
         load(path)
+
+
+def test_the_package_has_the_loader():
+    assert lbt.tabular.load is load
+    assert not hasattr(lbt.tabular, "lode")
