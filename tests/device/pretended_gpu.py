@@ -355,6 +355,7 @@ def pretended_gpu() -> Iterator[PretendedGpu]:
     )
     answers = {
         "is_available": lambda: True,
+        "is_current_stream_capturing": lambda: False,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
         "synchronize": lambda *_: gpu.waits.update([("synchronize", _place())]),
