@@ -50,6 +50,7 @@ class SegmentationNetwork(nn.Module):
         input_size: height and width in pixels at which its latency was measured; any other size works too. This and
             the following attributes are None in the file that training writes, before the network is scored.
         settings_digest: digest of all settings behind the network, as in the manifest beside its file.
+        trained_on: name of the data set, such as that of its folder.
         scores: `miou`, `pixel_accuracy`, and `iou` by class (None for an absent class) on the official validation
             images, and `bfloat16`, what changes with `fast` (None if it was not measured).
         profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs`, and `key`, the device and software of the
@@ -70,6 +71,7 @@ class SegmentationNetwork(nn.Module):
         seed: int,
         input_size: tuple[int, int] | None = None,
         settings_digest: str | None = None,
+        trained_on: str | None = None,
         scores: Mapping[str, Any] | None = None,
         profile: Mapping[str, Any] | None = None,
     ) -> None:
@@ -80,7 +82,7 @@ class SegmentationNetwork(nn.Module):
         self.mean, self.std = tuple(mean), tuple(std)
         self.method, self.seed = method, seed
         self.input_size, self.settings_digest = input_size, settings_digest
-        self.scores, self.profile = scores, profile
+        self.trained_on, self.scores, self.profile = trained_on, scores, profile
         self.max_pixels = MAX_PIXELS
         self.palette: Tensor
         self._mean: Tensor
