@@ -16,6 +16,7 @@ from lbt.config import Color, SpaceSettings
 from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
+from lbt.inference.summary import summarize
 from lbt.network.fold_batch_norm import fold_batch_norm
 from lbt.network.network import Network
 from lbt.runtime.device import has_bfloat16
@@ -35,7 +36,7 @@ class SegmentationNetwork(nn.Module):
         labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
         colors = network.palette[labels]  # (H, W, 3) uint8
 
-    `network.to("cuda")` and the other methods of a module work as usual.
+    `print(network)` says in ten lines what it is. `network.to("cuda")` and the other methods of a module work as usual.
 
     Attributes:
         network: the network itself, from normalised images (B, 3, H, W) to logits (B, C, H, W).
@@ -96,6 +97,22 @@ class SegmentationNetwork(nn.Module):
     def device(self) -> torch.device:
         """The device on which the network runs."""
         return self.palette.device
+
+    def summary(self) -> str:
+        """Ten lines: classes, data set, structure, parameters, multiply-accumulates, scores and latency."""
+        return summarize(
+            method=self.method,
+            seed=self.seed,
+            classes=self.classes,
+            trained_on=self.trained_on,
+            genotype=self.genotype,
+            parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            input_size=self.input_size,
+            scores=self.scores,
+            profile=self.profile,
+        )
+
+    __repr__ = summary
 
     def forward(self, images: Images) -> Tensor:
         """The most probable class of each pixel.
