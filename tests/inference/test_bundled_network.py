@@ -74,14 +74,16 @@ def test_the_wheel_has_it(tmp_path):
         "import lbt; print(lbt.__file__); network = lbt.load_network(); "
         "print(network.trained_on, len(network.classes), network.input_size)"
     )
-    used = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert used.returncode == 0, used.stderr
+    environment = {"PYTHONPATH": str(site), "PATH": "/usr/bin:/bin"}
+
+    def python(*words):
+        command = [sys.executable, *words]
+        used = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert used.returncode == 0, used.stderr
+        return used
+
+    used = python("-c", program)
     assert used.stdout.splitlines() == [str(site / "lbt/__init__.py"), "CamVid, 367 training images 11 (360, 480)"]
+    python("-m", "lbt", "predict", "--example")
+    assert (tmp_path / "predictions/streets/overlays/example.png").is_file()
     assert (site / "lbt/inference/bundled/README.md").read_text() == BUNDLED.with_name("README.md").read_text()
