@@ -18,7 +18,7 @@ HELP = "segment images with a network: label maps and coloured overlays"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, images and where the results go."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.usage = f"{parser.prog} [OPTION...] [NETWORK] IMAGE..."
+    parser.usage = f"{parser.prog} [OPTION...] [NETWORK] IMAGE...\n       {parser.prog} [OPTION...] [NETWORK] --example"
     parser.description = """\
 Reads a network and images, and segments each image. Writes label maps and coloured overlays into a folder. Replaces the
 files of the same images there, but refuses a folder that holds results with other classes."""
