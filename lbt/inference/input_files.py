@@ -1,60 +1,86 @@
-"""The files of a command line: find the images among them, refuse other files, and name the results."""
+"""The files of a command line: find the network, images and videos among them, and refuse other files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 
 from lbt.data.find_files import find_images_below
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.errors import LbtError
 from lbt.inference.existing_networks import describe_networks
+from lbt.inference.result_names import name_results
 
+NETWORK_ENDINGS = (".pt", ".onnx")
 VIDEO_ENDINGS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
     *(".webm", ".wmv"),
 )
 
 
-def find_images(inputs: Sequence[Path], output: Path) -> list[Path]:
-    """The images of `inputs`, each once, in the order of the inputs.
+def is_video(path: Path) -> bool:
+    """Whether a file is a video by its name."""
+    return path.suffix.lower() in VIDEO_ENDINGS
 
-    A file counts as an image whatever its name is. A folder stands for all images at any depth, ordered by path,
-    without hidden files and folders. Images below `output` are left out, so that a second run does not read the results
-    of the first.
+
+def split_network(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
+    """The network of a command line, if its first path has the ending of one, and the other paths.
 
     Raises:
-        LbtError: an input does not exist, is a video, or is a folder without an image.
+        LbtError: the network is missing or a folder, or stands behind other paths.
     """
-    found: dict[Path, Path] = {}
+    misplaced = next(filter(_is_network, paths[1:]), None)
+    if misplaced is not None:
+        raise LbtError(f"{misplaced}: is a network; NETWORK comes first, one alone, then the images.")
+    if not paths or not _is_network(paths[0]):
+        return None, list(paths)
+    refuse_as_network(paths[0], "the images")
+    return paths[0], list(paths[1:])
+
+
+def _is_network(path: Path) -> bool:
+    return path.suffix.lower() in NETWORK_ENDINGS
+
+
+def find_inputs(inputs: Sequence[Path], output: Path) -> dict[Path, Path]:
+    """The images and videos of `inputs`, each once, in the order of the inputs, and what to call their results.
+
+    A file counts as an image, whatever its name is, unless it has the ending of a video. A folder stands for all images
+    at any depth, ordered by path, without hidden files and folders. Images below `output` are left out, so that a
+    second run does not read the results of the first.
+
+    Returns:
+        File -> relative path of its results without ending; see `lbt.inference.result_names.name_results`.
+
+    Raises:
+        LbtError: an input does not exist, or is a folder without an image.
+    """
+    found: dict[Path, tuple[Path, Path | None]] = {}
     for place in inputs:
-        if place.is_dir():
-            written = os.path.realpath(output)
-            listed = find_images_below(place)
-            images = [path for path in listed if not Path(os.path.realpath(path)).is_relative_to(written)]
-            if listed and not images:
-                raise LbtError(
-                    f"{place}: all its images lie below --output {output} and count as results of an earlier run. "
-                    "Choose another folder with --output."
-                )
-            if not images:
-                raise LbtError(
-                    f"{place}: holds no image ({', '.join(sorted(IMAGE_ENDINGS))}). Name files or a folder of images."
-                )
-        elif not place.exists():
-            raise LbtError(f"{place}: there is no such file or folder.")
-        elif place.suffix.lower() in VIDEO_ENDINGS:
-            raise LbtError(
-                f"{place}: is a video. Make its frames first, `mkdir frames && ffmpeg -i {quote(str(place))} "
-                "frames/%06d.png`, and name the folder `frames`."
-            )
-        else:
-            images = [place]
-        for path in images:
-            found.setdefault(Path(os.path.realpath(path)), path)
-    return list(found.values())
+        folder = place if place.is_dir() else None
+        for path in [place] if folder is None else _find_below(folder, output):
+            if not path.exists():
+                raise LbtError(f"{path}: there is no such image, video or folder.")
+            found.setdefault(Path(os.path.realpath(path)), (path, folder))
+    return name_results(list(found.values()), several=len(inputs) > 1)
+
+
+def _find_below(folder: Path, output: Path) -> list[Path]:
+    written = os.path.realpath(output)
+    listed = find_images_below(folder)
+    images = [path for path in listed if not Path(os.path.realpath(path)).is_relative_to(written)]
+    if listed and not images:
+        raise LbtError(
+            f"{folder}: all its images lie below --output {output} and count as results of an earlier run. "
+            "Choose another folder with --output."
+        )
+    if not images:
+        raise LbtError(
+            f"{folder}: holds no image ({', '.join(sorted(IMAGE_ENDINGS))}). Name a folder of images, or files; each "
+            "video is named by itself."
+        )
+    return images
 
 
 def refuse_as_network(path: Path, then: str) -> None:
@@ -73,7 +99,7 @@ def refuse_as_network(path: Path, then: str) -> None:
         kind = "is missing"
     elif path.suffix.lower() in IMAGE_ENDINGS:
         kind = "is an image"
-    elif path.suffix.lower() in VIDEO_ENDINGS:
+    elif is_video(path):
         kind = "is a video"
     else:
         return
@@ -98,16 +124,3 @@ def refuse_as_folder(path: Path) -> None:
             f"--output: {path} is the name of an image, but the results are a folder of several files. Name a folder, "
             f"such as {path.with_suffix('')}."
         )
-
-
-def output_names(images: Sequence[Path]) -> list[Path]:
-    """A distinct relative path for each image, without its ending if possible.
-
-    The paths are relative to the deepest folder that contains all images. If two images differ in their ending only,
-    all keep their endings, as in `a.jpg`.
-    """
-    folder = os.path.commonpath([path.resolve().parent for path in images])
-    paths = [path.resolve().relative_to(folder) for path in images]
-    stems = [path.with_suffix("") for path in paths]
-    # Some file systems do not distinguish upper from lower case.
-    return stems if len({str(stem).lower() for stem in stems}) == len(stems) else paths

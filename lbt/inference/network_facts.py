@@ -6,18 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from lbt.config import ClassSettings, Color, DataSettings, SpaceSettings
 from lbt.config.base import Section
-from lbt.config.names import MOST_CLASSES, ClassName
+from lbt.config.names import MOST_CLASSES, ClassName, require_shown
 from lbt.errors import visible
 
-USE = ("input_size", "settings_digest", "scores", "profile")
+USE = ("input_size", "settings_digest", "trained_on", "scores", "profile")
 """Entries of the finished file that training does not write; see `SegmentationNetwork`."""
 Side = Annotated[int, Field(ge=32, le=16384)]
 Mean = Annotated[float, Field(ge=0, le=1)]
 Deviation = Annotated[float, Field(gt=0, le=1)]
+Title = Annotated[str, Field(max_length=100), AfterValidator(require_shown)]
 
 
 class NetworkFacts(Section):
@@ -36,6 +37,7 @@ class NetworkFacts(Section):
     seed: int = Field(ge=0)
     input_size: tuple[Side, Side] | None = None
     settings_digest: str | None = Field(None, pattern="^[0-9a-f]{1,64}$")
+    trained_on: Title | None = None
     scores: dict[str, JsonValue] | None = None
     profile: dict[str, JsonValue] | None = None
 

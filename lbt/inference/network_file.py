@@ -18,6 +18,8 @@ from lbt.runtime.checkpoint import load_checkpoint, require_shapes, save_checkpo
 from lbt.runtime.shapes import shapes_only
 
 KIND = "network"
+BUNDLED = Path(__file__).with_name("bundled") / "camvid.pt"
+"""The network that comes with the package, for streets; `bundled/README.md` is its card."""
 
 
 def save_network(
@@ -63,13 +65,14 @@ def save_network(
     )
 
 
-def load_network(path: Path | str, *, trainable: bool = False) -> SegmentationNetwork:
-    """Load the network of a file `networks/<method>-seed-<s>.pt` of a run, ready for use on the CPU.
+def load_network(path: Path | str = BUNDLED, *, trainable: bool = False) -> SegmentationNetwork:
+    """Load the network of a file of a run, or the one that comes with the package, ready for use on the CPU.
 
     The file may be a stranger's: nothing is made of it before its facts and the shapes of its weights are checked.
 
     Args:
-        path: the file.
+        path: a file such as `results/<run>/networks/<method>-seed-<s>.pt`. By default the network for streets that
+            comes with the package: 11 classes, learned from CamVid; see `bundled/README.md` beside this module.
         trainable: keep each BatchNorm, for further training. By default it is folded into the convolution before it
             (`lbt.network.fold_batch_norm`): the same results, up to rounding, in about 0.6 of the time on a CPU.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lbt.config.jobs import PackJob
 from lbt.data.classes import class_table
+from lbt.errors import visible
 from lbt.files import read_json
 from lbt.inference.network_file import load_trained, save_network
 from lbt.runtime.progress import Progress
@@ -54,7 +55,13 @@ def run(settings: PackJob, files: Files, *, settings_digest: str, log: Path | No
             seed=seed,
             input_size=list(settings.latency.input_size),
             settings_digest=settings_digest,
+            trained_on=name_data(settings.data.root),
             scores={key: found[key] for key in ("miou", "pixel_accuracy", "iou", "bfloat16")},
             profile=read_json(files.profile),
         )
         progress.advance(miou=found["miou"])
+
+
+def name_data(root: str) -> str | None:
+    """What to call the data set below `root`: the name of its folder, without the path to it; None without a name."""
+    return visible(Path(root).resolve().name)[:100].strip() or None

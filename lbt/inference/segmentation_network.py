@@ -16,6 +16,7 @@ from lbt.config import Color, SpaceSettings
 from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
+from lbt.inference.summary import summarize
 from lbt.network.fold_batch_norm import fold_batch_norm
 from lbt.network.network import Network
 from lbt.runtime.device import has_bfloat16
@@ -35,7 +36,7 @@ class SegmentationNetwork(nn.Module):
         labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
         colors = network.palette[labels]  # (H, W, 3) uint8
 
-    `network.to("cuda")` and the other methods of a module work as usual.
+    `print(network)` says in ten lines what it is. `network.to("cuda")` and the other methods of a module work as usual.
 
     Attributes:
         network: the network itself, from normalised images (B, 3, H, W) to logits (B, C, H, W).
@@ -50,6 +51,7 @@ class SegmentationNetwork(nn.Module):
         input_size: height and width in pixels at which its latency was measured; any other size works too. This and
             the following attributes are None in the file that training writes, before the network is scored.
         settings_digest: digest of all settings behind the network, as in the manifest beside its file.
+        trained_on: name of the data set, such as that of its folder.
         scores: `miou`, `pixel_accuracy`, and `iou` by class (None for an absent class) on the official validation
             images, and `bfloat16`, what changes with `fast` (None if it was not measured).
         profile: `median_ms`, `p95_ms`, `fps`, `parameters`, `macs`, and `key`, the device and software of the
@@ -70,6 +72,7 @@ class SegmentationNetwork(nn.Module):
         seed: int,
         input_size: tuple[int, int] | None = None,
         settings_digest: str | None = None,
+        trained_on: str | None = None,
         scores: Mapping[str, Any] | None = None,
         profile: Mapping[str, Any] | None = None,
     ) -> None:
@@ -80,7 +83,7 @@ class SegmentationNetwork(nn.Module):
         self.mean, self.std = tuple(mean), tuple(std)
         self.method, self.seed = method, seed
         self.input_size, self.settings_digest = input_size, settings_digest
-        self.scores, self.profile = scores, profile
+        self.trained_on, self.scores, self.profile = trained_on, scores, profile
         self.max_pixels = MAX_PIXELS
         self.palette: Tensor
         self._mean: Tensor
@@ -94,6 +97,22 @@ class SegmentationNetwork(nn.Module):
     def device(self) -> torch.device:
         """The device on which the network runs."""
         return self.palette.device
+
+    def summary(self) -> str:
+        """Ten lines: classes, data set, structure, parameters, multiply-accumulates, scores and latency."""
+        return summarize(
+            method=self.method,
+            seed=self.seed,
+            classes=self.classes,
+            trained_on=self.trained_on,
+            genotype=self.genotype,
+            parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            input_size=self.input_size,
+            scores=self.scores,
+            profile=self.profile,
+        )
+
+    __repr__ = summary
 
     def forward(self, images: Images) -> Tensor:
         """The most probable class of each pixel.

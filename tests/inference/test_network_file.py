@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lbt.errors import LbtError
 from lbt.files import digest, write_json
 from lbt.inference import segmentation_network
 from lbt.inference.network_file import load_trained, save_network
+from lbt.inference.pack import name_data
 from lbt.runtime.checkpoint import save_checkpoint
 from lbt.stages.table import STAGES
 from lbt.stages.up_to_date import job_settings
@@ -176,6 +178,7 @@ def test_loading_needs_no_code_of_the_search(path, tmp_path):
     Image.new("RGB", (8, 8)).save(image)
     program = f"""
 import sys
+from pathlib import Path
 import lbt
 assert "torch" not in sys.modules and "pydantic" not in sys.modules
 network = lbt.load_network({str(path)!r})
@@ -284,6 +287,7 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     assert finished.scores == {**USE["scores"], "bfloat16": {"equal_labels": 0.99}}
     assert finished.profile == USE["profile"]
     assert finished.input_size == settings.latency.input_size
+    assert (unfinished.trained_on, finished.trained_on) == (None, Path(settings.data.root).name)
     assert (finished.classes, finished.colors, finished.method, finished.seed) == (table.names, table.colors, "lpt", 3)
     before = unfinished.network.state_dict()
     assert before.keys() == finished.network.state_dict().keys()
@@ -291,3 +295,11 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     # all sections that lead to a network, and none that only shows it
     packed = set(STAGES["pack"].settings.model_fields)
     assert set(Settings.model_fields) - packed == {"run", "seeds", "methods", "scenes"}
+
+
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [("/data/my camera", "my camera"), ("/", None), ("/data/a\x1b[2Jb", r"a\x1b[2Jb"), ("/data/ ", None)],
+)
+def test_a_data_set_is_called_by_its_folder(root, name):
+    assert name_data(root) == name

@@ -1,4 +1,4 @@
-"""`python -m lbt predict`: label maps equal the scored predictions, overlays have the input size, errors name files."""
+"""`lbt predict`: label maps equal the scored predictions, overlays have the input size, errors name files."""
 
 import csv
 import os
@@ -21,7 +21,8 @@ from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
-from lbt.inference.input_files import find_images, output_names
+from lbt.inference import timed_network
+from lbt.inference.input_files import find_inputs
 
 
 @pytest.fixture(scope="module")
@@ -158,17 +159,12 @@ def test_equal_names_do_not_collide(network, tmp_path):
     )
     assert sorted(str(path.relative_to(out / "labels")) for path in (out / "labels").rglob("*.png")) == sorted(files)
     assert read(out / "labels" / "right/deep/a.png")[1].shape == (22, 30)
-    paths = [tmp_path / name for name in ("a.jpg", "a.png", "b/A.PNG")]
-    assert [str(name) for name in output_names(paths)] == ["a.jpg", "a.png", "b/A.PNG"]
-    assert [str(name) for name in output_names([tmp_path / "a.JPG", tmp_path / "c.d.png"])] == ["a", "c.d"]
-    names = output_names([tmp_path / "a.jpg", tmp_path / "A.png"])
-    assert [str(name) for name in names] == ["a.jpg", "A.png"]
 
 
 def test_hidden_files_of_a_folder_are_left_out(tmp_path):
     for name in ("a.png", ".hidden.png", "deep/._b.jpg"):
         save(tmp_path / "in" / name, picture(4, 5))
-    assert find_images([tmp_path / "in"], tmp_path / "out") == [tmp_path / "in" / "a.png"]
+    assert list(find_inputs([tmp_path / "in"], tmp_path / "out")) == [tmp_path / "in" / "a.png"]
 
 
 def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, capsys):
@@ -184,22 +180,24 @@ def test_inputs_are_never_overwritten_and_results_never_read(network, tmp_path, 
 
 def test_wrong_arguments_are_reported_and_nothing_is_written(network, tmp_path, capsys):
     image = save(tmp_path / "a.png", picture(33, 44))
-    (tmp_path / "empty").mkdir()
-    for name in ("my clip's.mp4", "clip.ts"):
-        (tmp_path / name).write_bytes(b"\0" * 99)
+    for name in ("empty", "empty.pt"):
+        (tmp_path / name).mkdir()
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "network.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
     cases = {
-        (network, tmp_path / "none.png"): "none.png: there is no such file or folder",
+        (network, tmp_path / "none.png"): "none.png: there is no such image, video or folder",
         (network, tmp_path / "empty"): "empty: holds no image",
-        (network, image, tmp_path / "my clip's.mp4"): f"ffmpeg -i '{tmp_path}/my clip'\"'\"'s.mp4' frames/%06d.png",
-        (network, image, tmp_path / "clip.ts"): "clip.ts: is a video",
+        (tmp_path / "foto.jpg",): "foto.jpg: there is no such image, video or folder",
+        (network,): "Name an image, a folder or a video; `lbt predict --example`",
+        (): "Name an image, a folder or a video; `lbt predict --example`",
+        (tmp_path / "none.pt",): "none.pt: is missing; NETWORK comes first",
+        (tmp_path / "none.onnx", "--example"): "none.onnx: is missing; NETWORK comes first",
         (network, image, "--max-pixels", "0"): "--max-pixels: is 0",
         (tmp_path / "none.pt", image): "none.pt: is missing; NETWORK comes first, such as results/",
         (tmp_path / "network.onnx", image): "network.onnx: cannot be read by ONNX Runtime",
         (network, image, "--opacity", "1.5"): "--opacity: is 1.5",
-        (tmp_path / "empty", network): "empty: is a folder; NETWORK comes first, such as results/",
-        (image, network): "a.png: is an image; NETWORK comes first, such as results/",
+        (tmp_path / "empty.pt", image): "empty.pt: is a folder; NETWORK comes first, such as results/",
+        (image, network): "network.pt: is a network; NETWORK comes first, one alone, then the images",
     }
     for words, message in cases.items():
         assert predict(*words, "--output", tmp_path / "out") == 1
@@ -304,3 +302,89 @@ def test_a_network_whose_numbers_overflow_is_refused(tmp_path, capsys):
     assert predict(file, image, "--output", tmp_path / "out") == 1
     assert "The network computes NaN or infinity" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("a.png"))
+
+
+def test_options_may_stand_anywhere(network, tmp_path):
+    image = save(tmp_path / "a.png", picture(33, 44))
+    orders = [
+        (network, "--output", tmp_path / "0", image),
+        ("--output", tmp_path / "1", network, image),
+        (network, image, "--output", tmp_path / "2"),
+    ]
+    for number, words in enumerate(orders):
+        assert predict(*words) == 0
+        assert (tmp_path / str(number) / "labels/a.png").is_file()
+
+
+def test_without_a_network_that_of_the_package_is_used_and_introduced(tmp_path, capsys):
+    image = save(tmp_path / "a.png", picture(64, 96))
+    assert predict(image, "--output", tmp_path / "out", "--device", "cpu") == 0
+    out = capsys.readouterr().out
+    bundled = lbt.load_network()
+    assert np.array_equal(read(tmp_path / "out/labels/a.png")[1], bundled(image).numpy())
+    assert out.startswith("Network of the package (no NETWORK is named): street scenes only, 11 classes (sky, building")
+    assert "56.0 % mIoU on CamVid's validation images" in out
+    assert "network alone: " in out and " images of 96 x 64, median of " in out and "thread" in out and "float32" in out
+    assert "its profile:   23.5 ms (42.6 FPS), 95 % of the passes within 29.2 ms, images of 480 x 360, Intel(R)" in out
+    assert f"To see the result, open {tmp_path}/out/overlays/a.png" in out
+
+
+def test_the_example_is_a_scene_in_which_the_network_of_the_package_finds_the_road(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert predict("--example", "--device", "cpu") == 0
+    assert "To see the result, open predictions/streets/overlays/example.png" in capsys.readouterr().out
+    assert read(Path("predictions/streets/example.png"))[1].shape == (360, 480, 3)
+    labels, classes = read(Path("predictions/streets/labels/example.png"))[1], lbt.load_network().classes
+    assert (labels[250:, 100:380] == classes.index("road")).mean() > 0.9  # where the street is in every scene
+    found = {classes[index] for index in np.unique(labels) if (labels == index).mean() > 0.005}
+    assert found >= {"sky", "building", "road", "tree", "pavement", "car"}
+
+
+def test_after_the_example_comes_the_network_of_a_run(network, tmp_path, monkeypatch):
+    """Its results have other classes, and need no other folder to be named."""
+    monkeypatch.chdir(tmp_path)
+    image = save(tmp_path / "a.png", picture(33, 44))
+    assert predict(image) == 0 and predict(network, image) == 0 and predict(image) == 0
+    assert Path("predictions/labels/a.png").is_file() and Path("predictions/streets/labels/a.png").is_file()
+
+
+def test_an_example_with_another_network_and_images(network, tmp_path):
+    image = save(tmp_path / "a.png", picture(33, 44))
+    own = save(tmp_path / "example.jpg", picture(33, 44))
+    assert predict(network, image, own, "--example", "--output", tmp_path / "out") == 0
+    written = sorted(path.name for path in (tmp_path / "out/labels").iterdir())
+    assert written == ["a.png.png", "example.jpg.png", "example.png.png"]
+
+
+class Counted:
+    """A network whose pass takes a second for each pass before it is warm, by a clock of its own."""
+
+    def __init__(self, cold):
+        self.now, self.passes, self.cold = 0.0, {}, cold
+
+    def __call__(self, image):
+        size = tuple(image.shape[1:])
+        self.passes[size] = self.passes.get(size, 0) + 1
+        self.now += self.cold if self.passes[size] == 1 else 0.01
+        return torch.zeros(size)
+
+
+def test_cold_passes_do_not_count(monkeypatch):
+    network = Counted(cold=1.0)
+    monkeypatch.setattr(timed_network.time, "perf_counter", lambda: network.now)
+    timed = timed_network.TimedNetwork(network)
+    for height in (4, 4, 5, 6, 5):
+        assert timed(np.zeros((height, 3, 3), np.uint8)).shape == (height, 3)
+    assert network.passes == {(4, 3): 7, (5, 3): 2, (6, 3): 1}
+    assert timed.seconds == pytest.approx([0.01] * 7)
+    assert timed.describe() == "10.0 ms (100.0 FPS), images of several sizes, median of 7 warm passes"
+
+
+def test_a_slow_network_computes_the_first_image_twice_only(monkeypatch):
+    network = Counted(cold=9.0)
+    monkeypatch.setattr(timed_network.time, "perf_counter", lambda: network.now)
+    monkeypatch.setattr(timed_network, "_SECONDS", 0.005)
+    timed = timed_network.TimedNetwork(network)
+    timed(np.zeros((4, 8, 3), np.uint8))
+    assert network.passes == {(4, 8): 2}
+    assert timed.describe() == "10.0 ms (100.0 FPS), images of 8 x 4, median of 1 warm pass"

@@ -18,10 +18,13 @@ COMMAND = r"python -m lbt(?: \w+|\.\w+) \S|snakemake --|conda env|pip install"
 INSTALL = (
     "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e . && snakemake --cores 8"
 )
+TRY = INSTALL.replace("snakemake --cores 8", "lbt predict --example")
 TEST = INSTALL.replace(".venv", ".venv-test").replace("-e .", "-e '.[test]'").replace("snakemake --cores 8", "pytest")
 ELSEWHERE = {
     INSTALL: "the gate installs the same, and `snakemake --cores 8` is a test below",
+    TRY: "the same install; tests of `lbt predict` run the rest",
     TEST: "the gate",
+    "pip install av": "the tests need it, so `[test]` installs it",
     "conda env create -f environment.yml && conda activate lbt && snakemake --cores 8": "tests of environment.yml",
     "snakemake --cores 8 --resources gpu=1": "a test below",
     "snakemake --cores 8 --profile slurm": "tests/slurm",
