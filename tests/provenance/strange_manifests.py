@@ -36,7 +36,7 @@ def make_run(run: Path) -> None:
         output = run / name
         write_text(output, f"of {stage}")
         now = {"settings": {}, "code": "c0de"} if stage == "ratio" else describe_present(SETTINGS, None, stage, JOB)
-        manifest = output.with_name("manifest-ratio.json" if stage == "ratio" else "manifest.json")
+        manifest = output.with_name(".manifest-ratio.json" if stage == "ratio" else ".manifest.json")
         write_manifest(manifest, stage=stage, **now, inputs=verify_inputs(read), outputs=[output])
         read.append(output)
 
@@ -56,7 +56,7 @@ def case(folder: Path, draw: random.Random) -> Iterator[str]:
     run = folder / "results" / "run"
     make_run(run)
     before = use(run)
-    path = draw.choice(sorted(run.rglob("manifest*.json")))
+    path = draw.choice(sorted(run.rglob(".manifest*.json")))
     if draw.random() < 0.25:
         content, what = damage(path.read_bytes(), draw)
     else:

@@ -31,19 +31,19 @@ def make_run(folder: Path, ratio: float | None, miou: tuple[float, ...], lr: flo
     write_text(folder / "data" / "split.csv", split)
     common = {"code": "c0de", "inputs": {}}
     outputs = [folder / "data" / "split.csv"]
-    write_manifest(folder / "data" / "manifest.json", stage="split", settings={"data": {}}, outputs=outputs, **common)
+    write_manifest(folder / "data" / ".manifest.json", stage="split", settings={"data": {}}, outputs=outputs, **common)
     for seed, value in enumerate(miou):
         place = folder / "search" / "lbt" / f"seed-{seed}" / "round-1"
         settings = {"search": {"pseudo_labels": {"ratio": ratio, "targets": "soft"}, "lr": lr}, "seed": seed}
         place.mkdir(parents=True)
-        write_manifest(place / "manifest.json", stage="round", settings=settings, outputs=[], **common)
+        write_manifest(place / ".manifest.json", stage="round", settings=settings, outputs=[], **common)
         evaluated = folder / "evaluate" / "lbt" / f"seed-{seed}"
         write_json(evaluated / "network.json", scores(value))
         write_json(evaluated / "supernet.json", scores(value / 2))
     # another method does not learn from pseudo-labels, so its settings may differ
     place = folder / "search" / "fasterseg" / "seed-0" / "round-1"
     place.mkdir(parents=True)
-    write_manifest(place / "manifest.json", stage="round", settings={"ratio": str(ratio)}, outputs=[], **common)
+    write_manifest(place / ".manifest.json", stage="round", settings={"ratio": str(ratio)}, outputs=[], **common)
     return folder
 
 
@@ -97,7 +97,7 @@ def test_every_run_has_the_table_and_shows_it_while_the_scores_are_unchanged(stu
 @pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
 def test_a_damaged_manifest_does_not_stop_a_start(study, content):
     assert main(["ratio", *map(str, study)]) == 0 and is_ratio_current(study[0])
-    (study[0] / "tables" / "manifest-ratio.json").write_text(content)
+    (study[0] / "tables" / ".manifest-ratio.json").write_text(content)
     assert is_ratio_current(study[0]) is False
 
 
@@ -115,8 +115,8 @@ def test_one_seed_leaves_the_deviation_blank(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        ({"lr": 0.2}, "round-1/manifest.json: search.lr: 0.1 | 0.2"),
-        ({"miou": (0.2,)}, "seed-1/round-1/manifest.json: code: c0de | absent"),
+        ({"lr": 0.2}, "round-1/.manifest.json: search.lr: 0.1 | 0.2"),
+        ({"miou": (0.2,)}, "seed-1/round-1/.manifest.json: code: c0de | absent"),
         ({"split": SPLIT + "u9,u9.png,,u,unlabeled\n"}, "data/split.csv: content"),
         ({"ratio": None}, "two of these runs label 8 images"),
         ({"ratio": 2.0}, "two of these runs label 8 images"),  # as many as without a ratio
@@ -130,14 +130,14 @@ def test_runs_with_other_differences_are_refused(study, tmp_path, capsys, other,
 
 
 def test_versions_and_code_must_agree(study, capsys):
-    path = study[1] / "data" / "manifest.json"
+    path = study[1] / "data" / ".manifest.json"
     manifest = json.loads(path.read_text())
     manifest["code"], manifest["versions"]["torch"] = "other", "0.1"
     content = {name: value for name, value in manifest.items() if name != "digest"}
     write_json(path, content | {"digest": digest(content)})
     assert main(["ratio", *map(str, study)]) == 1
     message = capsys.readouterr().err
-    assert "data/manifest.json: code: c0de | other" in message and "version of torch" in message
+    assert "data/.manifest.json: code: c0de | other" in message and "version of torch" in message
 
 
 def test_a_folder_without_a_run_is_refused(study, tmp_path, capsys):

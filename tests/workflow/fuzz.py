@@ -105,8 +105,8 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
         ("scores", scores / "network.json", verified(read_json)),
         ("profile", run / "profile" / "lbt" / "seed-0" / "profile.json", verified(read_json)),
         ("table of methods", run / "tables" / "miou.csv", verified(Path.read_text)),
-        ("manifest of a round", round_ / "manifest.json", manifest_of("checkpoint.pt")),
-        ("manifest of a table", run / "latency" / "manifest.json", manifest_of("table.csv")),
+        ("manifest of a round", round_ / ".manifest.json", manifest_of("checkpoint.pt")),
+        ("manifest of a table", run / "latency" / ".manifest.json", manifest_of("table.csv")),
     ]
 
 

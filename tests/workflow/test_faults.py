@@ -118,7 +118,7 @@ def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
 def test_a_stage_that_ran_while_the_clock_was_back_is_named(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     folder = clone.folder / "results" / "tiny" / "warmup" / "seed-0"
-    checkpoint, manifest = folder / "checkpoint.pt", folder / "manifest.json"
+    checkpoint, manifest = folder / "checkpoint.pt", folder / ".manifest.json"
     checkpoint.write_bytes(checkpoint.read_bytes() + b"another")
     content = json.loads(manifest.read_text())
     content["outputs"]["checkpoint.pt"] |= {"sha256": sha256(checkpoint)}

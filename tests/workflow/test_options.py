@@ -38,8 +38,8 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     best = max(rows, key=lambda row: float(row["objective"]))
     branches = json.loads((folder / "genotype.json").read_text())["branches"]
     assert "+".join(str(branch["scale"]) for branch in reversed(branches)) == best["branches"]
-    assert "candidates.csv" in json.loads((folder / "manifest.json").read_text())["inputs"]
-    assert "candidates.csv" in json.loads((folder / "manifest-candidates.json").read_text())["outputs"]
+    assert "candidates.csv" in json.loads((folder / ".manifest.json").read_text())["inputs"]
+    assert "candidates.csv" in json.loads((folder / ".manifest-candidates.json").read_text())["outputs"]
 
 
 @pytest.mark.exhaustive
@@ -59,7 +59,7 @@ def test_operators_are_chosen_by_their_removal(finished, tmp_path):
     branches = json.loads((folder / "genotype.json").read_text())["branches"]
     cells = {(str(cell["layer"]), str(cell["scale"])): cell["operator"] for b in branches for cell in b["cells"]}
     assert cells.keys() <= kept.keys() and all(kept[place] in (operator, "skip") for place, operator in cells.items())
-    assert "architecture.json" in json.loads((folder / "manifest.json").read_text())["inputs"]
+    assert "architecture.json" in json.loads((folder / ".manifest.json").read_text())["inputs"]
 
 
 @pytest.mark.exhaustive
@@ -89,7 +89,8 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
         columns = {name: set(read_csv(folder / name)[0]) for name in ("metrics.csv", "guide-metrics.csv")}
         assert columns["metrics.csv"] - columns["guide-metrics.csv"] == taught
         read = {
-            name: json.loads((folder / f"{name}.json").read_text())["inputs"] for name in ("manifest", "manifest-guide")
+            name: json.loads((folder / f".{name}.json").read_text())["inputs"]
+            for name in ("manifest", "manifest-guide")
         }
         assert supernet in read["manifest"] and supernet in read["manifest-guide"]
         assert "guide.pt" in read["manifest"] and "guide.pt" not in read["manifest-guide"]

@@ -17,7 +17,7 @@ def test_the_shell_runs_no_part_of_a_path(tmp_path):
     clone.settings["data"]["root"] = STRANGE
     result = clone.snakemake("--no-hooks", "--until", "split")
     assert result.returncode == 0, result.stderr
-    assert (folder / STRANGE / "scenes.json").is_file() and (folder / STRANGE / "manifest.json").is_file()
+    assert (folder / STRANGE / "scenes.json").is_file() and (folder / STRANGE / ".manifest.json").is_file()
     assert not list(tmp_path.rglob("ran"))
 
 

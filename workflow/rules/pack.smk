@@ -6,7 +6,7 @@ rule pack:
         profile=rules.profile.output.profile,
     output:
         packed=f"{RUN}/networks/{{method}}-seed-{{seed}}.pt",
-        manifest=f"{RUN}/networks/manifest-{{method}}-seed-{{seed}}.json",
+        manifest=f"{RUN}/networks/.manifest-{{method}}-seed-{{seed}}.json",
     log:
         f"{RUN}/logs/pack-{{method}}-seed-{{seed}}.log",
     conda:

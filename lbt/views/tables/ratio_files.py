@@ -12,7 +12,7 @@ from lbt.provenance.fingerprint import fingerprint
 from lbt.provenance.manifest import read_manifest, verify_inputs, write_manifest
 from lbt.views.tables.formats import Table
 
-_MANIFEST = "manifest-ratio.json"
+_MANIFEST = ".manifest-ratio.json"
 _READ = ("data/split.csv", "evaluate/*/seed-*/network.json", "evaluate/*/seed-*/supernet.json")
 
 

@@ -77,7 +77,7 @@ def _read(folder: Path) -> _Run:
         facts |= {f"{name}: {key}": value for key, value in _flatten(manifest.settings, "")}
         facts |= {f"{name}: version of {key}": value for key, value in manifest.versions.items()}
         facts[f"{name}: code"] = manifest.code
-        if name == "data/manifest.json":
+        if name == "data/.manifest.json":
             split = manifest.outputs.get("split.csv")
             facts["data/split.csv: content"] = split and split.sha256
         ratios |= {facts.pop(key) for key in list(facts) if key.endswith("search.pseudo_labels.ratio")}
@@ -90,9 +90,9 @@ def _read(folder: Path) -> _Run:
 
 def _find_manifests(folder: Path) -> list[Path]:
     """The manifests of the shared stages, and of the methods with pseudo labels."""
-    found = [path for name in _SHARED for path in (folder / name).rglob("manifest*.json")]
+    found = [path for name in _SHARED for path in (folder / name).rglob(".manifest*.json")]
     for name in _OF_METHODS:
-        found += [path for method in _labelling_methods() for path in (folder / name / method).rglob("manifest*.json")]
+        found += [path for method in _labelling_methods() for path in (folder / name / method).rglob(".manifest*.json")]
     return sorted(found)
 
 
