@@ -32,7 +32,7 @@ ROUNDING = 1e-4
 class SegmentationNetwork(nn.Module):
     """A trained network with its classes, normalisation, origin and scores, in eval mode.
 
-        network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
+        network = lbt.load_network("results/default/best/network.pt")
         labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
         colors = network.palette[labels]  # (H, W, 3) uint8
 

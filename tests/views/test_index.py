@@ -53,8 +53,9 @@ def add_network(run, method, seed, miou, fps, images=()):
         pixels.save(folder / "pictures" / f"{name.replace('/', '_')}.png")
         if index < 2:
             pixels.save(folder / "predictions" / f"{name.replace('/', '_')}.png")
-    (run / "networks").mkdir(exist_ok=True)
-    (run / "networks" / f"{method}-seed-{seed}.pt").touch()
+    packed = run / "networks" / f"{method}-seed-{seed}" / "network.pt"
+    packed.parent.mkdir(parents=True)
+    packed.touch()
 
 
 @pytest.fixture
@@ -94,7 +95,10 @@ def test_the_best_network_is_the_most_accurate_inside_the_window(run, settings, 
     assert ("It was chosen on the evaluation images" in text) == (inside != 1)
     assert ("(control)" in text.partition("mIoU")[0]) == (best == "random")
     command = found.best.predict_command()
-    assert command in text and shlex.split(command)[-2:] == [str(run / "networks" / f"{best}-seed-0.pt"), "PHOTO"]
+    assert command in text and shlex.split(command)[-2:] == [
+        str(run / "networks" / f"{best}-seed-0" / "network.pt"),
+        "PHOTO",
+    ]
 
 
 def test_the_worst_and_the_best_images_are_shown_in_their_order(run):

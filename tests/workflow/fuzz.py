@@ -90,13 +90,13 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     table = run / "latency" / "table.csv"
     alone = [
         ("checkpoint, alone", warm, checkpoint),
-        ("network, alone", run / "networks" / "lbt-seed-0.pt", network),
+        ("network, alone", run / "networks" / "lbt-seed-0" / "network.pt", network),
         ("probabilities, alone", round_ / "pseudo_labels" / "probability-000.h5", probabilities),
     ]
     return alone + [
         ("checkpoint", warm, verified(checkpoint)),
         ("student", run / "student_warmup" / "seed-0" / "checkpoint.pt", verified(student)),
-        ("network", run / "networks" / "lbt-seed-0.pt", verified(network)),
+        ("network", run / "networks" / "lbt-seed-0" / "network.pt", verified(network)),
         ("probabilities", round_ / "pseudo_labels" / "probability-001.h5", verified(probabilities)),
         ("split", run / "data" / "split.csv", verified(split)),
         ("latency table", table, verified(lambda path: read_table(path).milliseconds)),

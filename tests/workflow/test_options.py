@@ -8,7 +8,7 @@ import torch
 from clone import SOMETIMES, artefacts, read_csv
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw"}
+DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw", "cards"}
 
 
 @pytest.mark.exhaustive

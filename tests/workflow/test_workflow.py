@@ -11,6 +11,7 @@ import pytest
 from clone import ALWAYS, SOMETIMES, Clone, artefacts, read_csv
 
 from lbt.stages.run import Job
+from lbt.views.best_network import find_networks
 from lbt.views.tables.terminal import WIDEST, fit_to_width
 
 
@@ -57,6 +58,17 @@ def test_unlabelled_images_have_no_label_and_parts_share_no_group(finished):
     assert all((row["label"] == "") == (row["role"] == "unlabeled") for row in rows)
     groups = {role: {r["group"] for r in rows if r["role"] == role} for role in ("teacher_train", "teacher_val")}
     assert not groups["teacher_train"] & groups["teacher_val"]
+
+
+def test_the_best_network_has_a_card_and_a_link(finished):
+    run = finished[0].folder / "results" / "tiny"
+    best = find_networks(run).best
+    assert (run / "best").is_symlink() and (run / "best" / "network.pt").samefile(best.packed)
+    assert {path.name for path in (run / "best").iterdir()} == {
+        *(".manifest.json", "README.md", "architecture.png", "example.png", "network.pt"),
+    }
+    command = best.predict_command().replace(f"{finished[0].folder}/", "")
+    assert command in (run / "best" / "README.md").read_text()
 
 
 def test_manifests_list_inputs_and_outputs(finished):

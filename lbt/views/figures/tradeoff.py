@@ -55,7 +55,7 @@ def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]
         label = f"wanted: {fps[0]:g} to {fps[1]:g} FPS"
         axes.axvspan(1e3 / fps[1], 1e3 / fps[0], color=WANTED, alpha=0.15, linewidth=0, zorder=0, label=label)
     _draw_constant(axes, constant, [100 * network.network["miou"] for network in networks])
-    forms = "; ".join(sorted({describe_form(network) for network in networks}))
+    forms = "; ".join(sorted({describe_form(network.profile) for network in networks}))
     axes.set(xlabel=f"measured latency (ms, median; {forms})", ylabel="retrained mIoU (%)")
     axes.margins(x=0.12, y=0.15)
     draw_grid(axes)

@@ -64,7 +64,7 @@ def _print_places(run: Path) -> None:
     print(f"tables:   {run}/tables/{', '.join(present)}")
     print(f"figures:  {run}/figures/")
     print(f"pictures: {run}/evaluate/<method>/seed-<seed>/pictures/")
-    print(f"networks: {run}/networks/<method>-seed-<seed>.pt")
+    print(f"networks: {run}/networks/<method>-seed-<seed>/, the best one {run}/best/")
 
 
 def terminal_width() -> int:
