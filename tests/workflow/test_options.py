@@ -130,7 +130,7 @@ def test_a_file_of_student_weights_is_an_input_of_the_warm_up(finished, tmp_path
 
 
 def test_a_second_file_changes_what_it_names(finished, tmp_path):
-    """As for the ratio study: the rest of the settings is that of the first file."""
+    """As for runs to compare: the rest of the settings is that of the first file."""
     clone = finished[0].copy(tmp_path / "clone")
     (clone.folder / "half.yaml").write_text("run: half\nsearch: {pseudo_labels: {ratio: 0.5}}\n")
     result = clone.snakemake("half.yaml", "--dry-run", "--printshellcmds")
