@@ -15,6 +15,7 @@ from urllib.parse import quote
 from lbt.errors import LbtError, visible
 from lbt.files import write_text
 from lbt.views.best_network import PACKED, FinishedNetwork, Found, find_networks, read_image_scores
+from lbt.views.live_curves import read_charts
 from lbt.views.page import render
 from lbt.views.pictures import embed_figure, embed_picture
 from lbt.views.results import ConstantScores, read_part
@@ -38,7 +39,6 @@ _TABLES = {
     "classes": "IoU by class",
     "latency": "latency predicted against measured",
     "decisions": "how far the search decided",
-    "ratio": "mIoU by ratio",
 }
 
 
@@ -78,6 +78,7 @@ def make_index(run: Path, state: RunState) -> str:
         tradeoff=_figure(run, "figures/accuracy-latency.svg", "Accuracy against latency"),
         network=_figure(run, f"figures/{best.place}/network.svg", "The derived network") if best else None,
         curves=[curve for name, title in _CURVES.items() if (curve := _figure(run, f"figures/{name}.svg", title))],
+        charts=[] if state.state == FINISHED else read_charts(run / "logs"),
         links=list(_list_links(run)),
         command=f"python -m lbt status {run}",
     )
@@ -155,10 +156,11 @@ def _figure(run: Path, name: str, title: str) -> dict[str, str] | None:
 def _list_links(run: Path) -> Iterator[dict[str, Any]]:
     """Groups of links to what the folder of the run holds."""
     galleries = sorted(run.glob("search/*/seed-*/round-*/gallery.html"), key=_order)
+    networks = [(path.parent.name, path.parent) for path in sorted(run.glob(f"networks/*/{PACKED}"))]
     groups: dict[str, Sequence[tuple[str, Path]]] = {
         "Tables": [(title, run / "tables" / f"{name}.html") for name, title in _TABLES.items()],
         "Pseudo labels": [(" ".join(path.parts[-4:-1]), path) for path in galleries],
-        "Networks": [(path.parent.name, path.parent) for path in sorted(run.glob(f"networks/*/{PACKED}"))],
+        "Networks": [("best", run / "best"), *networks],
         "Settings": [("settings and versions", run / "settings.html"), ("settings.yaml", run / "settings.yaml")],
         "Folders": [(name, run / name) for name in ("figures", "evaluate", "logs")],
     }
