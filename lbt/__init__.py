@@ -2,7 +2,7 @@
 
 ```python
 import lbt
-network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
+network = lbt.load_network("results/default/best/network.pt")
 labels = network("street.jpg")
 ```
 """

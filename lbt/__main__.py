@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from lbt import __version__
-from lbt.commands import bench, check, export, init, predict, ratio, shards, show, stage, status
+from lbt.commands import bench, check, compare, export, init, predict, shards, show, stage, status
 from lbt.errors import LbtError
 from lbt.files import open_own
 
@@ -20,7 +20,7 @@ COMMANDS = {
     "check": check,
     "status": status,
     "show": show,
-    "ratio": ratio,
+    "compare": compare,
     "shards": shards,
     "predict": predict,
     "export": export,

@@ -25,6 +25,6 @@ def leave_data(found: Settings, run: Path, trained: bool = True) -> None:
     record_contents(found.data, found.splits, data / "files.csv")
     write_json(data / "check.json", {})
     job = pick_settings(CheckJob, found)
-    for path in (data / "manifest-check.json", *([run / "warmup/seed-0/manifest.json"] if trained else [])):
+    for path in (data / ".manifest-check.json", *([run / "warmup/seed-0/.manifest.json"] if trained else [])):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_manifest(path, stage="check", settings=job.tracked(), code="c", inputs={}, outputs=[])

@@ -42,7 +42,7 @@ def confidence_of(prediction: ImagePrediction) -> np.ndarray:
 
 def update_digest(path: Path) -> None:
     """Write the present digest of a file into its manifest, as if the file had been written like this."""
-    manifest = path.with_name(re.sub("shard|probability", "manifest", path.name)).with_suffix(".json")
+    manifest = path.with_name(re.sub("shard|probability", ".manifest", path.name)).with_suffix(".json")
     content = json.loads(manifest.read_text())
     content["outputs"][path.name]["sha256"] = sha256(path)
     del content["digest"]
@@ -76,7 +76,7 @@ def labelled(tmp_path_factory) -> SimpleNamespace:
             soft = place / f"probability-{shard:03d}.h5"
             write_shard(path, soft, chosen.values(), dict.fromkeys(chosen, shape), classes, identity)
             write_manifest(
-                place / f"manifest-{shard:03d}.json",
+                place / f".manifest-{shard:03d}.json",
                 stage="label",
                 settings={
                     "data": settings.data.model_dump(mode="json"),

@@ -26,7 +26,7 @@ Exit code 0 if the table was printed; 1 if not."""
         type=Path,
         nargs="+",
         metavar="NETWORK",
-        help="networks of a run, such as results/default/networks/lbt-seed-0.pt, and ONNX files of `lbt export`",
+        help="networks of a run, such as results/default/best/network.pt, and ONNX files of `lbt export`",
     )
     parser.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="of the image (default: that of the first one's timing)"

@@ -46,12 +46,14 @@ def run(options: argparse.Namespace) -> None:
     from lbt.data.checking.check import check_data, describe, describe_warnings
     from lbt.data.problems import raise_problems
     from lbt.data.scenes.write_dataset import SCENES_FILE
+    from lbt.provenance.older_version import refuse_older
     from lbt.stages.disk_space import check_disk, count_images
     from lbt.stages.preconditions import find_obstacles
     from lbt.stages.run_time import describe_time
 
     first = options.config
     if first.is_dir():
+        refuse_older(first)
         settings = read_configuration([first / "settings.yaml"]).settings
         print(_outdated(first, settings, _words([first / "settings.yaml"], [])) or f"{first}: nothing is outdated.")
         return

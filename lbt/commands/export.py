@@ -1,4 +1,4 @@
-"""`python -m lbt export NETWORK OUT`: write a network as an ONNX file."""
+"""`python -m lbt export NETWORK [OUT]`: write a network as an ONNX file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,15 @@ Exit code 0 if the file was written; 1 if not."""
         "network",
         type=Path,
         metavar="NETWORK",
-        help="a network of a run, such as results/default/networks/lbt-seed-0.pt",
+        help="a network of a run, such as results/default/best/network.pt",
     )
-    parser.add_argument("output", type=Path, metavar="OUT", help="the file to write, such as network.onnx")
+    parser.add_argument(
+        "output",
+        type=Path,
+        nargs="?",
+        metavar="OUT",
+        help="the file to write (beside the network: network.onnx, or network-float16.onnx, network-int8.onnx)",
+    )
     parser.add_argument(
         "--size",
         type=int,
@@ -59,6 +65,10 @@ def run(options: argparse.Namespace) -> None:
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_export import export_network
 
+    if options.output is None:
+        refuse_as_network(options.network, "the file to write")
+        form = "" if options.precision == "float32" else f"-{options.precision}"
+        options.output = options.network.with_name(f"{options.network.stem}{form}.onnx")
     if os.path.realpath(options.output) == os.path.realpath(options.network):
         raise LbtError(f"{options.output}: is the network itself. Name another file to write.")
     refuse_as_network(options.network, "the file to write")

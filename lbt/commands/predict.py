@@ -40,7 +40,7 @@ camera marked it as rotated is turned upright. Videos need PyAV: pip install av.
         "network",
         type=Path,
         metavar="NETWORK",
-        help="a network of a run, such as results/default/networks/lbt-seed-0.pt, or an ONNX file of `lbt export`; "
+        help="a network of a run, such as results/default/best/network.pt, or an ONNX file of `lbt export`; "
         "a first path that ends neither in .pt nor in .onnx is an image already",
     )
     images = parser.add_argument(

@@ -19,9 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables, or what there is before them."""
+    from lbt.provenance.older_version import refuse_older
     from lbt.stages.run_progress import PROGRESS
     from lbt.views.tables.terminal import print_tables
 
+    refuse_older(options.run)
     has_tables = any((options.run / "tables").glob("*.md"))
     if not has_tables and (options.run / "logs" / PROGRESS).exists():
         from lbt.commands.status import run as print_status

@@ -31,10 +31,12 @@ def run(options: argparse.Namespace) -> None:
 
     from rich.live import Live
 
+    from lbt.provenance.older_version import refuse_older
     from lbt.stages.status import read_state
     from lbt.views.run_state import RUNNING
     from lbt.views.status_text import make_console
 
+    refuse_older(options.run)
     console, state = make_console(), read_state(options.run)
     if not options.watch:
         console.print(_show(options.run, state))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Generic, TypeVar
 
-from lbt.config import Section, Settings
+from lbt.config import Section, Settings, Window
 from lbt.config.base import WITHOUT_EFFECT, Gpus, select_keys
 from lbt.config.data import (
     AugmentationSettings,
@@ -312,3 +312,15 @@ class CompareJob(DataJob):
 
 class DrawJob(Section):
     space: SpaceSettings
+
+
+class WantedSpeed(Section):
+    fps: Window | None
+
+
+class CardsJob(Section):
+    """The best network is the best one inside the window."""
+
+    data: ImageFiles
+    search: WantedSpeed
+    derivation: WantedSpeed

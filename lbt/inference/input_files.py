@@ -105,7 +105,7 @@ def refuse_as_network(path: Path, then: str) -> None:
         return
     existing = "" if path.exists() else f" {describe_networks()}"
     raise LbtError(
-        f"{path}: {kind}; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then {then}.{existing}"
+        f"{path}: {kind}; NETWORK comes first, such as results/default/best/network.pt, then {then}.{existing}"
     )
 
 

@@ -32,7 +32,7 @@ ROUNDING = 1e-4
 class SegmentationNetwork(nn.Module):
     """A trained network with its classes, normalisation, origin and scores, in eval mode.
 
-        network = lbt.load_network("results/default/networks/lbt-seed-0.pt")
+        network = lbt.load_network("results/default/best/network.pt")
         labels = network("street.jpg")  # (H, W) int64, an index into network.classes for each pixel
         colors = network.palette[labels]  # (H, W, 3) uint8
 
@@ -50,7 +50,7 @@ class SegmentationNetwork(nn.Module):
         seed: the seed of its search and training.
         input_size: height and width in pixels at which its latency was measured; any other size works too. This and
             the following attributes are None in the file that training writes, before the network is scored.
-        settings_digest: digest of all settings behind the network, as in the manifest beside its file.
+        settings_digest: digest of all settings behind the network, as in the hidden manifest beside its file.
         trained_on: name of the data set, such as that of its folder.
         scores: `miou`, `pixel_accuracy`, and `iou` by class (None for an absent class) on the official validation
             images, and `bfloat16`, what changes with `fast` (None if it was not measured).

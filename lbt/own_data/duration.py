@@ -41,7 +41,7 @@ _FORWARD = 0.35
 """Share of a forward and backward pass that a forward pass takes."""
 _TABLE = 1.5
 """Time of the latency table over the time in which its entries are measured."""
-_SHARED_JOBS, _JOBS_OF_A_METHOD, _JOBS_OF_A_ROUND, _JOBS_OF_LABELS = 11, 6, 1, 2
+_SHARED_JOBS, _JOBS_OF_A_METHOD, _JOBS_OF_A_ROUND, _JOBS_OF_LABELS = 12, 6, 1, 2
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def add_up(settings: Settings, counts: Mapping[str, int], classes: int, passes: 
         after += counts["evaluation"] * (label + score + image) + settings.latency.profile_runs * score
         jobs = search.rounds * (_JOBS_OF_A_ROUND + _JOBS_OF_LABELS * facts.needs_pseudo_labels)
         work += rounds + after + (jobs + _JOBS_OF_A_METHOD) * passes.start
-        chains.append(max(before) + rounds + after + (5 + jobs + _JOBS_OF_A_METHOD) * passes.start)
+        chains.append(max(before) + rounds + after + (6 + jobs + _JOBS_OF_A_METHOD) * passes.start)
     return max(max(chains), work / max(1, cores)) / 60
 
 

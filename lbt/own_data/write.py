@@ -121,7 +121,7 @@ def _commands(file: Path, found: Proposal, photos: Path, cores: int) -> list[str
     here = Path("workflow/Snakefile")
     beside = Path(lbt.__file__).absolute().parents[1] / here
     snakefile = f" --snakefile {quote(str(beside))}" if not here.exists() and beside.exists() else ""
-    network = f"results/{found.settings.run}/networks/lbt-seed-0.pt"
+    network = f"results/{found.settings.run}/best/network.pt"
     return [
         f"snakemake{snakefile} --cores {cores} --configfile {quote(str(file))}",
         f"lbt predict {network} {quote(str(photos))}",

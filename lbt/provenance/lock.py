@@ -27,7 +27,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextmanager
 def locked(manifest: Path) -> Iterator[None]:
-    """Hold the lock of a stage, a hidden file beside its manifest that names the process.
+    """Hold the lock of a stage, a file beside its manifest that names the process, hidden as that is.
 
     The lock ends with its process, however it ends. Between the nodes of a cluster it holds on a file system that
     passes locks on (NFS, Lustre with `flock`). On a file system without locks, a line says that two runs of one folder
@@ -37,7 +37,7 @@ def locked(manifest: Path) -> Iterator[None]:
         LbtError: another process is still at work on these outputs, the folder cannot be written, or the file is a
             link, whose target must not change.
     """
-    path = manifest.with_name(f".{manifest.name}.lock")
+    path = manifest.with_name(f"{manifest.name}.lock")
     lock = FileLock(path, fallback_to_soft=False, poll_interval=0.2)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,8 @@
-"""Manifests: beside the outputs of each stage, the record of the inputs, settings and code that made them."""
+"""Manifests: the record of the inputs, settings and code that made the outputs of a stage.
+
+It is a hidden file, so that people see results only. It lies beside the outputs, so that a folder of results that is
+copied or moved keeps it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from lbt.config.names import require_below
 from lbt.errors import LbtError
 from lbt.files import digest, read_json, sha256, software_versions, write_json
 
-PATTERN = "manifest*.json"
+PATTERN = ".manifest*.json"
 """Names of manifests; stages that share a folder have one each."""
 
 _VERSION = 3

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lbt.config import DataSettings
 from lbt.errors import LbtError
-from lbt.provenance.manifest import read_manifest
+from lbt.provenance.manifest import PATTERN, read_manifest
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read_origin(shard: Path, root: Path | None = None) -> Origin | None:
     Raises:
         LbtError: the manifest is damaged or was not written by labelling.
     """
-    for path in sorted(shard.parent.glob("manifest*.json")):
+    for path in sorted(shard.parent.glob(PATTERN)):
         manifest = read_manifest(path)
         if shard.name not in manifest.outputs:
             continue

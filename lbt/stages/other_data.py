@@ -32,7 +32,7 @@ def describe_other_data(settings: Settings, run: Path) -> str:
     if not any(run.glob(f"*warmup/*/{PATTERN}")):
         return ""
     try:
-        before: Any = read_manifest(run / "data" / "manifest-check.json").settings["data"]
+        before: Any = read_manifest(run / "data" / ".manifest-check.json").settings["data"]
         reason = _other_classes(before, settings) or _other_images(before, settings, run / "data")
     except (LbtError, KeyError, TypeError):  # a damaged record: the stages that read it say so
         return ""

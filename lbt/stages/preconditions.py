@@ -18,6 +18,7 @@ from lbt.data.scenes.write_dataset import find_old_scenes
 from lbt.errors import LbtError
 from lbt.files import require_own_folders
 from lbt.latency.deployment import find_obstacle
+from lbt.provenance.older_version import refuse_older
 from lbt.runtime.device import check_gpus
 from lbt.runtime.distributed import ALONE
 from lbt.search.pretrained_weights import load_pretrained_weights
@@ -46,10 +47,19 @@ def find_obstacles(settings: Settings, folder: Path) -> list[Problem]:
     """
     return [
         *_folder_problems(settings, folder),
+        *_older_version(folder),
         *_other_data(settings, folder),
         *_weight_problems(settings),
         *_device_problems(settings),
     ]
+
+
+def _older_version(folder: Path) -> Iterator[Problem]:
+    """Results that the run would make again, although they took hours."""
+    try:
+        refuse_older(folder)
+    except LbtError as error:
+        yield Problem("run", str(error))
 
 
 def _other_data(settings: Settings, folder: Path) -> Iterator[Problem]:

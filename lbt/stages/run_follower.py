@@ -13,6 +13,7 @@ from typing import Any
 
 from lbt.config import Settings
 from lbt.files import remove_leftovers
+from lbt.stages.best_link import BEST, link_best
 from lbt.stages.queue_watch import QueueWatch, submission_folders
 from lbt.stages.run_log import RunLog
 from lbt.stages.run_progress import RunProgress
@@ -58,7 +59,7 @@ class RunFollower:
             planned=self._planned,
             typical=typical_seconds(self._settings),
         )
-        remove_leftovers([self._run / INDEX])
+        remove_leftovers([self._run / INDEX, self._run / BEST])
         watch = QueueWatch(folders, self._logger.warning)
         self._log = RunLog(
             self._run / "logs", progress, changed=self._writer.wake, submitted=watch.start, left=self._left
@@ -84,7 +85,10 @@ class RunFollower:
 
     def _write_page(self) -> None:
         self._state = read_state(self._run)
-        write_index(self._run, self._state)
+        try:
+            link_best(self._run)
+        finally:
+            write_index(self._run, self._state)
 
     def _left(self) -> float | None:
         """By the last page, because Slurm may take long to answer."""
@@ -139,4 +143,4 @@ class PageWriter:
             except Exception as error:  # whatever keeps the page from being written, the run goes on
                 if not self._told:
                     self._told = True
-                    self._say(f"The page of the run could not be written, the run goes on: {error}")
+                    self._say(f"The page of the run or its link `best` could not be written, the run goes on: {error}")

@@ -186,4 +186,5 @@ STAGES: dict[str, Stage] = {
         reads=("evaluation",),
     ),
     "draw": Stage("lbt.views.figures.networks", jobs.DrawJob, "draw the figures of each method and seed"),
+    "cards": Stage("lbt.views.cards", jobs.CardsJob, "write the card of each network"),
 }

@@ -31,10 +31,11 @@ TYPICAL = {
     "tables": 4.0,
     "compare": 7.0,
     "draw": 8.0,
+    "cards": 3.0,
 }
 """Seconds of a job of each stage in the default run on two cores; of a stage that trains, seconds an epoch. Only their
 ratios matter, and only until the first job of a stage has ended."""
-ALONE = ("latency", "profile", "tables", "draw", "compare")
+ALONE = ("latency", "profile", "tables", "draw", "compare", "cards")
 """Stages whose jobs run one after the other: they take all cores, or come at the end."""
 _OTHERS = 2.0
 _LEAST_MEASURED = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ import yaml
 
 from lbt.errors import LbtError
 from lbt.files import open_regular, unguard_cell
-from lbt.views.results import CONTROLS, Profile, Scores, read_part
+from lbt.views.results import CONTROLS, Profile, Scores, identify, read_part
 
+PACKED = "network.pt"
+"""Name of the file for people in the folder of a network, `networks/<method>-seed-<seed>/`."""
 Window = tuple[float, float]
 """Least and most frames per second."""
 
@@ -28,22 +30,28 @@ class FinishedNetwork:
     Attributes:
         method: the search method.
         seed: its seed.
-        miou: on the evaluation images, in [0, 1].
-        fps, latency_ms: measured, at the median.
-        parameters, macs: its size.
+        scores: on the evaluation images; see `lbt.evaluation.scores`.
+        profile: latency and size; see `lbt.latency.profiler`.
         folder: of its scores and pictures.
         packed: its file for people, which may not exist yet.
     """
 
     method: str
     seed: int
-    miou: float
-    fps: float
-    latency_ms: float
-    parameters: int
-    macs: int
+    scores: Mapping[str, Any]
+    profile: Mapping[str, Any]
     folder: Path
     packed: Path
+
+    @property
+    def miou(self) -> float:
+        """On the evaluation images, in [0, 1]."""
+        return float(self.scores["miou"])
+
+    @property
+    def fps(self) -> float:
+        """Measured images per second, at the median."""
+        return float(self.profile["fps"])
 
     @property
     def is_control(self) -> bool:
@@ -55,9 +63,28 @@ class FinishedNetwork:
         """Its method and seed."""
         return f"{self.method}, seed {self.seed}"
 
+    @property
+    def place(self) -> str:
+        """Its folder below those of the run, such as `lbt/seed-0`."""
+        return f"{self.method}/seed-{self.seed}"
+
+    def numbers(self) -> list[tuple[str, str]]:
+        """The numbers that people ask for first, as text with the unit, and what each is."""
+        return [
+            (f"{100 * self.miou:.1f} %", "mIoU"),
+            (f"{self.fps:.1f}", "FPS"),
+            (f"{self.profile['median_ms']:.2f} ms", "an image"),
+            (f"{self.profile['parameters'] / 1e6:.2f} M", "parameters"),
+        ]
+
     def predict_command(self, images: str = "PHOTO") -> str:
         """The line that segments images with it."""
         return f"python -m lbt predict {shlex.quote(str(self.packed))} {images}"
+
+    def list_examples(self) -> list[Path]:
+        """Pictures of evenly spaced images: image, ground truth and prediction."""
+        names = [path.name for path in sorted((self.folder / "predictions").glob("*.png"))]
+        return [path for name in names if (path := self.folder / "pictures" / name).is_file()]
 
 
 @dataclass(frozen=True)
@@ -100,25 +127,36 @@ class Found:
             return f"The only network{where}."
         return f"The highest mIoU of the {len(self.inside)} networks{where}. {chosen}"
 
+    def describe_rank(self, network: FinishedNetwork) -> str:
+        """What a network is among those of the run, in words."""
+        if network is self.best:
+            return f"The best network of this run. {self.describe_choice()}"
+        best = "" if self.best is None else f"The best network of this run is {self.best.title}. "
+        return best + ("" if self.is_inside(network) else "This one is outside the wanted window.")
+
 
 def find_networks(run: Path) -> Found:
     """Read what a run has so far. A file that cannot be read becomes a problem."""
     networks, problems = [], []
     for scores in sorted(run.glob("evaluate/*/seed-*/network.json")):
-        method, seed = scores.parent.parent.name, scores.parent.name.removeprefix("seed-")
-        profile = run / "profile" / method / scores.parent.name / "profile.json"
-        if not seed.isdecimal() or not profile.is_file():
-            continue
-        try:
-            found, time = read_part(scores, Scores), read_part(profile, Profile)
-        except LbtError as error:
-            problems.append(str(error))
-            continue
-        packed = run / "networks" / f"{method}-seed-{seed}.pt"
-        facts = {"miou": found["miou"], "fps": time["fps"], "latency_ms": time["median_ms"]}
-        size = {"parameters": time["parameters"], "macs": time["macs"]}
-        networks.append(FinishedNetwork(method, int(seed), **facts, **size, folder=scores.parent, packed=packed))
+        method, seed = scores.parts[-3:-1]
+        profile = run / "profile" / method / seed / "profile.json"
+        if seed.removeprefix("seed-").isdecimal() and profile.is_file():
+            try:
+                networks.append(read_network(scores, profile, run / "networks" / f"{method}-{seed}" / PACKED))
+            except LbtError as error:
+                problems.append(str(error))
     return Found(networks, problems, read_window(run / "settings.yaml"))
+
+
+def read_network(scores: Path, profile: Path, packed: Path) -> FinishedNetwork:
+    """A network from its scores in a folder `.../<method>/seed-<seed>/`, its profile and its file.
+
+    Raises:
+        LbtError: scores or profile cannot be read.
+    """
+    found, time = read_part(scores, Scores), read_part(profile, Profile)
+    return FinishedNetwork(*identify(scores), found, time, scores.parent, packed)
 
 
 def read_window(settings: Path) -> Window | None:
@@ -134,7 +172,10 @@ def read_window(settings: Path) -> Window | None:
 
 
 def read_image_scores(network: FinishedNetwork) -> dict[str, float]:
-    """mIoU of each evaluation image by its identifier, without those that have none; empty if there is no table."""
+    """mIoU of each evaluation image by the file name of its picture, without images that have none.
+
+    It is empty if there is no table.
+    """
     scores = {}
     path = network.folder / "images.csv"
     with (
@@ -144,5 +185,5 @@ def read_image_scores(network: FinishedNetwork) -> dict[str, float]:
         for row in csv.DictReader(file):
             name, miou = row.get("image_id"), row.get("miou")
             if name and miou and math.isfinite(float(miou)):
-                scores[unguard_cell(name)] = float(miou)
+                scores[f"{unguard_cell(name).replace('/', '_')}.png"] = float(miou)
     return scores

@@ -8,6 +8,8 @@ from lbt.views.results import NetworkResult
 
 Name = tuple[str, int]
 """Method and seed of a network."""
+MOST = 3
+"""Pairs of equal networks with a sentence of their own."""
 
 
 def find_equal(networks: Sequence[NetworkResult]) -> dict[Name, Name]:
@@ -23,8 +25,15 @@ def find_equal(networks: Sequence[NetworkResult]) -> dict[Name, Name]:
 
 
 def say_equal(equal: Mapping[Name, Name]) -> list[str]:
-    """A sentence for each network that equals an earlier one."""
+    """A sentence for each network that equals an earlier one; for more than `MOST` a single sentence with all."""
+    if len(equal) > MOST:
+        pairs = "; ".join(f"{_name(network)} = {_name(first)}" for network, first in equal.items())
+        return [f"{len(equal)} networks are the same as earlier ones, so their differences are noise: {pairs}."]
     return [
-        f"{method}, seed {seed}, is the same network as {first[0]}, seed {first[1]}: their difference is noise."
-        for (method, seed), first in equal.items()
+        f"{_name(network)}, is the same network as {_name(first)}: their difference is noise."
+        for network, first in equal.items()
     ]
+
+
+def _name(network: Name) -> str:
+    return f"{network[0]}, seed {network[1]}"

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from lbt.errors import LbtError, visible
 from lbt.files import write_text
-from lbt.views.best_network import FinishedNetwork, Found, find_networks, read_image_scores
+from lbt.views.best_network import PACKED, FinishedNetwork, Found, find_networks, read_image_scores
+from lbt.views.live_curves import read_charts
 from lbt.views.page import render
 from lbt.views.pictures import embed_figure, embed_picture
 from lbt.views.results import ConstantScores, read_part
@@ -38,7 +39,6 @@ _TABLES = {
     "classes": "IoU by class",
     "latency": "latency predicted against measured",
     "decisions": "how far the search decided",
-    "ratio": "mIoU by ratio",
 }
 
 
@@ -76,8 +76,9 @@ def make_index(run: Path, state: RunState) -> str:
         outdated=table is not None and any(s.name == "tables" and s.ended < s.planned for s in state.stages),
         pictures=list(_choose_pictures(run, best)) if best else [],
         tradeoff=_figure(run, "figures/accuracy-latency.svg", "Accuracy against latency"),
-        network=_figure(run, f"figures/{_place(best)}/network.svg", "The derived network") if best else None,
+        network=_figure(run, f"figures/{best.place}/network.svg", "The derived network") if best else None,
         curves=[curve for name, title in _CURVES.items() if (curve := _figure(run, f"figures/{name}.svg", title))],
+        charts=[] if state.state == FINISHED else read_charts(run / "logs"),
         links=list(_list_links(run)),
         command=f"python -m lbt status {run}",
     )
@@ -105,7 +106,8 @@ def _list_networks(run: Path, found: Found) -> ShownTable | None:
     rows = [
         [
             f"{n.method} (control)" if n.is_control else n.method,
-            *(str(n.seed), format_percent(n.miou), f"{n.latency_ms:.2f}", f"{n.fps:.1f}", f"{n.parameters / 1e6:.3f}"),
+            *(str(n.seed), format_percent(n.miou), f"{n.profile['median_ms']:.2f}", f"{n.fps:.1f}"),
+            f"{n.profile['parameters'] / 1e6:.3f}",
         ]
         for n in found.networks
     ]
@@ -119,17 +121,15 @@ def _list_networks(run: Path, found: Found) -> ShownTable | None:
 
 def _choose_pictures(run: Path, best: FinishedNetwork) -> Iterator[dict[str, Any]]:
     """Groups of pictures of the best network: evenly spaced, worst and best images by their own mIoU."""
-    scores = read_image_scores(best)
-    folder = best.folder / "pictures"
-    spread = [path.name for path in sorted((best.folder / "predictions").glob("*.png"))]
-    ranked = [(_file_name(name), miou) for name, miou in sorted(scores.items(), key=lambda item: item[1])]
-    by_file = dict(ranked)
+    scores, folder = read_image_scores(best), best.folder / "pictures"
+    spread = [path.name for path in best.list_examples()]
+    ranked = sorted(scores.items(), key=lambda item: item[1])
     present = [(name, miou) for name, miou in ranked if (folder / name).is_file()]
     count = min(_SHOWN, len(ranked) // 2)
     # the worst and the best have pictures, so the ends of `present` are the ends of `ranked`
     worst, top = present[:count], present[::-1][:count]
     groups: dict[str, Sequence[tuple[str, float | None]]] = {
-        "Ground truth beside prediction": [(name, by_file.get(name)) for name in spread[:_SHOWN]],
+        "Ground truth beside prediction": [(name, scores.get(name)) for name in spread[:_SHOWN]],
         "The worst images": worst,
         "The best images": top,
     }
@@ -148,14 +148,6 @@ def _choose_pictures(run: Path, best: FinishedNetwork) -> Iterator[dict[str, Any
             yield {"title": title, "pictures": shown}
 
 
-def _file_name(image_id: str) -> str:
-    return f"{image_id.replace('/', '_')}.png"
-
-
-def _place(network: FinishedNetwork) -> str:
-    return f"{network.method}/seed-{network.seed}"
-
-
 def _figure(run: Path, name: str, title: str) -> dict[str, str] | None:
     source = embed_figure(run / name)
     return {"title": title, "source": source, "href": _link(run, run / name)} if source else None
@@ -164,10 +156,11 @@ def _figure(run: Path, name: str, title: str) -> dict[str, str] | None:
 def _list_links(run: Path) -> Iterator[dict[str, Any]]:
     """Groups of links to what the folder of the run holds."""
     galleries = sorted(run.glob("search/*/seed-*/round-*/gallery.html"), key=_order)
+    networks = [(path.parent.name, path.parent) for path in sorted(run.glob(f"networks/*/{PACKED}"))]
     groups: dict[str, Sequence[tuple[str, Path]]] = {
         "Tables": [(title, run / "tables" / f"{name}.html") for name, title in _TABLES.items()],
         "Pseudo labels": [(" ".join(path.parts[-4:-1]), path) for path in galleries],
-        "Networks": [(path.name, path) for path in sorted(run.glob("networks/*.pt"))],
+        "Networks": [("best", run / "best"), *networks],
         "Settings": [("settings and versions", run / "settings.html"), ("settings.yaml", run / "settings.yaml")],
         "Folders": [(name, run / name) for name in ("figures", "evaluate", "logs")],
     }

@@ -180,6 +180,19 @@ def test_the_network_itself_is_not_replaced_and_a_link_in_a_circle_is(network, t
     assert main(["export", str(file), str(tmp_path / "circle.onnx")]) == 0
 
 
+@pytest.mark.parametrize(("precision", "name"), [("float32", "net.onnx"), ("float16", "net-float16.onnx")])
+def test_without_a_second_file_it_is_written_beside_the_network(tmp_path, monkeypatch, precision, name):
+    def write(network, path, size, dynamic, precision):
+        path.write_bytes(precision.encode())
+        return []
+
+    monkeypatch.setattr(onnx_export, "export_network", write)
+    file = write_network(tmp_path / "net.pt")
+    assert main(["export", str(file), "--precision", precision]) == 0
+    assert (tmp_path / name).read_text() == precision and len(list(tmp_path.iterdir())) == 2
+    assert main(["export", str(tmp_path / "none.pt")]) == main(["export", str(tmp_path)]) == main(["export", "."]) == 1
+
+
 def test_wrong_arguments_are_reported(network, exported, tmp_path, capsys):
     unfinished = write_network(tmp_path / "unfinished.pt", use={})
     (tmp_path / "file").write_text("no folder")
@@ -192,7 +205,7 @@ def test_wrong_arguments_are_reported(network, exported, tmp_path, capsys):
         (
             tmp_path,
             network,
-        ): "is a folder; NETWORK comes first, such as results/default/networks/lbt-seed-0.pt, then the",
+        ): "is a folder; NETWORK comes first, such as results/default/best/network.pt, then the",
         (network, tmp_path): f"{tmp_path}: is a folder. Name the file to write, such as {tmp_path}/network.onnx",
         (network, out, "--size", "31", "64"): "--size: is 31 64",
         (network, tmp_path / "file" / "out.onnx", "--size", "32", "32"): "could not be written",

@@ -14,8 +14,8 @@ from lbt.files import digest, write_text
 from lbt.provenance.manifest import verify_inputs, write_manifest
 from lbt.provenance.outdated import describe_outdated, find_outdated
 from lbt.pseudo_labels.origin import read_origin
+from lbt.stages.table import STAGES
 from lbt.stages.up_to_date import describe_present, find_changes
-from lbt.views.tables.ratio_files import is_ratio_current
 
 SETTINGS = Settings()
 CHAIN = {
@@ -23,9 +23,9 @@ CHAIN = {
     "warmup": "warmup/seed-0/checkpoint.pt",
     "label": "search/lbt/seed-0/round-1/pseudo_labels/shard-000.h5",
     "round": "search/lbt/seed-0/round-1/checkpoint.pt",
-    "ratio": "tables/ratio.md",
+    "unknown": "tables/unknown.md",
 }
-"""A file of each of these stages, which read the files of the ones before."""
+"""A file of each of these stages, which read the files of the ones before. The last one is of another version."""
 JOB = {"seed": 0, "method": "lbt", "round": 1, "shard": 0}
 
 
@@ -35,9 +35,11 @@ def make_run(run: Path) -> None:
     for stage, name in CHAIN.items():
         output = run / name
         write_text(output, f"of {stage}")
-        now = {"settings": {}, "code": "c0de"} if stage == "ratio" else describe_present(SETTINGS, None, stage, JOB)
-        manifest = output.with_name("manifest-ratio.json" if stage == "ratio" else "manifest.json")
-        write_manifest(manifest, stage=stage, **now, inputs=verify_inputs(read), outputs=[output])
+        known = stage in STAGES
+        now = describe_present(SETTINGS, None, stage, JOB) if known else {"settings": {}, "code": "c0de"}
+        write_manifest(
+            output.with_name(".manifest.json"), stage=stage, **now, inputs=verify_inputs(read), outputs=[output]
+        )
         read.append(output)
 
 
@@ -47,7 +49,7 @@ def use(run: Path) -> str:
     outdated = find_outdated(run, lambda manifest: find_changes(manifest, SETTINGS, None))
     origin = read_origin(run / CHAIN["label"])
     assert origin is not None
-    said = (sorted(file.sha256 for file in read.values()), origin.code, origin.teacher, is_ratio_current(run))
+    said = (sorted(file.sha256 for file in read.values()), origin.code, origin.teacher)
     return f"{said} {describe_outdated(outdated, ['--configfile', 'settings.yaml'])}"
 
 
@@ -56,7 +58,7 @@ def case(folder: Path, draw: random.Random) -> Iterator[str]:
     run = folder / "results" / "run"
     make_run(run)
     before = use(run)
-    path = draw.choice(sorted(run.rglob("manifest*.json")))
+    path = draw.choice(sorted(run.rglob(".manifest*.json")))
     if draw.random() < 0.25:
         content, what = damage(path.read_bytes(), draw)
     else:

@@ -31,7 +31,7 @@ def holder(tmp_path):
     """A process that holds the lock of a stage, and the event that lets it go on."""
     context = multiprocessing.get_context("spawn")
     entered, leave = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path / "manifest.json", entered, leave))
+    process = context.Process(target=hold, args=(tmp_path / ".manifest.json", entered, leave))
     process.start()
     assert entered.wait(LIMIT)
     yield process, leave
@@ -45,7 +45,7 @@ def impatient(monkeypatch):
 
 
 def enter(folder):
-    with lock.locked(folder / "manifest.json"):
+    with lock.locked(folder / ".manifest.json"):
         return sorted(path.name for path in folder.iterdir())
 
 
@@ -90,7 +90,7 @@ def test_a_job_of_a_cluster_is_named(tmp_path, impatient, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     with (
         pytest.raises(LbtError, match=r"Slurm job 17 on .*`scancel 17`"),
-        lock.locked(tmp_path / "manifest.json"),
+        lock.locked(tmp_path / ".manifest.json"),
     ):
         enter(tmp_path)
 
@@ -105,7 +105,7 @@ def test_a_damaged_name_still_refuses(tmp_path, holder, impatient, content, name
 
 
 def test_an_error_releases_it(tmp_path):
-    with pytest.raises(KeyError), lock.locked(tmp_path / "manifest.json"):
+    with pytest.raises(KeyError), lock.locked(tmp_path / ".manifest.json"):
         raise KeyError
     assert list(tmp_path.iterdir()) == []
 
@@ -123,6 +123,6 @@ def test_a_folder_that_cannot_be_written_is_a_message(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(LbtError, match=r"\.manifest\.json\.lock: could not be locked"),
-        lock.locked(tmp_path / "file" / "manifest.json"),
+        lock.locked(tmp_path / "file" / ".manifest.json"),
     ):
         pass

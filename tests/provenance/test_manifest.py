@@ -18,7 +18,7 @@ def stage_folder(tmp_path):
     output = tmp_path / "out" / "table.csv"
     write_text(output, "output")
     write_manifest(
-        tmp_path / "out" / "manifest.json",
+        tmp_path / "out" / ".manifest.json",
         stage="latency",
         settings={"a": 1},
         code="c0de",
@@ -29,7 +29,7 @@ def stage_folder(tmp_path):
 
 
 def test_a_manifest_names_settings_code_versions_and_digests(stage_folder):
-    manifest = json.loads((stage_folder / "out" / "manifest.json").read_text())
+    manifest = json.loads((stage_folder / "out" / ".manifest.json").read_text())
     assert manifest["settings"] == {"a": 1} and manifest["code"] == "c0de"
     assert set(manifest["inputs"]) == {"../in.csv"}  # relative: the folder may move
     assert len(manifest["outputs"]["table.csv"]["sha256"]) == 64
@@ -48,7 +48,7 @@ def test_an_input_that_changed_after_its_stage_is_refused(stage_folder):
 
 
 def test_another_schema_version_is_refused(stage_folder):
-    path = stage_folder / "out" / "manifest.json"
+    path = stage_folder / "out" / ".manifest.json"
     write_json(path, json.loads(path.read_text()) | {"schema_version": 99})
     with pytest.raises(LbtError, match="schema version 99"):
         verify_inputs([stage_folder / "out" / "table.csv"])
@@ -56,7 +56,7 @@ def test_another_schema_version_is_refused(stage_folder):
 
 @pytest.mark.parametrize("change", [{"outputs": None}, {"code": "beef"}, {"digest": "0" * 16}, {"more": 1}])
 def test_a_damaged_manifest_is_named(stage_folder, change):
-    path = stage_folder / "out" / "manifest.json"
+    path = stage_folder / "out" / ".manifest.json"
     write_json(path, json.loads(path.read_text()) | change)
     with pytest.raises(LbtError, match=r"manifest\.json: is damaged"):
         verify_inputs([stage_folder / "out" / "table.csv"])
@@ -92,7 +92,7 @@ FILE = {"sha256": "0" * 64, "bytes": 1}
     ],
 )
 def test_a_manifest_of_another_form_is_refused(stage_folder, change, message):
-    signed(stage_folder / "out" / "manifest.json", **change)
+    signed(stage_folder / "out" / ".manifest.json", **change)
     with pytest.raises(LbtError, match=rf"manifest\.json: .*{message}.* [Rr]erun its stage\."):
         verify_inputs([stage_folder / "out" / "table.csv"])
 

@@ -172,7 +172,7 @@ def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path
         place = tmp_path / folder
         inputs = {"split": tiny.split, "teacher": tiny.warmup}
         outputs = {"labels": place / "shard.h5", "probabilities": place / "soft.h5"}
-        outputs["manifest"] = place / "manifest.json"
+        outputs["manifest"] = place / ".manifest.json"
         return run_stage(stage_words("label", tiny.settings, place / "log.txt", inputs=inputs, outputs=outputs), kills)
 
     assert run("killed", Kill("step", 2)) == -signal.SIGKILL
@@ -180,7 +180,7 @@ def test_a_killed_stage_is_repeated_with_the_same_bytes_and_no_leftover(tmp_path
     assert len(left) == 2 and all(name.endswith(".partial") for name in left)
     assert run("killed") == run("whole") == 0
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {
-        *("log.txt", "manifest.json", "shard.h5", "soft.h5")
+        *("log.txt", ".manifest.json", "shard.h5", "soft.h5")
     }
     for name in ("shard.h5", "soft.h5"):
         first, second = ((tmp_path / folder / name).read_bytes() for folder in ("killed", "whole"))

@@ -57,7 +57,7 @@ def test_a_previous_round_of_another_search_is_not_compared(run, capsys):
 
 def test_a_relative_root_is_found_from_any_folder(run, tmp_path, monkeypatch):
     """The root of the settings is relative to the folder that holds `results/`."""
-    manifest = shard(run).with_name("manifest-000.json")
+    manifest = shard(run).with_name(".manifest-000.json")
     content = json.loads(manifest.read_text())
     content["settings"]["data"]["root"] = "images"
     del content["digest"]
@@ -164,7 +164,7 @@ def test_missing_repeated_and_foreign_shards_are_named(run, capsys):
     for kind in ("shard", "probability"):
         folder = shard(run, 1, 0).parent
         shutil.copy(folder / f"{kind}-000.h5", folder / f"{kind}-001.h5")
-    shard(run, 1, 1).with_name("manifest-001.json").unlink()
+    shard(run, 1, 1).with_name(".manifest-001.json").unlink()
     shutil.copy(shard(run, 2, 1), shard(run, 1, 2))
     assert main(["shards", str(run)]) == 1
     message = capsys.readouterr().err

@@ -213,7 +213,7 @@ def test_a_stage_takes_a_gpu_and_its_manifest_names_the_device(tmp_path, machine
             },
             "test.yaml",
         )
-        outputs = {"table": tmp_path / "table.csv", "manifest": tmp_path / "manifest.json"}
+        outputs = {"table": tmp_path / "table.csv", "manifest": tmp_path / ".manifest.json"}
         assert main(stage_words("latency", settings, tmp_path / "log.txt", inputs={}, outputs=outputs)) == 0
         assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
         assert len(held) == (visible is not None)

@@ -64,9 +64,9 @@ def folder(tmp_path_factory) -> Path:
     os.chdir(folder)
     try:
         for stage, name, output, manifest in (
-            ("scenes", "listing", "results/data/tiny/scenes.json", "results/data/tiny/manifest.json"),
-            ("check", "report", "results/tiny/data/check.json", "results/tiny/data/manifest-check.json"),
-            ("split", "split", "results/tiny/data/split.csv", "results/tiny/data/manifest.json"),
+            ("scenes", "listing", "results/data/tiny/scenes.json", "results/data/tiny/.manifest.json"),
+            ("check", "report", "results/tiny/data/check.json", "results/tiny/data/.manifest-check.json"),
+            ("split", "split", "results/tiny/data/split.csv", "results/tiny/data/.manifest.json"),
         ):
             log, outputs = f"results/tiny/logs/{stage}.log", {name: output, "manifest": manifest}
             code = describe_present(settings, None, stage, {})["code"]

@@ -143,7 +143,7 @@ def test_a_damaged_report_is_named(tiny, tmp_path):
     report = tmp_path / "run" / "data" / "check.json"
     write_json(report, check_data(tiny.settings))
     write_manifest(
-        report.with_name("manifest-check.json"), stage="check", settings={}, code="c0de", inputs={}, outputs=[report]
+        report.with_name(".manifest-check.json"), stage="check", settings={}, code="c0de", inputs={}, outputs=[report]
     )
     check_disk(tiny.settings, tmp_path / "run")
     report.write_text(report.read_text().replace('"parts"', '"pbrts"'))

@@ -101,7 +101,7 @@ def test_a_changed_input_makes_another_job(tmp_path):
 
 
 def test_a_retry_ends_before_pytorch_is_imported(tmp_path, monkeypatch, capsys):
-    outputs = {"manifest": tmp_path / "manifest.json", "split": tmp_path / "split.csv"}
+    outputs = {"manifest": tmp_path / ".manifest.json", "split": tmp_path / "split.csv"}
     words = stage_words("split", Settings(), tmp_path / "split.log", inputs={}, outputs=outputs)
     monkeypatch.chdir(tmp_path)
     assert main([*words, "--attempt", "1"]) == 1

@@ -63,7 +63,7 @@ class Case:
         place = self.folder / folder
         outputs = {name.partition(".")[0].removeprefix("training_"): place / name for name in self.names}
         outputs["metrics"] = place / "metrics.csv"
-        outputs["manifest"] = place / "manifest.json"
+        outputs["manifest"] = place / ".manifest.json"
         changed = {"workers": workers, "checkpoint_minutes": minutes}
         settings = self.settings.model_copy(update={"compute": self.settings.compute.model_copy(update=changed)})
         if root is not None:

@@ -72,12 +72,12 @@ def test_a_run_without_trained_weights_has_nothing_to_lose(tmp_path):
     leave_data(write(tmp_path / "old"), tmp_path / "results", trained=False)
     new, run = write(tmp_path / "new", text="yz"), tmp_path / "results"
     assert describe_other_data(new, run) == ""
-    student = run / "student_warmup" / "seed-0" / "manifest.json"  # the other warm-up may take longer
+    student = run / "student_warmup" / "seed-0" / ".manifest.json"  # the other warm-up may take longer
     student.parent.mkdir(parents=True)
     student.write_text("{}")
     assert "holds the results of another data set" in describe_other_data(new, run)
 
 
 def test_a_damaged_record_does_not_block(tmp_path, run):
-    (run / "data/manifest-check.json").write_text("{}")
+    (run / "data/.manifest-check.json").write_text("{}")
     assert describe_other_data(write(tmp_path / "new", text="yz"), run) == ""

@@ -81,9 +81,20 @@ def test_a_defect_of_the_page_stops_nothing():
     writer = PageWriter(fail, said.append)
     writer.end()
     writer.end()
-    assert said == ["The page of the run could not be written, the run goes on: a defect"]
+    assert said == ["The page of the run or its link `best` could not be written, the run goes on: a defect"]
 
 
 def test_a_run_that_was_refused_before_its_first_job_ends_too(logger, tmp_path):
     RunFollower(logger, tmp_path / "run", Settings()).end("failed")
     assert len(logger.lines) == 1 and "could not be written" in logger.lines[0]
+
+
+def test_the_link_to_the_best_network_does_not_keep_the_page_from_being_written(logger, tmp_path):
+    run = tmp_path / "run"
+    (run / "logs").mkdir(parents=True)
+    (run / "best").mkdir()
+    follower = RunFollower(logger, run, Settings())
+    follower.start()
+    follower.end("finished")
+    assert (run / "index.html").exists() and (run / "best").is_dir()
+    assert sum("best: is no link" in line for line in logger.lines) == 1

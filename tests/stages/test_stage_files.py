@@ -58,7 +58,7 @@ def run(tmp_path, monkeypatch):
             work(Path(job.inputs["architecture"]), Path(job.outputs["genotype"]))
 
         monkeypatch.setattr(stage_run, "_compute", compute)
-        outputs = {"genotype": tmp_path / "out" / "guide.json", "manifest": tmp_path / "out" / "manifest.json"}
+        outputs = {"genotype": tmp_path / "out" / "guide.json", "manifest": tmp_path / "out" / ".manifest.json"}
         inputs = {"architecture": tmp_path / "in.json"}
         return main(stage_words("derive_guide", TINY, tmp_path / "log.txt", inputs=inputs, outputs=outputs))
 
@@ -77,18 +77,18 @@ def test_an_input_that_is_replaced_meanwhile_is_an_error(run, tmp_path, capsys):
 
     assert run(replaced) == 1
     assert "in.json: was changed or removed while this stage read it" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out" / ".manifest.json").exists()
 
 
 def test_the_manifest_has_the_digest_of_before_the_work(run, tmp_path):
     assert run(copy) == 0
-    manifest = read_manifest(tmp_path / "out" / "manifest.json")
+    manifest = read_manifest(tmp_path / "out" / ".manifest.json")
     assert manifest.inputs["../in.json"] == manifest.outputs["guide.json"]
 
 
 PLANTED = {
     "out/guide.json": 0,
-    "out/manifest.json": 0,
+    "out/.manifest.json": 0,
     "out/.manifest.json.lock": 1,
     "out/.guide.json.PID.partial": 0,
     "out/.guide.json.1.partial": 0,
@@ -129,10 +129,10 @@ def test_a_stage_is_told_the_digest_of_settings_that_its_manifest_has(tmp_path, 
 
     monkeypatch.setattr(stage_run, "import_module", lambda name: SimpleNamespace(Files=Genotypes, run=run))
     write_text(tmp_path / "in.json", "content")
-    outputs = {"genotype": tmp_path / "guide.json", "manifest": tmp_path / "manifest.json"}
+    outputs = {"genotype": tmp_path / "guide.json", "manifest": tmp_path / ".manifest.json"}
     inputs = {"architecture": tmp_path / "in.json"}
     assert main(stage_words("derive_guide", TINY, tmp_path / "log", inputs=inputs, outputs=outputs, seed=5)) == 0
-    manifest = read_manifest(tmp_path / "manifest.json")
+    manifest = read_manifest(tmp_path / ".manifest.json")
     assert told == {"seed": 5, "digest": manifest.settings_digest, "code": manifest.code}
     assert manifest.settings["seed"] == 5
 

@@ -16,8 +16,9 @@ from lbt.views.figures import comparison
 from lbt.views.figures.curves import draw_curves
 from lbt.views.figures.panels import WARMUP
 from lbt.views.figures.predictions import LARGEST, Example, draw_predictions
-from lbt.views.figures.style import method_style, save, use_style
+from lbt.views.figures.style import save, use_style
 from lbt.views.figures.tradeoff import draw_tradeoff
+from lbt.views.method_styles import method_style
 
 TABLE = ClassTable(
     ("road", "car", "sky"),

@@ -53,8 +53,9 @@ def add_network(run, method, seed, miou, fps, images=()):
         pixels.save(folder / "pictures" / f"{name.replace('/', '_')}.png")
         if index < 2:
             pixels.save(folder / "predictions" / f"{name.replace('/', '_')}.png")
-    (run / "networks").mkdir(exist_ok=True)
-    (run / "networks" / f"{method}-seed-{seed}.pt").touch()
+    packed = run / "networks" / f"{method}-seed-{seed}" / "network.pt"
+    packed.parent.mkdir(parents=True)
+    packed.touch()
 
 
 @pytest.fixture
@@ -94,7 +95,10 @@ def test_the_best_network_is_the_most_accurate_inside_the_window(run, settings, 
     assert ("It was chosen on the evaluation images" in text) == (inside != 1)
     assert ("(control)" in text.partition("mIoU")[0]) == (best == "random")
     command = found.best.predict_command()
-    assert command in text and shlex.split(command)[-2:] == [str(run / "networks" / f"{best}-seed-0.pt"), "PHOTO"]
+    assert command in text and shlex.split(command)[-2:] == [
+        str(run / "networks" / f"{best}-seed-0" / "network.pt"),
+        "PHOTO",
+    ]
 
 
 def test_the_worst_and_the_best_images_are_shown_in_their_order(run):
@@ -172,10 +176,13 @@ def test_damaged_files_become_warnings(run):
 
 
 def test_it_is_written_without_pytorch(run):
+    (run / "logs").mkdir()
+    (run / "logs" / "retrain-lbt-seed-0.log").write_text("x: step 1/2  loss 1  1 s elapsed, 1 s left\n")
     code = (
         "import sys; from pathlib import Path\n"
         "from lbt.views.index import write_index; from lbt.views.run_state import RunState\n"
-        f"write_index(Path({str(run)!r}), RunState('finished', '', 0.0)); assert 'torch' not in sys.modules"
+        f"write_index(Path({str(run)!r}), RunState('running', '', 0.0))\n"
+        "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (run / "index.html").read_text().startswith("<!doctype html>")
@@ -192,9 +199,13 @@ def test_times_in_words(seconds, text):
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
 def test_nothing_is_cut_off_at_any_width(run, networks, constant):
     make_summary_table(networks, constant, {}, "budget").write(run / "tables")
+    (run / "logs").mkdir()
+    for number, name in enumerate(("warmup-seed-0", "retrain-lbt-seed-0", "retrain-a" + "b" * 60 + "-seed-0")):
+        lines = [f"x: step {i}/9  loss {i}.{number}  1 s elapsed, 1 s left\n" for i in range(1, 9)]
+        (run / "logs" / f"{name}.log").write_text("".join(lines))
     long = WorkingJob("search-lbt-seed-0-round-1-" + "x" * 60, "p", 1.0, 1, 2, {f"loss{i}": "0.123" for i in range(9)})
     trouble = []
-    write_index(run, replace(DONE, working=[long], failed=[["x" * 90, "y" * 200]], warnings=["z" * 200]))
+    write_index(run, replace(DONE, state=FAILED, working=[long], failed=[["x" * 90, "y" * 200]], warnings=["z" * 200]))
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for scheme in ("light", "dark"):

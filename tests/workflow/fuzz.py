@@ -90,13 +90,13 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
     table = run / "latency" / "table.csv"
     alone = [
         ("checkpoint, alone", warm, checkpoint),
-        ("network, alone", run / "networks" / "lbt-seed-0.pt", network),
+        ("network, alone", run / "networks" / "lbt-seed-0" / "network.pt", network),
         ("probabilities, alone", round_ / "pseudo_labels" / "probability-000.h5", probabilities),
     ]
     return alone + [
         ("checkpoint", warm, verified(checkpoint)),
         ("student", run / "student_warmup" / "seed-0" / "checkpoint.pt", verified(student)),
-        ("network", run / "networks" / "lbt-seed-0.pt", verified(network)),
+        ("network", run / "networks" / "lbt-seed-0" / "network.pt", verified(network)),
         ("probabilities", round_ / "pseudo_labels" / "probability-001.h5", verified(probabilities)),
         ("split", run / "data" / "split.csv", verified(split)),
         ("latency table", table, verified(lambda path: read_table(path).milliseconds)),
@@ -105,8 +105,8 @@ def targets(run: Path) -> list[tuple[str, Path, Reader]]:
         ("scores", scores / "network.json", verified(read_json)),
         ("profile", run / "profile" / "lbt" / "seed-0" / "profile.json", verified(read_json)),
         ("table of methods", run / "tables" / "miou.csv", verified(Path.read_text)),
-        ("manifest of a round", round_ / "manifest.json", manifest_of("checkpoint.pt")),
-        ("manifest of a table", run / "latency" / "manifest.json", manifest_of("table.csv")),
+        ("manifest of a round", round_ / ".manifest.json", manifest_of("checkpoint.pt")),
+        ("manifest of a table", run / "latency" / ".manifest.json", manifest_of("table.csv")),
     ]
 
 

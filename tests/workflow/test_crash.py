@@ -104,7 +104,7 @@ def test_a_killed_job_and_a_stopped_machine_lose_no_result(longer):
     assert rows_and_bytes(clone) == expected
     assert sorted(path.name for path in (clone.folder / FOLDER).iterdir()) == [
         "checkpoint.pt",
-        "manifest.json",
+        ".manifest.json",
         "metrics.csv",
     ]
     assert "warmup" not in clone.would_rerun("--until", "warmup")

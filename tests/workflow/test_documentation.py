@@ -36,7 +36,7 @@ ELSEWHERE = {
     "snakemake --cores 8 --configfile config/my-camera.yaml one.yaml": "tests of options",
     "snakemake --cores 8 --configfile config/lbt-bench.yaml -- tabular": "tests of the stages of the table",
     "lbt init /data/my-camera/photos /data/my-camera/labels": "tests of `lbt init`",
-    "python -m lbt ratio results/half results/one": "tests of the ratio study",
+    "python -m lbt compare results/half results/one --output results/ratio": "tests of compared runs",
 }
 """Commands that are tried in another place, and where."""
 STANDS_FOR = {

@@ -81,7 +81,7 @@ def test_results_without_snakemakes_records_are_checked_by_their_manifests(finis
         text = check(clone)
         assert "results/tiny/retrain/lbt/seed-0: made with other settings" in text and "warmup" not in text
         again = clone.would_rerun(*forced(text))
-    assert again == {"retrain", "evaluate_network", "pack", "tables", "compare", "draw", "settings"}
+    assert again == {"retrain", "evaluate_network", "pack", "tables", "compare", "draw", "cards", "settings"}
     with clone.changed({"methods": ["fasterseg", "lbt"]}):
         assert "/search/" not in check(clone)
 
@@ -110,6 +110,7 @@ def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
             "gallery",
             "compare",
             "draw",
+            "cards",
         ),
     }
 
@@ -118,7 +119,7 @@ def test_any_times_of_files_lead_to_a_rerun_or_to_nothing(moved):
 def test_a_stage_that_ran_while_the_clock_was_back_is_named(finished, tmp_path):
     clone = finished[0].copy(tmp_path / "clone")
     folder = clone.folder / "results" / "tiny" / "warmup" / "seed-0"
-    checkpoint, manifest = folder / "checkpoint.pt", folder / "manifest.json"
+    checkpoint, manifest = folder / "checkpoint.pt", folder / ".manifest.json"
     checkpoint.write_bytes(checkpoint.read_bytes() + b"another")
     content = json.loads(manifest.read_text())
     content["outputs"]["checkpoint.pt"] |= {"sha256": sha256(checkpoint)}

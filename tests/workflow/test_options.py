@@ -8,7 +8,7 @@ import torch
 from clone import SOMETIMES, artefacts, read_csv
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw"}
+DERIVED = {"derive", "profile", "retrain", "evaluate_network", "pack", "settings", "tables", "compare", "draw", "cards"}
 
 
 @pytest.mark.exhaustive
@@ -38,8 +38,8 @@ def test_networks_are_scored_where_the_settings_compare_them(finished, tmp_path)
     best = max(rows, key=lambda row: float(row["objective"]))
     branches = json.loads((folder / "genotype.json").read_text())["branches"]
     assert "+".join(str(branch["scale"]) for branch in reversed(branches)) == best["branches"]
-    assert "candidates.csv" in json.loads((folder / "manifest.json").read_text())["inputs"]
-    assert "candidates.csv" in json.loads((folder / "manifest-candidates.json").read_text())["outputs"]
+    assert "candidates.csv" in json.loads((folder / ".manifest.json").read_text())["inputs"]
+    assert "candidates.csv" in json.loads((folder / ".manifest-candidates.json").read_text())["outputs"]
 
 
 @pytest.mark.exhaustive
@@ -59,7 +59,7 @@ def test_operators_are_chosen_by_their_removal(finished, tmp_path):
     branches = json.loads((folder / "genotype.json").read_text())["branches"]
     cells = {(str(cell["layer"]), str(cell["scale"])): cell["operator"] for b in branches for cell in b["cells"]}
     assert cells.keys() <= kept.keys() and all(kept[place] in (operator, "skip") for place, operator in cells.items())
-    assert "architecture.json" in json.loads((folder / "manifest.json").read_text())["inputs"]
+    assert "architecture.json" in json.loads((folder / ".manifest.json").read_text())["inputs"]
 
 
 @pytest.mark.exhaustive
@@ -89,7 +89,8 @@ def test_a_co_search_with_a_window_and_inherited_weights(finished, tmp_path):
         columns = {name: set(read_csv(folder / name)[0]) for name in ("metrics.csv", "guide-metrics.csv")}
         assert columns["metrics.csv"] - columns["guide-metrics.csv"] == taught
         read = {
-            name: json.loads((folder / f"{name}.json").read_text())["inputs"] for name in ("manifest", "manifest-guide")
+            name: json.loads((folder / f".{name}.json").read_text())["inputs"]
+            for name in ("manifest", "manifest-guide")
         }
         assert supernet in read["manifest"] and supernet in read["manifest-guide"]
         assert "guide.pt" in read["manifest"] and "guide.pt" not in read["manifest-guide"]
@@ -129,7 +130,7 @@ def test_a_file_of_student_weights_is_an_input_of_the_warm_up(finished, tmp_path
 
 
 def test_a_second_file_changes_what_it_names(finished, tmp_path):
-    """As for the ratio study: the rest of the settings is that of the first file."""
+    """As for runs to compare: the rest of the settings is that of the first file."""
     clone = finished[0].copy(tmp_path / "clone")
     (clone.folder / "half.yaml").write_text("run: half\nsearch: {pseudo_labels: {ratio: 0.5}}\n")
     result = clone.snakemake("half.yaml", "--dry-run", "--printshellcmds")

@@ -21,7 +21,7 @@ SMALL = {
     "evaluation": {"calibration_batches": 1, "pictures": 1},
     "compute": {"device": "cpu"},
 }
-TABLE, NETWORK = "tables/miou.csv", "networks/lbt-seed-0.pt"
+TABLE, NETWORK = "tables/miou.csv", "networks/lbt-seed-0/network.pt"
 
 
 @pytest.fixture(scope="module", params=quick_first(1, [None, PYTHON]), ids=["forks", "starts"])

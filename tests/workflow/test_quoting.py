@@ -17,7 +17,7 @@ def test_the_shell_runs_no_part_of_a_path(tmp_path):
     clone.settings["data"]["root"] = STRANGE
     result = clone.snakemake("--no-hooks", "--until", "split")
     assert result.returncode == 0, result.stderr
-    assert (folder / STRANGE / "scenes.json").is_file() and (folder / STRANGE / "manifest.json").is_file()
+    assert (folder / STRANGE / "scenes.json").is_file() and (folder / STRANGE / ".manifest.json").is_file()
     assert not list(tmp_path.rglob("ran"))
 
 
@@ -30,7 +30,7 @@ def test_every_rule_runs_in_a_clone_of_any_name(tmp_path, name):
     folder.mkdir()
     clone = QuickClone(folder, HERE / "tiny.yaml")
     clone.finish()
-    assert (folder / "results" / "tiny" / "networks" / "lbt-seed-0.pt").is_file()
+    assert (folder / "results" / "tiny" / "networks" / "lbt-seed-0" / "network.pt").is_file()
     report = clone.snakemake("--report", "report it's.html")
     assert report.returncode == 0 and (folder / "report it's.html").is_file(), report.stderr
     assert not list(tmp_path.rglob("x"))

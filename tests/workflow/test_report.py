@@ -4,13 +4,9 @@ import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from clone import ROOT, Clone
 from playwright.sync_api import Page, sync_playwright
-
-from lbt.views.tables.formats import Table
-from lbt.views.tables.ratio_files import write_ratio
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
@@ -35,7 +31,6 @@ COMPARED = {
         "3. IoU by class",
         "4. latency predicted against measured",
         "5. how far the search decided",
-        "6. mIoU by ratio",
     },
 }
 SHOWN, GIVEN = "document.querySelector('.p-3 > img')", "results[app.state.resultPath].data_uri"
@@ -43,10 +38,7 @@ SHOWN, GIVEN = "document.querySelector('.p-3 > img')", "results[app.state.result
 
 @pytest.fixture(scope="module")
 def report(finished, tmp_path_factory) -> tuple[Clone, Path]:
-    """The report of a run that belongs to a ratio study."""
     clone = finished[0].copy(tmp_path_factory.mktemp("reported") / "clone")
-    values = pd.DataFrame({"ratio": ["0.5", "1", "2"], "mIoU": ["30.0 ± 0.1", "31.0", "30.5"]})
-    write_ratio(Table("ratio", "mIoU by ratio", "Invented.", values, values), [clone.folder / "results" / "tiny"])
     result = clone.snakemake("--report", "report.html")
     assert result.returncode == 0, result.stderr[-4000:]
     return clone, clone.folder / "report.html"

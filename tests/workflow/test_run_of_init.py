@@ -61,7 +61,7 @@ def test_a_run_starts_with_the_file_as_it_is(clone):
 def test_the_run_ends_with_a_network(clone):
     """At sizes that a second file makes smaller."""
     (clone.folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    targets = [f"results/my-camera/{name}" for name in ("tables/miou.csv", "networks/lbt-seed-0.pt")]
+    targets = [f"results/my-camera/{name}" for name in ("tables/miou.csv", "networks/lbt-seed-0/network.pt")]
     result = snakemake(clone, "--configfile", "config/my-camera.yaml", "small.yaml", "--", *targets)
     assert result.returncode == 0, result.stderr[-4000:]
     rows = read_csv(clone.folder / targets[0])

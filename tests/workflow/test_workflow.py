@@ -11,6 +11,7 @@ import pytest
 from clone import ALWAYS, SOMETIMES, Clone, artefacts, read_csv
 
 from lbt.stages.run import Job
+from lbt.views.best_network import find_networks
 from lbt.views.tables.terminal import WIDEST, fit_to_width
 
 
@@ -59,10 +60,21 @@ def test_unlabelled_images_have_no_label_and_parts_share_no_group(finished):
     assert not groups["teacher_train"] & groups["teacher_val"]
 
 
+def test_the_best_network_has_a_card_and_a_link(finished):
+    run = finished[0].folder / "results" / "tiny"
+    best = find_networks(run).best
+    assert (run / "best").is_symlink() and (run / "best" / "network.pt").samefile(best.packed)
+    assert {path.name for path in (run / "best").iterdir()} == {
+        *(".manifest.json", "README.md", "architecture.png", "example.png", "network.pt"),
+    }
+    command = best.predict_command().replace(f"{finished[0].folder}/", "")
+    assert command in (run / "best" / "README.md").read_text()
+
+
 def test_manifests_list_inputs_and_outputs(finished):
     clone, _ = finished
     folder = clone.folder / "results/tiny/search/lbt/seed-0/round-1"
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / ".manifest.json").read_text())
     assert manifest["stage"] == "round" and manifest["settings"]["method"] == "lbt"
     assert "pseudo_labels/probability-000.h5" in manifest["inputs"]
     assert set(manifest["outputs"]) == {"checkpoint.pt", "training_state.pt", "architecture.json", "metrics.csv"}
@@ -71,7 +83,7 @@ def test_manifests_list_inputs_and_outputs(finished):
 def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp_path):
     clone, _ = finished
     run, round_ = "results/tiny", "results/tiny/search/lbt/seed-0/round-1"
-    manifest = json.loads((clone.folder / round_ / "manifest.json").read_text())
+    manifest = json.loads((clone.folder / round_ / ".manifest.json").read_text())
     names = {"checkpoint": "checkpoint.pt", "architecture": "architecture.json", "metrics": "metrics.csv"}
     names["state"] = "training_state.pt"
     settings = manifest["settings"]
@@ -80,7 +92,9 @@ def test_a_round_repeats_bit_by_bit_in_a_new_process_with_a_worker(finished, tmp
     inputs |= {"previous": f"{run}/warmup/seed-0/checkpoint.pt"}
     inputs |= {"student": f"{run}/student_warmup/seed-0/checkpoint.pt"}
     inputs |= {"probabilities": [f"{round_}/pseudo_labels/probability-00{i}.h5" for i in range(2)]}
-    outputs = {key: str(tmp_path / name) for key, name in names.items()} | {"manifest": str(tmp_path / "manifest.json")}
+    outputs = {key: str(tmp_path / name) for key, name in names.items()} | {
+        "manifest": str(tmp_path / ".manifest.json")
+    }
     job = Job(settings, manifest["code"], manifest["images"], inputs, outputs).to_json()
     command = [sys.executable, "-m", "lbt", "stage", "round", "--job", job, "--log", str(tmp_path / "log.txt")]
     subprocess.run(command, cwd=clone.folder, check=True, capture_output=True)

@@ -6,7 +6,7 @@ if SETTINGS.search.cosearch:
             architecture=last_round("guide.json"),
         output:
             genotype=f"{RUN}/derive/{{method}}/seed-{{seed}}/guide.json",
-            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-guide.json",
+            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/.manifest-guide.json",
         log:
             f"{RUN}/logs/derive-guide-{{method}}-seed-{{seed}}.log",
         conda:
@@ -27,7 +27,7 @@ if SETTINGS.search.cosearch:
         output:
             network=f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt",
             metrics=f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide-metrics.csv",
-            manifest=f"{RUN}/retrain/{{method}}/seed-{{seed}}/manifest-guide.json",
+            manifest=f"{RUN}/retrain/{{method}}/seed-{{seed}}/.manifest-guide.json",
         log:
             f"{RUN}/logs/retrain-guide-{{method}}-seed-{{seed}}.log",
         conda:

@@ -7,7 +7,7 @@ if SETTINGS.scenes is not None:
     rule scenes:
         output:
             listing=SCENES,
-            manifest=f"{SETTINGS.data.root}/manifest.json",
+            manifest=f"{SETTINGS.data.root}/.manifest.json",
         log:
             f"{RUN}/logs/scenes.log",
         conda:
@@ -25,7 +25,7 @@ rule check:
         SCENES,
     output:
         report=f"{RUN}/data/check.json",
-        manifest=f"{RUN}/data/manifest-check.json",
+        manifest=f"{RUN}/data/.manifest-check.json",
     log:
         f"{RUN}/logs/check.log",
     conda:
@@ -43,7 +43,7 @@ rule split:
         rules.check.output.report,
     output:
         split=f"{RUN}/data/split.csv",
-        manifest=f"{RUN}/data/manifest.json",
+        manifest=f"{RUN}/data/.manifest.json",
     log:
         f"{RUN}/logs/split.log",
     conda:
@@ -61,7 +61,7 @@ rule class_pixels:
         split=rules.split.output.split,
     output:
         pixels=f"{RUN}/data/class_pixels.csv",
-        manifest=f"{RUN}/data/manifest-class-pixels.json",
+        manifest=f"{RUN}/data/.manifest-class-pixels.json",
     log:
         f"{RUN}/logs/class-pixels.log",
     conda:

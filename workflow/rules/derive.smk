@@ -9,7 +9,7 @@ if SETTINGS.derivation.operators == "removal":
         output:
             operators=f"{RUN}/derive/{{method}}/seed-{{seed}}/operators.csv",
             scored=f"{RUN}/derive/{{method}}/seed-{{seed}}/architecture.json",
-            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-operators.json",
+            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/.manifest-operators.json",
         log:
             f"{RUN}/logs/operators-{{method}}-seed-{{seed}}.log",
         conda:
@@ -34,7 +34,7 @@ if COMPARES:
             architecture=decided_architecture,
         output:
             candidates=f"{RUN}/derive/{{method}}/seed-{{seed}}/candidates.csv",
-            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest-candidates.json",
+            manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/.manifest-candidates.json",
         log:
             f"{RUN}/logs/candidates-{{method}}-seed-{{seed}}.log",
         conda:
@@ -57,7 +57,7 @@ rule derive:
         candidates=compared_candidates,
     output:
         genotype=f"{RUN}/derive/{{method}}/seed-{{seed}}/genotype.json",
-        manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/manifest.json",
+        manifest=f"{RUN}/derive/{{method}}/seed-{{seed}}/.manifest.json",
     log:
         f"{RUN}/logs/derive-{{method}}-seed-{{seed}}.log",
     priority: 1
@@ -78,7 +78,7 @@ rule profile:
         table=rules.latency.output.table,
     output:
         profile=f"{RUN}/profile/{{method}}/seed-{{seed}}/profile.json",
-        manifest=f"{RUN}/profile/{{method}}/seed-{{seed}}/manifest.json",
+        manifest=f"{RUN}/profile/{{method}}/seed-{{seed}}/.manifest.json",
     log:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
     conda:

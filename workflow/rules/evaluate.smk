@@ -10,7 +10,7 @@ rule evaluate_supernet:
     output:
         scores=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/supernet.json",
         rounds=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/rounds.csv",
-        manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/manifest-supernet.json",
+        manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/.manifest-supernet.json",
     log:
         f"{RUN}/logs/evaluate-supernet-{{method}}-seed-{{seed}}.log",
     conda:
@@ -33,7 +33,7 @@ rule evaluate_network:
         images=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/images.csv",
         pictures=directory(f"{RUN}/evaluate/{{method}}/seed-{{seed}}/pictures"),
         predictions=directory(f"{RUN}/evaluate/{{method}}/seed-{{seed}}/predictions"),
-        manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/manifest-network.json",
+        manifest=f"{RUN}/evaluate/{{method}}/seed-{{seed}}/.manifest-network.json",
     log:
         f"{RUN}/logs/evaluate-network-{{method}}-seed-{{seed}}.log",
     conda:
@@ -53,7 +53,7 @@ rule evaluate_constant:
         class_pixels=rules.class_pixels.output.pixels,
     output:
         scores=f"{RUN}/evaluate/constant/constant.json",
-        manifest=f"{RUN}/evaluate/constant/manifest.json",
+        manifest=f"{RUN}/evaluate/constant/.manifest.json",
     log:
         f"{RUN}/logs/evaluate-constant.log",
     conda:

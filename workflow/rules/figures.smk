@@ -16,7 +16,7 @@ rule compare:
     output:
         svg=[compared_figure(*item) for item in compared_figures().items()],
         png=expand(f"{RUN}/figures/{{name}}.png", name=compared_figures()),
-        manifest=f"{RUN}/figures/manifest.json",
+        manifest=f"{RUN}/figures/.manifest.json",
     log:
         f"{RUN}/logs/compare.log",
     conda:
@@ -42,7 +42,7 @@ rule draw:
             f"{RUN}/figures/{method}/seed-{seed}/{name}.png"
             for name, method, seed in network_figures()
         ],
-        manifest=f"{RUN}/figures/manifest-networks.json",
+        manifest=f"{RUN}/figures/.manifest-networks.json",
     log:
         f"{RUN}/logs/draw.log",
     conda:

@@ -14,7 +14,7 @@ rule gallery:
         previous=lambda wildcards: pseudo_labels(wildcards, "shard", back=1),
     output:
         page=f"{SEARCH}/gallery.html",
-        manifest=f"{SEARCH}/manifest-gallery.json",
+        manifest=f"{SEARCH}/.manifest-gallery.json",
     log:
         f"{RUN}/logs/gallery-{{method}}-seed-{{seed}}-round-{{round}}.log",
     conda:

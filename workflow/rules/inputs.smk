@@ -128,12 +128,12 @@ def every_manifest():
     ]
     if SETTINGS.search.cosearch:
         each += [rules.derive_guide, rules.retrain_guide]
-    of_labels = every_round("pseudo_labels/manifest-{shard}.json")
+    of_labels = every_round("pseudo_labels/.manifest-{shard}.json")
     return [
         *(rule.output.manifest for rule in once),
         *expand(rules.warmup.output.manifest, seed=SETTINGS.seeds),
         *of_students(rules.student_warmup.output.manifest),
-        *of_all_networks(*every_round("manifest.json")),
+        *of_all_networks(*every_round(".manifest.json")),
         *of_all_networks(*(rule.output.manifest for rule in each)),
         *expand(of_labels, method=LABELLED, seed=SETTINGS.seeds, shard=SHARDS),
     ]

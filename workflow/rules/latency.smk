@@ -2,7 +2,7 @@
 rule latency:
     output:
         table=f"{RUN}/latency/table.csv",
-        manifest=f"{RUN}/latency/manifest.json",
+        manifest=f"{RUN}/latency/.manifest.json",
     log:
         f"{RUN}/logs/latency.log",
     priority: 1
@@ -25,7 +25,7 @@ if SETTINGS.search.fps is not None:
             table=rules.latency.output.table,
         output:
             reach=f"{RUN}/latency/reach-search.json",
-            manifest=f"{RUN}/latency/manifest-reach-search.json",
+            manifest=f"{RUN}/latency/.manifest-reach-search.json",
         log:
             f"{RUN}/logs/reach-search.log",
         priority: 1
@@ -46,7 +46,7 @@ if SETTINGS.derivation.fps is not None:
             table=rules.latency.output.table,
         output:
             reach=f"{RUN}/latency/reach-derivation.json",
-            manifest=f"{RUN}/latency/manifest-reach-derivation.json",
+            manifest=f"{RUN}/latency/.manifest-reach-derivation.json",
         log:
             f"{RUN}/logs/reach-derivation.log",
         priority: 1

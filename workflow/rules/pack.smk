@@ -1,3 +1,6 @@
+NETWORK = f"{RUN}/networks/{{method}}-seed-{{seed}}"
+
+
 # The file for people: the retrained network with its scores, its profile and the digest of all settings.
 rule pack:
     input:
@@ -5,8 +8,8 @@ rule pack:
         scores=rules.evaluate_network.output.scores,
         profile=rules.profile.output.profile,
     output:
-        packed=f"{RUN}/networks/{{method}}-seed-{{seed}}.pt",
-        manifest=f"{RUN}/networks/manifest-{{method}}-seed-{{seed}}.json",
+        packed=f"{NETWORK}/network.pt",
+        manifest=f"{NETWORK}/.manifest.json",
     log:
         f"{RUN}/logs/pack-{{method}}-seed-{{seed}}.log",
     conda:

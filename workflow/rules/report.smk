@@ -1,6 +1,5 @@
 # The content of the report: titles of tables and figures, and their categories.
 from lbt.views.results import CONTROLS
-from lbt.views.tables.ratio_files import is_ratio_current
 
 # Snakemake sorts by title, so a number tells which table to read first.
 TABLES = {
@@ -10,20 +9,6 @@ TABLES = {
     "latency": "4. latency predicted against measured",
     "decisions": "5. how far the search decided",
 }
-RATIO = "6. mIoU by ratio"
-
-
-def joined_ratio():
-    """The page of a ratio study which the run is part of; no job makes it, so only the target can show it."""
-    if not is_ratio_current(Path(RUN)):
-        return []
-    return report(
-        f"{RUN}/tables/ratio.html",
-        caption="report/table-ratio.rst",  # from the Snakefile
-        category="Comparison",
-        subcategory="Tables",
-        labels={"Table": RATIO},
-    )
 
 
 def page_of(table):

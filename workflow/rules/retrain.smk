@@ -9,7 +9,7 @@ rule retrain:
     output:
         network=f"{RUN}/retrain/{{method}}/seed-{{seed}}/network.pt",
         metrics=f"{RUN}/retrain/{{method}}/seed-{{seed}}/metrics.csv",
-        manifest=f"{RUN}/retrain/{{method}}/seed-{{seed}}/manifest.json",
+        manifest=f"{RUN}/retrain/{{method}}/seed-{{seed}}/.manifest.json",
     log:
         f"{RUN}/logs/retrain-{{method}}-seed-{{seed}}.log",
     conda:

@@ -6,7 +6,7 @@ rule label:
     output:
         labels=f"{SEARCH}/pseudo_labels/shard-{{shard}}.h5",
         probabilities=f"{SEARCH}/pseudo_labels/probability-{{shard}}.h5",
-        manifest=f"{SEARCH}/pseudo_labels/manifest-{{shard}}.json",
+        manifest=f"{SEARCH}/pseudo_labels/.manifest-{{shard}}.json",
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
     priority: 1
@@ -36,7 +36,7 @@ rule round:
         architecture=f"{SEARCH}/architecture.json",
         metrics=f"{SEARCH}/metrics.csv",
         guide=f"{SEARCH}/guide.json" if SETTINGS.search.cosearch else [],
-        manifest=f"{SEARCH}/manifest.json",
+        manifest=f"{SEARCH}/.manifest.json",
     log:
         f"{RUN}/logs/search-{{method}}-seed-{{seed}}-round-{{round}}.log",
     priority: 1

@@ -11,7 +11,7 @@ rule settings:
             subcategory="Settings",
             labels={"Settings": "settings and versions"},
         ),
-        manifest=f"{RUN}/manifest-settings.json",
+        manifest=f"{RUN}/.manifest-settings.json",
     log:
         f"{RUN}/logs/settings.log",
     conda:

@@ -13,7 +13,7 @@ rule tables:
         html=[page_of(table) for table in TABLES],
         csv=expand(f"{RUN}/tables/{{table}}.csv", table=TABLES),
         markdown=expand(f"{RUN}/tables/{{table}}.md", table=TABLES),
-        manifest=f"{RUN}/tables/manifest.json",
+        manifest=f"{RUN}/tables/.manifest.json",
     log:
         f"{RUN}/logs/tables.log",
     conda:

@@ -29,7 +29,7 @@ if SETTINGS.tabular is not None:
             class_pixels=counted_classes(),
         output:
             scores=f"{RUN}/tabular/seed-{{seed}}/scores-{{job}}.csv",
-            manifest=f"{RUN}/tabular/seed-{{seed}}/manifest-{{job}}.json",
+            manifest=f"{RUN}/tabular/seed-{{seed}}/.manifest-{{job}}.json",
         log:
             f"{RUN}/logs/tabular-scores-seed-{{seed}}-job-{{job}}.log",
         conda:
@@ -47,7 +47,7 @@ if SETTINGS.tabular is not None:
         output:
             times=f"{RUN}/tabular/latency.csv",
             key=f"{RUN}/tabular/latency-key.json",
-            manifest=f"{RUN}/tabular/manifest-latency.json",
+            manifest=f"{RUN}/tabular/.manifest-latency.json",
         log:
             f"{RUN}/logs/tabular-latency.log",
         conda:
@@ -69,7 +69,7 @@ if SETTINGS.tabular is not None:
             table=f"{RUN}/tabular/table.csv",
             facts=f"{RUN}/tabular/table.json",
             noise=f"{RUN}/tabular/noise.csv",
-            manifest=f"{RUN}/tabular/manifest.json",
+            manifest=f"{RUN}/tabular/.manifest.json",
         log:
             f"{RUN}/logs/tabular-table.log",
         conda:

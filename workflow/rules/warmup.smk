@@ -6,7 +6,7 @@ rule warmup:
     output:
         checkpoint=f"{RUN}/warmup/seed-{{seed}}/checkpoint.pt",
         metrics=f"{RUN}/warmup/seed-{{seed}}/metrics.csv",
-        manifest=f"{RUN}/warmup/seed-{{seed}}/manifest.json",
+        manifest=f"{RUN}/warmup/seed-{{seed}}/.manifest.json",
     log:
         f"{RUN}/logs/warmup-seed-{{seed}}.log",
     priority: 1
@@ -28,7 +28,7 @@ rule student_warmup:
     output:
         checkpoint=f"{RUN}/student_warmup/seed-{{seed}}/checkpoint.pt",
         metrics=f"{RUN}/student_warmup/seed-{{seed}}/metrics.csv",
-        manifest=f"{RUN}/student_warmup/seed-{{seed}}/manifest.json",
+        manifest=f"{RUN}/student_warmup/seed-{{seed}}/.manifest.json",
     log:
         f"{RUN}/logs/student-warmup-seed-{{seed}}.log",
     priority: 1

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from lbt.views.figures.panels import Panel
 from lbt.views.figures.scales import scale_rounds, scale_values
-from lbt.views.figures.style import MethodStyle, draw_grid, draw_legend, method_style
+from lbt.views.figures.style import draw_grid, draw_legend
+from lbt.views.method_styles import MethodStyle, method_style
 from lbt.views.search_metrics import average_by_part, average_by_step
 
 BINS = 20

@@ -1,12 +1,12 @@
-"""The common style of all figures: fonts, lines, colours of the methods, and reproducible files."""
+"""The common style of all figures: fonts, lines, and reproducible files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
@@ -29,27 +29,6 @@ _LONGEST_LABEL = 40
 """Characters of a name in a figure."""
 
 
-class MethodStyle(NamedTuple):
-    """Style of a method in every figure; marker and line tell methods apart without colour."""
-
-    color: str
-    marker: str
-    line: str | tuple[float, tuple[float, ...]]
-
-
-_KNOWN = {
-    "fasterseg": MethodStyle("#0072B2", "o", "-"),
-    "lbt": MethodStyle("#D55E00", "s", (0, (6, 3))),
-    "lpt": MethodStyle("#009E73", "^", (0, (2.5, 2, 1, 2))),
-    "random": MethodStyle("#666666", "X", (0, (1, 3))),
-}
-_OTHERS = (
-    MethodStyle("#CC79A7", "D", (0, (3, 1.5))),
-    MethodStyle("#E69F00", "v", (0, (3, 1.5, 1, 1.5, 1, 1.5))),
-    MethodStyle("#56B4E9", "P", (0, (8, 2))),
-    MethodStyle("#F0E442", "*", (0, (2, 3))),
-)
-"""The colours of Okabe and Ito, which colour-blind people can tell apart."""
 _RC: dict[Any, Any] = {
     "font.family": [FONT],
     "text.parse_math": False,  # a class may be called `$cost$`
@@ -100,14 +79,6 @@ def write_label(name: str) -> str:
         return char if any(font.get_char_index(ord(char)) for font in fonts) else ascii(char)[1:-1]
 
     return "".join(map(shown, visible(name, _LONGEST_LABEL)))
-
-
-def method_style(method: str, methods: Sequence[str]) -> MethodStyle:
-    """The style of `method` among the `methods` of a run; known methods look the same in every run."""
-    if method in _KNOWN:
-        return _KNOWN[method]
-    others = sorted(name for name in methods if name not in _KNOWN)
-    return _OTHERS[others.index(method) % len(_OTHERS)]
 
 
 def draw_grid(axes: Axes) -> None:

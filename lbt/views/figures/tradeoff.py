@@ -10,22 +10,34 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lbt.config import Window
-from lbt.views.equal_networks import find_equal, say_equal
-from lbt.views.figures.style import WARNING, MethodStyle, draw_grid, method_style, write_label
+from lbt.views.equal_networks import MOST, find_equal, say_equal
+from lbt.views.figures.style import WARNING, draw_grid, write_label
+from lbt.views.method_styles import MethodStyle, method_style
 from lbt.views.results import CONTROLS, NetworkResult, group_by_method
 from lbt.views.tables.formats import mean_and_deviation
 from lbt.views.tables.latency import describe_form
 from lbt.views.tables.timing_noise import warn_of_noise
 
+WIDTH, HEIGHT = 6.8, 4.8
+"""In inches, of a figure with a short legend and short notes."""
 GREY = "#444444"
 WANTED = "#56B4E9"
 LEAST_SPAN = 5.0
 """Least range of mIoU, in points, against which the distance of the constant prediction is measured."""
 LINE = 105
 """Characters in a line of the notes."""
+_COLUMN = 42
+"""Characters of the longest entry of a legend in two columns."""
+_LINES = 9
+"""Lines of notes and legend that fit into `HEIGHT`."""
 
 
-def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any], fps: Window | None = None) -> Figure:
+def draw_tradeoff(
+    networks: Sequence[NetworkResult],
+    constant: Mapping[str, Any] | None,
+    fps: Window | None = None,
+    styles: Mapping[str, MethodStyle] | None = None,
+) -> Figure:
     """A mark per network at its measured milliseconds and its mIoU after retraining in percent.
 
     A thin line reaches from the median latency to the 95th percentile; a short stroke shows the predicted latency. A
@@ -34,14 +46,15 @@ def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]
 
     Args:
         networks: of all methods and seeds.
-        constant: scores of the constant prediction.
+        constant: scores of the constant prediction; None leaves it out.
         fps: least and most frames per second that are wanted; None draws no window.
+        styles: of the methods; None takes those that they have in every figure.
     """
-    figure = Figure(figsize=(6.8, 4.8), layout="constrained")
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
     groups, same = group_by_method(networks), find_equal(networks)
     for method, group in groups.items():
-        style = method_style(method, list(groups))
+        style = method_style(method, list(groups)) if styles is None else styles[method]
         for network in group:
             _draw_network(axes, network, style, filled=len(group) == 1)
         label = f"{method} (control)" if method in CONTROLS else method
@@ -54,17 +67,28 @@ def draw_tradeoff(networks: Sequence[NetworkResult], constant: Mapping[str, Any]
     if fps is not None:
         label = f"wanted: {fps[0]:g} to {fps[1]:g} FPS"
         axes.axvspan(1e3 / fps[1], 1e3 / fps[0], color=WANTED, alpha=0.15, linewidth=0, zorder=0, label=label)
-    _draw_constant(axes, constant, [100 * network.network["miou"] for network in networks])
-    forms = "; ".join(sorted({describe_form(network) for network in networks}))
+    if constant is not None:
+        _draw_constant(axes, constant, [100 * network.network["miou"] for network in networks])
+    forms = "; ".join(sorted({describe_form(network.profile) for network in networks}))
     axes.set(xlabel=f"measured latency (ms, median; {forms})", ylabel="retrained mIoU (%)")
     axes.margins(x=0.12, y=0.15)
     draw_grid(axes)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    notes = [*say_equal(same), *filter(None, [warn_of_noise(networks)])]
-    if notes:
-        lines = [line for note in notes for line in textwrap.wrap(note.replace("`", ""), LINE)]
-        figure.suptitle("\n".join(lines), fontsize=7.5, color=WARNING, ha="left", x=0.01)
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels)) <= _COLUMN else 1
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
+    lines = [line for note in _list_notes(networks, same) for line in textwrap.wrap(note.replace("`", ""), LINE)]
+    figure.suptitle("\n".join(lines), fontsize=7.5, color=WARNING, ha="left", x=0.01)
+    further = max(0, len(lines) + len(labels) // columns - _LINES)
+    figure.set_size_inches(WIDTH, HEIGHT + further / 6)  # so that long lists leave the axes their height
     return figure
+
+
+def _list_notes(networks: Sequence[NetworkResult], same: Mapping[tuple[str, int], tuple[str, int]]) -> list[str]:
+    """Equal networks, by name if they are few, and signs of disturbed latencies."""
+    equal = say_equal(same)
+    if len(same) > MOST:
+        equal = [f"{len(same)} networks are the same as others, which the tables name: their differences are noise."]
+    return [*equal, *filter(None, [warn_of_noise(networks)])]
 
 
 def _draw_network(axes: Axes, network: NetworkResult, style: MethodStyle, *, filled: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
         rows.append(row | {"error_ms": predicted - measured, "error_percent": error_percent(network)})
     values = pd.DataFrame(rows)
     absolute = values["error_percent"].abs()
-    devices = "; ".join(sorted({describe_device(network) for network in networks}))
+    devices = "; ".join(sorted({describe_device(network.profile) for network in networks}))
     note = (
         "Measured: median of single passes of one image through the derived network with random weights, as it is "
         "deployed: BatchNorm is folded into the convolutions. p95: their 95th percentile. Predicted: sum over the "
@@ -47,16 +48,16 @@ def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
     return Table("latency", "Latency predicted against measured", note, values, people, warnings)
 
 
-def describe_device(network: NetworkResult) -> str:
+def describe_device(profile: Mapping[str, Any]) -> str:
     """Device, backend, precision, threads, input size and software of a profile, in words."""
-    key = network.profile["key"]
+    key = profile["key"]
     return (
-        f"{key['device']}, {describe_form(network)}, {key['threads']} thread(s), "
+        f"{key['device']}, {describe_form(profile)}, {key['threads']} thread(s), "
         f"{key['input_height']} x {key['input_width']} pixels (height x width), {key['software']}"
     )
 
 
-def describe_form(network: NetworkResult) -> str:
+def describe_form(profile: Mapping[str, Any]) -> str:
     """Backend and precision of a profile, in words."""
-    key = network.profile["key"]
+    key = profile["key"]
     return f"{key['backend']}, {key['precision']}"

@@ -12,7 +12,6 @@ from lbt.provenance.manifest import verify_inputs
 from lbt.views.best_network import find_networks
 from lbt.views.tables.formats import format_percent, unescape_markdown
 from lbt.views.tables.markdown import split_cells
-from lbt.views.tables.ratio_files import is_ratio_current
 
 SHOWN = ("summary", "miou", "classes", "latency", "decisions")
 """Names of the tables of a run, in the order in which people read them."""
@@ -23,8 +22,6 @@ _GAP = "  "
 
 def print_tables(run: Path, names: Sequence[str] = SHOWN) -> None:
     """Print tables of a run, its best network and the folders of its other results.
-
-    With all tables it also prints those of the ratio study that the run is part of.
 
     Args:
         run: the folder of the run.
@@ -37,16 +34,11 @@ def print_tables(run: Path, names: Sequence[str] = SHOWN) -> None:
     for file in files:
         if not file.is_file():
             raise LbtError(f"{file}: is missing. Finish the run, or name its folder, such as results/default.")
-    ratio = is_ratio_current(run) if names == SHOWN else None
-    if ratio:
-        files.append(run / "tables" / "ratio.md")
     verify_inputs(files)
     width = terminal_width()
     for file in files:
         for line in fit_to_width(file.read_text(encoding="utf-8", errors="replace"), width).split("\n"):
             print(visible(line))
-    if ratio is False:
-        print(f"{run}/tables/ratio.html was made of other scores than the runs have now. Run `python -m lbt ratio`.\n")
     _print_places(run)
 
 
@@ -60,11 +52,11 @@ def _print_places(run: Path) -> None:
         print(f"use it:   {visible(best.predict_command())}\n")
     if (run / "index.html").exists():
         print(f"page:     {run}/index.html")
-    present = [f"{name}.html" for name in (*SHOWN, "ratio") if (run / "tables" / f"{name}.html").exists()]
+    present = [f"{name}.html" for name in SHOWN if (run / "tables" / f"{name}.html").exists()]
     print(f"tables:   {run}/tables/{', '.join(present)}")
     print(f"figures:  {run}/figures/")
     print(f"pictures: {run}/evaluate/<method>/seed-<seed>/pictures/")
-    print(f"networks: {run}/networks/<method>-seed-<seed>.pt")
+    print(f"networks: {run}/networks/<method>-seed-<seed>/, the best one {run}/best/")
 
 
 def terminal_width() -> int:

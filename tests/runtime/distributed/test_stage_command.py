@@ -30,7 +30,7 @@ def words(tiny):
             "compute": tiny.settings.compute.model_copy(update={"checkpoint_minutes": 0.0}),
         }
         settings = tiny.settings.model_copy(update=changed)
-        outputs = {key: folder / name for key, name in (OUTPUTS | {"manifest": "manifest.json"}).items()}
+        outputs = {key: folder / name for key, name in (OUTPUTS | {"manifest": ".manifest.json"}).items()}
         return stage_words("warmup", settings, folder / "log.txt", inputs={"split": tiny.split}, outputs=outputs)
 
     return build
@@ -50,7 +50,7 @@ def test_two_leave_what_one_does(words, tmp_path, capfd):
         left[gpus] = folder
     assert sorted(p.name for p in left[1].iterdir()) == sorted(p.name for p in left[2].iterdir())
     assert first_loss(left[2]) == pytest.approx(first_loss(left[1]), rel=1e-5)
-    one, two = (json.loads((folder / "manifest.json").read_text()) for folder in left.values())
+    one, two = (json.loads((folder / ".manifest.json").read_text()) for folder in left.values())
     assert one["outputs"].keys() == two["outputs"].keys() == set(OUTPUTS.values())
     assert two["settings"]["warmup"]["gpus"] == 2
 
