@@ -137,3 +137,19 @@ def every_manifest():
         *of_all_networks(*(rule.output.manifest for rule in each)),
         *expand(of_labels, method=LABELLED, seed=SETTINGS.seeds, shard=SHARDS),
     ]
+
+
+def of_tabular_jobs(pattern):
+    """Files of all jobs that train networks of the table, with all seeds."""
+    return expand(pattern, seed=SETTINGS.seeds, job=TABULAR_JOBS)
+
+
+def whole_table():
+    """The table and the manifests of its jobs, if the settings ask for one; see `every_manifest`."""
+    if SETTINGS.tabular is None:
+        return []
+    return [
+        *rules.tabular_table.output,
+        *of_tabular_jobs(rules.tabular_scores.output.manifest),
+        rules.tabular_latency.output.manifest,
+    ]

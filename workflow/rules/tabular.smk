@@ -1,20 +1,4 @@
 # The table of all networks of a small space, each trained with all seeds.
-def of_tabular_jobs(pattern):
-    """Files of all jobs that train networks of the table, with all seeds."""
-    return expand(pattern, seed=SETTINGS.seeds, job=TABULAR_JOBS)
-
-
-def whole_table():
-    """The table and the manifests of its jobs, if the settings ask for one; see `every_manifest`."""
-    if SETTINGS.tabular is None:
-        return []
-    return [
-        *rules.tabular_table.output,
-        *of_tabular_jobs(rules.tabular_scores.output.manifest),
-        rules.tabular_latency.output.manifest,
-    ]
-
-
 if SETTINGS.tabular is not None:
     from lbt.tabular.networks import count_jobs
 
