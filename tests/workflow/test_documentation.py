@@ -16,10 +16,11 @@ LONGEST = 700
 """Words of the first page."""
 COMMAND = r"python -m lbt(?: \w+|\.\w+) \S|snakemake --|conda env|pip install"
 INSTALL = (
-    "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e . && snakemake --cores 8"
+    "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e '.[workflow]' "
+    "&& snakemake --cores 8"
 )
-TRY = INSTALL.replace("snakemake --cores 8", "lbt predict --example")
-TEST = INSTALL.replace(".venv", ".venv-test").replace("-e .", "-e '.[test]'").replace("snakemake --cores 8", "pytest")
+TRY = INSTALL.replace("'.[workflow]'", ".").replace("snakemake --cores 8", "lbt predict --example")
+TEST = INSTALL.replace(".venv", ".venv-test").replace("workflow", "test").replace("snakemake --cores 8", "pytest")
 ELSEWHERE = {
     INSTALL: "the gate installs the same, and `snakemake --cores 8` is a test below",
     TRY: "the same install; tests of `lbt predict` run the rest",
