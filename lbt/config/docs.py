@@ -23,7 +23,7 @@ two cores, `camvid.yaml` on a GPU, and `cityscapes.yaml` has the published scale
 data set before you start:
 
 ```
-python -m lbt check config/camvid.yaml
+lbt check config/camvid.yaml
 snakemake --cores 8 --configfile config/camvid.yaml
 ```
 
