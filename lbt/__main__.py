@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from lbt import __version__
-from lbt.commands import bench, check, compare, export, init, predict, shards, show, stage, status
+from lbt.commands import bench, check, compare, crate, export, init, predict, shards, show, stage, status
 from lbt.commands.extras import explain_missing
 from lbt.errors import LbtError
 from lbt.files import open_own
@@ -25,6 +25,7 @@ COMMANDS = {
     "shards": shards,
     "predict": predict,
     "export": export,
+    "crate": crate,
     "bench": bench,
     "stage": stage,
 }

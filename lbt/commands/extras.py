@@ -7,7 +7,7 @@ from lbt.errors import LbtError
 EXTRAS = {
     "export": frozenset({"onnx", "onnxruntime", "onnxscript"}),
     "workflow": frozenset(
-        {"h5py", "jinja2", "markupsafe", "matplotlib", "pandas", "pygments", "rich", "snakemake", "yaml"}
+        {"h5py", "jinja2", "markupsafe", "matplotlib", "pandas", "pygments", "rich", "rocrate", "snakemake", "yaml"}
     ),
 }
 """Extra -> the modules that its packages provide. Without any extra, finished networks can be used."""
