@@ -32,7 +32,7 @@ COMMAND = f"{HIDE}\nfrom lbt.__main__ import main\nsys.exit(main())"
 LIBRARY = f"""{HIDE}
 import lbt
 network = lbt.load_network(sys.argv[1])
-print(network("street.png").sum().item(), network.method, str(network) > "")
+print(network("street.png").sum().item(), network.method, network.summary().splitlines()[0])
 """
 
 
@@ -67,14 +67,19 @@ def test_the_library_segments_an_image(folder):
     done = run(folder, LIBRARY, "network.pt")
     assert done.returncode == 0, done.stderr
     total = lbt.load_network(folder / "network.pt")(folder / "street.png").sum().item()
-    assert total > 0 and done.stdout == f"{total} lbt True\n"
+    assert total > 0 and done.stdout == f"{total} lbt SegmentationNetwork\n"
 
 
 def test_the_command_segments_an_image(folder):
-    done = run(folder, COMMAND, "predict", "network.pt", "street.png")
+    done = run(folder, COMMAND, "predict", "network.pt", "street.png", "--output", "predictions")
     assert done.returncode == 0, done.stderr
     with Image.open(folder / "predictions/labels/street.png") as labels:
         assert labels.size == (99, 70)
+
+
+def test_the_example_of_the_package_is_segmented(folder):
+    done = run(folder, COMMAND, "predict", "--example", "--output", "example")
+    assert done.returncode == 0 and (folder / "example/overlays/example.png").is_file(), done.stderr
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["show", "--help"], ["export", "--help"]])
