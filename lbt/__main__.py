@@ -1,4 +1,4 @@
-"""The command line, `lbt COMMAND` or `python -m lbt COMMAND`: one module of `lbt.commands` per command."""
+"""The command line, `lbt COMMAND`: one module of `lbt.commands` per command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from lbt import __version__
-from lbt.commands import bench, check, compare, export, init, predict, shards, show, stage, status
+from lbt.commands import bench, check, compare, crate, export, init, predict, shards, show, stage, status
+from lbt.commands.extras import explain_missing
 from lbt.errors import LbtError
 from lbt.files import open_own
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "shards": shards,
     "predict": predict,
     "export": export,
+    "crate": crate,
     "bench": bench,
     "stage": stage,
 }
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _require_folder()
-        options.action(options)
+        _run(options)
     except LbtError as error:
         print(f"lbt {options.command}: {error}", file=sys.stderr)
         _log(options, f"error: {error}\n")
@@ -57,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lbt {options.command}: {name}: {error}. The traceback is in {options.log}.", file=sys.stderr)
         return 1
     return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    try:
+        options.action(options)
+    except ModuleNotFoundError as error:
+        explained = explain_missing(error)
+        if explained is None:
+            raise
+        raise explained from error
 
 
 def _require_folder() -> None:

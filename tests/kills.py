@@ -47,7 +47,7 @@ class Kill:
 
 
 def run_stage(arguments: Sequence[str], kills: Sequence[Kill] = ()) -> int:
-    """Run `python -m lbt ARGUMENTS` in a process with kills; returns its exit code, negative after a fatal signal."""
+    """Run `lbt ARGUMENTS` in a process with kills; returns its exit code, negative after a fatal signal."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_child, args=(list(arguments), list(kills)))

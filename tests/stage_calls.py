@@ -47,7 +47,7 @@ def stage_words(
     code: str = "c0de",
     **scalars: Any,
 ) -> list[str]:
-    """The words of `python -m lbt` that run a stage, as a rule of the workflow makes them."""
+    """The words of `lbt` that run a stage, as a rule of the workflow makes them."""
     found = job_settings(settings, stage, SCALARS | scalars)
     named = [{name: _paths(value) for name, value in files.items()} for files in (inputs, outputs)]
     return ["stage", stage, "--job", Job(found, code, None, *named).to_json(), "--log", str(log)]

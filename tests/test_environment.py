@@ -16,10 +16,26 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 CONDA = [entry for entry in ENVIRONMENT["dependencies"] if isinstance(entry, str)]
 PIP = [line for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict) for line in entry["pip"]]
 # conda's match specification: a name, and after a blank or an operator the versions, such as `python >=3.11,<4`
 SPEC = re.compile(r"[a-z0-9_.-]+( *(=|==|!=|<|>|<=|>=|~=)[0-9][0-9A-Za-z.*]*(,(<|>|<=|>=|!=)[0-9][0-9A-Za-z.*]*)*)?")
+
+
+def needs_of(*extras: str) -> list[Requirement]:
+    """The requirements of the package, and of these extras with the extras that they include."""
+    found, pending = list(map(Requirement, PROJECT["dependencies"])), list(extras)
+    while pending:
+        for need in map(Requirement, EXTRAS[pending.pop()]):
+            if need.name == PROJECT["name"]:
+                pending += need.extras
+            else:
+                found.append(need)
+    return found
+
+
+WORKFLOW = needs_of("workflow")
 
 
 def test_it_has_the_keys_and_the_specifications_that_conda_reads():
@@ -32,9 +48,15 @@ def test_it_has_the_keys_and_the_specifications_that_conda_reads():
 def test_it_installs_what_the_project_needs():
     """The same requirements; the package itself comes from the clone, in which the workflow runs its jobs."""
     listed = {requirement.name: requirement.specifier for requirement in map(Requirement, PIP)}
-    assert listed == {need.name: need.specifier for need in map(Requirement, PROJECT["dependencies"])}
+    assert listed == {need.name: need.specifier for need in WORKFLOW} and len(listed) == len(WORKFLOW)
     (python,) = (spec.removeprefix("python").strip() for spec in CONDA if spec.startswith("python"))
     assert SpecifierSet(python) == SpecifierSet(PROJECT["requires-python"])
+
+
+def test_each_extra_is_part_of_the_tests():
+    everything = {need.name for extra in EXTRAS for need in needs_of(extra)}
+    assert EXTRAS.keys() >= {"workflow", "export", "test"}
+    assert everything == {need.name for need in needs_of("test")}
 
 
 def test_every_rule_runs_in_it():
@@ -67,7 +89,7 @@ def test_a_report_needs_no_package_of_the_tests():
     needed = {
         name for file in files for name in re.findall(r"Python package (\w+) must be installed", file.read_text())
     }
-    installed = installed_with([Requirement(need).name for need in PROJECT["dependencies"]])
+    installed = installed_with([need.name for need in WORKFLOW])
     assert "pygments" in needed and needed <= installed
 
 
@@ -77,8 +99,7 @@ def test_every_import_is_declared():
     lines = [line for file in files for line in re.findall(r"^ *(?:from|import) (\w+)", file.read_text(), re.MULTILINE)]
     modules = set(lines) - set(sys.stdlib_module_names) - {"lbt"}
     offered = packages_distributions()
-    needs = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["video"]]
-    declared = {canonicalize_name(Requirement(need).name) for need in needs}
+    declared = {canonicalize_name(need.name) for need in needs_of("workflow", "video")}
     missing = {m for m in modules if not declared & {canonicalize_name(name) for name in offered.get(m, [m])}}
     assert not missing
 

@@ -1,4 +1,4 @@
-"""The commands of `python -m lbt`, one module each.
+"""The commands of `lbt`, one module each.
 
 The module of a command has three names. `HELP` is one line without a full stop. `add_arguments(parser)` adds the
 arguments, and sets the parser's `description` (what the command reads and writes) and its `epilog` (the exit codes, if

@@ -1,4 +1,4 @@
-"""`python -m lbt bench NETWORK...`: time networks in every form in which they can be deployed."""
+"""`lbt bench NETWORK...`: time networks in every form in which they can be deployed."""
 
 from __future__ import annotations
 

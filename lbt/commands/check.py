@@ -1,4 +1,4 @@
-"""`python -m lbt check CONFIG`: check settings and data before a run; `check results/RUN`: name outdated results."""
+"""`lbt check CONFIG`: check settings and data before a run; `check results/RUN`: name outdated results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m lbt compare RUN RUN...`: several runs in one table and one figure."""
+"""`lbt compare RUN RUN...`: several runs in one table and one figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m lbt export NETWORK [OUT]`: write a network as an ONNX file."""
+"""`lbt export NETWORK [OUT]`: write a network as an ONNX file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m lbt init PHOTOS MASKS`: write a file of settings for your own photographs."""
+"""`lbt init PHOTOS MASKS`: write a file of settings for your own photographs."""
 
 from __future__ import annotations
 

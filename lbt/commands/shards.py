@@ -1,4 +1,4 @@
-"""`python -m lbt shards DIR`: list, check and summarise shards of pseudo labels."""
+"""`lbt shards DIR`: list, check and summarise shards of pseudo labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m lbt show RUN`: print the tables of a run."""
+"""`lbt show RUN`: print the tables of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m lbt stage NAME ...`: one job of a stage, as the workflow runs it."""
+"""`lbt stage NAME ...`: one job of a stage, as the workflow runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m lbt status RUN`: print the status of a run."""
+"""`lbt status RUN`: print the status of a run."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ two cores, `camvid.yaml` on a GPU, and `cityscapes.yaml` has the published scale
 data set before you start:
 
 ```
-python -m lbt check config/camvid.yaml
+lbt check config/camvid.yaml
 snakemake --cores 8 --configfile config/camvid.yaml
 ```
 
@@ -42,7 +42,11 @@ link it (`ln -s /where/it/is data/camvid`), or write its path as `data.root`.
 Snakemake runs the code in a configuration file that contains `__use_yte__`. Check a file from somebody else with
 `lbt check` first: it runs nothing and refuses such a key.
 
-`lbt/config/` generates this page: `python -m lbt.config.docs > config/README.md`.
+Editors that know the YAML language server complete and check the keys by `schema.json`, which the first line of each
+file here names. Copy that line into a file of your own.
+
+`lbt/config/` generates this page, `python -m lbt.config.docs > config/README.md`, and the schema,
+`python -m lbt.config.schema > config/schema.json`.
 
 ## The twelve keys to set first
 

@@ -31,7 +31,7 @@ def list_samples(data: DataSettings, split: OfficialSplit, seed: int = 0) -> lis
     samples, problems = scan(data, split, seed)
     if problems:
         lines = fold(problems)
-        more = [f"and {len(lines) - _LISTED} more; `python -m lbt check` lists all"] if len(lines) > _LISTED else []
+        more = [f"and {len(lines) - _LISTED} more; `lbt check` lists all"] if len(lines) > _LISTED else []
         raise LbtError(*lines[:_LISTED], *more)
     return samples
 

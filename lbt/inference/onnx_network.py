@@ -78,7 +78,7 @@ class OnnxNetwork:
         except (KeyError, TypeError, ValidationError, ValueError) as error:
             what = f"it lacks the metadata {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
             raise LbtError(
-                f"{self.path}: was not written by `python -m lbt export` ({what}). Export the network again."
+                f"{self.path}: was not written by `lbt export` ({what}). Export the network again."
             ) from error
         return facts.classes, facts.colors
 

@@ -10,6 +10,7 @@ from shlex import quote
 import torch
 
 import lbt
+from lbt.config.schema import point_to_schema
 from lbt.data.checking.check import describe_warnings
 from lbt.errors import LbtError, visible
 from lbt.files import write_text
@@ -45,7 +46,7 @@ def write_proposal(photos: Path, masks: Path, class_file: Path | None, output: P
     duration = estimate_duration(found.settings, found.division.roles, len(found.classes.classes), cores)
     shown = photos if photos.absolute() != masks.absolute() else layout.root / Path(layout.labelled[0][0]).parent
     commands = _commands(file, found, shown, cores)
-    write_text(file, found.text(_head(found, duration, device, commands)))
+    write_text(file, found.text(_head(file, found, duration, device, commands)))
     yield f"{file}: written for {layout.root}"
     yield from (f"  {line}" for line in _summary(found))
     yield f"  time: {duration} on this machine ({_device_name(device)}); {duration.how}"
@@ -62,8 +63,10 @@ def _refuse_existing(file: Path) -> None:
         raise LbtError(f"{file}: exists and is not replaced. Remove it, or name another file with --output.")
 
 
-def _head(found: Proposal, duration: Duration, device: Device, commands: list[str]) -> list[str]:
+def _head(file: Path, found: Proposal, duration: Duration, device: Device, commands: list[str]) -> list[str]:
+    schema = point_to_schema(file)
     return [
+        *([schema] if schema else []),
         f"Settings for {visible(found.layout.root)}, written by `lbt init`. config/README.md explains every key.",
         f"A run takes {duration} on the machine that wrote this ({_device_name(device)}):",
         f"{duration.how}.",

@@ -65,7 +65,7 @@ class RunFollower:
             self._run / "logs", progress, changed=self._writer.wake, submitted=watch.start, left=self._left
         )
         self._logger.addFilter(self._log)
-        self._logger.info(f"page of the run: {self._run / INDEX}, or in the terminal: python -m lbt status {self._run}")
+        self._logger.info(f"page of the run: {self._run / INDEX}, or in the terminal: lbt status {self._run}")
         self._writer.start()
 
     def end(self, state: str) -> None:

@@ -17,7 +17,7 @@ class Stage:
     Attributes:
         module: the module whose function `run` does the work and whose dataclass `Files` lists its files.
         settings: the settings that it sees.
-        help: one line for `python -m lbt stage --help`.
+        help: one line for `lbt stage --help`.
         gpus: the setting that says how many processes run the stage together; None if it is always one.
         on_gpu: whether it runs on a GPU where there is one.
         measures: whether it measures time, so that it needs the machine for itself and always the same GPU.

@@ -79,7 +79,7 @@ class FinishedNetwork:
 
     def predict_command(self, images: str = "PHOTO") -> str:
         """The line that segments images with it."""
-        return f"python -m lbt predict {shlex.quote(str(self.packed))} {images}"
+        return f"lbt predict {shlex.quote(str(self.packed))} {images}"
 
     def list_examples(self) -> list[Path]:
         """Pictures of evenly spaced images: image, ground truth and prediction."""

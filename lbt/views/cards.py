@@ -106,7 +106,7 @@ def _use(network: FinishedNetwork) -> Iterator[str]:
     yield "From the folder in which the run was started:\n"
     yield "```"
     yield visible(network.predict_command(), 10**6)
-    yield f"python -m lbt export {shlex.quote(path)}"
+    yield f"lbt export {shlex.quote(path)}"
     yield "```\n"
     yield "The first writes label maps and overlays into `predictions/`. The second writes an ONNX file here."
     yield "In Python:\n"

@@ -80,7 +80,7 @@ def make_index(run: Path, state: RunState) -> str:
         curves=[curve for name, title in _CURVES.items() if (curve := _figure(run, f"figures/{name}.svg", title))],
         charts=[] if state.state == FINISHED else read_charts(run / "logs"),
         links=list(_list_links(run)),
-        command=f"python -m lbt status {run}",
+        command=f"lbt status {run}",
     )
 
 

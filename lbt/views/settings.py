@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import re
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,12 +14,15 @@ import yaml
 
 from lbt.config import Settings
 from lbt.config.unread import select_read
-from lbt.files import software_versions, unguard_cell, write_text
+from lbt.files import open_regular, software_versions, unguard_cell, write_text
 from lbt.provenance.fingerprint import ROOT
 from lbt.views.page import render
 
 PACKAGES = ("lbt", "snakemake", "pandas", "pillow", "h5py", "matplotlib")
 """Packages on the page besides those of `lbt.files.software_versions`, which every manifest has."""
+_ROW = re.compile(r'^<tr><td>([^<]*)</td><td class="text">([^<]*)</td></tr>$', re.MULTILINE)
+_LARGEST = 1_000_000
+"""Characters of a page that are read."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,13 @@ def run(settings: Settings, files: Files, *, log: Path | None = None) -> None:
 def make_page(run: str, settings: str, versions: dict[str, str]) -> str:
     """A page that opens offline: settings as YAML, and a row for device, commit, and each package."""
     return render("settings.html", title=f"Settings and versions of {run}", settings=settings, versions=versions)
+
+
+def read_versions(page: Path) -> dict[str, str]:
+    """Device, commit and versions as the page of a finished run names them; empty if they were edited away."""
+    with open(page, encoding="utf-8", errors="replace", opener=open_regular) as file:
+        rows = _ROW.findall(file.read(_LARGEST))
+    return {html.unescape(name): html.unescape(value) for name, value in rows}
 
 
 def read_device(table: Path) -> str:

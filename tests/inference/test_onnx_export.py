@@ -1,4 +1,4 @@
-"""`python -m lbt export`: ONNX Runtime gives the logits and labels of PyTorch, or no file is written."""
+"""`lbt export`: ONNX Runtime gives the logits and labels of PyTorch, or no file is written."""
 
 import json
 

@@ -128,7 +128,7 @@ def test_files_of_other_programs_are_refused(folder, tmp_path, spoil, message):
     model = onnx.load(folder / "fixed.onnx")
     spoil(model)
     onnx.save(model, tmp_path / "bad.onnx")
-    with pytest.raises(LbtError, match=rf"bad\.onnx: was not written by `python -m lbt export` \({message}"):
+    with pytest.raises(LbtError, match=rf"bad\.onnx: was not written by `lbt export` \({message}"):
         OnnxNetwork(tmp_path / "bad.onnx", "cpu", 1)
 
 

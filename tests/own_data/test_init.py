@@ -7,6 +7,7 @@ from pictures import SIZE, names, save_mask, save_pairs, save_photo, stripes
 from PIL import Image
 
 from lbt.__main__ import main
+from lbt.config import schema
 from lbt.config.read import read_settings
 from lbt.own_data import proposal, survey, write
 from lbt.own_data.duration import Duration
@@ -114,6 +115,18 @@ def test_names_of_classes(here, capsys):
     folder = read_settings(here / "mine.yaml").data.folder
     assert [c.name for c in folder.classes] == ["sky", "no", "See ü"]
     assert "names from names.txt" in (here / "mine.yaml").read_text()
+
+
+def test_editors_find_the_schema_beside_the_file(here, monkeypatch):
+    monkeypatch.setattr(schema, "ROOT", here / "clone")
+    (here / "clone/config").mkdir(parents=True)
+    (here / "clone/config/schema.json").write_text("{}")
+    root = here / "camera"
+    save_pairs(root, names(10))
+    for file in ("clone/config/mine.yaml", "mine.yaml"):
+        assert init(root / "photos", root / "masks", "--output", file) == 0
+    inside, outside = ((here / file).read_text().splitlines() for file in ("clone/config/mine.yaml", "mine.yaml"))
+    assert inside[0] == "# yaml-language-server: $schema=schema.json" and inside[1:2] == outside[:1]
 
 
 def test_an_existing_file_is_not_replaced(here, capsys):

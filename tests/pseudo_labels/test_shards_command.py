@@ -1,4 +1,4 @@
-"""`python -m lbt shards`: good shards are summarised, and damaged shards are named."""
+"""`lbt shards`: good shards are summarised, and damaged shards are named."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`python -m lbt status RUN`, and `show` of a run without tables."""
+"""`lbt status RUN`, and `show` of a run without tables."""
 
 import json
 import os

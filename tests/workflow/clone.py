@@ -19,7 +19,7 @@ from fork_server import forked_python
 PYTHON = Path(sys.executable)
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
-CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml")
+CLONED = ("workflow", "lbt", "config", "slurm", "environment.yml", "CITATION.cff")
 ALWAYS, SOMETIMES = (ROOT / "results" / "README.md").read_text().split("## Only with some settings")
 """The artefacts of every run, and those that only some settings produce."""
 

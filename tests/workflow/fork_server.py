@@ -1,7 +1,8 @@
 """Runs Python programs in forks of one process that has imported the slow libraries, such as PyTorch and Snakemake.
 
 A program starts in a fraction of a second instead of several seconds. `forked_python()` is the path of a command that
-takes `-m MODULE ARGUMENTS` as `python` does: the fork has its folder, environment, standard streams and exit code.
+takes `-m MODULE ARGUMENTS` as `python` does: the fork has its folder, environment, standard streams and exit code. A
+command `lbt` lies beside it.
 The project's own modules are imported in each fork, because tests edit them.
 """
 
@@ -59,7 +60,10 @@ def forked_python() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="lbt-forks-"))
     address, client = folder / "socket", folder / "python"
     client.write_text(CLIENT.format(python=sys.executable, address=str(address)))
-    client.chmod(0o755)
+    short = folder / "lbt"  # of the package in the folder where it is called, not of the installed one
+    short.write_text(f'#!/bin/sh\nexec {client} -m lbt "$@"\n')
+    for program in (client, short):
+        program.chmod(0o755)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
     command, pipe = [sys.executable, __file__, address], subprocess.PIPE
     with open(folder / "log", "w") as log:

@@ -14,18 +14,20 @@ from lbt.config.read import parse_settings
 PAGES = ("README.md", "config/README.md", "workflow/README.md", "results/README.md", "lbt/README.md")
 LONGEST = 700
 """Words of the first page."""
-COMMAND = r"python -m lbt(?: \w+|\.\w+) \S|snakemake --|conda env|pip install"
+COMMAND = r"lbt \w+ \S|snakemake --|conda env|pip install"
 INSTALL = (
-    "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e . && snakemake --cores 8"
+    "python3 -m venv .venv && . .venv/bin/activate && pip install -q -c constraints.txt -e '.[workflow]' "
+    "&& snakemake --cores 8"
 )
-TRY = INSTALL.replace("snakemake --cores 8", "lbt predict --example")
-TEST = INSTALL.replace(".venv", ".venv-test").replace("-e .", "-e '.[test]'").replace("snakemake --cores 8", "pytest")
+TRY = INSTALL.replace("'.[workflow]'", ".").replace("snakemake --cores 8", "lbt predict --example")
+TEST = INSTALL.replace(".venv", ".venv-test").replace("workflow", "test").replace("snakemake --cores 8", "pytest")
+CONDA = "conda env create -f environment.yml && conda activate lbt && pip install --no-deps -e . && snakemake --cores 8"
 ELSEWHERE = {
     INSTALL: "the gate installs the same, and `snakemake --cores 8` is a test below",
     TRY: "the same install; tests of `lbt predict` run the rest",
     TEST: "the gate",
     "pip install av": "the tests need it, so `[test]` installs it",
-    "conda env create -f environment.yml && conda activate lbt && snakemake --cores 8": "tests of environment.yml",
+    CONDA: "tests of environment.yml",
     "snakemake --cores 8 --resources gpu=1": "a test below",
     "snakemake --cores 8 --profile slurm": "tests/slurm",
     'squeue --me -o "%i %T %M %l %R %k"': "tests/slurm",
@@ -36,7 +38,7 @@ ELSEWHERE = {
     "snakemake --cores 8 --configfile config/my-camera.yaml one.yaml": "tests of options",
     "snakemake --cores 8 --configfile config/lbt-bench.yaml -- tabular": "tests of the stages of the table",
     "lbt init /data/my-camera/photos /data/my-camera/labels": "tests of `lbt init`",
-    "python -m lbt compare results/half results/one --output results/ratio": "tests of compared runs",
+    "lbt compare results/half results/one --output results/ratio": "tests of compared runs",
 }
 """Commands that are tried in another place, and where."""
 STANDS_FOR = {

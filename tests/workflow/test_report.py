@@ -105,7 +105,7 @@ def test_the_first_page_is_that_of_the_run_above_the_graph_of_rules(opened):
     page, _ = opened
     frame = page.frame_locator("iframe.run")
     assert frame.locator("h1").inner_text() == "Run tiny" and frame.locator(".badge").inner_text() == "finished"
-    assert "python -m lbt predict results/tiny/networks/" in frame.locator(".best").inner_text()
+    assert "lbt predict results/tiny/networks/" in frame.locator(".best").inner_text()
     assert frame.locator("tbody tr").count() >= 5 and not frame.locator(".links").is_visible()
     for image in frame.locator("img").all():
         assert image.evaluate("image => image.naturalWidth") > 0

@@ -17,7 +17,7 @@ from lbt.views.tables.terminal import WIDEST, fit_to_width
 
 def test_a_reader_may_close_the_pipe(finished):
     clone, _ = finished
-    command = ["bash", "-c", "set -o pipefail; python -m lbt show results/tiny | head -n 1"]
+    command = ["bash", "-c", "set -o pipefail; lbt show results/tiny | head -n 1"]
     result = subprocess.run(command, cwd=clone.folder, env=clone.environment, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "") and result.stdout.startswith("mIoU by method")
 
