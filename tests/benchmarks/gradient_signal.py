@@ -18,54 +18,29 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
-import torch
+from frozen_state import CPU, Estimate, FrozenState, Vectors, draw_passes, signal_to_noise
 from stage_calls import call_stage
 from study_seed import StudySeed, study_settings
-from torch import Tensor
 
 from lbt.files import read_json, write_json
-from lbt.runtime.checkpoint import load_state, to_state
 from lbt.runtime.distributed import ALONE
 from lbt.runtime.metrics_csv import write_metrics
-from lbt.runtime.seeding import derive_seed, generator
-from lbt.search.gradient_terms import teacher_term
+from lbt.runtime.seeding import generator
 from lbt.search.methods import load_method
 from lbt.search.methods.lbt.label_steps import RecentSteps
-from lbt.search.methods.lbt.student import StudentStep, student_term
 from lbt.search.running_mean import RunningMean
-from lbt.search.step_context import StepContext, TeacherStep
 from lbt.search.teacher_step import teacher_step
-from lbt.space.widths import WidthPass, draw_width_passes
-from lbt.training.optimizers import GuardedStep, settle
+from lbt.training.optimizers import GuardedStep
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("alpha", "beta", "gamma")
-CPU = torch.device("cpu")
 Row = dict[str, float | int | str]
-Vectors = list[np.ndarray]
-"""The sums of a term's gradient, one vector per sum."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Settings of `search` for one way to estimate the terms."""
-
-    student_memory: float = 0.0
-    label_steps: int = 1
-    width_passes: tuple[str, ...] = ("sampled",)
-
-    @property
-    def name(self) -> str:
-        """For the tables."""
-        return f"memory {self.student_memory:g}, labels {self.label_steps}, {'+'.join(self.width_passes)}"
-
 
 ESTIMATES = (
     Estimate(),
@@ -75,121 +50,30 @@ ESTIMATES = (
     Estimate(0.99, 1, ("sampled", "sampled")),
     Estimate(0.99, 1, ("sampled", "max", "min")),
 )
-PASSES = tuple(dict.fromkeys(estimate.width_passes for estimate in ESTIMATES))
 
 
-class FrozenState:
-    """A state of the search at which the terms can be computed repeatedly."""
-
-    def __init__(self, study: StudySeed) -> None:
-        self.study, self.student, self.taken = study, study.state.partner, 0
-        self.start = copied(to_state(self.student.parts()))
-
-    def student_step(self) -> StudentStep:
-        """A step of the student on fresh batches, after which its weights are those before it."""
-        seed = derive_seed(self.study.seed, "signal", self.taken)
-        _, step = self.student.train_step(next(self.study.batches), seed)
-        if settle(self.student.guards, {})[1]:
-            raise ArithmeticError("a step of the student had a value that is not finite; lower its learning rate")
-        load_state(self.student.parts(), self.start)
-        self.taken += 1
-        return step
-
-    def context(self, estimate: Estimate, passes: tuple[WidthPass, ...], step: StudentStep) -> StepContext[Any]:
-        """An architecture step with the settings of an estimate; the terms at fixed weights read no teacher's step."""
-        study = self.study
-        return StepContext(
-            supernet=study.state.supernet,
-            architecture=study.state.architecture,
-            passes=passes,
-            validation=self.validation,
-            space=study.space,
-            search=study.search.model_copy(update=vars(estimate)),
-            table=study.table,
-            latency_weight=0.0,
-            processes=ALONE,
-            teacher_step=self.teacher,
-            partner_step=step,
-        )
-
-    def sums(self, number: int, steps: int) -> dict[tuple[str, str], np.ndarray]:
-        """The sums of `steps` gradients of each term and estimate, the `number`-th time."""
-        draws = generator(self.study.seed, "signal", number)
-        means = {memory: RunningMean(memory) for memory in {e.student_memory for e in ESTIMATES}}
-        recent, total = RecentSteps(max(e.label_steps for e in ESTIMATES) - 1, CPU), {}
-        for _ in range(steps):
-            self.validation, self.teacher = next(self.study.validation), TeacherStep(None, None, ())  # type: ignore[arg-type]
-            taken, passes = self.student_step(), draw_passes(self.study.space, draws)
-            gradients = {memory: mean.update(taken.validation_gradient) for memory, mean in means.items()}
-            for estimate in ESTIMATES:
-                step = replace(
-                    taken,
-                    validation_gradient=gradients[estimate.student_memory],
-                    earlier=tuple(recent)[: estimate.label_steps - 1],
-                )
-                term = student_term(self.context(estimate, passes[estimate.width_passes], step))
-                accumulate(total, ("student", estimate.name), term.gradient)
-            for kinds in PASSES:
-                term = teacher_term(self.context(Estimate(), passes[kinds], taken))
-                accumulate(total, ("teacher", "+".join(kinds)), term.gradient)
-            recent.add(taken)
-        return total
-
-    def seconds(self, repeats: int) -> dict[str, float]:
-        """Median ratio of the time of a whole step of the search with each estimate to that with the first."""
-        times: dict[str, list[float]] = {estimate.name: [] for estimate in ESTIMATES}
-        draws, study = generator(self.study.seed, "time"), self.study
-        gradient = load_method("lbt").architecture_gradient
-        guard, recent = GuardedStep("teacher", study.state.supernet), RecentSteps(3, CPU)
-        for _ in range(repeats + 1):
-            batch, self.validation = next(study.train), next(study.validation)
-            passes = draw_passes(study.space, draws)
-            for estimate in ESTIMATES:
-                started = time.process_time()
-                chosen = passes[estimate.width_passes]
-                _, self.teacher = teacher_step(study.state, batch, chosen, study.space, study.search, guard, ALONE)
-                taken = self.student_step()
-                mean = RunningMean(estimate.student_memory).update(taken.validation_gradient)
-                earlier = tuple(recent)[: estimate.label_steps - 1]
-                gradient(self.context(estimate, chosen, replace(taken, validation_gradient=mean, earlier=earlier)))
-                times[estimate.name].append(time.process_time() - started)
-            recent.add(taken)
-        first = times[ESTIMATES[0].name]
-        print(f"a step of the search with the first estimate: {median(first[1:]):.2f} s of processor time", flush=True)
-        return {name: median(a / b for a, b in zip(own[1:], first[1:], strict=True)) for name, own in times.items()}
-
-
-def draw_passes(space: Any, draws: torch.Generator) -> dict[tuple[str, ...], tuple[WidthPass, ...]]:
-    """The passes of a step for each choice of them, with the first sampled widths in common."""
-    sampled = draw_width_passes(("sampled", "sampled"), space, draws)
-    largest, smallest = draw_width_passes(("max", "min"), space, draws)
-    fixed = {"max": largest, "min": smallest}
-    return {
-        kinds: tuple(fixed[kind] if kind in fixed else sampled[index] for index, kind in enumerate(kinds))
-        for kinds in PASSES
-    }
-
-
-def copied(value: Any) -> Any:
-    """A checkpoint's part with tensors of its own."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {name: copied(inner) for name, inner in value.items()}
-    return [copied(inner) for inner in value] if isinstance(value, list) else value
-
-
-def accumulate(total: dict[tuple[str, str], np.ndarray], key: tuple[str, str], gradient: Mapping[str, Tensor]) -> None:
-    """Add a gradient, as a vector, to the sum of that name."""
-    flat = torch.cat([gradient[name].flatten() for name in sorted(gradient)]).double().numpy()
-    total[key] = total.get(key, 0.0) + flat
-
-
-def signal_to_noise(sums: Vectors, steps: int) -> float:
-    """The unbiased |mean|^2 over the total variance of the sums, by step."""
-    stack = np.stack(sums)
-    variance = stack.var(axis=0, ddof=1).sum()
-    return float((np.square(stack.mean(axis=0)).sum() - variance / len(stack)) / variance / steps)
+def seconds(state: FrozenState, repeats: int) -> dict[str, float]:
+    """Median ratio of the time of a whole step of the search with each estimate to that with the first."""
+    times: dict[str, list[float]] = {estimate.name: [] for estimate in ESTIMATES}
+    draws, study = generator(state.study.seed, "time"), state.study
+    gradient = load_method("lbt").architecture_gradient
+    guard, recent = GuardedStep("teacher", study.state.supernet), RecentSteps(3, CPU)
+    for _ in range(repeats + 1):
+        batch, state.validation = next(study.train), next(study.validation)
+        passes = draw_passes(study.space, draws, state.choices)
+        for estimate in ESTIMATES:
+            started = time.process_time()
+            chosen = passes[estimate.width_passes]
+            _, state.teacher = teacher_step(study.state, batch, chosen, study.space, study.search, guard, ALONE)
+            taken = state.student_step()
+            mean = RunningMean(estimate.student_memory).update(taken.validation_gradient)
+            earlier = tuple(recent)[: estimate.label_steps - 1]
+            gradient(state.context(estimate, chosen, replace(taken, validation_gradient=mean, earlier=earlier)))
+            times[estimate.name].append(time.process_time() - started)
+        recent.add(taken)
+    first = times[ESTIMATES[0].name]
+    print(f"a step of the search with the first estimate: {median(first[1:]):.2f} s of processor time", flush=True)
+    return {name: median(a / b for a, b in zip(own[1:], first[1:], strict=True)) for name, own in times.items()}
 
 
 def with_error(sums: Vectors, steps: int) -> tuple[float, float]:
@@ -201,7 +85,7 @@ def with_error(sums: Vectors, steps: int) -> tuple[float, float]:
 
 def measure(study: StudySeed, options: argparse.Namespace) -> list[Row]:
     """The rows of a state."""
-    state, found = FrozenState(study), {}
+    state, found = FrozenState(study, ESTIMATES), {}
     names = sorted(study.state.architecture)
     kinds = np.concatenate([np.full(study.state.architecture[n].numel(), n.split(".")[0]) for n in names])
     for number in range(options.sums):
@@ -209,7 +93,7 @@ def measure(study: StudySeed, options: argparse.Namespace) -> list[Row]:
         for key, vector in state.sums(number, options.steps).items():
             found.setdefault(key, []).append(vector)
         print(f"sum {number}: {time.process_time() - started:.0f} s of processor time", flush=True)
-    times, rows = state.seconds(options.repeats), []
+    times, rows = seconds(state, options.repeats), []
     by_passes = {"+".join(e.width_passes): times[e.name] for e in reversed(ESTIMATES)}  # of the first with these passes
     for (term, name), sums in found.items():
         value, error = with_error(sums, options.steps)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,65 +25,25 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from rank_correlation import LEVEL, bootstrap_interval, kendall_tau_b
 from stage_calls import call_stage
+from supernet_scores import score_with_supernet
 
 from lbt.config import Settings
 from lbt.config.read import read_settings
 from lbt.config.retrain import BALANCED_LOSSES
 from lbt.data.classes import class_table
-from lbt.data.dataset import SegmentationDataset
-from lbt.data.loader import training_loader
-from lbt.data.sample import spread_indices
-from lbt.data.splits import read_split
-from lbt.derivation.score_candidates import count_confusions
 from lbt.errors import LbtError
-from lbt.evaluation.scores import scores
 from lbt.files import read_json, sha256, write_json
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
 from lbt.network.random_genotype import draw_random_branches, to_genotype
-from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.resume import Resume
-from lbt.runtime.seeding import derive_seed, generator
-from lbt.space.supernet_file import load_supernet
+from lbt.runtime.seeding import generator
 
-RESAMPLES = 10_000
-LEVEL = 0.95
 DRAWS = 1000
 """Most draws for each new network of a small space."""
-_BLOCK = 4_000_000
-"""Pairs of networks in memory at once."""
-
-
-def kendall_tau_b(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Kendall's tau-b, which corrects for ties.
-
-    (concordant - discordant pairs) / sqrt(pairs untied in x * pairs untied in y); Kendall, Biometrika 1945.
-
-    Args:
-        x, y: (..., n).
-
-    Returns:
-        (...) in [-1, 1]; NaN where all values of x or of y are equal.
-    """
-    sx, sy = (np.sign(v[..., :, None] - v[..., None, :]) for v in (x, y))
-    products, squares = (sx * sy).sum((-1, -2)), (sx**2).sum((-1, -2)) * (sy**2).sum((-1, -2))
-    with np.errstate(invalid="ignore"):
-        return products / np.sqrt(squares)
-
-
-def bootstrap_interval(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """Percentile interval of tau-b at `LEVEL`: networks are drawn with replacement.
-
-    Resamples in which all values are equal have no tau and do not count.
-    """
-    draws, taus, size = np.random.default_rng(seed), [], max(1, _BLOCK // len(x) ** 2)
-    for start in range(0, resamples, size):
-        chosen = draws.integers(len(x), size=(min(size, resamples - start), len(x)))
-        taus.append(kendall_tau_b(x[chosen], y[chosen]))
-    low, high = np.nanpercentile(np.concatenate(taus), [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
 
 
 def draw_networks(settings: Settings, seed: int, count: int) -> list[Genotype]:
@@ -129,45 +88,16 @@ class Ranking:
         for index, genotype in enumerate(genotypes):
             write_json(self._path(index, "json"), genotype.to_json())
         new = range(len(rows), len(genotypes))
-        for index, supernet_miou in zip(new, self._score_supernet([genotypes[i] for i in new]), strict=True):
+        name = f"supernet's scores {self.method} seed-{self.seed}"
+        chosen = [genotypes[i] for i in new]
+        found = score_with_supernet(chosen, self.settings, self.split, self.checkpoint, self.seed, name)
+        for index, supernet_miou in zip(new, found, strict=True):
             network = Network(genotypes[index], self.settings.space, class_table(self.settings.data).num_classes)
             row = {"network": index, "branches": "+".join(str(b.scale) for b in genotypes[index].branches)}
             row |= {"parameters": sum(p.numel() for p in network.parameters()), "supernet_miou": supernet_miou}
             rows.append(row | {"retrained_miou": self._retrain(index)})
             write_metrics(self.folder / "networks.csv", rows)
         return rows[: len(genotypes)]
-
-    def _score_supernet(self, genotypes: list[Genotype]) -> Iterable[float]:
-        """mIoU with the supernet's weights, as in the stage `candidates`."""
-        settings, data = self.settings, self.settings.data
-        device, classes = prepare_device(settings.compute), class_table(data)
-        supernet, _, _ = load_supernet(self.checkpoint, classes.names, settings.space, device)
-        train = SegmentationDataset(read_split(self.split, "teacher_train"), data, classes)
-        calibration = training_loader(
-            train,
-            data=data,
-            augmentation=settings.augmentation,
-            crop=settings.augmentation.crop,
-            batch_size=min(max(settings.evaluation.batch_size, 2), len(train)),
-            seed=derive_seed(self.seed, "candidates"),
-            steps=settings.evaluation.calibration_batches,
-            workers=settings.compute.workers,
-        )
-        samples = read_split(self.split, "teacher_val")
-        chosen = [samples[i] for i in spread_indices(len(samples), settings.derivation.images or len(samples))]
-        confusions = count_confusions(
-            genotypes,
-            supernet,
-            classes,
-            [images.to(device) for images, _ in calibration],
-            SegmentationDataset(chosen, data, classes),
-            settings.evaluation.batch_size,
-            data,
-            device,
-            name=f"supernet's scores {self.method} seed-{self.seed}",
-            resume=Resume(),
-        )
-        return (scores(confusion, classes)["miou"] for confusion in confusions)
 
     def _retrain(self, index: int) -> float:
         """mIoU of a network on the held-out images after retraining."""
