@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from paired import differences, estimate_mean
 from table_searches import BASE, NONE
 
-from lbt.views.figures.style import GRID, INK, MethodStyle, draw_grid, method_style
+from lbt.views.figures.style import GRID, INK, draw_grid
+from lbt.views.method_styles import MethodStyle, method_style
 
 By = dict[str, dict[int, float]]
 """A value by variant and seed."""

@@ -1,9 +1,6 @@
 """Tables, figures and cosines of searches: made-up tables and architectures, against direct computations."""
 
-import json
-import re
 import shutil
-from itertools import combinations
 from pathlib import Path
 from statistics import mean
 
@@ -13,16 +10,13 @@ import pytest
 import table_report
 import torch
 import yaml
-from measured import measure_once
+from made_up_searches import SEEDS, SMALL, SPACE, architecture_of, write_searches, write_table
 from paired import t_test
-from rank_correlation import bootstrap_interval, kendall_tau_b
 from stage_calls import call_stage
 from table_gradients import compare_with_value, first_gradients, remove_shift
-from table_ranks import interval_over_networks, tau_of_architecture, tau_of_supernet
 from table_report import main
 from table_searches import BASE, RATIOS, RUNS
 
-from lbt.config import SpaceSettings
 from lbt.config.unread import select_read
 from lbt.data.classes import class_table
 from lbt.errors import LbtError
@@ -30,50 +24,11 @@ from lbt.files import read_json
 from lbt.network.enumeration import genotype_text, list_genotypes
 from lbt.runtime.distributed import ALONE
 from lbt.search.batches import RoundStreams
-from lbt.space.architecture import architecture_to_json, first_architecture, initial_architecture
+from lbt.space.architecture import architecture_to_json, first_architecture
 from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
-from lbt.tabular.networks import order_networks
 from lbt.tabular.table import load
 from lbt.training.losses import supernet_loss
-
-SMALL = {"branches": "32", "width_twelfths": (8,), "operators": ("conv", "zoom")}
-SPACE = SpaceSettings(layers=4, base_width=2, **SMALL)
-
-SEEDS = (0, 1, 2)
-
-
-def write_table(results: Path, space: SpaceSettings = SPACE) -> Path:
-    draw, path = np.random.default_rng(1), results / "lbt-bench" / "tabular" / "table.csv"
-    rows = []
-    for number, genotype in enumerate(order_networks(space)):
-        text = genotype_text(genotype)
-        quality = 0.3 + 0.02 * text.count("conv") + 0.01 * draw.normal()
-        for seed in (0, 1, 2):
-            scores = {f"miou_{p}": quality + 0.01 * draw.normal() for p in ("val-official", "val-stretches", "all")}
-            rows.append({"network": number, "genotype": text, "seed": seed, **scores})
-    path.parent.mkdir(parents=True)
-    pd.DataFrame(rows).to_csv(path, index=False)
-    path.with_suffix(".json").write_text(json.dumps({"space": space.model_dump(mode="json")}))
-    return path
-
-
-def architecture_of(number: int, space: SpaceSettings = SPACE):
-    logits = initial_architecture(space, torch.Generator().manual_seed(number))
-    return {key: 900 * value for key, value in logits.items()}
-
-
-def write_searches(results: Path, runs, seeds=SEEDS, space: SpaceSettings = SPACE) -> dict:
-    """Made-up last architectures, by variant and seed."""
-    found = {}
-    for run in runs:
-        for method, variant in run.variants.items():
-            for seed in seeds:
-                found[variant, seed] = architecture_of(len(found) + 1, space)
-                folder = results / run.name / "search" / method / f"seed-{seed}" / "round-5"
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "architecture.json").write_text(json.dumps(architecture_to_json(found[variant, seed])))
-    return found
 
 
 def test_the_report_holds_values_by_hand(tmp_path) -> None:
@@ -159,57 +114,6 @@ def test_a_shift_of_the_logits_has_no_effect() -> None:
     noise = np.random.default_rng(0).normal(size=len(shift))
     assert remove_shift(shift, SPACE) == pytest.approx(0)
     assert remove_shift(noise + shift, SPACE) == pytest.approx(remove_shift(noise, SPACE))
-
-
-def test_tau_of_architecture_and_supernet_count_pairs(tmp_path) -> None:
-    table, architecture = load(write_table(tmp_path)), architecture_of(5)
-    scores = table.scores("val-stretches")
-    weights = {name: value.double().softmax(-1) for name, value in architecture.items()}
-    rows = (("alpha.8", 0), ("alpha.8", 1), ("alpha.16", 1), ("alpha.32", 1))
-    chances = []
-    for text in scores.index:
-        operators = [word.split(":")[0] for word in text.split(" ")]
-        places = [SPACE.operators.index(operator) for operator in operators]
-        chances.append(np.prod([float(weights[k][r][o]) for (k, r), o in zip(rows, places, strict=True)]))
-
-    def tau(x, y):
-        signs = [np.sign((a - b) * (c - d)) for (a, c), (b, d) in combinations(list(zip(x, y, strict=True)), 2)]
-        return sum(signs) / len(signs)  # no ties
-
-    assert tau_of_architecture(table, architecture, "val-stretches") == pytest.approx(tau(chances, scores))
-    draw, names = np.random.default_rng(4), list(scores.index[:9])
-    supernets = [dict(zip(names, draw.random(9), strict=True)) for _ in range(3)]
-    found = [tau_of_supernet(table, one, "val-stretches") for one in supernets]
-    assert found == pytest.approx([tau(list(one.values()), scores[names]) for one in supernets])
-    low, high = interval_over_networks(table, supernets, "val-stretches")
-    assert low < mean(found) < high
-
-
-def test_the_interval_of_a_mean_tau_is_that_of_plain_resampling() -> None:
-    draws = np.random.default_rng(1)
-    y = draws.normal(size=12)
-    x = y + draws.normal(size=(3, 12))
-    means = []
-    for _ in range(2000):
-        chosen = draws.integers(12, size=12)
-        means.append(mean(float(kendall_tau_b(row[chosen], y[chosen])) for row in x))
-    assert bootstrap_interval(x, y, 0, 4000) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.04)
-    same = np.stack([x[0]] * 3)
-    assert bootstrap_interval(same, y, 0, 500) == pytest.approx(bootstrap_interval(x[0], y, 0, 500))
-
-
-def test_a_measurement_is_made_once_and_of_one_thing(tmp_path) -> None:
-    made = []
-
-    def measure():
-        made.append(1)
-        return [0.1]
-
-    for _ in range(2):
-        assert measure_once(tmp_path / "a" / "b.json", {"x": 1}, measure) == [0.1]
-    assert made == [1]
-    with pytest.raises(LbtError, match=re.escape("b.json: was measured on other files")):
-        measure_once(tmp_path / "a" / "b.json", {"x": 2}, measure)
 
 
 @pytest.fixture(scope="module")
