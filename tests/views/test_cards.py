@@ -96,7 +96,7 @@ def test_its_lines_can_be_copied_whatever_the_folder_is_called(tmp_path, name):
     card = write_cards(run)["lbt-seed-0"]
     path = str(run / "networks" / "lbt-seed-0" / "network.pt")
     shell, python = re.findall(r"^```\w*\n(.*?)^```", card, re.M | re.S)
-    assert [shlex.split(line)[4:] for line in shell.splitlines()] == [[path, "PHOTO"], [path]]
+    assert [shlex.split(line)[2:] for line in shell.splitlines()] == [[path, "PHOTO"], [path]]
     assert path in {node.value for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Constant)}
     prose = re.sub(r"^```.*?^```", "", card, flags=re.M | re.S)
     assert not re.search(r"(?<!\\)[<|]", prose.replace("| ", "").replace(" |", "")), prose
