@@ -48,8 +48,8 @@ def use(run: Path) -> str:
     read = verify_inputs([run / name for name in CHAIN.values()])
     outdated = find_outdated(run, lambda manifest: find_changes(manifest, SETTINGS, None))
     origin = read_origin(run / CHAIN["label"])
-    assert origin is not None
-    said = (sorted(file.sha256 for file in read.values()), origin.code, origin.teacher)
+    made = None if origin is None else (origin.code, origin.teacher)  # None if the manifest lists another shard
+    said = (sorted(file.sha256 for file in read.values()), made)
     return f"{said} {describe_outdated(outdated, ['--configfile', 'settings.yaml'])}"
 
 
