@@ -180,3 +180,9 @@ def test_damaged_and_missing_files_are_refused(tmp_path, frame) -> None:
 def test_the_package_has_the_loader():
     assert lbt.tabular.load is load
     assert not hasattr(lbt.tabular, "lode")
+
+
+def test_the_published_pilot_is_a_table():
+    pilot = Path(__file__).resolve().parents[2] / "results" / "published" / "lbt-bench" / "pilot" / "table.csv"
+    scores = load(pilot).scores("val-stretches")
+    assert len(scores) == 32 and 0.28 < scores.min() < scores.max() < 0.33
