@@ -7,7 +7,7 @@ import re
 import shlex
 
 import pytest
-from conftest import KEY
+from made_scores import KEY
 from stage_calls import call_stage
 from test_index import DONE, NAMES, add_network, text_of
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import KEY, make_scores
+from made_scores import KEY, make_scores
 
 from lbt.__main__ import main
 from lbt.config import SpaceSettings

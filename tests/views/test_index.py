@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import make_scores
+from made_scores import make_scores
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
