@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from predicting import picture, predict, read, save
 from random_network import CLASSES, COLORS, random_network, write_network, write_network_of
 from stage_calls import call_stage
 
 import lbt
-from lbt.__main__ import main
 from lbt.config import DataSettings
 from lbt.data.dataset import ImageDataset
 from lbt.data.masks import read_label
@@ -21,35 +21,7 @@ from lbt.data.sample import Sample
 from lbt.data.splits import read_split
 from lbt.evaluation.scores import intersection_over_union
 from lbt.files import read_json
-from lbt.inference import timed_network
 from lbt.inference.input_files import find_inputs
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    return write_network(tmp_path_factory.mktemp("network") / "network.pt")
-
-
-def picture(height, width, seed=0):
-    """Smooth noise (H, W, 3) uint8."""
-    noise = np.random.default_rng(seed).normal(size=(height, width, 3)).cumsum(0).cumsum(1)
-    low, high = noise.min(), noise.max()
-    return ((noise - low) / (high - low) * 255).astype(np.uint8)
-
-
-def save(path, pixels, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-    return path
-
-
-def predict(*words):
-    return main(["predict", *map(str, words)])
-
-
-def read(path):
-    with Image.open(path) as image:
-        return image.mode, np.array(image)
 
 
 def test_predictions_equal_the_scored_ones(tiny, tmp_path):
@@ -314,77 +286,3 @@ def test_options_may_stand_anywhere(network, tmp_path):
     for number, words in enumerate(orders):
         assert predict(*words) == 0
         assert (tmp_path / str(number) / "labels/a.png").is_file()
-
-
-def test_without_a_network_that_of_the_package_is_used_and_introduced(tmp_path, capsys):
-    image = save(tmp_path / "a.png", picture(64, 96))
-    assert predict(image, "--output", tmp_path / "out", "--device", "cpu") == 0
-    out = capsys.readouterr().out
-    bundled = lbt.load_network()
-    assert np.array_equal(read(tmp_path / "out/labels/a.png")[1], bundled(image).numpy())
-    assert out.startswith("Network of the package (no NETWORK is named): street scenes only, 11 classes (sky, building")
-    assert "56.0 % mIoU on CamVid's validation images" in out
-    assert "network alone: " in out and " images of 96 x 64, median of " in out and "thread" in out and "float32" in out
-    assert "its profile:   23.5 ms (42.6 FPS), 95 % of the passes within 29.2 ms, images of 480 x 360, Intel(R)" in out
-    assert f"To see the result, open {tmp_path}/out/overlays/a.png" in out
-
-
-def test_the_example_is_a_scene_in_which_the_network_of_the_package_finds_the_road(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert predict("--example", "--device", "cpu") == 0
-    assert "To see the result, open predictions/streets/overlays/example.png" in capsys.readouterr().out
-    assert read(Path("predictions/streets/example.png"))[1].shape == (360, 480, 3)
-    labels, classes = read(Path("predictions/streets/labels/example.png"))[1], lbt.load_network().classes
-    assert (labels[250:, 100:380] == classes.index("road")).mean() > 0.9  # where the street is in every scene
-    found = {classes[index] for index in np.unique(labels) if (labels == index).mean() > 0.005}
-    assert found >= {"sky", "building", "road", "tree", "pavement", "car"}
-
-
-def test_after_the_example_comes_the_network_of_a_run(network, tmp_path, monkeypatch):
-    """Its results have other classes, and need no other folder to be named."""
-    monkeypatch.chdir(tmp_path)
-    image = save(tmp_path / "a.png", picture(33, 44))
-    assert predict(image) == 0 and predict(network, image) == 0 and predict(image) == 0
-    assert Path("predictions/labels/a.png").is_file() and Path("predictions/streets/labels/a.png").is_file()
-
-
-def test_an_example_with_another_network_and_images(network, tmp_path):
-    image = save(tmp_path / "a.png", picture(33, 44))
-    own = save(tmp_path / "example.jpg", picture(33, 44))
-    assert predict(network, image, own, "--example", "--output", tmp_path / "out") == 0
-    written = sorted(path.name for path in (tmp_path / "out/labels").iterdir())
-    assert written == ["a.png.png", "example.jpg.png", "example.png.png"]
-
-
-class Counted:
-    """A network whose pass takes a second for each pass before it is warm, by a clock of its own."""
-
-    def __init__(self, cold):
-        self.now, self.passes, self.cold = 0.0, {}, cold
-
-    def __call__(self, image):
-        size = tuple(image.shape[1:])
-        self.passes[size] = self.passes.get(size, 0) + 1
-        self.now += self.cold if self.passes[size] == 1 else 0.01
-        return torch.zeros(size)
-
-
-def test_cold_passes_do_not_count(monkeypatch):
-    network = Counted(cold=1.0)
-    monkeypatch.setattr(timed_network.time, "perf_counter", lambda: network.now)
-    timed = timed_network.TimedNetwork(network)
-    for height in (4, 4, 5, 6, 5):
-        assert timed(np.zeros((height, 3, 3), np.uint8)).shape == (height, 3)
-    assert network.passes == {(4, 3): 7, (5, 3): 2, (6, 3): 1}
-    assert timed.seconds == pytest.approx([0.01] * 7)
-    assert timed.describe() == "10.0 ms (100.0 FPS), images of several sizes, median of 7 warm passes"
-
-
-def test_a_slow_network_computes_the_first_image_twice_only(monkeypatch):
-    network = Counted(cold=9.0)
-    monkeypatch.setattr(timed_network.time, "perf_counter", lambda: network.now)
-    monkeypatch.setattr(timed_network, "_SECONDS", 0.005)
-    timed = timed_network.TimedNetwork(network)
-    timed(np.zeros((4, 8, 3), np.uint8))
-    assert network.passes == {(4, 8): 2}
-    assert timed.describe() == "10.0 ms (100.0 FPS), images of 8 x 4, median of 1 warm pass"

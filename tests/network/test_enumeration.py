@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-import torch
+from enumerable_spaces import SMALL, TWO_BRANCHES, TWO_PATHS, TWO_WIDTHS, drawn
 
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
@@ -15,19 +15,6 @@ from lbt.network.enumeration import (
     list_genotypes,
 )
 from lbt.network.genotype import list_computation
-from lbt.space.architecture import Architecture, initial_architecture
-
-SMALL = SpaceSettings(
-    layers=4, base_width=4, branches="32", width_twelfths=(8,), operators=("conv", "zoom", "conv_2x", "zoom_2x")
-)
-TWO_WIDTHS = SMALL.model_copy(update={"width_twelfths": (4, 12), "operators": ("conv", "zoom_2x")})
-TWO_PATHS = SMALL.model_copy(update={"layers": 5, "operators": ("zoom", "conv_2x")})
-TWO_BRANCHES = TWO_PATHS.model_copy(update={"layers": 4, "branches": "16+32", "width_twelfths": (4, 12)})
-
-
-def drawn(space: SpaceSettings, seed: int = 0, spread: float = 700) -> Architecture:
-    logits = initial_architecture(space, torch.Generator().manual_seed(seed))
-    return {key: spread * value for key, value in logits.items()}
 
 
 def test_small_space_has_256_networks_that_all_compute_something_else() -> None:

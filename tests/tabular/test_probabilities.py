@@ -4,26 +4,15 @@ import math
 
 import pytest
 import torch
+from enumerable_spaces import SMALL, TWO_BRANCHES, TWO_PATHS, TWO_WIDTHS, drawn
 
 from lbt.config import SpaceSettings
 from lbt.errors import LbtError
 from lbt.network.derivation_rule import candidate_paths, path_probability
 from lbt.network.enumeration import list_genotypes
 from lbt.network.genotype import Genotype
-from lbt.space.architecture import Architecture, architecture_shapes, initial_architecture, probabilities
+from lbt.space.architecture import Architecture, architecture_shapes, probabilities
 from lbt.tabular.probabilities import GenotypeProbabilities
-
-SMALL = SpaceSettings(
-    layers=4, base_width=4, branches="32", width_twelfths=(8,), operators=("conv", "zoom", "conv_2x", "zoom_2x")
-)
-TWO_WIDTHS = SMALL.model_copy(update={"width_twelfths": (4, 12), "operators": ("conv", "zoom_2x")})
-TWO_PATHS = SMALL.model_copy(update={"layers": 5, "operators": ("zoom", "conv_2x")})
-TWO_BRANCHES = TWO_PATHS.model_copy(update={"layers": 4, "branches": "16+32", "width_twelfths": (4, 12)})
-
-
-def drawn(space: SpaceSettings, seed: int = 0, spread: float = 700) -> Architecture:
-    logits = initial_architecture(space, torch.Generator().manual_seed(seed))
-    return {key: spread * value for key, value in logits.items()}
 
 
 def brute_force(space: SpaceSettings, genotype: Genotype, architecture: Architecture) -> float:
