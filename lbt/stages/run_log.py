@@ -89,8 +89,11 @@ class RunLog(logging.Filter):
         """A job starts or has ended; nothing is shown before its progress is known too."""
         if event == "job_info":
             log = Path(record.log[0]) if record.log else None
-            self._jobs[record.jobid] = _Started(str(record.rule_name), log, str(record.reason))
-            if not record.local:
+            self._jobs[record.jobid] = _Started(str(record.rule_name), log, str(record.reason), bool(record.local))
+            if record.local:
+                here = sum(job.is_local for job in self._jobs.values())
+                self._progress = replace(self._progress, at_once=max(here, self._progress.at_once))
+            else:
                 self._submitted()
         elif event == "job_finished" and (job := self._jobs.pop(record.job_id, None)) is not None:
             self._ended.append(job)
@@ -138,10 +141,10 @@ class RunLog(logging.Filter):
 
 
 class _Started:
-    """A job that has started: its stage, its log if it has one, and why it runs."""
+    """A job that has started: its stage, its log if it has one, why it runs, and whether this machine runs it."""
 
-    def __init__(self, stage: str, log: Path | None, reason: str) -> None:
-        self.stage, self.log, self._reason = stage, log, reason
+    def __init__(self, stage: str, log: Path | None, reason: str, is_local: bool) -> None:
+        self.stage, self.log, self.is_local, self._reason = stage, log, is_local, reason
 
     def describe(self) -> str:
         """Name and time, and the reason if it is not the usual one."""

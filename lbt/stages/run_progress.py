@@ -28,6 +28,7 @@ class RunProgress:
         state: `running`, `finished` or `failed`.
         done, total: jobs of this start.
         planned, ended: the same by stage.
+        at_once: the most jobs that have worked on this machine at a time.
         typical: seconds that a job of each stage takes in a typical run of these settings.
     """
 
@@ -40,6 +41,7 @@ class RunProgress:
     total: int = 0
     planned: Mapping[str, int] = field(default_factory=dict)
     ended: Mapping[str, int] = field(default_factory=dict)
+    at_once: int = 0
     typical: Mapping[str, float] = field(default_factory=dict)
 
     def count(self, stage: str) -> RunProgress:
@@ -74,6 +76,7 @@ def read_progress(logs: Path) -> RunProgress:
         total=int(counts.get("total", 0)),
         planned={name: int(number) for name, number in _numbers(content.get("planned")).items()},
         ended={name: int(number) for name, number in _numbers(content.get("ended")).items()},
+        at_once=int(counts.get("at_once", 0)),
         typical=_numbers(content.get("typical")),
     )
 

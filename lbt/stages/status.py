@@ -43,7 +43,9 @@ def read_state(run: Path) -> RunState:
     state, activity = _activity(progress, bool(failed))
     times = read_times(logs)
     working = [Working(job.message.stage, job.seconds, job.left) for job in jobs]
-    left = estimate_left(progress.planned, progress.ended, times, progress.typical, working, now - progress.started)
+    left = estimate_left(
+        progress.planned, progress.ended, times, progress.typical, working, now - progress.started, progress.at_once
+    )
     stages = [
         StageState(visible(stage), number, progress.ended.get(stage, 0), mean(times[stage]) if stage in times else None)
         for stage, number in progress.planned.items()

@@ -9,29 +9,29 @@ from statistics import mean
 from lbt.config import Settings
 
 TYPICAL = {
-    "scenes": 8.0,
-    "split": 1.0,
-    "class_pixels": 2.0,
-    "latency": 18.0,
-    "warmup": 18.0,
-    "student_warmup": 4.5,
-    "label": 4.5,
-    "gallery": 2.0,
-    "round": 23.0,
+    "scenes": 7.0,
+    "split": 0.3,
+    "class_pixels": 1.8,
+    "latency": 16.4,
+    "warmup": 15.9,
+    "student_warmup": 2.4,
+    "label": 3.6,
+    "gallery": 2.3,
+    "round": 18.5,
     "operators": 60.0,
     "candidates": 60.0,
-    "derive": 2.0,
-    "profile": 4.0,
-    "retrain": 2.2,
-    "retrain_guide": 2.2,
-    "evaluate_supernet": 5.5,
-    "evaluate_network": 4.0,
-    "evaluate_constant": 2.0,
-    "pack": 2.5,
-    "tables": 4.0,
-    "compare": 7.0,
-    "draw": 8.0,
-    "cards": 3.0,
+    "derive": 1.7,
+    "profile": 3.6,
+    "retrain": 1.9,
+    "retrain_guide": 1.9,
+    "evaluate_supernet": 5.1,
+    "evaluate_network": 3.1,
+    "evaluate_constant": 1.7,
+    "pack": 2.2,
+    "tables": 3.8,
+    "compare": 6.3,
+    "draw": 7.4,
+    "cards": 0.5,
 }
 """Seconds of a job of each stage in the default run on two cores; of a stage that trains, seconds an epoch. Only their
 ratios matter, and only until the first job of a stage has ended."""
@@ -85,12 +85,13 @@ def estimate_left(
     typical: Mapping[str, float],
     working: Sequence[Working],
     passed: float,
+    at_once: int = 0,
 ) -> TimeLeft:
     """The work that is left, divided by the speed so far.
 
     Work is the time of single jobs. A stage's job takes the mean of the measured ones. Before there is one, it takes
     its typical time, scaled by how the finished stages compare with theirs. The speed is the number of jobs at a time:
-    that of now, or the mean so far if it is larger. Nothing ends before the longest job at work. The
+    the largest of that of now, of the mean so far, and of `at_once`. Nothing ends before the longest job at work. The
     stages in `ALONE` gain nothing from further cores.
 
     Args:
@@ -99,6 +100,7 @@ def estimate_left(
         typical: see `typical_seconds`.
         working: jobs at work.
         passed: seconds since this start.
+        at_once: the most jobs that this machine has run at a time; 0 where others run them, whose queues nobody knows.
     """
     total = sum(map(sum, measured.values()))
     if total < _LEAST_MEASURED:
@@ -112,7 +114,7 @@ def estimate_left(
     at_work = [max(0.0, of_job[j.stage] - j.seconds) if j.left is None else j.left for j in working]
     alone = sum(to_start.get(stage, 0.0) for stage in ALONE)
     left = sum(to_start.values()) - alone + sum(at_work)
-    speed = max(_LEAST_SPEED, done / passed if passed > 0 else 1.0, len(working))
+    speed = max(_LEAST_SPEED, done / passed if passed > 0 else 1.0, len(working), at_once)
     guessed = [s for s, number in planned.items() if ended.get(s, 0) < number and not measured.get(s)]
     heavy = [stage for stage in guessed if planned[stage] * of_job[stage] > 0.1 * (left + alone)]
     return TimeLeft(max(left / speed, *at_work, 0.0) + alone, heavy)

@@ -65,6 +65,16 @@ def test_a_job_takes_one_line_when_it_has_ended(log, tmp_path, calls):
     assert log.filter(record(None, msg="Another sentence"))
 
 
+def test_the_most_jobs_at_a_time_are_those_of_this_machine(log, tmp_path):
+    for number in (1, 2):
+        log.filter(job_record(tmp_path / f"{number}.log", number=number))
+    log.filter(record("job_finished", job_id=1))
+    for number in (3, 4, 5):
+        log.filter(job_record(tmp_path / f"{number}.log", number=number, local=number == 3))
+    log.filter(record("progress", done=1, total=5))
+    assert written(tmp_path)["at_once"] == 2
+
+
 def test_a_line_says_why_a_job_ran_again(log, tmp_path):
     reason = "Missing output files: a; Code has changed since last execution; " + "x" * 999
     log.filter(job_record(tmp_path / "a.log", reason=reason))
