@@ -10,6 +10,7 @@ from paired import MeanInterval, differences, estimate_mean, t_test, wilcoxon_tw
 from table_figures import By, by_variant
 from table_gradients import GRADIENTS
 from table_searches import BASE, NONE
+from table_surrogate import Surrogate
 
 from lbt.errors import LbtError
 from lbt.tabular.table import Table
@@ -34,16 +35,22 @@ def show(found: MeanInterval, digits: int = 2, *, sign: bool = False) -> str:
     return mean if math.isnan(found.low) else f"{mean} [{low}, {high}]"
 
 
-def describe_table(table: Table, part: str) -> str:
-    """What the table holds, its spread and its reliability."""
+def describe_table(table: Table, part: str, surrogate: Surrogate | None) -> str:
+    """What the table holds, its spread, its reliability, and how the networks that it lacks are predicted."""
     scores, reliability = 100 * table.scores(part), table.reliability(part)
     known = "is unknown" if math.isnan(reliability) else f"is {reliability:.3f}"
-    return (
+    text = (
         f"The table has {len(scores)} networks, trained with {table.frame['seed'].nunique()} seeds each. Of mIoU on "
         f"{part}, the mean is {scores.mean():.2f} %, the standard deviation {scores.std():.2f} points, the worst "
         f"{scores.min():.2f} % and the best {scores.max():.2f} %. The split-half reliability of these means {known}. "
-        "Brackets are 95 % intervals over the search seeds."
     )
+    if surrogate is not None:
+        text += (
+            f"A ridge regression on it predicts all {len(surrogate.table.frame)} networks of the space. V(A), "
+            "percentiles and tau of A use the predictions. Of networks that a model had not seen, their correlation "
+            f"with the scores is {surrogate.correlations[part]:.3f}. "
+        )
+    return text + "Brackets are 95 % intervals over the search seeds."
 
 
 def primary_test(rows: Rows, part: str, stopped: Sequence[int]) -> str:

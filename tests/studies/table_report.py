@@ -8,6 +8,9 @@ figures `values`, `table` and `ratios` as SVG and PNG. `--measure` first measure
 the first architecture (256 steps, 9 minutes a seed on one thread) and of the supernets' scores (64 networks, 80 seconds
 a search). The measurements stay in RESULTS/lbt-bench-measures, so an interrupted command continues.
 
+A table that lacks networks of its space is completed by the surrogate of `table_surrogate.py`, for V(A), percentiles
+and tau of A; FOLDER then receives its predictions too.
+
 The one test of the plan is made with `--final` only, when all work is done.
 """
 
@@ -27,11 +30,12 @@ from table_figures import draw_ratios, draw_table, draw_values
 from table_gradients import STEPS, SUMS, compare_with_value, first_gradients
 from table_ranks import interval_over_networks, supernet_scores, tau_of_architecture, tau_of_supernet
 from table_searches import BASE, NONE, RUNS, last_rounds
+from table_surrogate import LEAST_CORRELATION, predict_all, write
 
 from lbt.errors import LbtError
 from lbt.files import read_json, write_text
 from lbt.network.derivation_rule import derive_genotype
-from lbt.network.enumeration import genotype_text
+from lbt.network.enumeration import count_genotypes, genotype_text
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.space.architecture import Architecture, architecture_from_json, entropies, first_architecture
 from lbt.tabular.table import Table, load
@@ -57,12 +61,14 @@ class Report:
     """All rows of the finished searches.
 
     Args:
-        table: of all networks.
+        table: of trained networks.
         results: folder of the runs.
         part: part of the held-out images that decides.
         measure: whether to measure what is missing.
 
     Attributes:
+        surrogate: of a table that lacks networks of its space.
+        scored: the scores of all networks, measured or predicted.
         rows: of the searches and of `none`, by variant and seed.
         gradients: of the first architectures; see `compare_with_value`.
         supernets: by variant, the scores by its supernets.
@@ -70,12 +76,15 @@ class Report:
 
     def __init__(self, table: Table, results: Path, part: str, *, measure: bool) -> None:
         self.table, self.results, self.part, self.measure = table, results, part, measure
+        complete = len(table.genotypes) == count_genotypes(table.space)
+        self.surrogate = None if complete else predict_all(table)
+        self.scored = table if self.surrogate is None else self.surrogate.table
         self.rows: list[Row] = []
         self.supernets: dict[str, list[dict[str, float]]] = {}
         for variant, seed, last in last_rounds(results):
             file = last / "architecture.json"
             found = architecture_from_json(read_json(file), table.space, str(file))
-            row = describe(table, found, variant, seed, part)
+            row = describe(self.scored, found, variant, seed, part)
             measured = self._file(f"supernet-{variant}", seed)
             if self._is_ready(measured) and not variant.startswith("ratio-"):
                 scores = supernet_scores(last, seed, measured)
@@ -84,7 +93,7 @@ class Report:
             self.rows.append(row)
         seeds = sorted({row["seed"] for row in self.rows if not row["variant"].startswith("ratio-")})
         for seed in seeds:
-            self.rows.append(describe(table, first_architecture(table.space, seed), NONE, seed, part))
+            self.rows.append(describe(self.scored, first_architecture(table.space, seed), NONE, seed, part))
         self.gradients = self._read_gradients()
 
     def _read_gradients(self) -> list[Row]:
@@ -93,7 +102,7 @@ class Report:
             file = self._file("gradients", seed)
             if self._is_ready(file):
                 measured = first_gradients(self.results / RUNS[0].name, seed, file, SUMS, STEPS)
-                rows += [{"seed": seed} | row for row in compare_with_value(measured, self.table, self.part)]
+                rows += [{"seed": seed} | row for row in compare_with_value(measured, self.scored, self.part)]
         return rows
 
     def _file(self, what: str, seed: int) -> Path:
@@ -106,7 +115,7 @@ class Report:
         """The tables in Markdown, each with its heading."""
         plain = [row for row in self.rows if not row["variant"].startswith("ratio-")]
         ratios = [row for row in self.rows if row["variant"].startswith("ratio-")]
-        texts = [tables.describe_table(self.table, self.part)]
+        texts = [tables.describe_table(self.table, self.part, self.surrogate)]
         texts += [tables.values(plain, part) for part in (self.part, *self._other_parts())]
         texts.append(tables.derived(plain))
         networks = {name: interval_over_networks(self.table, s, self.part) for name, s in self.supernets.items()}
@@ -150,12 +159,18 @@ def main(words: Sequence[str] | None = None) -> None:
             raise LbtError(f"{options.results}: holds no finished search of {BASE}. Run table_searches.py first.")
         texts = report.tables()
         if options.final:
+            if report.surrogate is not None and report.surrogate.correlations[options.part] < LEAST_CORRELATION:
+                raise LbtError(
+                    f"--final: the surrogate's correlation is below {LEAST_CORRELATION}. The plan has no primary test."
+                )
             texts.insert(1, tables.primary_test(report.rows, options.part, options.stopped))
         options.folder.mkdir(parents=True, exist_ok=True)
         write_text(options.folder / "tables.md", "\n\n".join(texts) + "\n")
         write_metrics(options.folder / "searches.csv", report.rows)
         if report.gradients:
             write_metrics(options.folder / "gradients.csv", report.gradients)
+        if report.surrogate is not None:
+            write(report.surrogate, options.folder)
         report.draw(options.folder)
     except LbtError as error:
         sys.exit(str(error))
