@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -98,7 +99,8 @@ def predict_files(
     Args:
         network: on the device on which it runs.
         files: images of any sizes and videos, each with the name of its results.
-        output: the folder; files of the same names in it are replaced.
+        output: the folder; files of the same names in it are replaced, and further frames of an earlier, longer video
+            are removed.
         opacity: of the colours in the overlays, from 0 to 1.
         max_pixels: the most pixels that an image or a frame may have.
         side_by_side: put the photograph beside the overlay.
@@ -176,6 +178,10 @@ def _predict_video(results: _Results, network: TimedNetwork, path: Path, name: P
                 pixels = next(video.frames, None)
             except LbtError as error:
                 pixels, problem = None, error
+    for further in itertools.count(number + 1):
+        if not (old := results.frame_labels(name, further)).is_file():
+            break
+        old.unlink()
     if problem is not None:
         raise _Unreadable(*problem.args, f"Only its first {number} frames were segmented.")
 

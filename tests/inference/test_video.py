@@ -66,6 +66,15 @@ def test_each_frame_gets_the_labels_of_its_picture(network, tmp_path, capsys):
     assert "7 images in" in capsys.readouterr().out
 
 
+def test_a_shorter_video_leaves_no_frames_of_a_longer_one(network, tmp_path):
+    output = ("--output", tmp_path / "out")
+    assert predict(network, write_clip(tmp_path / "clip.mkv", pictures(5, 32, 64)), *output) == 0
+    (tmp_path / "out/labels/clip/notes.txt").write_text("mine")
+    assert predict(network, write_clip(tmp_path / "clip.mkv", pictures(2, 32, 64)), *output) == 0
+    left = {path.name for path in (tmp_path / "out/labels/clip").iterdir()}
+    assert left == {"000001.png", "000002.png", "notes.txt"}
+
+
 def test_photograph_and_overlay_stand_side_by_side(network, tmp_path):
     frames = pictures(3, 40, 60)
     clip = write_clip(tmp_path / "clip.mkv", frames)
