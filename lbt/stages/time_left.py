@@ -32,10 +32,13 @@ TYPICAL = {
     "compare": 6.3,
     "draw": 7.4,
     "cards": 0.5,
+    "tabular_scores": 1.9,
+    "tabular_latency": 60.0,
+    "tabular_table": 3.0,
 }
-"""Seconds of a job of each stage in the default run on two cores; of a stage that trains, seconds an epoch. Only their
-ratios matter, and only until the first job of a stage has ended."""
-ALONE = ("latency", "profile", "tables", "draw", "compare", "cards")
+"""Seconds of a job of each stage in the default run on two cores; of a stage that trains, seconds an epoch
+(and network). Only their ratios matter, and only until the first job of a stage has ended."""
+ALONE = ("latency", "tabular_latency", "profile", "tables", "draw", "compare", "cards")
 """Stages whose jobs run one after the other: they take all cores, or come at the end."""
 _OTHERS = 2.0
 _LEAST_MEASURED = 5.0
@@ -74,6 +77,7 @@ def typical_seconds(settings: Settings) -> dict[str, float]:
         "round": search.epochs,
         "retrain": settings.retrain.epochs,
         "retrain_guide": settings.retrain.epochs,
+        "tabular_scores": settings.retrain.epochs * (settings.tabular.per_job if settings.tabular else 1),
     }
     return {stage: seconds * epochs.get(stage, 1) for stage, seconds in TYPICAL.items()}
 
@@ -90,9 +94,9 @@ def estimate_left(
     """The work that is left, divided by the speed so far.
 
     Work is the time of single jobs. A stage's job takes the mean of the measured ones. Before there is one, it takes
-    its typical time, scaled by how the finished stages compare with theirs. The speed is the number of jobs at a time:
-    the largest of that of now, of the mean so far, and of `at_once`. Nothing ends before the longest job at work. The
-    stages in `ALONE` gain nothing from further cores.
+    its typical time, scaled by how the finished stages compare with theirs; a stage without one counts two seconds.
+    The speed is the number of jobs at a time: the largest of that of now, of the mean so far, and of `at_once`. Nothing
+    ends before the longest job at work. The stages in `ALONE` gain nothing from further cores.
 
     Args:
         planned, ended: jobs of this start by stage.
@@ -105,7 +109,9 @@ def estimate_left(
     total = sum(map(sum, measured.values()))
     if total < _LEAST_MEASURED:
         return TimeLeft(None)
-    scale = total / sum(len(times) * typical.get(stage, _OTHERS) for stage, times in measured.items())
+    known = {stage: times for stage, times in measured.items() if stage in typical}
+    expected = sum(len(times) * typical[stage] for stage, times in known.items())
+    scale = sum(map(sum, known.values())) / expected if expected else 1.0
     stages = {*planned, *ended, *(job.stage for job in working)}
     of_job = {s: mean(measured[s]) if measured.get(s) else scale * typical.get(s, _OTHERS) for s in stages}
     done = sum(number * of_job[stage] for stage, number in ended.items()) + sum(job.seconds for job in working)

@@ -32,6 +32,7 @@ def run(tmp_path, monkeypatch):
 def write_progress(logs, **changed):
     progress = {"done": 3, "total": 42, "host": socket.gethostname(), "pid": os.getpid(), "folders": ["/clone"]}
     progress |= {"started": time.time() - 100, "planned": {"label": 1, "round": 6}, "ended": {"round": 2}}
+    progress["typical"] = {"label": 10.0, "round": 10.0}
     (logs / "progress.json").write_text(json.dumps(progress | changed))
 
 
@@ -80,7 +81,7 @@ def test_the_time_left_follows_from_measured_jobs_and_from_the_logs_of_those_at_
     (label, search) = state.working
     assert (search.step, search.steps, dict(search.values)) == (4, 9, {"loss": "7.5", "student": "1.25"})
     assert search.left == pytest.approx(25, abs=1) and label.left is None and label.steps == 0
-    # 3 rounds of 50 s, 25 s of the one at work, the label by its 2 parts of 50 + 2 measured ones; two at a time
+    # 3 rounds of 50 s, 25 s of the one at work, the label takes 50 s as a round does; two at a time
     assert state.left == pytest.approx((3 * 50 + 25 + 50) / 2, abs=4)
     assert main(["status", "results/tiny"]) == 0
     text = " ".join(capsys.readouterr().out.split())

@@ -60,6 +60,15 @@ def test_an_unmeasured_stage_takes_its_typical_time_on_a_machine_of_this_speed()
     assert found.seconds == pytest.approx(30) and not found.guessed
 
 
+def test_a_stage_without_a_typical_time_tells_nothing_of_the_others():
+    typical = {"latency": 10.0, "tables": 4.0}
+    planned, measured = {"latency": 1, "other": 1, "tables": 1}, {"latency": [20.0], "other": [400.0]}
+    found = estimate_left(planned, {"latency": 1, "other": 1}, measured, typical, [], 420.0)
+    assert found.seconds == pytest.approx(8)
+    found = estimate_left(planned, {"other": 1}, {"other": [400.0]}, typical, [], 400.0)
+    assert found.seconds == pytest.approx(14)
+
+
 def test_jobs_of_earlier_starts_are_measured_too_and_waiting_in_a_queue_lowers_the_speed():
     found = estimate_left({"round": 2}, {"round": 1}, {"round": [10.0, 10.0, 10.0]}, {}, [], 100.0)
     assert found.seconds == pytest.approx(100)
