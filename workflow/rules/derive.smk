@@ -71,7 +71,8 @@ rule derive:
         RUN_STAGE
 
 
-# It takes all cores, so that no other job disturbs the clock.
+# It takes all cores, so that no other job disturbs the clock. Its priority keeps the scores and files of networks, which
+# can share the cores, for after it.
 rule profile:
     input:
         genotype=rules.derive.output.genotype,
@@ -81,6 +82,7 @@ rule profile:
         manifest=f"{RUN}/profile/{{method}}/seed-{{seed}}/.manifest.json",
     log:
         f"{RUN}/logs/profile-{{method}}-seed-{{seed}}.log",
+    priority: 1
     conda:
         ENVIRONMENT
     threads: whole_machine
