@@ -187,12 +187,12 @@ class Settings(Section):
             )
         if any(METHODS[method].has_student for method in self.methods):
             check_gpus(self.search.gpus, **{"search.student.batch_size": self.search.student.batch_size})
-        if self.evaluation.every_round and self.search.rounds > 2 and self.search.keep_every > 1:
+        if self.evaluation.every_round and self.search.rounds > 1 and self.search.keep_every > 1:
             raise WrongSetting(
                 "evaluation.every_round",
                 f"true scores the weights of all {self.search.rounds} rounds at the end, but "
-                f"search.keep_every: {self.search.keep_every} removes most of them; write `keep_every: 1`, which takes "
-                "more disk, or `every_round: false`",
+                f"search.keep_every: {self.search.keep_every} removes those of older ones; write `keep_every: 1`, "
+                "which takes more disk, or `every_round: false`",
             )
         match = self.search.random_match
         if match == "random":

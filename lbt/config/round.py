@@ -204,9 +204,9 @@ class RoundSearch(SearchWindow):
         10,
         ge=1,
         le=1_000_000,
-        description="The search keeps the supernets of the rounds that this number divides and of the last two, and "
-        "removes the others, with the probabilities from which their students learned. It keeps architecture, metrics, "
-        "labels and confidences of every round.",
+        description="The search keeps the supernets of the rounds that this number divides and of the last one (of the "
+        "last two while it is at work), and removes the others, with the probabilities from which their students "
+        "learned. It keeps architecture, metrics, labels and confidences of every round.",
     )
 
 

@@ -103,7 +103,7 @@ class EvaluationSettings(NetworkScoring, CandidateScoring):
     every_round: bool = Field(
         False,
         description="Score the supernet after each round, for the curve of mIoU, or after the last round alone. Each "
-        "round's weights are scored at the end, so more than two rounds need `search.keep_every: 1`.",
+        "round's weights are scored at the end, so more than one round needs `search.keep_every: 1`.",
     )
 
 

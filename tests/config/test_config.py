@@ -195,8 +195,8 @@ def test_every_key_is_documented_with_its_help():
 
 
 def test_scores_of_all_rounds_need_their_weights():
-    content = {"evaluation": {"every_round": True}, "search": {"rounds": 3}}
-    with pytest.raises(LbtError, match=r"search\.keep_every: 10 removes most of them"):
+    content = {"evaluation": {"every_round": True}, "search": {"rounds": 2}}
+    with pytest.raises(LbtError, match=r"search\.keep_every: 10 removes those of older ones"):
         parse_settings(content, "test.yaml")
     content["search"]["keep_every"] = 1
     assert parse_settings(content, "test.yaml").evaluation.every_round

@@ -28,7 +28,7 @@ def search_until(folder, first, last, keep_every):
 
 
 def kept_rounds(rounds, keep_every):
-    return [round for round in range(1, rounds + 1) if keeps_weights(round, rounds, keep_every)]
+    return [round for round in range(1, rounds + 1) if keeps_weights(round, rounds, keep_every, at_work=True)]
 
 
 def present(folder, pattern="checkpoint.pt"):

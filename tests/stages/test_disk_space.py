@@ -19,18 +19,34 @@ from lbt.files import write_json
 from lbt.provenance.manifest import write_manifest
 from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
+from lbt.runtime.checkpoint import load_checkpoint, save_checkpoint
+from lbt.search.state import STATE_KIND
 from lbt.space.padding import upsample
-from lbt.stages.disk_space import SHARD_BYTES, Images, check_disk, count_images, disk_needs, readable, require_space
+from lbt.space.supernet_file import KIND
+from lbt.stages.disk_space import (
+    SHARD_BYTES,
+    Images,
+    Needs,
+    check_disk,
+    count_images,
+    disk_needs,
+    readable,
+    require_space,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 # Images without labels and pixels of an image: CamVid 233 of 480 x 360, Cityscapes 1525 of 2048 x 1024.
 DATA_SETS = {"camvid": Images(233, 480 * 360), "cityscapes": Images(1525, 2048 * 1024)}
 
 
-def needs_of(settings, images: Images, **changes) -> dict[str, float]:
+def all_needs_of(settings, images: Images, **changes) -> Needs:
     methods = changes.pop("methods", settings.methods)
     search = settings.search.model_copy(update=changes)
     return disk_needs(settings.model_copy(update={"methods": methods, "search": search}), images)
+
+
+def needs_of(settings, images: Images, **changes) -> dict[str, float]:
+    return all_needs_of(settings, images, **changes).most
 
 
 CASES = [("lbt", {}), ("lbt", {"student_memory": 0.9, "label_steps": 2}), ("fasterseg", {}), ("lpt", {})]
@@ -43,7 +59,13 @@ def test_the_estimate_is_what_a_round_writes(play, tiny, method, search):
     sizes = {name: (place / f"{name}.pt").stat().st_size for name in ("checkpoint", "training_state")}
     assert needs["weights of rounds"] == pytest.approx(sizes["checkpoint"], rel=0.1)
     assert needs["training states of rounds"] == pytest.approx(sizes["training_state"], rel=0.1)
-    assert needs["saved states of running rounds"] == pytest.approx(sum(sizes.values()), rel=0.1)
+    contents = [
+        load_checkpoint(place / "checkpoint.pt", kind=KIND),
+        load_checkpoint(place / "training_state.pt", kind=STATE_KIND),
+    ]
+    save_checkpoint(place / "saved.resume", kind="resume", identity={}, state={"parts": contents})
+    saved = (place / "saved.resume").stat().st_size
+    assert needs["saved states of running rounds"] == pytest.approx(saved, rel=0.1)
     assert needs["weights after the warm-up"] == pytest.approx(tiny.warmup.stat().st_size, rel=0.1)
     student = tiny.student.stat().st_size if method != "fasterseg" else 0
     assert needs["student after its warm-up"] == pytest.approx(student, rel=0.1)
@@ -79,11 +101,16 @@ def test_a_shard_of_almost_nothing_takes_what_its_format_takes(tmp_path, count):
 
 
 def test_what_is_kept_follows_the_setting(tiny):
-    """The files that a search of 30 rounds holds at once, counted while it writes and removes them."""
+    """The files that a search of 30 rounds holds at once and at its end, counted while it writes and removes them."""
     images = Images(5, 61 * 97)
     one = needs_of(tiny.settings, images, methods=("lbt",), rounds=1)
-    for keep_every, weights, soft in ((10, 4, 5), (100, 2, 3), (1, 30, 30)):  # 10, 20, 29, 30; labelling 30: 10, 20, 28
-        needs = needs_of(tiny.settings, images, methods=("lbt",), rounds=30, keep_every=keep_every)
+    # by 10: 10, 20, 29, 30, while labelling 30: 10, 20, 28 to 30, and at the end 10, 20, 30
+    for keep_every, weights, soft, kept in ((10, 4, 5, 3), (100, 2, 3, 1), (1, 30, 30, 30)):
+        needs, finished = all_needs_of(tiny.settings, images, methods=("lbt",), rounds=30, keep_every=keep_every)
+        for kind, count in {"weights": kept, "probabilities": kept, "training states": 1, "labels": 30}.items():
+            kind = f"{kind} of rounds"
+            assert finished[kind] == pytest.approx(count * one[kind]), (kind, keep_every)
+        assert "saved states of running rounds" not in finished
         assert needs["weights of rounds"] == pytest.approx(weights * one["weights of rounds"]), keep_every
         assert needs["probabilities of rounds"] == pytest.approx(soft * one["probabilities of rounds"]), keep_every
         assert needs["training states of rounds"] == pytest.approx(2 * one["training states of rounds"])
@@ -94,9 +121,9 @@ def test_a_machine_that_runs_one_job_holds_one_saved_state(tiny):
     images, what = Images(5, 61 * 97), "saved states of running rounds"
     by_method = {method: needs_of(tiny.settings, images, methods=(method,))[what] for method in ("lbt", "random")}
     settings = tiny.settings.model_copy(update={"methods": ("lbt", "random")})
-    assert disk_needs(settings, images, 1)[what] == pytest.approx(max(by_method.values()))
-    assert disk_needs(settings, images, 2)[what] == pytest.approx(sum(by_method.values()))
-    assert disk_needs(settings, images, 9)[what] == disk_needs(settings, images)[what]
+    assert disk_needs(settings, images, 1).most[what] == pytest.approx(max(by_method.values()))
+    assert disk_needs(settings, images, 2).most[what] == pytest.approx(sum(by_method.values()))
+    assert disk_needs(settings, images, 9).most[what] == disk_needs(settings, images).most[what]
 
 
 def test_images_are_counted_by_the_check_or_by_the_scenes_that_will_be_generated(tiny):
@@ -112,7 +139,7 @@ def test_images_are_counted_by_the_check_or_by_the_scenes_that_will_be_generated
 
 def test_too_small_a_disk_is_refused_unless_the_files_are_there_already(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=3_000_000))
-    folder, needs = tmp_path / "results" / "run", {"weights of rounds": 5_000_000}
+    folder, needs = tmp_path / "results" / "run", Needs({"weights of rounds": 5e6}, {"weights of rounds": 2e6})
     with pytest.raises(LbtError) as caught:
         require_space(needs, folder)
     text = str(caught.value)
@@ -124,12 +151,16 @@ def test_too_small_a_disk_is_refused_unless_the_files_are_there_already(tmp_path
     with pytest.raises(LbtError):  # a second name takes no space
         require_space(needs, folder)
     (folder / "checkpoint.pt").write_bytes(bytes(1_050_000))
-    assert require_space(needs, folder).startswith("disk: at most 5.00MB for the whole run, 3.00MB free\n")
+    assert require_space(needs, folder).startswith(
+        "disk: at most 5.00MB while the run is at work, 2.00MB when it has finished, 3.00MB free\n"
+    )
 
 
 def test_a_run_counts_its_images_by_its_own_check(tiny, tmp_path, monkeypatch):
     line = check_disk(tiny.settings, tmp_path / "run").splitlines()[0]
-    assert re.fullmatch(r"disk: at most [\d.]+MB for the whole run, [\d.]+[GT]B free", line)
+    assert re.fullmatch(
+        r"disk: at most [\d.]+MB while .* at work, [\d.]+MB when it has finished, [\d.]+[GT]B free", line
+    )
     report = tmp_path / "run" / "data" / "check.json"
     content = check_data(tiny.settings)
     content["parts"]["unlabeled"] = 10_000_000
@@ -155,9 +186,9 @@ def test_a_damaged_report_is_named(tiny, tmp_path):
 def test_the_table_of_the_readme_holds(name):
     settings = read_settings(ROOT / "config" / f"{name}.yaml")
     images = DATA_SETS.get(name.partition("-")[0]) or count_images(settings, None)
-    needs = needs_of(settings, images)
+    needs, finished = all_needs_of(settings, images)
     kinds = "weights of rounds", "training states of rounds", "saved states of running rounds"
     labels = needs["labels of rounds"], needs["probabilities of rounds"]
-    shown = map(readable, (sum(needs[kind] for kind in kinds), *labels, sum(needs.values())))
+    shown = map(readable, (sum(needs[kind] for kind in kinds), *labels, sum(needs.values()), sum(finished.values())))
     row = f"| `config/{name}.yaml` | {' | '.join(shown)} |"
     assert row in (ROOT / "workflow" / "README.md").read_text().splitlines(), row

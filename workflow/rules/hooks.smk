@@ -31,6 +31,9 @@ onerror:
 
 
 onsuccess:
+    from lbt.stages.finished_searches import drop_second_last_rounds
+
+    drop_second_last_rounds(SETTINGS, Path(RUN))
     FOLLOWER.end("finished")
     if os.path.exists(f"{RUN}/tables/summary.md"):
         from lbt.views.tables.terminal import print_tables
