@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lbt.baselines import build_baseline
 from lbt.config import Settings, SpaceSettings
 from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
@@ -121,6 +122,7 @@ def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> d
     with shapes_only():
         supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
         student = build_network(search.student, classes, 0, ALONE)
+        baselines = [build_baseline(name, classes, settings.space.base_width) for name in settings.baselines]
     weights = _weight_bytes(supernet.state_dict().values())
     states = [_state_bytes(supernet, settings, classes, method) for method in settings.methods for _ in range(seeds)]
     running = sorted((weights + state for state in states), reverse=True)[:jobs]
@@ -133,7 +135,10 @@ def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> d
     probabilities = labelling * (pixels * PROBABILITY_BYTES * classes + shards * SHARD_BYTES[1])
     students = seeds * any(METHODS[method].has_student for method in settings.methods)
     # of the stage and packed for use; a guide is not packed
-    networks = seeds * len(settings.methods) * (3 if search.cosearch else 2)
+    networks = (
+        seeds * len(settings.methods) * (3 if search.cosearch else 2) * _weight_bytes(network.state_dict().values())
+    )
+    networks += 2 * seeds * sum(_weight_bytes(baseline.state_dict().values()) for baseline in baselines)
     needs = {
         "synthetic scenes": images.generated * images.pixels * SCENE_BYTES,
         "weights after the warm-up": seeds * weights,
@@ -143,7 +148,7 @@ def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> d
         "saved states of running rounds": sum(running),
         "labels of rounds": search.rounds * labels,
         "probabilities of rounds": (before + 1) * probabilities,
-        "retrained networks": networks * _weight_bytes(network.state_dict().values()),
+        "retrained networks": networks,
     }
     return needs | {"metrics, pictures, logs": REST * sum(needs.values())}
 
