@@ -159,8 +159,9 @@ def _convolution(
 
 
 def _separable(before: int, after: int, stride: int) -> Sequence[nn.Module]:
-    """A depthwise convolution and a pointwise one, each with BatchNorm and ReLU."""
-    return [*_convolution(before, before, 3, stride=stride, groups=before), *_convolution(before, after, 1)]
+    """A depthwise convolution and a pointwise one, each with BatchNorm, and a ReLU behind both (Section 3.2.1)."""
+    depthwise = _convolution(before, before, 3, stride=stride, groups=before, active=False)
+    return [*depthwise, *_convolution(before, after, 1)]
 
 
 def _bottlenecks(before: int, after: int, stride: int) -> Sequence[nn.Module]:

@@ -124,8 +124,8 @@ class Settings(Section):
         (),
         description="Networks that nobody searched, to compare with. They are trained as `retrain` says, from random "
         "weights and without a co-searched network, and are scored and timed as those of the methods. "
-        "`fasterseg_released` and `fast_scnn` have the width of `space.base_width`; the others have one size. Each is "
-        "a module of `lbt/baselines`.",
+        "`fasterseg_released` has the width of `space.base_width`, and `fast_scnn` base_width / 8 times its published "
+        "channels, with which it takes about as long; the others have one size. Each is a module of `lbt/baselines`.",
     )
     scenes: SceneSettings | None = Field(
         None, description="Generate street scenes in `data.root`; absent for real data."

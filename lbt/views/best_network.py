@@ -144,7 +144,8 @@ class Found:
             return f"No network is{where}; this is the highest mIoU of all. {chosen}"
         if len(self.inside) == 1:
             return f"The only network{where}."
-        return f"The highest mIoU of the {len(self.inside)} networks{where}. {chosen}"
+        those = " of the methods" if len(self.chosen_from) < len(self.networks) else ""
+        return f"The highest mIoU of the {len(self.inside)} networks{those}{where}. {chosen}"
 
     def describe_rank(self, network: FinishedNetwork) -> str:
         """What a network is among those of the run, in words."""

@@ -168,7 +168,8 @@ def read_results(
     }
     results = []
     for name, (scores, times) in found.items():
-        searched, computation = (None, name) if name[0] in BASELINES else derived[name]
+        # the seeds of a baseline have the same network on purpose
+        searched, computation = (None, (*name, space.base_width)) if name[0] in BASELINES else derived[name]
         results.append(NetworkResult(*name, searched, scores, times, computation))
     return results
 

@@ -70,7 +70,7 @@ def _warn(runs: Sequence[ComparedRun], differing: Sequence[str]) -> Iterator[str
 
 def _describe(differing: Sequence[str]) -> str:
     if not differing:
-        return "The runs have the same settings, but for their name, methods and seeds."
+        return "The runs have the same settings, but for their name, methods, baselines and seeds."
     if len(differing) <= _MOST_SETTINGS:
         return "The settings in which the runs differ have columns of their own."
     names = ", ".join(f"`{key}`" for key in differing[_MOST_SETTINGS:])
