@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads networks, and times each by every backend and precision that this machine has, in turns with FasterSeg's released
-network, LR-ASPP and DeepLabV3 with MobileNetV3, which have random weights. Prints one table. Writes it into a folder if
---output names one."""
+network, Fast-SCNN, and LR-ASPP and DeepLabV3 with MobileNetV3, which have random weights. Prints one table. Writes it
+into a folder if --output names one."""
     parser.epilog = """\
 Nothing else should run on the machine.
 Exit code 0 if the table was printed; 1 if not."""
@@ -54,9 +54,9 @@ def run(options: argparse.Namespace) -> None:
     from lbt.config import ComputeSettings, LatencyKey
     from lbt.evaluation.bench import (
         list_forms,
+        prepare_baselines,
         prepare_file,
         prepare_network,
-        prepare_peers,
         score_precisions,
         time_entries,
     )
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
         entries.append(prepare_file(str(path), file, size, device, score))
     named = [network.classes for network in trained.values()] + [file.classes for file in files.values()]
     classes = len(named[0])
-    entries += prepare_peers(forms, size, classes, device, options.threads)
+    entries += prepare_baselines(forms, size, classes, device, options.threads)
     rows = time_entries(entries, options.turns, options.threads)
     key = current_key(LatencyKey(input_size=size), options.threads, device, classes)
     where = f"{key.device}, {options.threads} thread(s), {size[0]} x {size[1]} pixels (height x width), {key.software}"

@@ -26,6 +26,7 @@ from lbt.config.base import (
     WrongSetting,
     check_gpus,
 )
+from lbt.config.baselines import BASELINES
 from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, SceneSettings, SplitSettings
 from lbt.config.folder import ClassSettings, FolderSettings
 from lbt.config.methods import METHODS
@@ -56,6 +57,7 @@ from lbt.config.training import (
 )
 
 __all__ = [
+    "BASELINES",
     "METHODS",
     "OFFICIAL_SPLITS",
     "OPERATORS",
@@ -118,6 +120,13 @@ class Settings(Section):
         min_length=1,
         description="Search methods to compare; each is a module or folder of `lbt/search/methods`.",
     )
+    baselines: tuple[Annotated[str, OneOf(tuple(BASELINES))], ...] = Field(
+        (),
+        description="Networks that nobody searched, to compare with. They are trained as `retrain` says, from random "
+        "weights and without a co-searched network, and are scored and timed as those of the methods. "
+        "`fasterseg_released` has the width of `space.base_width`, and `fast_scnn` base_width / 8 times its published "
+        "channels, with which it takes about as long; the others have one size. Each is a module of `lbt/baselines`.",
+    )
     scenes: SceneSettings | None = Field(
         None, description="Generate street scenes in `data.root`; absent for real data."
     )
@@ -137,6 +146,11 @@ class Settings(Section):
         "absent: none. The target `tabular` makes the table alone.",
     )
     compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The methods, then the baselines: everything that has networks to compare."""
+        return (*self.methods, *self.baselines)
 
     @field_validator("run")
     @classmethod
@@ -168,7 +182,7 @@ class Settings(Section):
                 "data.root",
                 f"{self.data.root!r} has a brace, which Snakemake takes for a wildcard; choose another name",
             )
-        for name in ("seeds", "methods"):
+        for name in ("seeds", "methods", "baselines"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise WrongSetting(name, f"a value is listed twice in {list(values)}")

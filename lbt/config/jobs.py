@@ -58,7 +58,7 @@ def pick_settings(model: type[Job], settings: Settings, **scalars: Any) -> Job:
 
 
 class NetworkJob(Section):
-    """A job for one network of a method."""
+    """A job for one network of a method, or for a baseline, whose name is then the method."""
 
     seed: int
     method: str
@@ -226,11 +226,15 @@ class DeriveGuideJob(NetworkJob):
     derivation: DerivationRule
 
 
-class ProfileJob(Section):
+class TimingJob(Section):
     data: DataClasses
     space: SpaceSettings
     latency: NetworkTiming
     compute: ComputeDevice
+
+
+class ProfileJob(TimingJob):
+    method: str
 
 
 class RetrainGuideJob(NetworkJob, TrainingJob):
@@ -249,7 +253,7 @@ class TabularScoresJob(TrainingJob):
     tabular: TabularJobs
 
 
-class TabularLatencyJob(ProfileJob):
+class TabularLatencyJob(TimingJob):
     tabular: TabularSettings
 
 

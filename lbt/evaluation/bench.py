@@ -11,10 +11,11 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
+from lbt.baselines import build_baseline
 from lbt.config import LatencyKey
+from lbt.config.baselines import BASELINES
 from lbt.evaluation.segmenter_scores import score_segmenter
 from lbt.inference.onnx_network import OnnxNetwork
-from lbt.inference.peers import PEERS
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.latency.deployment import Backend, Deployment, Forward, find_obstacle
 from lbt.latency.memory import measure_peak
@@ -94,14 +95,16 @@ def prepare_network(
     ]
 
 
-def prepare_peers(
+def prepare_baselines(
     forms: Sequence[LatencyKey], size: tuple[int, int], classes: int, device: torch.device, threads: int
 ) -> list[Entry]:
-    """The networks of `lbt.inference.peers` in all forms."""
+    """The baselines at their published size, with random weights, in all forms."""
     return [
         entry
-        for name, build in PEERS.items()
-        for entry in prepare_network(name, build(classes), forms, size, device, threads, {})
+        for name, facts in BASELINES.items()
+        for entry in prepare_network(
+            facts.title, build_baseline(name, classes).eval(), forms, size, device, threads, {}
+        )
     ]
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lbt.network.fold_batch_norm import fold_batch_norm
-from lbt.network.network import Network
 from lbt.space.largest_logit import largest_logit
 
 
@@ -17,7 +16,7 @@ class BothPrecisions:
         network: in evaluation mode, in float32.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: nn.Module) -> None:
         self.network, self.short = network, fold_batch_norm(network).to(torch.bfloat16)
         self.equal = self.pixels = 0
 

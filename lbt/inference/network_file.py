@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from lbt.baselines import build_network
 from lbt.config import SpaceSettings
-from lbt.errors import LbtError
+from lbt.config.baselines import BASELINES
+from lbt.errors import LbtError, visible
 from lbt.inference.network_facts import read_facts
 from lbt.inference.plain_file import require_plain, require_sound
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.network.fold_batch_norm import fold_batch_norm
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
+from lbt.network.trainable import TrainableNetwork
 from lbt.runtime.checkpoint import load_checkpoint, require_shapes, save_checkpoint
 from lbt.runtime.shapes import shapes_only
 
@@ -24,7 +27,7 @@ BUNDLED = Path(__file__).with_name("bundled") / "camvid.pt"
 
 def save_network(
     path: Path | str,
-    network: Network,
+    network: TrainableNetwork,
     *,
     space: SpaceSettings,
     classes: Sequence[str],
@@ -39,16 +42,19 @@ def save_network(
 
     Args:
         path: the file.
-        network: with its weights.
-        space: the search space of its genotype.
+        network: with its weights; a derived one, or the baseline that `method` names.
+        space: the search space of the genotype, or of the run that trained the baseline.
         classes: name of each class.
         colors: red, green and blue of each class, 0 to 255.
         mean: of red, green and blue in [0, 1], which training subtracted from the images in [0, 1].
         std: of red, green and blue, by which training then divided.
-        method: the search method.
+        method: the search method or baseline.
         seed: the seed.
         **use: plain values of the entries in `USE`, once they are known.
     """
+    design: dict[str, Any] = {"baseline": method}
+    if method not in BASELINES:
+        design = {"genotype": cast(Network, network).genotype.to_json()}
     save_checkpoint(
         path,
         kind=KIND,
@@ -61,7 +67,7 @@ def save_network(
             "seed": seed,
             "method": method,
         },
-        state={"genotype": network.genotype.to_json(), "network": network.state_dict(), **use},
+        state={**design, "network": network.state_dict(), **use},
     )
 
 
@@ -98,9 +104,14 @@ def load_trained(path: Path | str, classes: Sequence[str], space: SpaceSettings)
 def _network(path: Path | str, content: dict[str, Any]) -> SegmentationNetwork:
     try:
         facts = read_facts(content)
-        genotype = Genotype.from_json(content.get("genotype"), facts.space, str(path))
+        genotype = None
+        if "baseline" not in content:
+            genotype = Genotype.from_json(content.get("genotype"), facts.space, str(path))
+        elif facts.method not in BASELINES or content["baseline"] != facts.method:
+            found = visible(repr(content["baseline"]), 60)
+            raise ValueError(f"baseline: {found} of {facts.method}, but there are {', '.join(BASELINES)}")
         with shapes_only():  # the file may describe a network that no memory holds
-            network = Network(genotype, facts.space, len(facts.classes))
+            network = build_network(genotype, facts.method, facts.space, len(facts.classes))
         network.auxiliary.clear()  # the heads that only training uses
         saved = content.get("network")
         if not isinstance(saved, dict):

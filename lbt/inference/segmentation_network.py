@@ -13,12 +13,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lbt.config import Color, SpaceSettings
+from lbt.config.baselines import BASELINES
 from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
 from lbt.inference.summary import summarize
 from lbt.network.fold_batch_norm import fold_batch_norm
+from lbt.network.genotype import Genotype
 from lbt.network.network import Network
+from lbt.network.trainable import TrainableNetwork
 from lbt.runtime.device import has_bfloat16
 
 Images = str | Path | Image.Image | np.ndarray | Tensor
@@ -44,9 +47,9 @@ class SegmentationNetwork(nn.Module):
         colors: red, green and blue of each class, 0 to 255; `palette` holds the same as a tensor (C, 3) uint8.
         mean: of red, green and blue in [0, 1], which is subtracted from an image in [0, 1].
         std: of red, green and blue, by which the difference is divided.
-        genotype: the discrete architecture, a `lbt.network.genotype.Genotype`.
-        space: the search space of the genotype.
-        method: the search method that found it.
+        genotype: the discrete architecture, a `lbt.network.genotype.Genotype`; None for a baseline.
+        space: the search space of the genotype, or of the run that trained the baseline.
+        method: the search method that found it, or the baseline of `lbt.config.baselines` that it is.
         seed: the seed of its search and training.
         input_size: height and width in pixels at which its latency was measured; any other size works too. This and
             the following attributes are None in the file that training writes, before the network is scored.
@@ -61,7 +64,7 @@ class SegmentationNetwork(nn.Module):
 
     def __init__(
         self,
-        network: Network,
+        network: TrainableNetwork,
         *,
         space: SpaceSettings,
         classes: Sequence[str],
@@ -77,7 +80,10 @@ class SegmentationNetwork(nn.Module):
         profile: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.genotype, self.space = network, network.genotype, space
+        self.network, self.space = network, space
+        self.genotype: Genotype | None = None
+        if isinstance(network, Network) and method not in BASELINES:
+            self.genotype = network.genotype
         self.classes = tuple(classes)
         self.colors: tuple[Color, ...] = tuple((red, green, blue) for red, green, blue in colors)
         self.mean, self.std = tuple(mean), tuple(std)

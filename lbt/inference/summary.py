@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lbt.config.baselines import BASELINES
 from lbt.errors import visible
 from lbt.network.genotype import Genotype
 
@@ -19,7 +20,7 @@ def summarize(
     seed: int,
     classes: Sequence[str],
     trained_on: str | None,
-    genotype: Genotype,
+    genotype: Genotype | None,
     parameters: int,
     input_size: tuple[int, int] | None,
     scores: Values,
@@ -29,14 +30,12 @@ def summarize(
     found = number(profile, "parameters")
     macs = number(profile, "macs")
     miou, accuracy = number(scores, "miou"), number(scores, "pixel_accuracy")
-    ends = " and ".join(f"1/{scale}" for scale in sorted(branch.scale for branch in genotype.branches))
-    depths = {branch.cells[-1].layer + 1 for branch in genotype.branches}
     where = "" if input_size is None else f" for {input_size[1]} x {input_size[0]} (width x height)"
     rows = {
-        "found by": f"{method}, seed {seed}",
+        "found by": f"nobody: {method} was not searched, seed {seed}" if genotype is None else f"{method}, seed {seed}",
         "trained on": "unknown" if trained_on is None else visible(trained_on),
         "classes": f"{len(classes)}: {visible(', '.join(classes), 300)}",
-        "structure": f"{max(depths)} layers, ends at {ends} of the image's size",
+        "structure": _describe_structure(method, genotype),
         "parameters": f"{(parameters if found is None else found) / 1e6:.3f} M",
         "MACs": "unknown" if macs is None else f"{macs / 1e9:.3f} G{where}",
         "mIoU": "unknown"
@@ -47,6 +46,15 @@ def summarize(
         "input": "RGB images of any size; a call gives the class index of each pixel",
     }
     return "\n".join(["SegmentationNetwork", *(f"  {name:<12}{text}" for name, text in rows.items())])
+
+
+def _describe_structure(method: str, genotype: Genotype | None) -> str:
+    """Depth and ends of a derived network, or the name of a baseline in the literature."""
+    if genotype is None:
+        return f"{BASELINES[method].title} ({BASELINES[method].source})"
+    ends = " and ".join(f"1/{scale}" for scale in sorted(branch.scale for branch in genotype.branches))
+    depths = {branch.cells[-1].layer + 1 for branch in genotype.branches}
+    return f"{max(depths)} layers, ends at {ends} of the image's size"
 
 
 def describe_profile(profile: Values, input_size: tuple[int, int] | None) -> str:

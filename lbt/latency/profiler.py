@@ -1,4 +1,4 @@
-"""Profile of a derived network: measured latency, the table's prediction, parameters, MACs, memory."""
+"""Profile of a derived network or a baseline: measured latency, the table's prediction, parameters, MACs, memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from lbt.baselines import build_network
 from lbt.config.jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
@@ -21,7 +22,6 @@ from lbt.latency.parts import build_part, list_genotype_parts
 from lbt.latency.table import read_table
 from lbt.latency.timing import Call, time_passes
 from lbt.network.genotype import read_genotype
-from lbt.network.network import Network
 from lbt.network.size import count_macs, count_parameters
 from lbt.runtime.device import prepare_device
 from lbt.runtime.progress import Progress
@@ -32,18 +32,18 @@ class Files:
     """Files of the stage.
 
     Attributes:
-        genotype: the discrete architecture.
         table: the latency table, measured on this device with these settings.
         profile: receives the profile as JSON.
+        genotype: the discrete architecture; None for the baseline that the method names.
     """
 
-    genotype: Path
     table: Path
     profile: Path
+    genotype: Path | None = None
 
 
 def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
-    """Time a derived network with random weights on single images, and write its profile as JSON.
+    """Time a network with random weights on single images, and write its profile as JSON.
 
     The network and its parts run as `latency.backend` and `latency.precision` say.
 
@@ -51,8 +51,8 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     |---|---|
     | `median_ms`, `p95_ms` | of single forward passes |
     | `fps` | 1000 / `median_ms` |
-    | `predicted_ms` | sum of the table's times of the network's parts |
-    | `parts_ms` | the same sum of times that are measured now, between the passes of the network |
+    | `predicted_ms` | sum of the table's times of the network's parts; null for a baseline, whose parts it lacks |
+    | `parts_ms` | the same sum of times that are measured now, between the passes of the network; null likewise |
     | `parameters`, `macs` | of inference; `macs` on one image |
     | `peak_memory_bytes` | on the GPU, including weights; null on a CPU, for which PyTorch does not count |
     | `key` | device, software and settings of the measurement |
@@ -69,18 +69,19 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     lookup = read_table(files.table)
     key = current_key(latency, threads, device, classes)
     lookup.check_key(asdict(key))
-    discrete = read_genotype(files.genotype, space)
     deployment = Deployment(latency.backend, latency.precision, device, threads)
-    network = Network(discrete, space, classes).eval()
+    discrete = None if files.genotype is None else read_genotype(files.genotype, space)
+    network = build_network(discrete, settings.method, space, classes).eval()
     images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0))
     call = deployment.prepare(network, (images,)).call
     peak = _peak_memory(call)
     parts = [
         deployment.prepare(*build_part(part, space, latency.input_size), first=part.is_first, last=part.is_last)
-        for part in list_genotype_parts(discrete, space, classes)
+        for part in (() if discrete is None else list_genotype_parts(discrete, space, classes))
     ]
     times, parts_ms = time_in_turn(call, parts, runs=latency.profile_runs, threads=threads)
-    median_ms, predicted_ms = median(times), genotype_latency(discrete, space, lookup)
+    median_ms = median(times)
+    predicted_ms = None if discrete is None else genotype_latency(discrete, space, lookup)
     profile = {
         "median_ms": median_ms,
         "p95_ms": float(np.percentile(times, 95)),
@@ -94,11 +95,13 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     }
     write_json(files.profile, profile)
     with Progress("profile", 1, log) as progress:
-        progress.advance(median_ms=median_ms, predicted_ms=predicted_ms)
+        progress.advance(median_ms=median_ms, **({} if predicted_ms is None else {"predicted_ms": predicted_ms}))
 
 
-def time_in_turn(network: Call, parts: Sequence[Prepared], *, runs: int, threads: int) -> tuple[list[float], float]:
-    """Milliseconds of each of `runs` passes of a network, and of all its parts together.
+def time_in_turn(
+    network: Call, parts: Sequence[Prepared], *, runs: int, threads: int
+) -> tuple[list[float], float | None]:
+    """Milliseconds of each of `runs` passes of a network, and of all its parts together, None if it has none.
 
     Network and parts take `TURNS` turns of about equal length, so that a change of the clock rate affects both.
 
@@ -112,9 +115,10 @@ def time_in_turn(network: Call, parts: Sequence[Prepared], *, runs: int, threads
     blocks = []
     for turn in range(TURNS):
         passes = time_passes(*network, runs=runs // TURNS + (turn < runs % TURNS))
-        blocks.append(time_prepared(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
+        if parts:
+            blocks.append(time_prepared(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
         times += passes
-    return times, sum(median(block) for block in zip(*blocks, strict=True))
+    return times, sum(median(block) for block in zip(*blocks, strict=True)) if parts else None
 
 
 def _peak_memory(network: Call) -> int | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Cell, Genotype, cell_channels
+from lbt.network.trainable import TrainableNetwork
 from lbt.space.decoder import BranchDecoder, FusionHead, Head, head_channels
 from lbt.space.operators import build_derived_operator
 from lbt.space.padding import crop_logits, enlarge_logits, pad_images
@@ -35,7 +36,7 @@ class Trunk(nn.Module):
         return x, details
 
 
-class Network(nn.Module):
+class Network(TrainableNetwork):
     """Stem, shared cells, branches and their prediction; training adds heads at 1/16 and 1/32.
 
     State-dict names: `stem`, `shared`, `branches.<scale>`, `decoders.<scale>`, `prediction`, and `auxiliary.<scale>`

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lbt.baselines import build_baseline
 from lbt.config import Settings, SpaceSettings
 from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
@@ -130,6 +131,7 @@ def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> N
     with shapes_only():
         supernet, network = Supernet(settings.space, classes), Network(genotype, settings.space, classes)
         student = build_network(search.student, classes, 0, ALONE)
+        baselines = [build_baseline(name, classes, settings.space.base_width) for name in settings.baselines]
     weights = _weight_bytes(supernet.state_dict().values())
     states = [
         state for method in settings.methods for state in seeds * [_state_bytes(supernet, settings, classes, method)]
@@ -150,6 +152,7 @@ def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> N
     # of the stage and packed for use; a guide is not packed
     networks = seeds * len(settings.methods) * (3 if search.cosearch else 2)
     largest = networks * _weight_bytes(network.state_dict().values())
+    others = 2 * seeds * sum(_weight_bytes(baseline.state_dict().values()) for baseline in baselines)
     always = {
         "synthetic scenes": images.generated * images.pixels * SCENE_BYTES,
         "weights after the warm-up": seeds * weights,
@@ -162,13 +165,13 @@ def disk_needs(settings: Settings, images: Images, jobs: int | None = None) -> N
         "saved states of running rounds": sum(running),
         # while the last round is labelled, the round before it is the last one whose old files were removed
         "probabilities of rounds": (held(search.rounds - 1, at_work=True) + 1) * probabilities,
-        "retrained networks": largest,
+        "retrained networks": largest + others,
     }
     finished = always | {
         "weights of rounds": kept * len(states) * weights,
         "training states of rounds": sum(states),
         "probabilities of rounds": kept * probabilities,
-        "retrained networks": NETWORK * largest,
+        "retrained networks": NETWORK * largest + others,
     }
     return Needs(_with_rest(most), _with_rest(finished))
 

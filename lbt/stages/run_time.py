@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbt.baselines import build_baseline
 from lbt.config import Settings
 from lbt.config.methods import METHODS, MethodFacts
 from lbt.data.classes import class_table
@@ -72,6 +73,7 @@ def list_stages(settings: Settings, parts: Mapping[str, int], pixels: float) -> 
     with shapes_only():
         derived = Network(genotype, space, classes)
         partner = build_network(student, classes, 0, ALONE)
+        baselines = {name: build_baseline(name, classes, space.base_width) for name in settings.baselines}
     network, learner = network_work(derived, (512, 1024)), network_work(partner, student.crop)
     crop, small = _area(settings.augmentation.crop), _area(student.crop) * student.batch_size
     teacher_steps = steps_for(search.epochs, parts["teacher_train"], search.batch_size)
@@ -99,13 +101,16 @@ def list_stages(settings: Settings, parts: Mapping[str, int], pixels: float) -> 
         steps = seeds * search.rounds * teacher_steps
         stages.append(StageWork(f"rounds, {method}", steps, step, pixels * images, method))
     networks = seeds * len(settings.methods) * (2 if search.cosearch else 1)
-    steps = networks * steps_for(retrain.epochs, parts["train"], retrain.batch_size)
+    steps_each = steps_for(retrain.epochs, parts["train"], retrain.batch_size)
+    for name, baseline in baselines.items():
+        step = training(network_work(baseline, (512, 1024))).on(crop * retrain.batch_size)
+        stages.append(StageWork(f"training, {name}", seeds * steps_each, step, pixels * retrain.batch_size))
     step = training(network).on(crop * retrain.batch_size)
     rounds = search.rounds if settings.evaluation.every_round else 1
     score = supernet["sampled"].on(pixels) * rounds + network.on(pixels)
     return [
         *stages,
-        StageWork("retraining", steps, step, pixels * retrain.batch_size),
+        StageWork("retraining", networks * steps_each, step, pixels * retrain.batch_size),
         StageWork("scores", seeds * len(settings.methods) * parts["evaluation"], score, pixels * (rounds + 1)),
     ]
 

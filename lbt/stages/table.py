@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lbt.config import Section, Settings, jobs
+from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS, MethodFacts
 from lbt.data.splits import TRAINING_ROLES
 
@@ -25,6 +26,7 @@ class Stage:
         lists_images: whether it reads the names of all images, so that it reruns if there are others.
         search_of: the keys of `search` that it sees of a method, where `settings` is generic in them.
         runs_method: whether it runs the code of its job's method, which may read further images.
+        builds_network: whether it builds the network of its job, of which a baseline has code of its own.
     """
 
     module: str
@@ -37,6 +39,7 @@ class Stage:
     lists_images: bool = False
     search_of: Callable[[MethodFacts], type[Section]] | None = None
     runs_method: bool = False
+    builds_network: bool = False
 
     @property
     def scalars(self) -> tuple[str, ...]:
@@ -50,7 +53,9 @@ class Stage:
         return self.settings[self.search_of(METHODS[method])]  # type: ignore[index]  # a generic model
 
     def modules(self, method: str) -> tuple[str, ...]:
-        """The modules that a job runs."""
+        """The modules that a job of a method or a baseline runs."""
+        if method in BASELINES:
+            return (self.module, f"lbt.baselines.{method}") if self.builds_network else (self.module,)
         return (self.module, f"lbt.search.methods.{method}") if self.runs_method else (self.module,)
 
     def roles_read(self, method: str) -> tuple[str, ...]:
@@ -135,7 +140,14 @@ STAGES: dict[str, Stage] = {
         "lbt.derivation.derive", jobs.DeriveJob, "derive the discrete network", search_of=lambda method: method.derive
     ),
     "derive_guide": Stage("lbt.derivation.derive_guide", jobs.DeriveGuideJob, "derive the network to distil from"),
-    "profile": Stage("lbt.latency.profiler", jobs.ProfileJob, "time the derived network", on_gpu=True, measures=True),
+    "profile": Stage(
+        "lbt.latency.profiler",
+        jobs.ProfileJob,
+        "time the derived network",
+        on_gpu=True,
+        measures=True,
+        builds_network=True,
+    ),
     "retrain": Stage(
         "lbt.training.retrain",
         jobs.RetrainJob,
@@ -143,6 +155,7 @@ STAGES: dict[str, Stage] = {
         gpus="retrain.gpus",
         on_gpu=True,
         reads=TRAINING_ROLES,
+        builds_network=True,
     ),
     "retrain_guide": Stage(
         "lbt.training.retrain",
@@ -161,6 +174,7 @@ STAGES: dict[str, Stage] = {
         "score the retrained network",
         on_gpu=True,
         reads=("evaluation",),
+        builds_network=True,
     ),
     "evaluate_constant": Stage(
         "lbt.evaluation.constant", jobs.DataJob, "score the most frequent class", reads=("evaluation",)
@@ -176,7 +190,9 @@ STAGES: dict[str, Stage] = {
         "lbt.tabular.latency", jobs.TabularLatencyJob, "time the networks of a table", on_gpu=True, measures=True
     ),
     "tabular_table": Stage("lbt.tabular.write", jobs.TabularTableJob, "join scores and latencies into the table"),
-    "pack": Stage("lbt.inference.pack", jobs.PackJob, "put network, scores and profile into one file"),
+    "pack": Stage(
+        "lbt.inference.pack", jobs.PackJob, "put network, scores and profile into one file", builds_network=True
+    ),
     "settings": Stage("lbt.views.settings", Settings, "record settings and versions"),
     "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),
     "compare": Stage(

@@ -1,4 +1,4 @@
-"""Retraining: trains the derived network on the whole official training part."""
+"""Retraining: trains a derived network or a baseline on the whole official training part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, cast
 
 import torch
 
+from lbt.baselines import build_network
 from lbt.config import RetrainSettings
+from lbt.config.baselines import BASELINES
 from lbt.config.jobs import RetrainGuideJob
 from lbt.data.class_pixels import read_class_pixels
 from lbt.data.classes import class_table
@@ -21,12 +23,14 @@ from lbt.inference.network_file import load_trained, save_network
 from lbt.network.genotype import read_genotype
 from lbt.network.inherit_weights import inherit_weights
 from lbt.network.network import Network
+from lbt.network.trainable import TrainableNetwork
 from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.distributed import group
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 from lbt.runtime.seeding import derive_seed
+from lbt.space.batch_norm import synchronise_batch_norms
 from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
 from lbt.training.losses import distillation_loss
@@ -42,7 +46,7 @@ class Files:
 
     Attributes:
         split: the split table.
-        genotype: the discrete architecture.
+        genotype: the discrete architecture; None for a baseline.
         guide: a retrained network whose predictions are distilled into this one; None trains on the labels only.
         supernet: a round's checkpoint whose weights initialise the network; None starts from random weights.
         class_pixels: training pixels of each class, for a loss that weights the classes; None for another loss.
@@ -51,9 +55,9 @@ class Files:
     """
 
     split: Path
-    genotype: Path
     network: Path
     metrics: Path
+    genotype: Path | None = None
     guide: Path | None = None
     supernet: Path | None = None
     class_pixels: Path | None = None
@@ -67,8 +71,8 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
         resume: saved state from which an interrupted run resumes; None saves none.
 
     Raises:
-        LbtError: the input `supernet` does not fit `retrain.initial`, or `class_pixels` the loss; files with other
-            classes or another space.
+        LbtError: the input `genotype` does not fit the method, `supernet` does not fit `retrain.initial`, or
+            `class_pixels` the loss; files with other classes or another space.
     """
     seed, method, data, space = settings.seed, settings.method, settings.data, settings.space
     retrain, guide = settings.retrain, files.guide
@@ -129,7 +133,7 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
             progress.advance(loss=measured["loss"])
     if processes.first:
         write_metrics(files.metrics, rows)
-        trained = model if average is None else cast(Network, average.module)
+        trained = model if average is None else cast(TrainableNetwork, average.module)
         save_network(
             files.network,
             trained.to(memory_format=torch.contiguous_format),
@@ -143,16 +147,28 @@ def run(settings: RetrainGuideJob, files: Files, *, resume: Resume | None = None
         )
 
 
-def _initial_network(settings: RetrainGuideJob, files: Files, classes: tuple[str, ...]) -> Network:
-    """The network on the CPU with its first weights; those of the heads that only training uses are always drawn."""
-    if (settings.retrain.initial == "supernet") != (files.supernet is not None):
+def _initial_network(settings: RetrainGuideJob, files: Files, classes: tuple[str, ...]) -> TrainableNetwork:
+    """The network on the CPU with its first weights; those of the heads that only training uses are always drawn.
+
+    A baseline has neither genotype nor supernet, so all its weights are drawn.
+    """
+    is_baseline = settings.method in BASELINES
+    if is_baseline != (files.genotype is None):
+        raise LbtError(
+            f"method is {settings.method}, but retraining was started with the input genotype = {files.genotype}. "
+            "Give this input to all networks but the baselines."
+        )
+    if (settings.retrain.initial == "supernet" and not is_baseline) != (files.supernet is not None):
         raise LbtError(
             f"retrain.initial is {settings.retrain.initial}, but retraining was started with the input supernet = "
-            f"{files.supernet}. Give this input only with `initial: supernet`."
+            f"{files.supernet}. Give this input only with `initial: supernet`, and not to a baseline."
         )
-    shape = read_genotype(files.genotype, settings.space)
+    genotype = None if files.genotype is None else read_genotype(files.genotype, settings.space)
     torch.manual_seed(derive_seed(settings.seed, "network"))
-    network = Network(shape, settings.space, len(classes))
+    network = build_network(genotype, settings.method, settings.space, len(classes))
+    if group().size > 1:
+        synchronise_batch_norms(network)
     if files.supernet is not None:
-        inherit_weights(network, load_supernet(files.supernet, classes, settings.space, torch.device("cpu"))[0])
+        supernet = load_supernet(files.supernet, classes, settings.space, torch.device("cpu"))[0]
+        inherit_weights(cast(Network, network), supernet)
     return network

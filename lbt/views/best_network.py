@@ -1,4 +1,7 @@
-"""The networks that a run has so far, and the best of them: the highest mIoU inside the wanted window of FPS."""
+"""The networks that a run has so far, and the best of them: the highest mIoU inside the wanted window of FPS.
+
+A baseline is not among those from which the best is chosen: the best network is what the methods of the run found.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from typing import Any
 
 import yaml
 
+from lbt.config.baselines import BASELINES
 from lbt.errors import LbtError
 from lbt.files import open_regular, unguard_cell
-from lbt.views.results import CONTROLS, Profile, Scores, identify, read_part
+from lbt.views.results import CONTROLS, Profile, Scores, identify, mark_role, read_part
 
 PACKED = "network.pt"
 """Name of the file for people in the folder of a network, `networks/<method>-seed-<seed>/`."""
@@ -28,7 +32,7 @@ class FinishedNetwork:
     """A network that was retrained, scored and timed.
 
     Attributes:
-        method: the search method.
+        method: the search method or baseline.
         seed: its seed.
         scores: on the evaluation images; see `lbt.evaluation.scores`.
         profile: latency and size; see `lbt.latency.profiler`.
@@ -55,8 +59,18 @@ class FinishedNetwork:
 
     @property
     def is_control(self) -> bool:
-        """Whether nobody searched for it."""
+        """Whether its method draws networks at random."""
         return self.method in CONTROLS
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a published network, and not one of a method."""
+        return self.method in BASELINES
+
+    @property
+    def mark(self) -> str:
+        """What tells people, behind its name, that nobody searched for it."""
+        return mark_role(self.method)
 
     @property
     def title(self) -> str:
@@ -103,13 +117,18 @@ class Found:
 
     @property
     def best(self) -> FinishedNetwork | None:
-        """The highest mIoU inside the window; without a network inside it, the highest of all."""
-        return max(self.inside or self.networks, key=lambda network: network.miou, default=None)
+        """The highest mIoU of the methods' networks inside the window; without one inside it, the highest of all."""
+        return max(self.inside or self.chosen_from, key=lambda network: network.miou, default=None)
 
     @property
     def inside(self) -> list[FinishedNetwork]:
-        """The networks inside the window; all if there is none."""
-        return [network for network in self.networks if self.is_inside(network)]
+        """The methods' networks inside the window; all if there is none."""
+        return [network for network in self.chosen_from if self.is_inside(network)]
+
+    @property
+    def chosen_from(self) -> list[FinishedNetwork]:
+        """The networks of the methods: all but the baselines."""
+        return [network for network in self.networks if not network.is_baseline]
 
     def is_inside(self, network: FinishedNetwork) -> bool:
         """Whether a network runs at the wanted frames per second."""
@@ -125,13 +144,15 @@ class Found:
             return f"No network is{where}; this is the highest mIoU of all. {chosen}"
         if len(self.inside) == 1:
             return f"The only network{where}."
-        return f"The highest mIoU of the {len(self.inside)} networks{where}. {chosen}"
+        those = " of the methods" if len(self.chosen_from) < len(self.networks) else ""
+        return f"The highest mIoU of the {len(self.inside)} networks{those}{where}. {chosen}"
 
     def describe_rank(self, network: FinishedNetwork) -> str:
         """What a network is among those of the run, in words."""
         if network is self.best:
             return f"The best network of this run. {self.describe_choice()}"
         best = "" if self.best is None else f"The best network of this run is {self.best.title}. "
+        best += "This is a baseline, from which the best is not chosen. " if network.is_baseline else ""
         return best + ("" if self.is_inside(network) else "This one is outside the wanted window.")
 
 

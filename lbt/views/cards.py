@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lbt.config.baselines import BASELINES
 from lbt.config.jobs import CardsJob
 from lbt.errors import visible
 from lbt.files import atomic_path, write_text
@@ -25,7 +26,7 @@ FIGURE, EXAMPLE = "architecture.png", "example.png"
 
 @dataclass(frozen=True)
 class Files:
-    """Files of the stage. The lists have the same order, a file for each network.
+    """Files of the stage. The lists have the same order, a file for each network; baselines come last.
 
     Attributes:
         scores: of the networks, in `.../<method>/seed-<seed>/`.
@@ -34,7 +35,7 @@ class Files:
         predictions: folders of predictions on evenly spaced images, likewise.
         profile: profiles of the derived networks.
         packed: the networks for people, each in a folder of its own.
-        figure: PNG files of the derived networks.
+        figure: PNG files of the derived networks; of baselines there are none, here and in `copied`.
         card: receive the cards, beside the networks.
         copied: receive the figures there.
         example: receive the first pictures there; empty for a run without pictures.
@@ -62,8 +63,9 @@ def run(settings: CardsJob, files: Files, *, log: Path | None = None) -> None:
     found = Found(networks, (), settings.derivation.fps or settings.search.fps)
     examples = dict(zip(files.card, files.example, strict=True)) if files.example else {}
     with Progress("cards", len(networks), log) as progress:
-        for network, figure, card, copied in zip(networks, files.figure, files.card, files.copied, strict=True):
+        for figure, copied in zip(files.figure, files.copied, strict=True):
             _copy(figure, copied)
+        for network, card in zip(networks, files.card, strict=True):
             shown = network.list_examples()[0] if card in examples else None
             if shown is not None:
                 _copy(shown, examples[card])
@@ -84,7 +86,7 @@ def make_card(network: FinishedNetwork, found: Found, data: str, example: Path |
 
 
 def _lines(network: FinishedNetwork, found: Found, data: str, example: Path | None) -> Iterator[str]:
-    control = " (control: nobody searched for it)" if network.is_control else ""
+    control = " (control: nobody searched for it)" if network.is_control else network.mark
     yield f"# {network.title}{control}\n"
     if rank := found.describe_rank(network):
         yield f"{rank.strip()}\n"
@@ -97,7 +99,11 @@ def _lines(network: FinishedNetwork, found: Found, data: str, example: Path | No
     yield from _use(network)
     yield from _scores(network, data)
     yield "\n## Architecture\n"
-    yield f"![The derived network]({FIGURE})"
+    if network.is_baseline:
+        facts = BASELINES[network.method]
+        yield f"{facts.title} ({facts.source}), trained from random weights as the networks of this run are retrained."
+    else:
+        yield f"![The derived network]({FIGURE})"
 
 
 def _use(network: FinishedNetwork) -> Iterator[str]:
@@ -125,9 +131,11 @@ def _scores(network: FinishedNetwork, data: str) -> Iterator[str]:
     yield f"reads{absent}:\n"
     rows = ((escape_markdown(name), "" if value is None else format_percent(value)) for name, value in iou.items())
     yield from _table(("class", "IoU (%)"), *rows)
-    yield f"\nLatency of one image: median {profile['median_ms']:.2f} ms, 95th percentile {profile['p95_ms']:.2f} ms;"
-    yield f"the latency table predicted {profile['predicted_ms']:.2f} ms. Measured on"
-    yield f"{escape_markdown(describe_device(profile))}. One image takes {profile['macs'] / 1e9:.3f} G"
+    predicted = profile["predicted_ms"]
+    yield f"\nLatency of one image: median {profile['median_ms']:.2f} ms, 95th percentile {profile['p95_ms']:.2f} ms."
+    if predicted is not None:
+        yield f"The latency table predicted {predicted:.2f} ms."
+    yield f"Measured on {escape_markdown(describe_device(profile))}. One image takes {profile['macs'] / 1e9:.3f} G"
     yield "multiply-accumulates. The settings of the run are in [settings.yaml](../../settings.yaml)."
 
 

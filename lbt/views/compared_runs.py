@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lbt.config import Settings
+from lbt.config import BASELINES, Settings
 from lbt.config.read import read_configuration
 from lbt.data.splits import read_split
 from lbt.errors import LbtError, visible
 from lbt.provenance.manifest import PATTERN, Manifest, read_manifest
 from lbt.provenance.older_version import refuse_older
-from lbt.views.results import CONTROLS, ConstantScores, NetworkResult, read_part, read_results
+from lbt.views.results import ConstantScores, NetworkResult, identify, mark_role, read_part, read_results
 from lbt.views.tables.latency import describe_device
 
-_NAMES = ("run", "methods", "seeds")
+_NAMES = ("run", "methods", "baselines", "seeds")
 """Settings that rows of the table show anyway."""
 _FOR_PEOPLE = ("settings", "gallery", "tables", "compare", "draw", "pack", "cards")
 """Stages whose code changes no number."""
@@ -47,7 +47,7 @@ class ComparedRun:
 
     def name_method(self, method: str) -> str:
         """A method of this run among those of others, such as `half: lbt`."""
-        return f"{self.name}: {method}{' (control)' if method in CONTROLS else ''}"
+        return f"{self.name}: {method}{mark_role(method)}"
 
 
 def read_runs(folders: Sequence[Path]) -> list[ComparedRun]:
@@ -112,17 +112,17 @@ def _read(folder: Path, name: str) -> ComparedRun:
 
 
 def _read_networks(folder: Path, settings: Settings) -> list[NetworkResult]:
-    files = []
+    files: dict[str, list[Path]] = {name: [] for name in ("supernet", "network", "profile", "genotype")}
     for scores in sorted(folder.glob("evaluate/*/seed-*/network.json")):
         place = "/".join(scores.parts[-3:-1])
-        others = (f"profile/{place}/profile.json", f"derive/{place}/genotype.json")
-        four = (scores.with_name("supernet.json"), scores, *(folder / other for other in others))
-        if all(file.is_file() for file in four):
-            files.append(four)
-    if not files:
-        return []
-    supernet, network, profile, genotype = zip(*files, strict=True)
-    return read_results(supernet, network, profile, genotype, settings.space)
+        found = {"network": scores, "profile": folder / f"profile/{place}/profile.json"}
+        if identify(scores)[0] not in BASELINES:
+            found["supernet"] = scores.with_name("supernet.json")
+            found["genotype"] = folder / f"derive/{place}/genotype.json"
+        if all(file.is_file() for file in found.values()):
+            for name, file in found.items():
+                files[name].append(file)
+    return read_results(**files, space=settings.space)
 
 
 def _describe_images(folder: Path, network: NetworkResult, manifests: Sequence[Manifest]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _list_networks(run: Path, found: Found) -> ShownTable | None:
     titles = ("method", "seed", "retrained mIoU", "latency (ms)", "FPS", "params (M)")
     rows = [
         [
-            f"{n.method} (control)" if n.is_control else n.method,
+            f"{n.method}{n.mark}",
             *(str(n.seed), format_percent(n.miou), f"{n.profile['median_ms']:.2f}", f"{n.fps:.1f}"),
             f"{n.profile['parameters'] / 1e6:.3f}",
         ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS
 from lbt.errors import visible
 from lbt.files import open_regular
@@ -154,7 +155,7 @@ def _draw(title: str, lines: dict[tuple[str, str], Points], *, is_search: bool) 
 
 
 def _lines(lines: dict[tuple[str, str], Points], low: float, high: float, end: float) -> Iterator[Line]:
-    methods = [method for method in METHODS if any(method == key[0] for key in lines)]
+    methods = [method for method in (*METHODS, *BASELINES) if any(method == key[0] for key in lines)]
     for (method, seed), points in lines.items():
         style = method_style(method, methods) if method in methods else _PLAIN
         dashes = "" if isinstance(style.line, str) else " ".join(f"{part:g}" for part in style.line[1])

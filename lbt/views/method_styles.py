@@ -20,6 +20,12 @@ _KNOWN = {
     "lpt": MethodStyle("#009E73", "^", (0, (2.5, 2, 1, 2))),
     "random": MethodStyle("#666666", "X", (0, (1, 3))),
 }
+_BASELINES = {
+    "deeplabv3_mobilenetv3": MethodStyle("#56B4E9", "P", (0, (8, 2))),
+    "fast_scnn": MethodStyle("#000000", "*", (0, (2, 3))),
+    "fasterseg_released": MethodStyle("#CC79A7", "D", (0, (3, 1.5))),
+    "lraspp_mobilenetv3": MethodStyle("#E69F00", "v", (0, (3, 1.5, 1, 1.5, 1, 1.5))),
+}
 _OTHERS = (
     MethodStyle("#CC79A7", "D", (0, (3, 1.5))),
     MethodStyle("#E69F00", "v", (0, (3, 1.5, 1, 1.5, 1, 1.5))),
@@ -30,10 +36,11 @@ _OTHERS = (
 
 
 def method_style(method: str, methods: Sequence[str]) -> MethodStyle:
-    """The style of `method` among the `methods` of a run; known methods look the same in every run."""
-    if method in _KNOWN:
-        return _KNOWN[method]
-    others = sorted(name for name in methods if name not in _KNOWN)
+    """The style of `method` among the `methods` of a run; known ones, and baselines, look the same in every run."""
+    known = _KNOWN | _BASELINES
+    if method in known:
+        return known[method]
+    others = sorted(name for name in methods if name not in known)
     return _OTHERS[others.index(method) % len(_OTHERS)]
 
 

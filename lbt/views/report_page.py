@@ -10,7 +10,7 @@ from typing import Any
 
 from lbt.config import METHODS, Settings
 from lbt.errors import visible
-from lbt.views.results import CONTROLS
+from lbt.views.results import CONTROLS, mark_role
 
 _LONGEST = 8000
 """Characters of a line. docutils refuses lines above 10,000; only pictures are longer, and a browser joins them."""
@@ -31,7 +31,7 @@ def collect_facts(settings: Settings, page: Path | None = None) -> dict[str, Any
         f"retraining {retrain.epochs:g}; images per step {warmup.batch_size}, {search.batch_size} and "
         f"{retrain.batch_size}"
     )
-    names = [f"{name} (control)" if name in CONTROLS else name for name in settings.methods]
+    names = [name + mark_role(name) for name in settings.compared]
     return {
         "run": settings.run,
         "data": _describe_data(settings),
@@ -94,5 +94,7 @@ def _list_caveats(settings: Settings) -> list[str]:
             "The images are synthetic: the numbers show that the workflow works, and nothing about real streets."
         )
     found.append("All methods have the same budget. Numbers published with another budget are not comparable.")
+    if settings.baselines:
+        found.append("Baselines were not searched: they are trained as the networks of the methods are retrained.")
     found.append("Latency holds for the device and the versions that the latency table names only.")
     return found

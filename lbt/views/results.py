@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from lbt.config import SpaceSettings
 from lbt.config.base import Positive, Section
+from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS
 from lbt.config.names import ClassName
 from lbt.errors import LbtError
@@ -59,31 +60,39 @@ class Profile(_Part):
     median_ms: Positive
     p95_ms: Positive
     fps: Positive
-    predicted_ms: Positive
-    parts_ms: Positive
+    predicted_ms: Positive | None
+    parts_ms: Positive | None
     parameters: int
     macs: int
 
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """The network of one method and seed.
+    """The network of one method, or a baseline, and seed.
 
     Attributes:
-        method: name of the method.
+        method: name of the method or of the baseline.
         seed: its seed.
-        supernet: scores of the supernet; see `lbt.evaluation.scores`.
+        supernet: scores of the supernet; see `lbt.evaluation.scores`. None for a baseline, which has none.
         network: scores of the retrained network.
         profile: latency, parameters and MACs; see `lbt.latency.profiler`.
-        computation: what it computes, equal for equal networks; see `lbt.network.genotype.list_computation`.
+        computation: what it computes, equal for networks that happen to be equal; see
+            `lbt.network.genotype.list_computation`.
     """
 
     method: str
     seed: int
-    supernet: Mapping[str, Any]
+    supernet: Mapping[str, Any] | None
     network: Mapping[str, Any]
     profile: Mapping[str, Any]
     computation: Hashable
+
+
+def mark_role(method: str) -> str:
+    """What stands behind the name of a method for people if nobody searched its networks."""
+    if method in CONTROLS:
+        return " (control)"
+    return " (not searched)" if method in BASELINES else ""
 
 
 def identify(path: Path) -> tuple[str, int]:
@@ -145,23 +154,24 @@ def read_results(
     genotype: Sequence[Path],
     space: SpaceSettings,
 ) -> list[NetworkResult]:
-    """Read the files of all networks. The four lists have the same order.
+    """Read the files of all networks. The lists have the same order; `supernet` and `genotype` lack the baselines.
 
     Raises:
         LbtError: a file cannot be read, or lacks a score.
     """
     from lbt.network.genotype import list_computation, read_genotype  # it imports PyTorch
 
-    return [
-        NetworkResult(
-            *identify(n),
-            read_part(s, Scores),
-            read_part(n, Scores),
-            read_part(p, Profile),
-            list_computation(read_genotype(g, space), space),
-        )
-        for s, n, p, g in zip(supernet, network, profile, genotype, strict=True)
-    ]
+    found = {identify(n): (read_part(n, Scores), read_part(p, Profile)) for n, p in zip(network, profile, strict=True)}
+    derived = {
+        identify(g): (read_part(s, Scores), list_computation(read_genotype(g, space), space))
+        for s, g in zip(supernet, genotype, strict=True)
+    }
+    results = []
+    for name, (scores, times) in found.items():
+        # the seeds of a baseline have the same network on purpose
+        searched, computation = (None, (*name, space.base_width)) if name[0] in BASELINES else derived[name]
+        results.append(NetworkResult(*name, searched, scores, times, computation))
+    return results
 
 
 def group_by_method(networks: Sequence[NetworkResult]) -> dict[str, list[NetworkResult]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lbt.views.compared_runs import ComparedRun, find_differing_settings, list_caveats, name_networks
 from lbt.views.equal_networks import find_equal, say_equal
-from lbt.views.results import CONTROLS, group_by_method
+from lbt.views.results import group_by_method, mark_role
 from lbt.views.tables.formats import Column, Table, escape_markdown, format_mean, format_percent, mean_and_deviation
 from lbt.views.tables.timing_noise import warn_of_noise
 
@@ -38,7 +38,10 @@ def make_runs_table(runs: Sequence[ComparedRun]) -> Table:
     for run in runs:
         for method, group in group_by_method(run.networks).items():
             rows = [
-                {"supernet_miou": n.supernet["miou"], "retrained_miou": n.network["miou"]}
+                {
+                    "supernet_miou": None if n.supernet is None else n.supernet["miou"],
+                    "retrained_miou": n.network["miou"],
+                }
                 | {"latency_ms": n.profile["median_ms"], "p95_ms": n.profile["p95_ms"], "fps": n.profile["fps"]}
                 | {name: n.profile[name] for name in ("predicted_ms", "parameters", "macs")}
                 for n in group
@@ -46,7 +49,7 @@ def make_runs_table(runs: Sequence[ComparedRun]) -> Table:
             head = {"run": run.name, "method": method}
             values += [head | {"seed": n.seed} | row | columns[run.name] for n, row in zip(group, rows, strict=True)]
             people = {"run": run.name} | dict(list(columns[run.name].items())[:_MOST_SETTINGS])
-            people |= {"method": f"{method} (control)" if method in CONTROLS else method, "seeds": str(len(group))}
+            people |= {"method": method + mark_role(method), "seeds": str(len(group))}
             for name, column in _MEASURES.items():
                 people[column.title] = format_mean(column.text, *mean_and_deviation([row[name] for row in rows]))
             shown.append(people)
@@ -67,7 +70,7 @@ def _warn(runs: Sequence[ComparedRun], differing: Sequence[str]) -> Iterator[str
 
 def _describe(differing: Sequence[str]) -> str:
     if not differing:
-        return "The runs have the same settings, but for their name, methods and seeds."
+        return "The runs have the same settings, but for their name, methods, baselines and seeds."
     if len(differing) <= _MOST_SETTINGS:
         return "The settings in which the runs differ have columns of their own."
     names = ", ".join(f"`{key}`" for key in differing[_MOST_SETTINGS:])

@@ -83,9 +83,8 @@ def _describe(job: WorkingJob) -> str:
 def _list_networks(found: Found) -> Iterator[str]:
     best = found.best
     for network in found.networks:
-        control = " (control)" if network.is_control else ""
         scores = f"mIoU {format_percent(network.miou)} %, {network.fps:.1f} FPS"
-        yield f"  {network.title}{control}: {scores}{' - the best so far' if network is best else ''}"
+        yield f"  {network.title}{network.mark}: {scores}{' - the best so far' if network is best else ''}"
     if best is not None:
         yield f"  {found.describe_choice()}"
 

@@ -1,23 +1,16 @@
 """`lbt bench`: speed-ups are those of the clock, and the command prints a row for each form of each network."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from random_network import write_network
 
 import lbt
 from lbt.__main__ import main
-from lbt.config import SpaceSettings
+from lbt.config.baselines import BASELINES
 from lbt.evaluation import bench
 from lbt.evaluation.bench import PLAIN, Entry, list_forms, time_entries
 from lbt.inference.onnx_export import export_network
-from lbt.inference.peers import PEERS, build_released_fasterseg, released_genotype
 from lbt.latency import timing
-from lbt.network.derivation_rule import derive_genotype
-from lbt.network.size import count_macs, count_parameters
-from lbt.space.architecture import architecture_from_json
 
 SIZE = ("64", "96")
 
@@ -59,17 +52,6 @@ def test_forms_are_those_of_this_machine(monkeypatch):
     assert [(key.backend, key.precision) for key in list_forms(["onnxruntime"], cpu)] == [("onnxruntime", "float32")]
 
 
-def test_the_released_network_is_what_the_rule_derives_and_has_its_published_size():
-    space = SpaceSettings(branches="8+32")
-    released = json.loads((Path(__file__).parents[1] / "network" / "fasterseg_arch_1.json").read_text())
-    logits = {f"{kind}.{s}": rows for kind in ("alpha", "beta", "gamma") for s, rows in released[kind].items()}
-    architecture = architecture_from_json(logits, space)
-    assert released_genotype() == derive_genotype(architecture, space, (32, 8), rule="released")
-    network = build_released_fasterseg(19)
-    assert count_parameters(network) == 2_656_819
-    assert count_macs(network, (1024, 2048)) / 1e9 == pytest.approx(28.76, abs=0.01)
-
-
 def test_the_command_prints_every_form_of_every_network(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "has_bfloat16", lambda device: True)
     path = write_network(tmp_path / "network.pt")
@@ -79,11 +61,11 @@ def test_the_command_prints_every_form_of_every_network(tmp_path, capsys, monkey
     printed, table = " ".join(capsys.readouterr().out.split()), pd.read_csv(tmp_path / "out" / "bench.csv")
     assert "64 x 96 pixels (height x width)" in printed and "LR-ASPP-MobileNetV3" in printed
     forms = [("plain", "float32"), ("eager", "float32"), ("eager", "bfloat16"), ("onnxruntime", "float32")]
-    for name in (str(path), *PEERS):
+    for name in (str(path), *(facts.title for facts in BASELINES.values())):
         rows = table[table["network"] == name]
         assert list(zip(rows["backend"], rows["precision"], strict=True)) == forms
         assert rows["miou"].notna().tolist() == ([True, True, False, True] if name == str(path) else [False] * 4)
-    assert len(table) == 4 * 4 + 1 and (table["median_ms"] > 0).all()
+    assert len(table) == 4 * 5 + 1 and (table["median_ms"] > 0).all()
     assert table[table["network"] == str(tmp_path / "network.onnx")]["speedup"].isna().all()
 
 

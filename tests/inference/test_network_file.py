@@ -294,7 +294,7 @@ def test_the_finished_file_has_scores_profile_size_and_the_digest_of_the_manifes
     assert all(torch.equal(before[name], value) for name, value in finished.network.state_dict().items())
     # all sections that lead to a network, and none that only shows it
     packed = set(STAGES["pack"].settings.model_fields)
-    assert set(Settings.model_fields) - packed == {"run", "seeds", "methods", "scenes", "tabular"}
+    assert set(Settings.model_fields) - packed == {"run", "seeds", "methods", "baselines", "scenes", "tabular"}
 
 
 @pytest.mark.parametrize(

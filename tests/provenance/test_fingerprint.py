@@ -7,6 +7,7 @@ import pytest
 
 import lbt.config
 from lbt.config import Section
+from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS
 from lbt.inference.network_file import BUNDLED
 from lbt.provenance.fingerprint import PARTS, ROOT, _dump, find_imports, fingerprint
@@ -103,8 +104,8 @@ def test_every_stage_has_one():
 
 def code_of_stages():
     """Every module that a stage runs, and its syntax tree."""
-    methods = [f"lbt.search.methods.{name}" for name in tuple(METHODS)]
-    files = find_imports(*{stage.module for stage in STAGES.values()}, *methods)
+    named = [f"lbt.search.methods.{name}" for name in METHODS] + [f"lbt.baselines.{name}" for name in BASELINES]
+    files = find_imports(*{stage.module for stage in STAGES.values()}, *named)
     return {name: ast.walk(ast.parse(path.read_bytes())) for name, path in files.items()}
 
 
@@ -115,8 +116,8 @@ def test_no_code_or_data_of_a_stage_escapes_it():
         for name, nodes in code_of_stages().items()
         if any(isinstance(node, ast.Name) and node.id in ("import_module", "__import__", "exec") for node in nodes)
     }
-    # a round's fingerprint is given its method; lbt and lbt.tabular import what their user asks for
-    assert by_name == {"lbt", "lbt.search.methods", "lbt.tabular"}
+    # fingerprints are given their method or baseline; lbt and lbt.tabular import what their user asks for
+    assert by_name == {"lbt", "lbt.baselines", "lbt.search.methods", "lbt.tabular"}
     # the network of the package is read by `load_network`, which no stage calls
     assert not any(getattr(node, "id", "") == "load_network" for nodes in code_of_stages().values() for node in nodes)
     data = [path for path in (ROOT / "lbt").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".md")]

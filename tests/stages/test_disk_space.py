@@ -10,6 +10,7 @@ import pytest
 import torch
 from quick import quick_first
 
+from lbt.baselines import build_baseline
 from lbt.config import DataSettings
 from lbt.config.read import read_settings
 from lbt.data.checking.check import check_data
@@ -124,6 +125,17 @@ def test_a_machine_that_runs_one_job_holds_one_saved_state(tiny):
     assert disk_needs(settings, images, 1).most[what] == pytest.approx(max(by_method.values()))
     assert disk_needs(settings, images, 2).most[what] == pytest.approx(sum(by_method.values()))
     assert disk_needs(settings, images, 9).most[what] == disk_needs(settings, images).most[what]
+
+
+def test_a_baseline_is_stored_twice_for_each_seed(tiny, tmp_path):
+    """By the stage that trains it, and packed."""
+    images, what = Images(5, 61 * 97), "retrained networks"
+    settings = tiny.settings.model_copy(update={"seeds": (0, 1, 2)})
+    with_baseline = settings.model_copy(update={"baselines": ("fast_scnn",)})
+    difference = disk_needs(with_baseline, images)[what] - disk_needs(settings, images)[what]
+    network = build_baseline("fast_scnn", tiny.classes.num_classes, settings.space.base_width)
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    assert difference == pytest.approx(3 * 2 * (tmp_path / "weights.pt").stat().st_size, rel=0.1)
 
 
 def test_images_are_counted_by_the_check_or_by_the_scenes_that_will_be_generated(tiny):

@@ -85,6 +85,18 @@ def test_steps_are_those_of_the_stages(tiny):
     assert stage.hours(SLOW, 1) == pytest.approx(stage.steps * max(network, decoding) / 3600)
 
 
+def test_each_baseline_is_trained_with_the_steps_of_the_retraining(tiny):
+    settings = tiny.settings.model_copy(update={"methods": ("lbt",), "seeds": (0, 1)})
+    without = {stage.name: stage for stage in list_stages(settings, PARTS, 61 * 97)}
+    wanted = settings.model_copy(update={"baselines": ("fast_scnn", "lraspp_mobilenetv3")})
+    found = {stage.name: stage for stage in list_stages(wanted, PARTS, 61 * 97)}
+    assert found.keys() - without.keys() == {"training, fast_scnn", "training, lraspp_mobilenetv3"}
+    assert {name: found[name] for name in without} == without
+    small, large = found["training, fast_scnn"], found["training, lraspp_mobilenetv3"]
+    assert small.steps == large.steps == without["retraining"].steps
+    assert large.step.flop > 10 * small.step.flop > 0
+
+
 def test_finished_rounds_replace_their_estimate_and_correct_the_others(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(run_time, "measure_speed", lambda compute: SLOW)
     settings = tiny.settings.model_copy(update={"methods": ("fasterseg", "random")})

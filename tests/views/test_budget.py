@@ -21,7 +21,7 @@ def describe(monkeypatch):
         settings = Settings(
             warmup=WarmupSettings(**warmup), search=SearchSettings(**search), retrain=RetrainSettings(**retrain)
         )
-        return budget.describe_budget("split.csv", pick_settings(TablesJob, settings))
+        return budget.describe_budgets("split.csv", pick_settings(TablesJob, settings))
 
     return describe
 
@@ -33,16 +33,24 @@ STEPS = "warm-up 6 + search 7 x 5 + retrain 4 steps"
 
 
 def test_each_part_counts_its_own_steps(describe):
-    assert describe(WARMUP, SEARCH, RETRAIN) == STEPS
+    assert describe(WARMUP, SEARCH, RETRAIN).method == STEPS
 
 
 def test_a_co_search_and_inherited_weights_belong_to_the_budget(describe):
     cosearch, inherited = SEARCH | {"cosearch": True}, RETRAIN | {"initial": "supernet"}
     guide = ", with a co-searched network of the same budget to distil from"
     weights = ", retrained from the supernet's weights"
-    assert describe(WARMUP, cosearch, RETRAIN) == STEPS + guide
-    assert describe(WARMUP, SEARCH, inherited) == STEPS + weights
-    assert describe(WARMUP, cosearch, inherited) == STEPS + guide + weights
+    assert describe(WARMUP, cosearch, RETRAIN).method == STEPS + guide
+    assert describe(WARMUP, SEARCH, inherited).method == STEPS + weights
+    assert describe(WARMUP, cosearch, inherited).method == STEPS + guide + weights
+
+
+def test_a_baseline_has_the_retraining_alone_and_inherits_nothing(describe):
+    """It has neither a supernet nor a guide, whatever those of the methods have."""
+    for search, retrain in ((SEARCH, RETRAIN), (SEARCH | {"cosearch": True}, RETRAIN | {"initial": "supernet"})):
+        budgets = describe(WARMUP, search, retrain)
+        assert budgets.of("fast_scnn") == budgets.baseline == "retrain 4 steps from random weights"
+        assert budgets.of("lbt") == budgets.of("random") == budgets.method
 
 
 def test_the_images_are_those_of_the_split(tiny):
@@ -56,6 +64,6 @@ def test_the_images_are_those_of_the_split(tiny):
     )
     teacher, all_labelled = len(read_split(tiny.split, "teacher_train")), len(training_samples(tiny.split))
     assert teacher < all_labelled
-    text = budget.describe_budget(tiny.split, single)
+    text = budget.describe_budgets(tiny.split, single).method
     rounds = settings.search.rounds
     assert text.startswith(f"warm-up {teacher} + search {rounds} x {teacher} + retrain {all_labelled} steps")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from made_scores import BUDGETS
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Cell, Genotype, list_computation
@@ -24,7 +25,7 @@ def test_the_first_of_equal_networks_gives_the_name(networks):
 
 def test_tables_name_equal_networks(networks, constant):
     same = [*networks[:2], replace(networks[2], computation=networks[1].computation)]
-    for table in (make_latency_table(same), make_summary_table(same, constant, {}, "b")):
+    for table in (make_latency_table(same), make_summary_table(same, constant, {}, BUDGETS)):
         assert any("random, seed 0, is the same network as lbt, seed 1" in warning for warning in table.warnings)
 
 

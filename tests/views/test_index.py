@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_scores import make_scores
+from made_scores import BUDGETS, make_scores
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -112,7 +112,7 @@ def test_before_the_tables_the_networks_so_far_are_listed(run, networks, constan
     text = text_of(make_index(run, replace(DONE, state=RUNNING)))
     assert "Networks so far method seed retrained mIoU" in text and "Best network so far: lbt" in text
     assert "random (control) 0 55.0" in text
-    table = make_summary_table(networks, constant, {}, "budget")
+    table = make_summary_table(networks, constant, {}, BUDGETS)
     table.write(run / "tables")
     stages = [StageState("tables", 1, 0)]
     text = text_of(make_index(run, replace(DONE, state=RUNNING, stages=stages)))
@@ -198,7 +198,7 @@ def test_times_in_words(seconds, text):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
 def test_nothing_is_cut_off_at_any_width(run, networks, constant):
-    make_summary_table(networks, constant, {}, "budget").write(run / "tables")
+    make_summary_table(networks, constant, {}, BUDGETS).write(run / "tables")
     (run / "logs").mkdir()
     for number, name in enumerate(("warmup-seed-0", "retrain-lbt-seed-0", "retrain-a" + "b" * 60 + "-seed-0")):
         lines = [f"x: step {i}/9  loss {i}.{number}  1 s elapsed, 1 s left\n" for i in range(1, 9)]

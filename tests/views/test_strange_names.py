@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment
+from made_scores import BUDGETS
 from markdown_it import MarkdownIt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_gallery import shards
@@ -60,7 +61,7 @@ def renamed(networks, constant, name):
 def test_tables_show_it(renamed, name):
     networks, constant = renamed
     classes = make_classes_table(networks, constant)
-    summary = make_summary_table(networks, constant, {}, "budget")
+    summary = make_summary_table(networks, constant, {}, BUDGETS)
     cell = re.search(r'<tbody>\s*<tr><td class="text">(.*?)</td>', classes.html())[1]
     assert html.unescape(cell) == name and "<b>car" not in classes.html()
     prose = html.unescape(re.sub("<[^>]*>", "", summary.html().partition("</table>")[2]))

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import pytest
 import torch
+from made_scores import BUDGETS
 
 from lbt.config import ArchitectureSettings, SpaceSettings
 from lbt.errors import LbtError
@@ -105,11 +106,13 @@ def constant(constant) -> dict:
 
 
 def test_a_class_that_is_not_scored_is_said_under_the_table(networks, constant):
-    whole = make_summary_table(networks, constant, {}, "b")
+    whole = make_summary_table(networks, constant, {}, BUDGETS)
     assert whole.warnings == () and "The mIoU goes over all 2 classes." in whole.note
-    table = make_summary_table(networks, constant | {"iou": {"road": 0.4, "car": None, "sign": 0.1}}, {}, "b")
+    table = make_summary_table(networks, constant | {"iou": {"road": 0.4, "car": None, "sign": 0.1}}, {}, BUDGETS)
     assert table.warnings == ("The mIoU goes over 2 of 3 classes: the validation images show no car.",)
-    assert "2 of 3 classes" in make_miou_table(networks, constant | {"iou": {"a": None, "b": 0, "c": 0}}, {}, "b").note
+    assert (
+        "2 of 3 classes" in make_miou_table(networks, constant | {"iou": {"a": None, "b": 0, "c": 0}}, {}, BUDGETS).note
+    )
 
 
 def test_the_warning_names_a_search_that_noise_explains(tmp_path, networks, constant):
@@ -117,7 +120,7 @@ def test_the_warning_names_a_search_that_noise_explains(tmp_path, networks, cons
     write_search(tmp_path, "lbt", by_noise() | {key: rows for key, rows in ahead().items() if "gamma" in key})
     write_search(tmp_path, "random", START)
     choices = read(tmp_path)
-    (warning,) = make_summary_table(networks, constant, choices, "b").warnings
+    (warning,) = make_summary_table(networks, constant, choices, BUDGETS).warnings
     alpha, beta = (choices["lbt", 0].movements[kind].ratio for kind in ("alpha", "beta"))
     assert warning.startswith(f"A search hardly left its start: lbt (alpha {alpha:.2f}, beta {beta:.2f}).")
     assert "close to random ones" in warning and warning == make_decisions_table(choices).warnings[0]
@@ -141,7 +144,7 @@ def test_the_csv_has_the_choices_of_the_search(networks, constant):
         for seed, operator, entropy, distance in ((0, 0.25, 0.5, 1.0), (1, 0.35, 0.7, 2.0))
     }
     for make, ending in ((make_summary_table, "_mean"), (make_miou_table, "")):
-        rows = list(csv.DictReader(io.StringIO(make(networks, constant, choices, "b").csv())))
+        rows = list(csv.DictReader(io.StringIO(make(networks, constant, choices, BUDGETS).csv())))
         names = ("operator_probability", "entropy", "alpha_noise_ratio", "beta_noise_ratio")
         means = [[row[f"{name}{ending}"] for name in names] for row in rows]
         assert means[0] == (["0.3", "0.6", "3", ""] if ending else ["0.25", "0.5", "2", ""])
@@ -185,7 +188,11 @@ def test_the_warning_tells_a_busy_machine_another_speed_and_parts_that_do_not_ad
 ):
     warning = warn_of_noise(set_times(networks, *times))
     warnings = () if words is None else (warning,)
-    assert make_latency_table(networks).warnings == make_summary_table(networks, constant, {}, "b").warnings == warnings
+    assert (
+        make_latency_table(networks).warnings
+        == make_summary_table(networks, constant, {}, BUDGETS).warnings
+        == warnings
+    )
     assert words is None or all(word in warning for word in words), warning
 
 

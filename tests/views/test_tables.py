@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lbt.errors import LbtError
+from lbt.views.budget import Budgets
 from lbt.views.tables.classes import make_classes_table
 from lbt.views.tables.decisions import make_decisions_table
 from lbt.views.tables.decisiveness import Choices, Movement
@@ -21,13 +22,14 @@ CHOICES = {
     ("lbt", 1): Choices(0.33, {"alpha": Movement(0.98, 0.4, 0.99, 0.2), "gamma": Movement(0.5, 1.0, 1.0, 0.0)}),
 }
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
+BUDGETS = Budgets(BUDGET, "retrain 3 steps from random weights")
 
 
 @pytest.fixture
 def tables(networks, constant):
     found = (
-        make_summary_table(networks, constant, CHOICES, BUDGET),
-        make_miou_table(networks, constant, CHOICES, BUDGET),
+        make_summary_table(networks, constant, CHOICES, BUDGETS),
+        make_miou_table(networks, constant, CHOICES, BUDGETS),
         make_classes_table(networks, constant),
         make_latency_table(networks),
         make_decisions_table(CHOICES),
@@ -89,12 +91,12 @@ def test_people_see_mean_and_deviation_in_one_cell_and_which_rows_are_controls(t
     assert shown["alpha against noise"].tolist() == ["1.75", "", ""]
     assert shown.loc["constant (control)", ["retrained mIoU", "latency (ms)", "FPS"]].tolist() == ["20.0", "", ""]
     assert "Means over the seeds 0, 1;" in tables["summary"].note
-    assert "One seed (1)" in make_summary_table(networks[1:2], constant, CHOICES, BUDGET).note
+    assert "One seed (1)" in make_summary_table(networks[1:2], constant, CHOICES, BUDGETS).note
 
 
 def test_the_csv_keeps_more_digits_than_people_see(networks, constant):
     networks[0].profile["macs"] = 62_928_896
-    rows = csv_of(make_summary_table(networks[:1], constant, CHOICES, BUDGET))
+    rows = csv_of(make_summary_table(networks[:1], constant, CHOICES, BUDGETS))
     assert rows.loc[0, "macs_mean"] == "62928896"
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lbt.views.budget import Budgets
 from lbt.views.tables.decisions import make_decisions_table
 from lbt.views.tables.decisiveness import Choices, Movement
 from lbt.views.tables.miou import make_miou_table, make_summary_table
@@ -10,19 +11,20 @@ from lbt.views.tables.terminal import SHOWN, fit_to_width, print_tables
 MOVEMENTS = {kind: Movement(0.9, 12.345, 0.98, 10.2) for kind in ("alpha", "beta", "gamma")}
 CHOICES = {("lbt", 0): Choices(0.31, MOVEMENTS), ("lbt", 1): Choices(0.33, MOVEMENTS)}
 BUDGET = "warm-up 2 + search 1 x 2 + retrain 3 steps"
+BUDGETS = Budgets(BUDGET, "retrain 3 steps from random weights")
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_tables_of_one_seed_fit(networks, constant, width):
     for make in (make_summary_table, make_miou_table):
-        lines = fit_to_width(make(networks[1:], constant, CHOICES, BUDGET).markdown(), width).splitlines()
+        lines = fit_to_width(make(networks[1:], constant, CHOICES, BUDGETS).markdown(), width).splitlines()
         assert max(map(len, lines)) <= width
     lines = fit_to_width(make_decisions_table(CHOICES).markdown(), width).splitlines()
     assert max(map(len, lines)) <= width
 
 
 def test_the_main_table_of_several_seeds_fits_120_columns(networks, constant):
-    text = fit_to_width(make_summary_table(networks, constant, CHOICES, BUDGET).markdown(), 120)
+    text = fit_to_width(make_summary_table(networks, constant, CHOICES, BUDGETS).markdown(), 120)
     assert max(map(len, text.splitlines())) <= 120 and "35.0 ± 7.1" in text
 
 
@@ -40,7 +42,7 @@ def test_show_takes_the_width_of_the_terminal(networks, constant, tmp_path, caps
     for name in SHOWN[1:]:
         (tmp_path / "tables").mkdir(exist_ok=True)
         (tmp_path / "tables" / f"{name}.md").write_text("## Another\n")
-    make_summary_table(networks[1:], constant, CHOICES, BUDGET).write(tmp_path / "tables")
+    make_summary_table(networks[1:], constant, CHOICES, BUDGETS).write(tmp_path / "tables")
     longest = {}
     for width in (80, 200):
         monkeypatch.setenv("COLUMNS", str(width))

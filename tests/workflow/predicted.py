@@ -13,6 +13,7 @@ from clone import Job
 from pydantic import BaseModel
 
 from lbt.config import Settings
+from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS
 from lbt.provenance.fingerprint import find_imports
 from lbt.stages.table import STAGES
@@ -42,8 +43,8 @@ def after_setting(jobs: list[Job], settings: Settings, key: str) -> set[str]:
 
 
 def modules_of(stage: str) -> set[str]:
-    """The modules that the fingerprint of a stage covers; of a round, those of every method."""
-    return {module for method in METHODS for module in find_imports(*STAGES[stage].modules(method))}
+    """The modules that the fingerprint of a stage covers; of a round, those of every method; also of every baseline."""
+    return {module for method in (*METHODS, *BASELINES) for module in find_imports(*STAGES[stage].modules(method))}
 
 
 def _parameter(settings: Settings, job: Job) -> dict[str, Any]:

@@ -7,10 +7,10 @@ rule cards:
         predictions=of_all_networks(rules.evaluate_network.output.predictions),
         profile=of_all_networks(rules.profile.output.profile),
         packed=of_all_networks(rules.pack.output.packed),
-        figure=of_all_networks(f"{RUN}/figures/{{method}}/seed-{{seed}}/network.png"),
+        figure=of_methods(f"{RUN}/figures/{{method}}/seed-{{seed}}/network.png"),
     output:
         card=of_all_networks(f"{NETWORK}/README.md"),
-        copied=of_all_networks(f"{NETWORK}/architecture.png"),
+        copied=of_methods(f"{NETWORK}/architecture.png"),
         example=of_all_networks(f"{NETWORK}/example.png") if PICTURES else [],
         manifest=f"{RUN}/networks/.manifest.json",
     log:

@@ -28,6 +28,7 @@ ENVIRONMENT = without_wildcards(str(ROOT / "environment.yml"))
 
 from snakemake.exceptions import WorkflowError
 
+from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings, read_configuration
 from lbt.config.retrain import BALANCED_LOSSES

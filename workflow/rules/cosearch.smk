@@ -22,7 +22,7 @@ if SETTINGS.search.cosearch:
         input:
             split=rules.split.output.split,
             genotype=rules.derive_guide.output.genotype,
-            supernet=initial_supernet(),
+            supernet=initial_supernet,
             class_pixels=counted_classes(),
         output:
             network=f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt",

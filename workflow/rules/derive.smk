@@ -1,4 +1,4 @@
-# The discrete network of a search, and its measured latency.
+# The discrete network of a search, and the measured latency of all networks.
 if SETTINGS.derivation.operators == "removal":
 
     rule operators:
@@ -75,7 +75,7 @@ rule derive:
 # can share the cores, for after it.
 rule profile:
     input:
-        genotype=rules.derive.output.genotype,
+        genotype=derived_genotype,
         table=rules.latency.output.table,
     output:
         profile=f"{RUN}/profile/{{method}}/seed-{{seed}}/profile.json",

@@ -2,15 +2,15 @@
 rule compare:
     input:
         split=rules.split.output.split,
-        supernet=of_all_networks(rules.evaluate_supernet.output.scores),
+        supernet=of_methods(rules.evaluate_supernet.output.scores),
         network=of_all_networks(rules.evaluate_network.output.scores),
         profile=of_all_networks(rules.profile.output.profile),
-        genotype=of_all_networks(rules.derive.output.genotype),
+        genotype=of_methods(rules.derive.output.genotype),
         constant=rules.evaluate_constant.output.scores,
-        rounds=of_all_networks(rules.evaluate_supernet.output.rounds),
+        rounds=of_methods(rules.evaluate_supernet.output.rounds),
         warmup=expand(rules.warmup.output.metrics, seed=SETTINGS.seeds),
         student_warmup=of_students(rules.student_warmup.output.metrics),
-        steps=of_all_networks(*every_round("metrics.csv")),
+        steps=of_methods(*every_round("metrics.csv")),
         retraining=of_all_networks(rules.retrain.output.metrics),
         predictions=of_all_networks(rules.evaluate_network.output.predictions),
     output:
@@ -34,7 +34,7 @@ rule draw:
         architecture=expand(
             every_round("architecture.json"), method=SEARCHED, seed=SETTINGS.seeds
         ),
-        genotype=of_all_networks(rules.derive.output.genotype),
+        genotype=of_methods(rules.derive.output.genotype),
         network=of_all_networks(rules.evaluate_network.output.scores),
     output:
         svg=[network_figure(*item) for item in network_figures()],

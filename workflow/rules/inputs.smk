@@ -28,9 +28,14 @@ def every_round(file):
     return [of_round(file, number) for number in range(1, SETTINGS.search.rounds + 1)]
 
 
-def of_all_networks(*patterns):
+def of_methods(*patterns):
     """Files of all methods and seeds, of one pattern after another."""
     return expand(patterns, method=SETTINGS.methods, seed=SETTINGS.seeds)
+
+
+def of_all_networks(*patterns):
+    """The same of all methods, baselines and seeds."""
+    return expand(patterns, method=SETTINGS.compared, seed=SETTINGS.seeds)
 
 
 def of_students(pattern):
@@ -68,9 +73,18 @@ def warmed_up_student(wildcards):
     return rules.student_warmup.output.checkpoint.format(**wildcards)
 
 
-def initial_supernet():
-    """The checkpoint whose weights a retrained network inherits, if it inherits any."""
-    return last_round("checkpoint.pt") if SETTINGS.retrain.initial == "supernet" else []
+def derived_genotype(wildcards):
+    """The discrete network of a method; a baseline has none."""
+    if wildcards.method in BASELINES:
+        return []
+    return rules.derive.output.genotype.format(**wildcards)
+
+
+def initial_supernet(wildcards):
+    """The checkpoint whose weights a retrained network inherits, if it inherits any; a baseline has none."""
+    if wildcards.method in BASELINES or SETTINGS.retrain.initial != "supernet":
+        return []
+    return last_round("checkpoint.pt").format(**wildcards)
 
 
 def counted_classes():
@@ -80,10 +94,11 @@ def counted_classes():
     return rules.class_pixels.output.pixels
 
 
-def retrained_guide():
-    """The network that is distilled into the searched one, if there is a co-search."""
-    guide = f"{RUN}/retrain/{{method}}/seed-{{seed}}/guide.pt"
-    return guide if SETTINGS.search.cosearch else []
+def retrained_guide(wildcards):
+    """The network that is distilled into the searched one, if there is a co-search; a baseline has none."""
+    if wildcards.method in BASELINES or not SETTINGS.search.cosearch:
+        return []
+    return f"{RUN}/retrain/{wildcards.method}/seed-{wildcards.seed}/guide.pt"
 
 
 def matched_genotype(wildcards):
@@ -122,18 +137,17 @@ def every_manifest():
         *(rules.check, rules.split, rules.class_pixels),
         *(rules.latency, rules.evaluate_constant),
     ]
-    each = [
-        *(rules.derive, rules.profile, rules.retrain),
-        *(rules.evaluate_supernet, rules.evaluate_network, rules.pack),
-    ]
+    of_method = [rules.derive, rules.evaluate_supernet]
     if SETTINGS.search.cosearch:
-        each += [rules.derive_guide, rules.retrain_guide]
+        of_method += [rules.derive_guide, rules.retrain_guide]
+    each = [rules.profile, rules.retrain, rules.evaluate_network, rules.pack]
     of_labels = every_round("pseudo_labels/.manifest-{shard}.json")
     return [
         *(rule.output.manifest for rule in once),
         *expand(rules.warmup.output.manifest, seed=SETTINGS.seeds),
         *of_students(rules.student_warmup.output.manifest),
-        *of_all_networks(*every_round(".manifest.json")),
+        *of_methods(*every_round(".manifest.json")),
+        *of_methods(*(rule.output.manifest for rule in of_method)),
         *of_all_networks(*(rule.output.manifest for rule in each)),
         *expand(of_labels, method=LABELLED, seed=SETTINGS.seeds, shard=SHARDS),
     ]

@@ -60,11 +60,12 @@ def compared_figures():
 
 
 def network_figures():
-    """Name, method and seed; the architecture of a control never moves, and no network is derived from it."""
+    """Name, method and seed; the architecture of a control never moves, and a baseline has no genotype."""
+    those = {"architecture": SEARCHED, "network": SETTINGS.methods}
     return [
         (name, method, seed)
         for name in OF_NETWORK
-        for method in (SEARCHED if name == "architecture" else SETTINGS.methods)
+        for method in those.get(name, SETTINGS.compared)
         for seed in SETTINGS.seeds
     ]
 

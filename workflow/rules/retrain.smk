@@ -1,10 +1,11 @@
 # The derived network learns: from random weights or the supernet's, from labels and, after a co-search, from its guide.
+# A baseline learns by the same settings, from random weights and labels.
 rule retrain:
     input:
         split=rules.split.output.split,
-        genotype=rules.derive.output.genotype,
-        guide=retrained_guide(),
-        supernet=initial_supernet(),
+        genotype=derived_genotype,
+        guide=retrained_guide,
+        supernet=initial_supernet,
         class_pixels=counted_classes(),
     output:
         network=f"{RUN}/retrain/{{method}}/seed-{{seed}}/network.pt",

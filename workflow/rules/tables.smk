@@ -2,13 +2,13 @@
 rule tables:
     input:
         split=rules.split.output.split,
-        supernet=of_all_networks(rules.evaluate_supernet.output.scores),
+        supernet=of_methods(rules.evaluate_supernet.output.scores),
         network=of_all_networks(rules.evaluate_network.output.scores),
         profile=of_all_networks(rules.profile.output.profile),
-        genotype=of_all_networks(rules.derive.output.genotype),
+        genotype=of_methods(rules.derive.output.genotype),
         constant=rules.evaluate_constant.output.scores,
-        architecture=of_all_networks(last_round("architecture.json")),
-        steps=of_all_networks(*every_round("metrics.csv")),
+        architecture=of_methods(last_round("architecture.json")),
+        steps=of_methods(*every_round("metrics.csv")),
     output:
         html=[page_of(table) for table in TABLES],
         csv=expand(f"{RUN}/tables/{{table}}.csv", table=TABLES),

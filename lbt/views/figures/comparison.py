@@ -30,10 +30,10 @@ class Files:
 
     Attributes:
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/` like all files below; baselines have none.
         network: scores of the retrained networks.
         profile: profiles of the derived networks.
-        genotype: the derived networks.
+        genotype: the derived networks, in the order of `supernet`.
         constant: score of the constant prediction.
         warmup: measurements of each step of the warm-ups of the supernet, in `.../warmup/seed-<seed>/`.
         student_warmup: the same of the student, in `.../student_warmup/seed-<seed>/`; empty without a student.

@@ -28,8 +28,8 @@ class Files:
 
     Attributes:
         architecture: logits after each round of the searched networks, in `.../<method>/seed-<seed>/round-<round>/`.
-        genotype: discrete networks, in `.../<method>/seed-<seed>/`.
-        network: scores of the retrained networks, in the same order.
+        genotype: discrete networks, in `.../<method>/seed-<seed>/`; baselines have none.
+        network: scores of the retrained networks, likewise.
         svg: receive the figures, `<method>/seed-<seed>/{architecture,network,confusion}.svg`.
         png: receive the same figures as pixels.
     """
@@ -44,13 +44,17 @@ class Files:
 def run(settings: DrawJob, files: Files, *, log: Path | None = None) -> None:
     """Draw the figures of every network.
 
-    A network without files in `architecture` was not derived from one, and has no such figure.
+    A network without files in `architecture` was not derived from one, and has no such figure; without a file in
+    `genotype` it has no figure of its cells.
     """
     folder = files.svg[0].parents[2]
+    genotypes = {identify(path): path for path in files.genotype}
     searched = {identify(path.parent) for path in files.architecture}
-    with Progress("figures of networks", 2 * len(files.network) + len(searched), log) as progress, use_style():
-        for discrete, scores in zip(files.genotype, files.network, strict=True):
+    count = len(genotypes) + len(files.network) + len(searched)
+    with Progress("figures of networks", count, log) as progress, use_style():
+        for scores in files.network:
             method, seed = identify(scores)
+            discrete = genotypes.get((method, seed))
             rounds = [path for path in files.architecture if identify(path.parent) == (method, seed)]
             for name, figure in _draw(f"{method}, seed {seed}", rounds, discrete, scores, settings.space):
                 save(figure, folder / method / f"seed-{seed}" / name)
@@ -64,13 +68,15 @@ def _read_logits(path: Path, space: SpaceSettings) -> Any:
 
 
 def _draw(
-    title: str, rounds: Sequence[Path], genotype: Path, scores: Path, space: SpaceSettings
+    title: str, rounds: Sequence[Path], genotype: Path | None, scores: Path, space: SpaceSettings
 ) -> Iterator[tuple[str, Figure]]:
     """Name and figure; `rounds` may come in any order."""
     in_turn = sorted(rounds, key=lambda path: int(path.parent.name.removeprefix("round-")))
-    derived = read_genotype(genotype, space)
-    if in_turn:
-        yield "architecture", draw_architecture([_read_logits(path, space) for path in in_turn], space, title, derived)
-    yield "network", draw_network(derived, space, f"Derived network: {title}")
+    if genotype is not None:
+        derived = read_genotype(genotype, space)
+        if in_turn:
+            logits = [_read_logits(path, space) for path in in_turn]
+            yield "architecture", draw_architecture(logits, space, title, derived)
+        yield "network", draw_network(derived, space, f"Derived network: {title}")
     result = read_part(scores, Confusion)
     yield "confusion", draw_confusion(result["confusion"], list(result["iou"]), f"Retrained network: {title}")

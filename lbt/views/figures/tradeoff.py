@@ -13,7 +13,7 @@ from lbt.config import Window
 from lbt.views.equal_networks import MOST, find_equal, say_equal
 from lbt.views.figures.style import WARNING, draw_grid, write_label
 from lbt.views.method_styles import MethodStyle, method_style
-from lbt.views.results import CONTROLS, NetworkResult, group_by_method
+from lbt.views.results import NetworkResult, group_by_method, mark_role
 from lbt.views.tables.formats import mean_and_deviation
 from lbt.views.tables.latency import describe_form
 from lbt.views.tables.timing_noise import warn_of_noise
@@ -40,9 +40,9 @@ def draw_tradeoff(
 ) -> Figure:
     """A mark per network at its measured milliseconds and its mIoU after retraining in percent.
 
-    A thin line reaches from the median latency to the 95th percentile; a short stroke shows the predicted latency. A
-    method with several seeds has small marks for its networks and a large mark at their mean, with bars of one standard
-    deviation. Notes below name equal networks and signs of disturbed latencies.
+    A thin line reaches from the median latency to the 95th percentile; a short stroke shows the predicted latency, if
+    there is one. A method with several seeds has small marks for its networks and a large mark at their mean, with bars
+    of one standard deviation. Notes below name equal networks and signs of disturbed latencies.
 
     Args:
         networks: of all methods and seeds.
@@ -57,7 +57,7 @@ def draw_tradeoff(
         style = method_style(method, list(groups)) if styles is None else styles[method]
         for network in group:
             _draw_network(axes, network, style, filled=len(group) == 1)
-        label = f"{method} (control)" if method in CONTROLS else method
+        label = method + mark_role(method)
         if len(group) == 1:
             label += _mark_equal(group[0], same)
             axes.plot([], [], color=style.color, marker=style.marker, linestyle="", markersize=8, label=label)
@@ -95,7 +95,8 @@ def _draw_network(axes: Axes, network: NetworkResult, style: MethodStyle, *, fil
     profile, accuracy = network.profile, 100 * network.network["miou"]
     latency, face = profile["median_ms"], style.color if filled else "none"
     axes.plot([latency, profile["p95_ms"]], [accuracy] * 2, color=style.color, linewidth=0.9, alpha=0.6, zorder=2)
-    axes.plot([profile["predicted_ms"]], [accuracy], color=style.color, marker="|", markersize=11, zorder=2)
+    if profile["predicted_ms"] is not None:
+        axes.plot([profile["predicted_ms"]], [accuracy], color=style.color, marker="|", markersize=11, zorder=2)
     size = 64 if filled else 26
     axes.scatter([latency], [accuracy], s=size, marker=style.marker, facecolor=face, edgecolor=style.color, zorder=3)
 

@@ -14,7 +14,7 @@ NOTE = (
     "Intersection over union in percent of the retrained networks on the official validation images: the mean over the "
     "seeds, and with several seeds its standard deviation. A class without a pixel in these images has a blank row and "
     "does not count in the mean. Share: percentage of the labelled pixels. The CSV also has every seed and the "
-    "supernets."
+    "supernets, which baselines lack."
 )
 
 
@@ -29,7 +29,7 @@ def make_classes_table(networks: Sequence[NetworkResult], constant: Mapping[str,
             "seed": network.seed,
             "class": name,
             "share": share[name],
-            "supernet_iou": network.supernet["iou"][name],
+            "supernet_iou": None if network.supernet is None else network.supernet["iou"][name],
             "retrained_iou": network.network["iou"][name],
         }
         for network in networks

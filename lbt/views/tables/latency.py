@@ -24,15 +24,19 @@ _COLUMNS = {
 }
 
 
+_BLANK = "The table has no parts of baselines, so their other cells are blank. "
+
+
 def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
     """A row per network: measured and predicted latency, and predicted minus measured."""
     rows = []
     for network in networks:
         measured, predicted = network.profile["median_ms"], network.profile["predicted_ms"]
+        error = float("nan") if predicted is None else predicted - measured
         row = {"method": network.method, "seed": network.seed, "measured_ms": measured}
         row |= {name: network.profile[name] for name in ("p95_ms", "predicted_ms", "parts_ms")}
-        rows.append(row | {"error_ms": predicted - measured, "error_percent": error_percent(network)})
-    values = pd.DataFrame(rows)
+        rows.append(row | {"error_ms": error, "error_percent": error_percent(network)})
+    values = pd.DataFrame(rows).astype({"predicted_ms": float, "parts_ms": float})
     absolute = values["error_percent"].abs()
     devices = "; ".join(sorted({describe_device(network.profile) for network in networks}))
     note = (
@@ -41,7 +45,7 @@ def make_latency_table(networks: Sequence[NetworkResult]) -> Table:
         "lookup table that steers the search. Parts now: the same sum over parts that were timed between these passes, "
         "at the machine's speed of that moment. Error: predicted minus measured, also in percent of the measured "
         f"median; its absolute value is {absolute.mean():.1f} % on average and {absolute.max():.1f} % at most. "
-        f"Measured on: {devices}."
+        f"{_BLANK if values['predicted_ms'].isna().any() else ''}Measured on: {devices}."
     )
     warnings = tuple(filter(None, [*say_equal(find_equal(networks)), warn_of_noise(networks)]))
     people = format_columns(values, _COLUMNS)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from lbt.config.baselines import BASELINES
+from lbt.views.budget import Budgets
 from lbt.views.equal_networks import find_equal, say_equal
 from lbt.views.noise_walk import KINDS
-from lbt.views.results import CONTROLS, NetworkResult, group_by_method
+from lbt.views.results import CONTROLS, NetworkResult, group_by_method, mark_role
 from lbt.views.tables.decisiveness import Found, warn_of_undecided
 from lbt.views.tables.formats import (
     Column,
@@ -36,6 +38,10 @@ CHOICES = (
     "Alpha against noise is how many times as far as noise the search has moved the logits of the operators; at 1 it "
     "looks like noise. "
 )
+NOT_SEARCHED = (
+    "Baselines (not searched) are published networks, trained by the recipe of the derived ones; they have no supernet "
+    "and no predicted latency. Their budget: {budget}. "
+)
 _TEXTS = {
     "supernet_miou": Column("supernet mIoU", format_percent),
     "retrained_miou": Column("retrained mIoU", format_percent),
@@ -52,17 +58,20 @@ _WITH_DEVIATION = ("supernet_miou", "retrained_miou", "latency_ms")
 
 
 def make_miou_table(
-    networks: Sequence[NetworkResult], constant: Mapping[str, Any], choices: Found, budget: str
+    networks: Sequence[NetworkResult], constant: Mapping[str, Any], choices: Found, budgets: Budgets
 ) -> Table:
     """A row per method and seed, and the constant prediction."""
-    rows = [{"method": n.method, "seed": n.seed, **_measure(n, choices), "budget": budget} for n in networks]
+    rows = [
+        {"method": n.method, "seed": n.seed, **_measure(n, choices)} | {"budget": budgets.of(n.method)}
+        for n in networks
+    ]
     rows.append({"method": _name_constant(constant), "retrained_miou": constant["miou"]})
     values = pd.DataFrame(rows, columns=["method", "seed", *_TEXTS, *_OTHERS, "budget"])
     for name in ("seed", "parameters", "macs"):
         values[name] = values[name].astype("Int64")
     note = (
         f"{WHAT}{describe_classes(constant)} Predicted is the sum of the lookup table. "
-        f"{CONTROL.format(constant=escape_markdown(constant['class']))}Budget of each method and seed: {budget}."
+        f"{CONTROL.format(constant=escape_markdown(constant['class']))}{_say_budgets(networks, budgets)}"
     )
     names = values.assign(method=[*values["method"][:-1], "constant"])
     columns = {"method": Column("method"), "seed": Column("seed"), **_TEXTS}
@@ -71,12 +80,12 @@ def make_miou_table(
 
 
 def make_summary_table(
-    networks: Sequence[NetworkResult], constant: Mapping[str, Any], choices: Found, budget: str
+    networks: Sequence[NetworkResult], constant: Mapping[str, Any], choices: Found, budgets: Budgets
 ) -> Table:
     """A row per method, and the constant prediction; a single seed has no deviation."""
     rows = []
     for method, group in group_by_method(networks).items():
-        role = "control" if method in CONTROLS else "searched"
+        role = "control" if method in CONTROLS else "baseline" if method in BASELINES else "searched"
         row: dict[str, str | float] = {"method": method, "role": role, "seeds": len(group)}
         measures = [_measure(n, choices) for n in group]
         for name in measures[0]:
@@ -87,8 +96,8 @@ def make_summary_table(
     values["seeds"] = values["seeds"].astype("Int64")
     control = CONTROL.format(constant=escape_markdown(constant["class"]))
     note = (
-        f"{WHAT}{describe_classes(constant)} {CHOICES}{control}{_describe_seeds(networks)} Budget of each method and "
-        f"seed: {budget}."
+        f"{WHAT}{describe_classes(constant)} {CHOICES}{control}{_describe_seeds(networks)} "
+        f"{_say_budgets(networks, budgets)}"
     )
     absent = "" if None not in constant["iou"].values() else describe_classes(constant)
     equal = say_equal(find_equal(networks))
@@ -109,10 +118,7 @@ def describe_classes(scores: Mapping[str, Any]) -> str:
 def _format_rows(values: pd.DataFrame) -> pd.DataFrame:
     """The rows for people, with each mean and its deviation in one cell."""
     names = ["constant" if name.startswith("constant") else name for name in values["method"]]
-    roles = [
-        f"{name} (control)" if role == "control" else name for name, role in zip(names, values["role"], strict=True)
-    ]
-    people = {"method": roles}
+    people = {"method": [f"{name}{' (control)' if name == 'constant' else mark_role(name)}" for name in names]}
     for name, column in _TEXTS.items():
         if name == "predicted_ms":
             continue  # it is in the latency table
@@ -122,6 +128,13 @@ def _format_rows(values: pd.DataFrame) -> pd.DataFrame:
             for mean, deviation in zip(values[f"{name}_mean"], deviations, strict=True)
         ]
     return pd.DataFrame(people, dtype=object)
+
+
+def _say_budgets(networks: Sequence[NetworkResult], budgets: Budgets) -> str:
+    """The budget of the methods and, if there are any, of the baselines."""
+    has_baselines = any(network.method in BASELINES for network in networks)
+    others = NOT_SEARCHED.format(budget=budgets.baseline) if has_baselines else ""
+    return f"{others}Budget of each method and seed: {budgets.method}."
 
 
 def _describe_seeds(networks: Sequence[NetworkResult]) -> str:
@@ -139,11 +152,11 @@ def _measure(network: NetworkResult, choices: Found) -> dict[str, float]:
     movements = {} if found is None else found.movements
     ratios = {f"{kind}_noise_ratio": movements[kind].ratio if kind in movements else float("nan") for kind in KINDS}
     return {
-        "supernet_miou": network.supernet["miou"],
+        "supernet_miou": float("nan") if network.supernet is None else network.supernet["miou"],
         "retrained_miou": network.network["miou"],
         "latency_ms": profile["median_ms"],
         "fps": profile["fps"],
-        "predicted_ms": profile["predicted_ms"],
+        "predicted_ms": float("nan") if profile["predicted_ms"] is None else profile["predicted_ms"],
         "parameters": profile["parameters"],
         "macs": profile["macs"],
         **ratios,

@@ -18,8 +18,9 @@ _TABLE, _NETWORKS = "latency`, which repeats the searches too,", "profile`"
 
 
 def error_percent(network: NetworkResult) -> float:
-    """Predicted minus measured latency, in percent of the measured one."""
-    return _change_percent(network.profile["predicted_ms"], network.profile["median_ms"])
+    """Predicted minus measured latency, in percent of the measured one; NaN without a prediction."""
+    predicted = network.profile["predicted_ms"]
+    return float("nan") if predicted is None else _change_percent(predicted, network.profile["median_ms"])
 
 
 def warn_of_noise(networks: Sequence[NetworkResult]) -> str | None:
@@ -28,10 +29,9 @@ def warn_of_noise(networks: Sequence[NetworkResult]) -> str | None:
     Many slow passes indicate a busy machine. The parts of each network were timed beside it. If these times, as
     multiples of the table's, differ between two networks, the machine changed its speed in between. A wrong prediction
     has one of two causes: the machine's speed changed after the table was measured, or the parts do not add up to the
-    network. The timed parts tell which.
+    network. The timed parts tell which. Baselines have no parts.
     """
     tails = [network.profile["p95_ms"] / network.profile["median_ms"] for network in networks]
-    error = mean(abs(error_percent(network)) for network in networks)
     slow, again, said = max(tails) > TAIL, None, []
     if slow:
         again = _NETWORKS
@@ -39,8 +39,10 @@ def warn_of_noise(networks: Sequence[NetworkResult]) -> str | None:
             "The machine was busy when the networks were timed: 5 % of the passes of one network took more than "
             f"{max(tails):.2f} times the median."
         )
-    speeds = [network.profile["parts_ms"] / network.profile["predicted_ms"] for network in networks]
-    spread = _change_percent(max(speeds), min(speeds))
+    predicted = [network for network in networks if network.profile["predicted_ms"] is not None]
+    speeds = [network.profile["parts_ms"] / network.profile["predicted_ms"] for network in predicted]
+    spread = _change_percent(max(speeds), min(speeds)) if speeds else 0.0
+    error = mean(abs(error_percent(network)) for network in predicted) if predicted else 0.0
     if spread > SPREAD:
         again = _NETWORKS
         said.append(
@@ -48,7 +50,7 @@ def warn_of_noise(networks: Sequence[NetworkResult]) -> str | None:
             "may differ by as much for this reason alone."
         )
     if error > ERROR:
-        found, cause = _find_cause(networks)
+        found, cause = _find_cause(predicted)
         again = found or again
         said.append(f"Predicted and measured latency differ by {error:.1f} % on average: {cause}")
     if not said:

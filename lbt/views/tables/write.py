@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lbt.config.jobs import TablesJob
 from lbt.runtime.progress import Progress
-from lbt.views.budget import describe_budget
+from lbt.views.budget import describe_budgets
 from lbt.views.results import ConstantScores, read_part, read_results
 from lbt.views.tables.classes import make_classes_table
 from lbt.views.tables.decisions import make_decisions_table
@@ -22,10 +22,10 @@ class Files:
 
     Attributes:
         split: the split table.
-        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`.
+        supernet: scores of the supernets, in `.../<method>/seed-<seed>/`; baselines have none.
         network: scores of the retrained networks, likewise.
         profile: profiles of the derived networks, likewise.
-        genotype: the derived networks, likewise.
+        genotype: the derived networks, in the order of `supernet`.
         constant: scores of the constant prediction.
         architecture: the logits after the last round, in `.../<method>/seed-<seed>/round-<round>/`.
         steps: the metrics of all rounds, in the same folders.
@@ -49,15 +49,15 @@ class Files:
 
 def run(settings: TablesJob, files: Files, *, log: Path | None = None) -> None:
     """Write the tables into one folder."""
-    budget = describe_budget(files.split, settings)
+    budgets = describe_budgets(files.split, settings)
     networks, least = (
         read_results(files.supernet, files.network, files.profile, files.genotype, settings.space),
         read_part(files.constant, ConstantScores),
     )
     choices = read_choices(files.architecture, files.steps, settings.space, settings.search.architecture)
     tables = (
-        make_summary_table(networks, least, choices, budget),
-        make_miou_table(networks, least, choices, budget),
+        make_summary_table(networks, least, choices, budgets),
+        make_miou_table(networks, least, choices, budgets),
         make_classes_table(networks, least),
         make_latency_table(networks),
         make_decisions_table(choices),

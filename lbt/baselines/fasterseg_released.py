@@ -1,10 +1,6 @@
-"""Networks that were not searched here, with random weights: what a found network is timed beside."""
+"""FasterSeg's released network (Chen et al., FasterSeg, ICLR 2020): what its authors found on Cityscapes."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-
-from torch import Tensor, nn
 
 from lbt.config import SpaceSettings
 from lbt.network.genotype import Branch, Cell, Genotype, Stride
@@ -42,18 +38,6 @@ _RELEASED: dict[Scale, tuple[tuple[int, OperatorName, Stride, int], ...]] = {
 cells."""
 
 
-class LogitsOnly(nn.Module):
-    """A segmentation network of torchvision that returns its logits, at the size of the images."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C, H, W)."""
-        return self.model(images)["out"]
-
-
 def released_genotype() -> Genotype:
     """The genotype of FasterSeg's released network."""
     branches = []
@@ -67,28 +51,6 @@ def released_genotype() -> Genotype:
     return Genotype(tuple(branches))
 
 
-def build_released_fasterseg(classes: int) -> Network:
-    """FasterSeg's released network (Chen et al., ICLR 2020)."""
-    return Network(released_genotype(), SpaceSettings(branches="8+32"), classes).eval()
-
-
-def build_lraspp(classes: int) -> nn.Module:
-    """LR-ASPP with MobileNetV3-Large (Howard et al., Searching for MobileNetV3, ICCV 2019)."""
-    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
-
-    return LogitsOnly(lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)).eval()
-
-
-def build_deeplabv3(classes: int) -> nn.Module:
-    """DeepLabV3 (Chen et al., 2017) with MobileNetV3-Large."""
-    from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
-
-    return LogitsOnly(deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)).eval()
-
-
-PEERS: dict[str, Callable[[int], nn.Module]] = {
-    "FasterSeg arch_1": build_released_fasterseg,
-    "LR-ASPP-MobileNetV3": build_lraspp,
-    "DeepLabV3-MobileNetV3": build_deeplabv3,
-}
-"""Name -> the network for a number of classes, in evaluation mode."""
+def build(classes: int, base_width: int = 12) -> Network:
+    """The network at the width of the run; 12 is that of the release. Its depth is that of the release."""
+    return Network(released_genotype(), SpaceSettings(branches="8+32", base_width=base_width), classes)
