@@ -148,7 +148,7 @@ class Settings(Section):
     compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
 
     @property
-    def compared(self) -> tuple[str, ...]:
+    def methods_and_baselines(self) -> tuple[str, ...]:
         """The methods, then the baselines: everything that has networks to compare."""
         return (*self.methods, *self.baselines)
 

@@ -87,7 +87,7 @@ def find_changes(manifest: Manifest, settings: Settings, versions: DataVersions 
 
     None for a job that the run does not have now, such as one of another method.
     """
-    stage, present = manifest.stage, {"method": settings.compared, "seed": settings.seeds}
+    stage, present = manifest.stage, {"method": settings.methods_and_baselines, "seed": settings.seeds}
     if stage not in STAGES:
         return None
     job: dict[str, Any] = {name: manifest.settings.get(name) for name in STAGES[stage].scalars}

@@ -31,7 +31,7 @@ def collect_facts(settings: Settings, page: Path | None = None) -> dict[str, Any
         f"retraining {retrain.epochs:g}; images per step {warmup.batch_size}, {search.batch_size} and "
         f"{retrain.batch_size}"
     )
-    names = [name + mark_role(name) for name in settings.compared]
+    names = [name + mark_role(name) for name in settings.methods_and_baselines]
     return {
         "run": settings.run,
         "data": _describe_data(settings),

@@ -56,7 +56,7 @@ def test_settings_arrive_as_they_left(name, method):
     for field in type(found).model_fields:
         if field in JOB:
             assert getattr(found, field) == job[field]
-        elif field in ("run", "seeds", "methods"):
+        elif field in ("run", "seeds", "methods", "baselines"):
             assert getattr(found, field) == getattr(SETTINGS, field)
         else:
             assert_part(getattr(found, field), getattr(SETTINGS, field))

@@ -35,7 +35,7 @@ def of_methods(*patterns):
 
 def of_all_networks(*patterns):
     """The same of all methods, baselines and seeds."""
-    return expand(patterns, method=SETTINGS.compared, seed=SETTINGS.seeds)
+    return expand(patterns, method=SETTINGS.methods_and_baselines, seed=SETTINGS.seeds)
 
 
 def of_students(pattern):

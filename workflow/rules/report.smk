@@ -65,7 +65,7 @@ def network_figures():
     return [
         (name, method, seed)
         for name in OF_NETWORK
-        for method in those.get(name, SETTINGS.compared)
+        for method in those.get(name, SETTINGS.methods_and_baselines)
         for seed in SETTINGS.seeds
     ]
 
