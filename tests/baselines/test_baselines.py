@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models import segmentation
 
 from lbt.baselines import build_baseline
-from lbt.baselines.fast_scnn import Bottleneck, FastSCNN, region_means, scale_channels
+from lbt.baselines.fast_scnn import Bottleneck, FastSCNN, Pyramid, region_means, scale_channels
 from lbt.baselines.fasterseg_released import released_genotype
 from lbt.config import SpaceSettings
 from lbt.config.baselines import BASELINES
@@ -144,6 +144,16 @@ def test_fast_scnn_has_the_layers_of_table_1():
 def test_region_means_are_those_of_adaptive_average_pooling(height, width, side):
     x = torch.randn(2, 3, height, width, dtype=torch.float64)
     torch.testing.assert_close(region_means(x, side), F.adaptive_avg_pool2d(x, side))
+
+
+def test_the_pyramid_averages_1_2_3_and_6_regions_a_side():
+    """As PSPNet's pooling, by PyTorch's own functions."""
+    pyramid, x = Pyramid(8).eval(), torch.randn(2, 8, 9, 12)
+    parts = [
+        F.interpolate(branch(F.adaptive_avg_pool2d(x, side)), (9, 12), mode="bilinear")
+        for branch, side in zip(pyramid.branches, (1, 2, 3, 6), strict=True)
+    ]
+    torch.testing.assert_close(pyramid(x), pyramid.merge(torch.cat([x, *parts], dim=1)))
 
 
 @pytest.mark.parametrize("base_width", [4, 8, 12])
