@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from torch import Tensor, nn
 
 from lbt.network.trainable import TrainableNetwork
@@ -42,10 +44,10 @@ class Baseline(TrainableNetwork):
             outputs.append(crop_logits(head(features[name]), size, self.auxiliary_strides[name]))
         return tuple(outputs)
 
+    @abstractmethod
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """Features by name, from images (B, 3, H, W) whose H and W are multiples of 32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, features: dict[str, Tensor]) -> Tensor:
         """Logits (B, C, H / stride, W / stride)."""
-        raise NotImplementedError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 
-class TrainableNetwork(nn.Module):
+class TrainableNetwork(nn.Module, ABC):
     """A network whose first head predicts; the others exist in training only.
 
     Attributes:
@@ -14,10 +16,10 @@ class TrainableNetwork(nn.Module):
 
     auxiliary: nn.ModuleDict
 
+    @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, H, W) of the first head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits of all heads, the first one's first, each (B, C, ceil(H / s), ceil(W / s)) at its stride s."""
-        raise NotImplementedError

@@ -70,7 +70,7 @@ def test_the_most_jobs_at_a_time_are_those_of_this_machine(log, tmp_path):
         log.filter(job_record(tmp_path / f"{number}.log", number=number))
     log.filter(record("job_finished", job_id=1))
     for number in (3, 4, 5):
-        log.filter(job_record(tmp_path / f"{number}.log", number=number, local=number == 3))
+        log.filter(job_record(tmp_path / f"{number}.log", number=number, local=number == 5))
     log.filter(record("progress", done=1, total=5))
     assert written(tmp_path)["at_once"] == 2
 

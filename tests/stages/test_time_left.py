@@ -105,7 +105,7 @@ def test_the_time_left_of_a_whole_run_is_right_within_a_third():
     planned, typical = jobs.stage.value_counts().to_dict(), typical_seconds(Settings.model_validate(EPOCHS))
     trains = {"warmup", "student_warmup", "round", "retrain"}
     end = jobs.end.max()
-    for now in range(40, int(end) - 5, 10):
+    for now in range(40, int(end), 10):
         ended, begun = jobs[jobs.end <= now], jobs[(jobs.start < now) & (jobs.end > now)]
         measured = {name: list(group.end - group.start) for name, group in ended.groupby("stage")}
         working = [
