@@ -27,7 +27,7 @@ from lbt.network.network import Network
 from lbt.network.random_genotype import random_genotype
 from lbt.runtime.device import prepare_device
 from lbt.space.architecture import first_architecture
-from lbt.space.supernet import Supernet
+from lbt.space.supernet import Supernet, memory_formats
 from lbt.space.widths import draw_random_widths
 
 _TIMES = 3
@@ -149,7 +149,7 @@ def time_passes(settings: Settings, samples: Sequence[Sample], classes: int) -> 
     space, student = settings.space, settings.search.student
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
-        supernet = Supernet(space, classes).to(device).train()
+        supernet = Supernet(space, classes, memory_formats(device)).to(device).train()
         network = Network(random_genotype(space, source), space, classes).to(device).train()
         network.to(memory_format=torch.channels_last)
         learner = getattr(segmentation, student.model)(weights=None, weights_backbone=None, num_classes=classes)

@@ -29,7 +29,7 @@ from lbt.runtime.seeding import derive_seed, generator
 from lbt.space.architecture import Architecture, first_architecture
 from lbt.space.calibration import calibrate_supernet
 from lbt.space.slimmable import slices_added_in_place
-from lbt.space.supernet import Supernet
+from lbt.space.supernet import Supernet, memory_formats
 from lbt.space.supernet_file import KIND, supernet_identity
 from lbt.space.widths import Widths, draw_random_widths, max_widths, min_widths
 from lbt.training.losses import supernet_loss
@@ -63,7 +63,7 @@ def run(settings: WarmupJob, files: Files, *, resume: Resume | None = None, log:
     precision = Precision(settings.compute.precision, device.type)
     table = class_table(data)
     torch.manual_seed(derive_seed(seed, "supernet"))
-    supernet = Supernet(space, table.num_classes).to(device).train()
+    supernet = Supernet(space, table.num_classes, memory_formats(device)).to(device).train()
     architecture = first_architecture(space, seed)
 
     samples = read_split(files.split, "teacher_train")

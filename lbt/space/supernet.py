@@ -22,9 +22,12 @@ from lbt.space.paths import edge_probabilities
 from lbt.space.stem import Stem
 from lbt.space.widths import Widths, channel_choices
 
-MEMORY_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch.contiguous_format}
+CPU_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch.contiguous_format}
 """Memory format of weights and features by scale. On a CPU, convolutions are fastest in channels-last format if maps
 are larger than weights, and in contiguous format if they are smaller (`tests/benchmarks/supernet.py`)."""
+GPU_FORMATS = dict.fromkeys(SCALES, torch.contiguous_format)
+"""The same on a GPU: one format, so that no feature is converted between two cells. Which one is faster there depends
+on the precision and has not been measured (`tests/device/measure.py` times both)."""
 
 
 Node = tuple[int, int]
@@ -44,6 +47,11 @@ class _Plan:
 
     runs: Mapping[Node, Mapping[int, EdgeRun]]
     chances: Mapping[Merge, Mapping[Node, Tensor]]
+
+
+def memory_formats(device: torch.device) -> Mapping[int, torch.memory_format]:
+    """Memory format by scale on the device."""
+    return CPU_FORMATS if device.type == "cpu" else GPU_FORMATS
 
 
 def outgoing_edges(layer: int, scale: int, layers: int) -> tuple[tuple[str, int], ...]:
@@ -69,11 +77,14 @@ class Supernet(nn.Module):
     Args:
         space: the search space.
         num_classes: number of classes C.
+        formats: memory format of weights and features by scale; `memory_formats` has that of a device.
     """
 
-    def __init__(self, space: SpaceSettings, num_classes: int):
+    def __init__(
+        self, space: SpaceSettings, num_classes: int, formats: Mapping[int, torch.memory_format] = CPU_FORMATS
+    ):
         super().__init__()
-        self.space = space
+        self.space, self.formats = space, formats
         self.stem = Stem(space)
         self.cells = nn.ModuleList()
         for layer in range(space.layers):
@@ -88,10 +99,10 @@ class Supernet(nn.Module):
             self.cells.append(cells)
         self.decoder = SupernetDecoder(space, num_classes)
         for part in (self.stem, self.decoder):
-            part.to(memory_format=MEMORY_FORMATS[8])
+            part.to(memory_format=formats[8])
         for layer in range(space.layers):
             for scale in scales_at(layer):
-                self.cell(layer, scale).to(memory_format=MEMORY_FORMATS[scale])
+                self.cell(layer, scale).to(memory_format=formats[scale])
 
     def cell(self, layer: int, scale: int) -> SupernetCell:
         """The cell at `layer` and 1/`scale`."""
@@ -130,13 +141,13 @@ class Supernet(nn.Module):
             are padded with zeros.
         """
         plan = self._plan(architecture, widths, images.device)
-        entering = {8: self.stem(images.contiguous(memory_format=MEMORY_FORMATS[8]))}
+        entering = {8: self.stem(images.contiguous(memory_format=self.formats[8]))}
         entered: dict[Node, Tensor] = {}
         updates: list[StatisticsUpdate] = []
         for layer in range(self.space.layers):
             leaving: dict[int, list[Tensor]] = {}
             for scale, x in entering.items():
-                x = entered[layer, scale] = x.contiguous(memory_format=MEMORY_FORMATS[scale])
+                x = entered[layer, scale] = x.contiguous(memory_format=self.formats[scale])
                 runs = plan.runs[layer, scale]
                 outputs = self.cell(layer, scale)(x, list(runs.values()), updates)
                 for target, output in zip(runs, outputs, strict=True):

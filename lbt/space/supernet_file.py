@@ -15,7 +15,7 @@ from lbt.errors import LbtError
 from lbt.files import digest
 from lbt.runtime.checkpoint import load_checkpoint, require_shapes
 from lbt.space.architecture import Architecture, architecture_shapes
-from lbt.space.supernet import Supernet
+from lbt.space.supernet import Supernet, memory_formats
 
 KIND = "supernet"
 
@@ -42,7 +42,7 @@ def load_supernet(
         LbtError: the file is damaged, or was made with other classes or another space.
     """
     content = load_checkpoint(path, kind=KIND, expect=_content_identity(classes, space))
-    supernet = Supernet(space, len(classes)).to(device)
+    supernet = Supernet(space, len(classes), memory_formats(device)).to(device)
     try:
         require_shapes(content.get("supernet"), supernet.state_dict())
         logits = {name: torch.empty(shape, device="meta") for name, shape in architecture_shapes(space).items()}

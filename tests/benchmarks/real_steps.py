@@ -21,7 +21,7 @@ from lbt.search.step_context import StepContext
 from lbt.search.teacher_step import teacher_step
 from lbt.space.architecture import initial_architecture
 from lbt.space.padding import upsample
-from lbt.space.supernet import Supernet
+from lbt.space.supernet import Supernet, memory_formats
 from lbt.space.widths import draw_width_passes
 from lbt.training.optimizers import GuardedStep, sgd
 
@@ -55,7 +55,7 @@ def take_steps(
         labels = torch.randint(options.classes, (count, *size), generator=source)
         return torch.randn(count, 3, *size, generator=source).to(device), labels.to(device)
 
-    supernet = Supernet(space, options.classes).to(device).train()
+    supernet = Supernet(space, options.classes, memory_formats(device)).to(device).train()
     logits = {name: value.requires_grad_() for name, value in initial_architecture(space, source).items()}
     partner = Partner(search, options.classes, 0, device, ALONE)
     state = SearchState(supernet, logits, sgd(supernet.parameters(), search.teacher), None, 0.01, partner)

@@ -30,7 +30,7 @@ from lbt.space.architecture import (
     probabilities,
 )
 from lbt.space.decoder import OUTPUTS
-from lbt.space.supernet import MEMORY_FORMATS, Supernet, average_details, outgoing_edges
+from lbt.space.supernet import CPU_FORMATS, Supernet, average_details, outgoing_edges
 from lbt.space.widths import draw_gumbel_noise, sample_widths
 
 VIEWS = (
@@ -130,7 +130,7 @@ def main() -> None:
     noises = [draw_gumbel_noise(space, generator) for _ in range(SAMPLES)]
     forms = {name: kind(space, options.classes) for name, kind in FORMS.items()}
     forms["plain"].to(memory_format=torch.contiguous_format)
-    forms["plain, same formats"].memory_formats = MEMORY_FORMATS
+    forms["plain, same formats"].memory_formats = CPU_FORMATS
     for net in forms.values():
         net.load_state_dict(forms["fused"].state_dict())
     shape = (options.batch, options.classes, options.height // 8, options.width // 8)

@@ -27,10 +27,11 @@ from lbt.runtime.resume import Resume
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods import load_method
 from lbt.search.state import start_round
-from lbt.space.architecture import Architecture, architecture_from_json, initial_architecture
+from lbt.space import supernet_file
+from lbt.space.architecture import SCALES, Architecture, architecture_from_json, initial_architecture
 from lbt.space.calibration import calibrate_supernet
 from lbt.space.padding import upsample
-from lbt.space.supernet import MEMORY_FORMATS, Supernet
+from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, load_supernet, supernet_identity
 from lbt.space.widths import argmax_widths, draw_random_widths, max_widths, min_widths
 from lbt.training.losses import supernet_loss
@@ -188,7 +189,7 @@ class Steps:
         """`warm_up` with one memory format at all scales."""
         kept, self._loaded = self._loaded, None
         try:
-            with patch.dict(MEMORY_FORMATS, dict.fromkeys(MEMORY_FORMATS, layout)):
+            with patch.object(supernet_file, "memory_formats", lambda _: dict.fromkeys(SCALES, layout)):
                 return self.warm_up(precision)
         finally:
             self._loaded = kept

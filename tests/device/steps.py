@@ -23,7 +23,7 @@ from lbt.search.state import SearchState
 from lbt.search.warmup import warmup_step
 from lbt.space.architecture import Architecture, initial_architecture
 from lbt.space.calibration import calibrate_supernet
-from lbt.space.supernet import Supernet
+from lbt.space.supernet import Supernet, memory_formats
 from lbt.space.widths import argmax_widths, draw_random_widths, max_widths, min_widths
 from lbt.training.optimizers import GuardedStep, adam, sgd
 
@@ -126,6 +126,6 @@ def build_steps(device: torch.device, layers: int, processes: Group = ALONE) -> 
     space = SpaceSettings(layers=layers, base_width=2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        supernet = Supernet(space, CLASSES)
+        supernet = Supernet(space, CLASSES, memory_formats(device))
     logits = initial_architecture(space, torch.Generator().manual_seed(0))
     return Steps(device, supernet.to(device).train(), logits, processes)

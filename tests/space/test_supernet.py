@@ -11,10 +11,10 @@ from lbt.network.derivation_rule import build_branch, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Genotype
 from lbt.network.inherit_weights import inherit_weights
 from lbt.network.network import Network
-from lbt.space.architecture import architecture_shapes
+from lbt.space.architecture import SCALES, architecture_shapes
 from lbt.space.decoder import OUTPUTS, SupernetDecoder
 from lbt.space.slimmable import SlimmableConv2d
-from lbt.space.supernet import Supernet
+from lbt.space.supernet import CPU_FORMATS, GPU_FORMATS, Supernet
 from lbt.space.widths import argmax_widths, draw_gumbel_noise, max_widths, min_widths, sample_widths
 
 
@@ -161,6 +161,23 @@ def test_edges_of_weight_zero_are_not_evaluated(supernet, space, architecture):
 
     supernet.cell(3, 32).keep = None  # this edge enters layer 4 at 1/32, whose feature comes from 1/16
     assert torch.equal(supernet.features(images(), architecture, max_widths(space))[0][32], expected)
+
+
+def test_memory_formats_change_the_layout_but_not_the_numbers(space, architecture):
+    states, layouts, gradients = [], [], []
+    for formats in (CPU_FORMATS, GPU_FORMATS, dict.fromkeys(SCALES, torch.channels_last)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            net = Supernet(space, 3, formats).double().train()
+        outputs = net(images(2, 64, 64, torch.double), architecture, max_widths(space))
+        sum(output.square().mean() for output in outputs).backward()
+        states.append(net.state_dict())
+        layouts.append([x.is_contiguous(memory_format=torch.channels_last) for x in net.parameters() if x.ndim == 4])
+        gradients.append([x.grad for x in net.parameters()])
+    assert len({tuple(layout) for layout in layouts}) == 3
+    for state, found in zip(states[1:], gradients[1:], strict=True):
+        torch.testing.assert_close(state, states[0], rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(found, gradients[0], rtol=1e-10, atol=1e-10)
 
 
 def test_state_dict_names_every_operator(supernet):
