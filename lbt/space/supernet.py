@@ -25,7 +25,7 @@ from lbt.space.widths import Widths, channel_choices
 CPU_FORMATS = {8: torch.channels_last, 16: torch.contiguous_format, 32: torch.contiguous_format}
 """Memory format of weights and features by scale. On a CPU, convolutions are fastest in channels-last format if maps
 are larger than weights, and in contiguous format if they are smaller (`tests/benchmarks/supernet.py`)."""
-GPU_FORMATS = dict.fromkeys(SCALES, torch.contiguous_format)
+GPU_FORMATS: Mapping[int, torch.memory_format] = dict.fromkeys(SCALES, torch.contiguous_format)
 """The same on a GPU: one format, so that no feature is converted between two cells. Which one is faster there depends
 on the precision and has not been measured (`tests/device/measure.py` times both)."""
 
