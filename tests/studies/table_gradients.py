@@ -23,6 +23,7 @@ from measured import measure_once
 from lbt.config import SpaceSettings
 from lbt.config.read import read_settings
 from lbt.data.classes import class_table
+from lbt.errors import LbtError
 from lbt.files import sha256
 from lbt.pseudo_labels.shard_format import PseudoLabels, ShardIdentity
 from lbt.runtime.device import prepare_device
@@ -99,7 +100,10 @@ def _begin_search(run: Path, settings: Any, seed: int, warmup: Path, student: Pa
         processes=ALONE,
     )
     state.partner.begin_round("first gradients", 1.0, warmup)
-    shards = sorted((run / "search" / "lbt" / f"seed-{seed}" / "round-1" / "pseudo_labels").glob("probability-*.h5"))
+    folder = run / "search" / "lbt" / f"seed-{seed}" / "round-1" / "pseudo_labels"
+    shards = sorted(folder.glob("probability-*.h5"))
+    if not shards:
+        raise LbtError(f"{folder}: holds no probabilities. Search with keep_every: 1, which keeps those of round 1.")
     identity = ShardIdentity(round=1, method="lbt", seed=seed, teacher=sha256(warmup), code="")
     labels, split = PseudoLabels(shards, classes.names, identity), run / "data" / "split.csv"
     workers, size = settings.compute.workers, settings.search.batch_size

@@ -4,6 +4,8 @@ import pytest
 from table_searches import CONFIGS, RATIOS, RUNS
 
 from lbt.config.read import read_configuration
+from lbt.data.splits import steps_for
+from lbt.search.checkpoint_retention import keeps_weights
 
 
 @pytest.mark.parametrize("run", [*RUNS, *RATIOS], ids=lambda run: run.name)
@@ -13,7 +15,24 @@ def test_every_run_has_valid_settings(run) -> None:
     settings = read_configuration(CONFIGS, given).settings
     assert settings.run == run.name and settings.seeds == (0, 1) and settings.methods == tuple(run.variants)
     assert settings.tabular is None and settings.search.latency_weight == 0 and settings.space.operators[0] == "conv"
-    assert settings.search.rounds == 5 and settings.search.student.batch_size == 8
-    for key, value in run.search.items():
-        found = settings.search.pseudo_labels.ratio if key == "pseudo_labels" else getattr(settings.search, key)
-        assert found == (value["ratio"] if key == "pseudo_labels" else value)
+    search = settings.search
+    assert search.rounds == 5 and search.student.batch_size == 8
+    if run in RATIOS:
+        assert settings.run == f"lbt-bench-ratio-{search.pseudo_labels.ratio:g}"
+        best = (search.student_memory, search.label_steps, search.student.model)
+        assert best == (0.99, 3, "lraspp_mobilenet_v3_large")
+    else:
+        assert {key: getattr(search, key) for key in run.search} == run.search
+
+    teacher, student = {"halves": (153, 153), "disjoint": (94, 90)}[settings.splits.scheme]  # images of both
+    steps = [
+        steps_for(settings.warmup.epochs, teacher, settings.warmup.batch_size),
+        steps_for(search.epochs, teacher, search.batch_size),
+        steps_for(search.student.warmup_epochs, student, search.student.batch_size),
+    ]
+    assert steps == [100, 60, 100]  # those of the plan
+
+
+def test_the_labels_of_the_first_round_stay_until_its_gradients_are_measured() -> None:
+    search = read_configuration(CONFIGS).settings.search
+    assert keeps_weights(1, search.rounds, search.keep_every, at_work=False)
