@@ -64,5 +64,5 @@ def split_half_reliability(scores: np.ndarray) -> float:
         first, second = (scores[:, list(chosen)].mean(1) for chosen in (half, others))
         with np.errstate(invalid="ignore", divide="ignore"):
             r = float(np.corrcoef(first, second)[0, 1])
-        found.append(2 * r / (1 + r) if r > -1 else -math.inf)
+        found.append(2 * r / (1 + r) if r != -1 else -math.inf)
     return mean(found)

@@ -55,17 +55,14 @@ def draw_values(rows: Sequence[Mapping[str, Any]], column: str, part: str) -> Fi
     return figure
 
 
-def draw_table(
-    scores: pd.Series, rows: Sequence[Mapping[str, Any]], reliability: float, part: str, seeds: int
-) -> Figure:
+def draw_table(scores: pd.Series, rows: Sequence[Mapping[str, Any]], title: str, label: str) -> Figure:
     """The scores of all networks, and below them those of the derived networks.
 
     Args:
-        scores: of each network, in [0, 1].
-        rows: of the searches, with `derived` in %.
-        reliability: of the scores, for the caption.
-        part: of the held-out images.
-        seeds: trainings of each network.
+        scores: of each network, in [0, 1], measured or predicted.
+        rows: of the searches, with `derived` in %, from the same scores.
+        title: of the figure.
+        label: what the scores are.
     """
     found = by_variant(rows, "derived")
     figure = Figure(figsize=(6.8, 2.6 + 0.3 * len(found)), layout="constrained")
@@ -80,10 +77,9 @@ def draw_table(
         lower.scatter(list(counts), heights, sizes, color=style.color, marker=style.marker, alpha=0.75, linewidths=0)
     lower.set_yticks(range(len(found)), [f"{variant} ({len(values)})" for variant, values in found.items()])
     lower.set_ylim(len(found) - 0.4, -0.6)
-    lower.set(xlabel=f"mIoU on {part} (%), mean of {seeds} trainings", ylabel="derived by (seeds)")
+    lower.set(xlabel=label, ylabel="derived by (seeds)")
     draw_grid(lower)
-    shown = "unknown" if math.isnan(reliability) else f"{reliability:.2f}"
-    upper.set_title(f"{len(scores)} networks, split-half reliability of the scores: {shown}", loc="left")
+    upper.set_title(title, loc="left")
     figure.text(0.99, 0.005, "area of a mark: number of seeds that derived the network", ha="right", fontsize=7.5)
     figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))  # type: ignore[union-attr, call-arg]
     return figure

@@ -46,9 +46,9 @@ def describe_table(table: Table, part: str, surrogate: Surrogate | None) -> str:
     )
     if surrogate is not None:
         text += (
-            f"A ridge regression on it predicts all {len(surrogate.table.frame)} networks of the space. V(A), "
-            "percentiles and tau of A use the predictions. Of networks that a model had not seen, their correlation "
-            f"with the scores is {surrogate.correlations[part]:.3f}. "
+            f"A ridge regression on it predicts all {len(surrogate.table.frame)} networks of the space. V(A) and its "
+            "gradient, scores and percentiles of derived networks, and tau of A use the predictions. Of networks that "
+            f"a model had not seen, their correlation with the scores is {surrogate.correlations[part]:.3f}. "
         )
     return text + "Brackets are 95 % intervals over the search seeds."
 

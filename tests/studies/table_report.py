@@ -129,15 +129,27 @@ class Report:
     def _other_parts(self) -> list[str]:
         return [part for part in self.table.parts if part not in (self.part, "all")]
 
+    def describe_scores(self) -> tuple[str, str]:
+        """Title and axis of the figure of the scores: how many networks there are, and where their scores are from."""
+        known, part = len(self.table.genotypes), self.part
+        if self.surrogate is not None:
+            correlation = self.surrogate.correlations[part]
+            title = f"{len(self.scored.genotypes)} networks, predicted from {known}: correlation {correlation:.2f}"
+            return title, f"predicted mIoU on {part} (%)"
+        reliability = self.table.reliability(part)
+        shown = "unknown" if math.isnan(reliability) else f"{reliability:.2f}"
+        trainings = self.table.frame["seed"].nunique()
+        title = f"{known} networks, split-half reliability of the scores: {shown}"
+        return title, f"mIoU on {part} (%), mean of {trainings} trainings"
+
     def draw(self, folder: Path) -> None:
         """Write the figures."""
-        table, column = self.table, f"value_{self.part}"
+        column = f"value_{self.part}"
         plain = [row for row in self.rows if not row["variant"].startswith("ratio-")]
         ratios = [row for row in self.rows if row["variant"].startswith("ratio-")]
         with use_style():
             save(draw_values(plain, column, self.part), folder / "values")
-            trainings, reliability = table.frame["seed"].nunique(), table.reliability(self.part)
-            save(draw_table(table.scores(self.part), plain, reliability, self.part, trainings), folder / "table")
+            save(draw_table(self.scored.scores(self.part), plain, *self.describe_scores()), folder / "table")
             if ratios:
                 save(draw_ratios(ratios, column, self.part), folder / "ratios")
 

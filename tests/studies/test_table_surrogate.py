@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_searches import write_searches, write_table
-from table_report import main
+from table_report import Report, main
 from table_searches import RUNS
 from table_surrogate import FOLDS, PENALTIES, name_choices, predict_all, write
 
@@ -126,6 +126,10 @@ def test_the_report_completes_the_table(tmp_path, networks) -> None:
     assert row[f"value_{PART}"] == pytest.approx(expected, abs=1e-4)
     assert (out / "surrogate.csv").exists() == (networks == 60)
     assert ("predicts all 128 networks" in (out / "tables.md").read_text()) == (networks == 60)
+    title, axis = Report(table, tmp_path, PART, measure=False).describe_scores()
+    drawn = (out / "table.svg").read_text()
+    assert title.startswith("128 networks, predicted from 60" if networks == 60 else "128 networks, split-half")
+    assert axis.startswith("predicted") == (networks == 60) and f"<!-- {axis} -->" in drawn
 
 
 def test_no_test_is_made_with_a_surrogate_that_predicts_nothing(tmp_path) -> None:

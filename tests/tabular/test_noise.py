@@ -40,6 +40,7 @@ def test_reliability_of_two_seeds_is_the_formula_of_spearman_and_brown() -> None
     assert split_half_reliability(scores) == pytest.approx(2 * r / (1 + r))
     assert split_half_reliability(np.array([[1.0, 2.0], [2.0, 3.0], [5.0, 6.0]])) == pytest.approx(1.0)
     assert math.isnan(split_half_reliability(scores[:, :1]))
+    assert math.isnan(split_half_reliability(np.ones((4, 3)))) and split_half_reliability(-np.eye(3, 2)) < 0
 
 
 def test_only_networks_with_all_seeds_count() -> None:
