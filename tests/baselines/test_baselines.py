@@ -117,7 +117,7 @@ def test_the_released_network_is_what_the_rule_derives_and_has_its_published_siz
 
 
 def test_fast_scnn_has_its_published_size():
-    """1.11 M parameters with the 19 classes of Cityscapes (Section 4.2 of the paper)."""
+    """1.11 M parameters with the 19 classes of Cityscapes."""
     network = build_baseline("fast_scnn", 19)
     assert count_parameters(network) / 1e6 == pytest.approx(1.11, rel=0.03)
 

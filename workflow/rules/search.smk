@@ -1,4 +1,5 @@
-# Rounds of the search. Round r starts from the checkpoint of round r-1; round 1 from the warm-ups.
+# Rounds of the search. Round r starts from the checkpoint of round r-1; round 1 from the warm-ups. Labels come before all
+# rounds, because a method with labels has the longest chain of jobs.
 rule label:
     input:
         split=rules.split.output.split,
@@ -9,7 +10,7 @@ rule label:
         manifest=f"{SEARCH}/pseudo_labels/.manifest-{{shard}}.json",
     log:
         f"{RUN}/logs/label-{{method}}-seed-{{seed}}-round-{{round}}-shard-{{shard}}.log",
-    priority: 1
+    priority: 2
     conda:
         ENVIRONMENT
     threads: THREADS
