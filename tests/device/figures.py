@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 WARM = 2
@@ -86,6 +87,37 @@ class Counter:
             "copies": sum(name.startswith("cudaMemcpy") for name in names),
             "busy_ms": round(sum(e.duration_ns() for e in kernels) / 1e6, 3),
         }
+
+
+class Clock:
+    """Times the steps of a loop that takes its batches from `each`; the last step is counted by the profiler."""
+
+    def __init__(self, device: torch.device, steps: int) -> None:
+        self.device, self.steps, self.counter = device, steps, Counter(device)
+        self.times: list[float] = []
+        self.peak = 0
+
+    def each(self, batch: tuple[Tensor, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same batch for each step."""
+        for step in range(self.steps):
+            synchronise(self.device)
+            self.times.append(perf_counter())
+            if step == 2 and self.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(self.device)
+            if step == self.steps - 1:
+                if self.device.type == "cuda":
+                    self.peak = torch.cuda.max_memory_allocated(self.device)
+                self.counter.start()
+            yield batch
+
+    def figures(self) -> dict[str, Any]:
+        """Milliseconds of the steps but the first, the first one's, and what the last one launched."""
+        counted = self.counter.stop()
+        times = [b - a for a, b in zip(self.times, self.times[1:], strict=False)]
+        later = sorted(times[1:])
+        found = {"ms": milliseconds(later[len(later) // 2]), "first_ms": milliseconds(times[0])}
+        found["ms_of_each"] = [milliseconds(t) for t in times]
+        return found | ({"peak_mib": round(self.peak / 2**20)} if self.peak else {}) | counted
 
 
 def launches(step: Callable[[], object], device: torch.device) -> dict[str, Any]:

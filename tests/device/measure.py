@@ -25,8 +25,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
 import torch  # noqa: E402
-from full_size import PUBLISHED, SMALL, network_forms, search_steps  # noqa: E402
+from measured_sizes import PUBLISHED, SMALL  # noqa: E402
+from network_forms import network_forms  # noqa: E402
 from report import Measurement, Report  # noqa: E402
+from search_steps import search_steps  # noqa: E402
 from stage_chain import compare_stages, repeat_round  # noqa: E402
 
 from lbt.config import ComputeSettings  # noqa: E402
