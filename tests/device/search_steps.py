@@ -23,6 +23,7 @@ from lbt.runtime.resume import Resume
 from lbt.search.loop import RoundPlan, take_steps
 from lbt.search.methods import load_method
 from lbt.search.state import start_round
+from lbt.search.warmup import warmup_step
 from lbt.space import supernet_file
 from lbt.space.architecture import SCALES, Architecture, initial_architecture
 from lbt.space.calibration import calibrate_supernet
@@ -30,8 +31,7 @@ from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, load_supernet, supernet_identity
 from lbt.space.widths import argmax_widths, draw_random_widths, max_widths, min_widths
-from lbt.training.losses import supernet_loss
-from lbt.training.optimizers import sgd
+from lbt.training.optimizers import GuardedStep, sgd
 
 SEARCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random", {}),
@@ -72,21 +72,17 @@ class Steps:
         return self._loaded
 
     def warm_up(self, precision: str) -> Any:
-        """A warm-up step: four passes, clipping, SGD."""
+        """The step of the warm-up."""
         supernet, architecture = self.supernet()
         supernet.train()
         optimizer = sgd(supernet.parameters(), SearchSettings().teacher)
+        guard, form = GuardedStep("supernet", supernet), Precision(precision, self.device.type)
         space, draws = self.size.space, torch.Generator().manual_seed(0)
-        images, labels = self.noise.batch(self.size.warmup_batch, self.size.crop)
+        batch = self.noise.batch(self.size.warmup_batch, self.size.crop)
 
         def step() -> None:
-            random = (draw_random_widths(space, draws) for _ in range(2))
-            for widths in (max_widths(space), min_widths(space), *random):
-                with Precision(precision, self.device.type).applied() as forward:
-                    supernet_loss(forward(supernet, images, architecture, widths), labels, ALONE).backward()
-            torch.nn.utils.clip_grad_norm_(supernet.parameters(), 5.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            sizes = max_widths(space), min_widths(space), *(draw_random_widths(space, draws) for _ in range(2))
+            warmup_step(supernet, batch, architecture, sizes, optimizer, guard, 5.0, ALONE, form)
 
         return figures(step, self.device, repeats=self.size.repeats)
 
