@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from pretended_gpu import CPU, CUDA, MixedDevicesError, pretended_gpu
+from pretended_gpu import pretended_gpu
+from pretended_memory import CPU, CUDA, MixedDevicesError
 from torch import nn
 
 from lbt.runtime.device import fetch, upload

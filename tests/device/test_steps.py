@@ -7,7 +7,8 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
-from pretended_gpu import CPU, CUDA, MixedDevicesError, PretendedGpu, pretended_gpu
+from pretended_gpu import pretended_gpu
+from pretended_memory import CPU, CUDA, MixedDevicesError, PretendedGpu
 from quick import quick_first
 from steps import SIDE, Steps, build_steps
 

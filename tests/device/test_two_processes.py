@@ -7,7 +7,8 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from pretended_gpu import CPU, CUDA, pretended_gpu
+from pretended_gpu import pretended_gpu
+from pretended_memory import CPU, CUDA
 from steps import SIDE, build_steps
 
 from lbt.config import StudentSettings
