@@ -19,6 +19,11 @@ def names(inputs, output):
     return {str(name) for name in find_inputs(inputs, output).values()}
 
 
+def test_hidden_files_of_a_folder_are_left_out(tmp_path):
+    make(tmp_path, "in/a.png", "in/.hidden.png", "in/deep/._b.jpg")
+    assert list(find_inputs([tmp_path / "in"], tmp_path / "out")) == [tmp_path / "in" / "a.png"]
+
+
 def test_hidden_folders_are_left_out_and_folders_behind_links_are_read_once(tmp_path):
     make(tmp_path, "set/b/2.jpg", "set/a.JPG", "set/.thumbs/a.jpg", "far/3.png")
     (tmp_path / "set/link").symlink_to(tmp_path / "far")
