@@ -1,7 +1,10 @@
-"""What a progress line says is read back from it."""
+"""What a progress line says is read back from it; a log that cannot be written is named."""
+
+from pathlib import Path
 
 import pytest
 
+from lbt.errors import LbtError
 from lbt.runtime.progress import Progress, read_step
 
 
@@ -28,3 +31,10 @@ def test_without_a_log_the_lines_are_shown(capsys):
 )
 def test_other_lines_are_none(line):
     assert read_step(line) is None
+
+
+def test_an_unwritable_log_gives_a_message():
+    if not Path("/dev/full").exists():
+        pytest.skip("needs Linux")
+    with pytest.raises(LbtError, match="/dev/full: could not be written"), Progress("stage", 2, Path("/dev/full")) as p:
+        p.advance()

@@ -1,6 +1,8 @@
 """Synthetic street scenes: a valid data set, reproducible, never replacing another one."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +158,20 @@ def test_a_scene_that_was_changed_or_removed_is_named(tmp_path):
         require_unchanged_scenes(SMALL, root)
     (root / SCENES_FILE).unlink()
     require_unchanged_scenes(SMALL, root)
+
+
+def test_a_disk_that_fills_up_while_scenes_are_generated_leaves_no_scene(tmp_path, monkeypatch):
+    whole, written = Image.Image.save, []
+
+    def save(image, path, **options):
+        written.append(path)
+        if len(written) > 7:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(image, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    with pytest.raises(LbtError, match="No space left on device"):
+        write(tmp_path / "scenes")
+    assert not list(tmp_path.rglob("*.png")) and not list(tmp_path.rglob("*.partial"))
+    assert not (tmp_path / "scenes" / SCENES_FILE).exists()
