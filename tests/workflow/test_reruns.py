@@ -1,4 +1,4 @@
-"""What reruns after which change: the table of reruns.yaml, worked out for all of it and played through for part of it.
+"""What reruns after which change: worked out for the whole table of reruns.yaml, and played through for part of it.
 
 Where rows are played, Snakemake decides, in a run whose stages have only written their files.
 """
@@ -8,32 +8,15 @@ import re
 import shutil
 
 import pytest
-import yaml
-from clone import HERE, ROOT, QuickClone, with_value
+from clone import HERE, QuickClone, with_value
 from PIL import Image
-from predicted import after_setting, modules_of, setting_keys
+from predicted import after_setting
 from quick import quick_first
+from rerun_table import FOLLOWS, SETTINGS, TABLE, WORKFLOW_READS, expected
 
-from lbt.config.methods import METHODS
 from lbt.config.read import parse_settings
 from lbt.data.file_versions import record_contents
-from lbt.provenance.fingerprint import find_imports
 from lbt.stages.table import STAGES
-
-TABLE = yaml.safe_load((HERE / "reruns.yaml").read_text())
-SETTINGS = {key: row for row in TABLE["settings"] for key in row["keys"]}
-FOLLOWS = TABLE["follows"]
-
-
-def expected(row, key=None):
-    """The rules of a row and all that follow."""
-    found, pending = set(), [*row["rerun"], *row.get("also", {}).get(key, ())]
-    while pending:
-        rule = pending.pop()
-        if rule not in found:
-            found.add(rule)
-            pending += FOLLOWS[rule]
-    return found - set(row.get("without", ()))
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +50,6 @@ def worlds(played):
     return worlds
 
 
-def test_every_setting_has_a_row():
-    """Write the row of a new setting, and think about which stages depend on it."""
-    played = {key for row in TABLE["played"] for key in row["change"]}
-    assert SETTINGS.keys() | played == set(setting_keys())
-
-
-def test_each_rule_has_the_parameters_of_its_stage():
-    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").iterdir())
-    found = re.findall(r'rule (\w+):.*?params_of\("(\w+)"\)', rules, re.DOTALL)
-    assert found and all(rule == stage for rule, stage in found) and {rule for rule, _ in found} == set(STAGES)
-
-
 def test_settings_rerun_what_the_table_says(worlds):
     wrong = {}
     for key, row in SETTINGS.items():
@@ -92,29 +63,6 @@ def test_settings_rerun_what_the_table_says(worlds):
     assert not wrong
 
 
-@pytest.mark.parametrize("row", TABLE["edits"], ids=lambda row: row["edit"])
-def test_an_edit_reruns_what_the_table_says(row):
-    for module in row["modules"]:
-        assert {stage for stage in STAGES if module in modules_of(stage)} == set(row["rerun"]), module
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_round_depends_on_few_modules(method):
-    """Not on another method, a stage, a stopwatch, a folder layout or an output for people."""
-    modules = set(find_imports(STAGES["round"].module, f"lbt.search.methods.{method}"))
-    assert len(modules) <= 75
-    assert {module for module in modules if module in {stage.module for stage in STAGES.values()}} == {
-        "lbt.search.round"
-    }
-    methods = {module.split(".")[3] for module in modules if module.startswith("lbt.search.methods.")}
-    assert methods == {method}
-    others = ("views", "derivation", "inference", "evaluation", "stages", "commands", "data.checking", "data.scenes")
-    stopwatch = ("latency.timing", "latency.measuring", "latency.measure_table", "latency.profiler")
-    layouts = ("data.layouts", "data.folder_layout", "data.find_files", "data.write_split", "data.file_versions")
-    unwanted = tuple(f"lbt.{name}" for name in (*others, *stopwatch, *layouts))
-    assert not [module for module in modules if module.startswith(unwanted)]
-
-
 def test_one_warm_up_of_the_student_serves_all_methods_that_have_one(played, worlds):
     for jobs, settings in worlds:
         (warm_up,) = [job for job in jobs if job.rule == "student_warmup"]
@@ -125,23 +73,7 @@ def test_one_warm_up_of_the_student_serves_all_methods_that_have_one(played, wor
         assert "student_warmup" not in played.would_rerun("--forceall")
 
 
-def read_by_workflow():
-    """Keys of the settings that the workflow's rules read beside the parameters of their stages."""
-    files = [ROOT / "workflow" / "Snakefile", *(ROOT / "workflow" / "rules").iterdir()]
-    names = {
-        name.removesuffix("_file") for file in files for name in re.findall(r"SETTINGS\.([a-z_.]+)", file.read_text())
-    }
-    return names & set(setting_keys()) - {"data.root"}  # the check compares it anyway
-
-
-WORKFLOW_READS = read_by_workflow()
 NAMES = ["+".join(f"{key}={value}" for key, value in row["change"].items()) for row in TABLE["played"]]
-
-
-def test_what_the_workflow_reads_is_played():
-    assert {"search.rounds", "seeds", "search.student.weights"} <= WORKFLOW_READS
-    played = {key for row in TABLE["played"] for key in row["change"]}
-    assert played >= WORKFLOW_READS
 
 
 @pytest.mark.parametrize("row", quick_first(10, TABLE["played"]), ids=NAMES)
