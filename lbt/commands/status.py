@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from lbt.views.run_state import RunState
 
-HELP = "show how far a run is, its time left, and which jobs are at work, waiting or failed"
+HELP = "show how far a run is, its time left, and which jobs are running, waiting or failed"
 _PAUSE = 2.0
 
 

@@ -199,7 +199,7 @@ def require_space(needs: Needs, folder: Path) -> str:
             *kinds,
         )
     finished = readable(sum(needs.finished.values()))
-    line = f"disk: at most {readable(total)} while the run is at work, {finished} when it has finished"
+    line = f"disk: at most {readable(total)} while the run is in progress, {finished} when it has finished"
     return "\n".join([f"{line}, {readable(free)} free", *kinds])
 
 

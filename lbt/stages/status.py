@@ -116,7 +116,7 @@ def _activity(progress: RunProgress, has_failed: bool) -> tuple[str, str]:
     if progress.host != socket.gethostname():
         return RUNNING, f"It was started on {progress.host}, process {progress.pid}."
     if _exists(progress.pid):
-        return RUNNING, f"Snakemake is at work, process {progress.pid}."
+        return RUNNING, f"Snakemake is running, process {progress.pid}."
     return STOPPED, "Snakemake has ended without a message. Repeat the command: it resumes."
 
 

@@ -44,7 +44,7 @@ def _parts(run: Path, state: RunState, found: Found, disk: str) -> Iterator[Rend
         yield Padding(ProgressBar(total=1.0, completed=state.share, width=min(60, terminal_width())), 0)
     yield Text(state.activity)
     for title, lines in (
-        ("at work", [_describe(job) for job in state.working]),
+        ("running", [_describe(job) for job in state.working]),
         ("waiting", [f"  {sentence}" for sentence in state.waiting]),
         ("failed", [f"  {line}" for failure in state.failed for line in failure]),
         ("networks", list(_list_networks(found))),
@@ -63,7 +63,7 @@ def _parts(run: Path, state: RunState, found: Found, disk: str) -> Iterator[Rend
 
 def _count(state: RunState) -> str:
     jobs = f"{state.done} of {state.total} jobs done" if state.total else "no job done yet"
-    parts = [jobs, f"{len(state.working)} at work"]
+    parts = [jobs, f"{len(state.working)} running"]
     parts += [f"{len(state.waiting)} in Slurm's queue"] if state.waiting else []
     parts += [f"{len(state.failed)} failed"] if state.failed else []
     if state.left is not None:

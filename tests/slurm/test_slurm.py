@@ -252,7 +252,7 @@ class TestOneNode:
             command = [sys.executable, "-m", "lbt", "status", "results/tiny"]
             status = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
             words = " ".join(status.split())  # lines end at the width of the terminal
-            assert "results/tiny running 0 of 1 jobs done, 0 at work, 1 in Slurm's queue" in words
+            assert "results/tiny running 0 of 1 jobs done, 0 running, 1 in Slurm's queue" in words
             assert re.search(named, words)
             subprocess.run(["scancel", number], check=True)
 

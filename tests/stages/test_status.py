@@ -51,9 +51,9 @@ def test_jobs_at_work_waiting_and_failed(run, monkeypatch, capsys):
     monkeypatch.setattr(status, "queued_jobs", lambda folders: queue if folders == ["/clone"] else None)
     assert main(["status", "results/tiny"]) == 0
     text = capsys.readouterr().out
-    first = "results/tiny  running  3 of 42 jobs done, 2 at work, 2 in Slurm's queue, 3 failed"
+    first = "results/tiny  running  3 of 42 jobs done, 2 running, 2 in Slurm's queue, 3 failed"
     assert text.startswith(first)
-    assert f"\nSnakemake is at work, process {os.getpid()}.\n\nat work\n  a, for " in text
+    assert f"\nSnakemake is running, process {os.getpid()}.\n\nrunning\n  a, for " in text
     assert f"(process {os.getpid()})" in text and "(Slurm job 7 on n1)" in text
     assert "\nwaiting\n  latency (Slurm job 9) cannot start: PartitionConfig. It asks for more CPUs" in text
     assert "\n  round lbt_0_1 (Slurm job 10) waits for its turn: Priority.\n" in text
@@ -93,7 +93,7 @@ def test_a_run_that_has_ended(run, capsys):
     write_progress(run, pid=DEAD, done=0, total=0)
     assert main(["status", "results/tiny"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("results/tiny  stopped  no job done yet, 0 at work\nSnakemake has ended without a message.")
+    assert text.startswith("results/tiny  stopped  no job done yet, 0 running\nSnakemake has ended without a message.")
     for change, state in (
         ({"state": "finished"}, "finished"),
         ({"done": 42}, "finished"),
