@@ -106,7 +106,7 @@ class Table:
 
 
 def load(path: Path | str) -> Table:
-    """Read a table, such as `results/published/lbt-bench/table.csv`, and `table.json` beside it.
+    """Read a table, such as `results/published/lbt-bench/pilot/table.csv`, and `table.json` beside it.
 
     Raises:
         LbtError: a file is missing or damaged, lacks a column, holds a network that is not of the space, a score
