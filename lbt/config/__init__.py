@@ -114,7 +114,7 @@ class Settings(Section):
         "default",
         description="Name of the folder below `results/`: letters, digits, `_`, `.` and `-`, a letter or digit first.",
     )
-    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Seeds; each is a repeat.")
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Random seeds; each repeats the run.")
     methods: tuple[Annotated[str, OneOf(tuple(METHODS))], ...] = Field(
         tuple(METHODS),
         min_length=1,
@@ -124,8 +124,9 @@ class Settings(Section):
         (),
         description="Networks that nobody searched, to compare with. They are trained as `retrain` says, from random "
         "weights and without a co-searched network, and are scored and timed as those of the methods. "
-        "`fasterseg_released` has the width of `space.base_width`, and `fast_scnn` base_width / 8 times its published "
-        "channels, with which it takes about as long; the others have one size. Each is a module of `lbt/baselines`.",
+        "`fasterseg_released` has the base width `space.base_width`. `fast_scnn` has base_width / 8 times its "
+        "published channels, so that it takes about as long. The others have one size. Each is a module of "
+        "`lbt/baselines`.",
     )
     scenes: SceneSettings | None = Field(
         None, description="Generate street scenes in `data.root`; absent for real data."
@@ -142,10 +143,10 @@ class Settings(Section):
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Evaluation.")
     tabular: TabularSettings | None = Field(
         None,
-        description="Train all networks of a small space, without `skip` in `space.operators`, from random weights; "
-        "absent: none. The target `tabular` makes the table alone.",
+        description="Train the networks of a small space from random weights, for a table of their scores. Needs "
+        "`space.operators` without `skip`. Absent: no table. The target `tabular` makes the table alone.",
     )
-    compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, loader processes.")
+    compute: ComputeSettings = Field(ComputeSettings(), description="Device, threads, number format, loader processes.")
 
     @property
     def methods_and_baselines(self) -> tuple[str, ...]:

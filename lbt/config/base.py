@@ -142,9 +142,9 @@ class WrongSetting(ValueError):
 Gpus = Annotated[int, Field(ge=1, le=1024)]
 """Number of processes of a stage."""
 GPUS_HELP = (
-    "GPUs of one machine that share each batch, a process each (with `compute.device: cpu` processes on the CPU). "
-    "The batch sizes stay those of all together and must be multiples of it. Part of the settings, because the results "
-    "are those of one GPU up to rounding only."
+    "Number of GPUs of one machine that share each batch, with a process each (with `compute.device: cpu`, processes "
+    "on the CPU). A batch size counts the images of all GPUs together and must be a multiple of it. A change reruns "
+    "the stage, because results equal those of one GPU only up to rounding."
 )
 
 

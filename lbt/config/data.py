@@ -70,8 +70,8 @@ class ImageFiles(Section):
         70_000_000,
         ge=1,
         le=1_000_000_000,
-        description="Most pixels of an image: a larger file is refused before its pixels are decoded, because a few "
-        "kilobytes can hold gigabytes of them.",
+        description="Most pixels of an image. A larger image is refused before it is decoded, because a file of a few "
+        "kilobytes can hold gigabytes of pixels.",
     )
 
 

@@ -28,11 +28,12 @@ snakemake --cores 8 --configfile config/camvid.yaml
 ```
 
 A key that you leave out has its default. No job starts while the file has a mistake: an unknown key, a key given twice,
-a value of another type, an impossible combination, or a key that another key switches off. The message names each line.
+a value of another type, an impossible combination, or a key that another key switches off. The message names each
+mistake with its line.
 Numbers are decimal (`1e-3`, not `0x1F`). A word that YAML takes for something else needs quotes (`"no"`, `"2"`).
 
-Several files may follow `--configfile`: each replaces what it names. `--config` replaces single settings, as in
-`--config 'search={"rounds": 3}' 'seeds=[0, 1]'`.
+Several files may follow `--configfile`: each replaces the settings that it names. `--config` replaces single ones, as
+in `--config 'search={"rounds": 3}' 'seeds=[0, 1]'`.
 
 `data.root` and `search.student.weights` are paths. `~` and variables such as `$HOME` stand for their folders. A
 relative path is looked for from the folder where you start, then from the folder of the configuration file;
@@ -42,10 +43,10 @@ link it (`ln -s /where/it/is data/camvid`), or write its path as `data.root`.
 Snakemake runs the code in a configuration file that contains `__use_yte__`. Check a file from somebody else with
 `lbt check` first: it runs nothing and refuses such a key.
 
-Editors that know the YAML language server complete and check the keys by `schema.json`, which the first line of each
-file here names. Copy that line into a file of your own.
+Editors with a YAML language server complete and check the keys by `schema.json`, which the first line of each file here
+names. Copy that line into a file of your own.
 
-`lbt/config/` generates this page, `python -m lbt.config.docs > config/README.md`, and the schema,
+This page and the schema are generated from `lbt/config/`: `python -m lbt.config.docs > config/README.md` and
 `python -m lbt.config.schema > config/schema.json`.
 
 ## The twelve keys to set first
@@ -71,7 +72,7 @@ FIRST = {
 SPEED = """
 ## A network that is fast enough
 
-Say how fast the network must be on the device that measures the latency table. The search is then steered there:
+Say how many frames per second the network must reach on the device that measures the latency table:
 
 ```yaml
 latency:
@@ -101,8 +102,8 @@ too, within fewer steps; `results/published/recipe` compares them.
 UNREAD = """
 ## Keys that another key switches off
 
-A key of this table that you write without what stands beside it is refused. The keys of methods that are not in
-`methods` may stay.
+If you write a key of this table, but not the setting beside it, the run refuses to start. Keys of methods that are not
+in `methods` may stay.
 
 | key | is read with |
 |---|---|

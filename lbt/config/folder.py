@@ -149,7 +149,7 @@ class FolderSettings(Section):
             for split in self.splits.values():
                 check_path(name, pattern.replace("{split}", split))
         if ("{split}" in self.images) != ("{split}" in self.masks) and "{split}" not in self.images:
-            raise WrongSetting("masks", "has `{split}`, `images` has not; write it in both or in `masks` not")
+            raise WrongSetting("masks", "has `{split}`, but `images` has not; write it in both, or remove it here")
         if self.val_share + self.unlabeled_share >= 1:
             raise WrongSetting(
                 "val_share",

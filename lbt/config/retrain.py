@@ -72,7 +72,7 @@ class RetrainOptimizer(_Preset):
         1.0e-2, description="Weight decay. With `name: sgd` the default is 0.0005, which is added to the gradient."
     )
     decay_all: bool = Field(
-        False, description="Whether the parameters of BatchNorm and the biases decay too, or the other weights alone."
+        False, description="Whether weight decay also applies to BatchNorm's parameters and to biases."
     )
     clip_norm: Positive = Field(5.0, description="Largest norm of the gradient; a larger one is scaled down to it.")
 
@@ -106,7 +106,7 @@ class GuideTraining(Section):
         ge=0,
         lt=1,
         description="Decay per step of the exponential moving average of weights and BatchNorm statistics, which is "
-        "the trained network. Step n takes at most (1 + n) / (10 + n). 0: the last weights are the network.",
+        "the trained network. In step n it is at most (1 + n) / (10 + n). 0: the last weights are the network.",
     )
     auxiliary_weight: NotNegative = Field(0.4, description="Weight of the losses of the training-only heads.")
     auxiliary_size: Annotated[Literal["image", "head"], read_above_zero("retrain.auxiliary_weight")] = Field(
@@ -115,7 +115,7 @@ class GuideTraining(Section):
         "with the label at the centre of its pixels, which takes less time.",
     )
     channels_last: bool = Field(
-        True, description="Memory format of weights and features. On a CPU, channels-last convolutions are faster."
+        True, description="Whether weights and features are in channels-last order, which is faster on a CPU."
     )
     initial: Literal["random", "supernet"] = Field(
         "random", description="First weights: drawn, or inherited from the supernet after its last round."

@@ -50,8 +50,8 @@ class PseudoLabelSettings(Section):
         1.0,
         ge=0.001,
         le=1000,
-        description="The labels are softmax(logits / temperature); above 1 levels them, below 1 sharpens them. Shards "
-        "keep no probability below 3e-8: at 2 that changes a label by less than 0.01, at 4 by up to 0.2.",
+        description="The labels are softmax(logits / temperature); above 1 flattens them, below 1 sharpens them. "
+        "Shards keep no probability below 3e-8. At 2 this changes a label by less than 0.01, at 4 by up to 0.2.",
     )
     ratio: Positive | None = Field(
         None,
@@ -129,9 +129,9 @@ class SearchWindow(Section):
 
     fps: Window | None = Field(
         None,
-        description="Least and most frames per second that you want, as the latency table predicts them for the "
-        "network that the rule `consistent` derives (16+32 with `branches: best`). After each round, `latency_weight` "
-        "doubles if the network is below the window and halves if it is above. Absent: it is constant.",
+        description="Least and most frames per second that you want. After each round, `latency_weight` doubles if the "
+        "network is below the window, and halves if it is above. The latency table predicts the frames per second of "
+        "the network that the rule `consistent` derives (16+32 with `branches: best`). Absent: the weight is constant.",
     )
 
 
@@ -153,7 +153,7 @@ class RoundSearch(SearchWindow):
     decay: float = Field(0.98, gt=0, le=1, description="Factor on the learning rates of T and S after each round.")
     teacher: OptimizerSettings = Field(OptimizerSettings(), description="Optimiser of the teacher's weights T.")
     architecture: ArchitectureSettings = Field(
-        ArchitectureSettings(), description="Optimiser of the logits alpha, beta, gamma; its learning rate is eta."
+        ArchitectureSettings(), description="Optimiser of the logits alpha, beta, gamma."
     )
     width_passes: tuple[Literal["sampled", "max", "min"], ...] = Field(
         ("sampled",),
@@ -161,7 +161,7 @@ class RoundSearch(SearchWindow):
         max_length=16,
         description="Widths of the supernet's passes in a step of T and in one of A; the step's loss is the sum over "
         "them. `sampled`: drawn from gamma, with new noise for each pass; `max`, `min`: the largest and the smallest. "
-        "FasterSeg's release has [sampled, max, min]. A longer list makes the latency weigh less.",
+        "FasterSeg's release has [sampled, max, min]. A longer list has a larger loss, so that latency weighs less.",
     )
     width_temperature: Annotated[float, _SAMPLED] = Field(
         1.0,
@@ -174,11 +174,12 @@ class RoundSearch(SearchWindow):
         1.0,
         gt=0,
         le=1,
-        description="Factor on that temperature after each round; below 1 the search decides on widths.",
+        description="Factor on that temperature after each round. Below 1, the most probable widths are sampled ever "
+        "more often.",
     )
     width_temperature_least: Annotated[
         float, ReadWith("search.width_temperature_decay", lambda decay: decay < 1, "`width_temperature_decay` below 1")
-    ] = Field(0.1, ge=0, le=1000, description="The temperature falls no further than to this one.")
+    ] = Field(0.1, ge=0, le=1000, description="Least temperature to which it falls.")
     latency_weight: NotNegative = Field(
         0.01, description="Weight of the expected latency (milliseconds) in stage 3; with `fps` its first value."
     )
@@ -186,13 +187,13 @@ class RoundSearch(SearchWindow):
         tuple[NotNegative, NotNegative, NotNegative], read_above_zero("search.latency_weight")
     ] = Field(
         (1.0, 1.0, 1.5),
-        description="Factors on the latency's gradient to alpha, beta and gamma; the default makes the three about "
-        "equally long where a search of two branches begins.",
+        description="Factors on the latency's gradient in alpha, beta and gamma. With the default, the three have "
+        "about equal norms at the start of a search with two branches.",
     )
     entropy_weight: NotNegative = Field(
         0.0,
         description="Weight of the mean entropy of the choices in stage 3, each as a fraction of the largest possible "
-        "one. It makes probable choices more probable; that decides for noise if the gradients are noise.",
+        "one. It makes probable choices more probable, also if they are probable by noise.",
     )
     cosearch: bool = Field(
         False,
@@ -204,9 +205,9 @@ class RoundSearch(SearchWindow):
         10,
         ge=1,
         le=1_000_000,
-        description="The search keeps the supernets of the rounds that this number divides and of the last one (of the "
-        "last two while it is at work), and removes the others, with the probabilities from which their students "
-        "learned. It keeps architecture, metrics, labels and confidences of every round.",
+        description="The search keeps the supernet of each round whose number this divides, and of the last one (of "
+        "the last two while it runs). It removes the others, with the probabilities from which their students learned. "
+        "It keeps architecture, metrics, labels and confidences of every round.",
     )
 
 
@@ -226,8 +227,9 @@ class LbtSearch(StudentSearch):
     student_weight: NotNegative = Field(1.0, description="Weight of the student's validation loss in stage 3.")
     student_term: Annotated[Literal["matched", "raw"], read_above_zero("search.student_weight")] = Field(
         "matched",
-        description="`matched` rescales the student's term so that its gradient at fixed weights is as long as the "
-        "teacher's before `student_weight`, in the mean over the steps; `raw` leaves it.",
+        description="`matched`: the student's term is scaled so that its gradient at fixed weights has the norm of the "
+        "teacher's, both as root mean squares over the steps, and then by `student_weight`. `raw`: by `student_weight` "
+        "alone.",
     )
     gradient: Literal["one_step", "direct", "published"] = Field(
         "direct",
@@ -246,14 +248,14 @@ class LbtSearch(StudentSearch):
         ge=0,
         lt=1,
         description="Decay of the running mean, over the steps, of the gradient of the student's validation loss; 0: "
-        "only the last batch. See `lbt.search.methods.lbt.student`.",
+        "only the last batch.",
     )
     label_steps: Annotated[int, read_above_zero("search.student_weight")] = Field(
         1,
         ge=1,
         le=100,
-        description="Number of the student's last steps whose labels count in stage 3, each as often as momentum has "
-        "repeated it. Checkpoints hold the student's weights before each.",
+        description="Number of the student's last steps whose labels count in stage 3, each with the factor by which "
+        "momentum has enlarged its effect. Checkpoints hold the student's weights before each.",
     )
     norm_memory: Annotated[float, read_with("search.student_term", "matched")] = Field(
         0.99, ge=0, lt=1, description="`student_term: matched`: decay of the running mean of both terms' squared norms."

@@ -12,7 +12,7 @@ from lbt.config.round import LbtSearch, LptSearch, StudentSettings
 
 
 class SearchSettings(LbtSearch, LptSearch):
-    """Rounds of the search. Each step: one step of T, one of S (lbt), one of A (not random)."""
+    """Rounds of the search. Each step takes one step of T, one of S (lbt, lpt) and one of A (not random)."""
 
     ORDER = (
         *("rounds", "keep_every", "epochs", "batch_size", "decay", "teacher", "student", "architecture"),
@@ -25,7 +25,7 @@ class SearchSettings(LbtSearch, LptSearch):
     )
 
     student: StudentSettings = Field(StudentSettings(), description="The student S (lbt), the tester (lpt).")
-    rounds: int = Field(30, ge=1, le=10_000, description="Rounds; more rounds continue from the last one.")
+    rounds: int = Field(30, ge=1, le=10_000, description="Number of rounds; a larger one continues the search.")
     shards: int = Field(1, ge=1, le=1000, description="Pseudo-label shards per round; each is a job of its own.")
     random_match: Annotated[str, OneOf((*METHODS, "window", "none"))] = Field(
         "lbt",
@@ -96,7 +96,7 @@ class ScoredPaths(DerivationWindow, ScoredImages):
         None,
         ge=1,
         le=1_000_000_000,
-        description="`rule: search`: score only so many paths, the most probable ones; absent: all.",
+        description="`rule: search`: score only this number of paths, the most probable ones; absent: all.",
     )
 
 

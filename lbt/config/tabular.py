@@ -16,7 +16,7 @@ class TabularJobs(Section):
 
 
 class TabularSettings(TabularJobs):
-    """A table of all networks of a small space, each trained with all `seeds`."""
+    """A table of the networks of a small space, each trained with all `seeds`."""
 
     ORDER = ("networks", "per_job")
 
@@ -24,6 +24,6 @@ class TabularSettings(TabularJobs):
         None,
         ge=1,
         le=100_000,
-        description="The first networks of a random order, rounded up to whole jobs; absent: all. More networks leave "
-        "the finished ones.",
+        description="How many networks to train, the first of a random order, rounded up to whole jobs; absent: all. A "
+        "larger number keeps the finished ones.",
     )

@@ -44,8 +44,8 @@ class ArchitectureSettings(AdamSettings):
         1,
         ge=1,
         le=1_000_000,
-        description="Steps of the search per step of the logits, which takes the mean of their gradients. A group of "
-        "steps may go on in the next round.",
+        description="Steps of the search per step of the logits, which uses the mean of their gradients. A group of "
+        "steps may continue in the next round.",
     )
 
 
@@ -92,8 +92,8 @@ class NetworkScoring(ScoreBatches):
         4,
         ge=0,
         le=1_000_000,
-        description="Number of pictures of ground truth beside prediction. As many of the worst and of the best images "
-        "follow, at most 3 each.",
+        description="Number of evenly spaced images that are shown with ground truth and prediction. As many of the "
+        "worst and of the best images are added, at most 3 each.",
     )
 
 
@@ -102,8 +102,8 @@ class EvaluationSettings(NetworkScoring, CandidateScoring):
 
     every_round: bool = Field(
         False,
-        description="Score the supernet after each round, for the curve of mIoU, or after the last round alone. Each "
-        "round's weights are scored at the end, so more than one round needs `search.keep_every: 1`.",
+        description="Whether to score the supernet of every round, for the curve of mIoU, or only that of the last "
+        "one. All are scored at the end, so with several rounds `true` needs `search.keep_every: 1`.",
     )
 
 
@@ -115,7 +115,7 @@ class ComputeDevice(Section):
         2,
         ge=1,
         le=4096,
-        description="CPU threads of a job. Part of the settings, because sums in another order round otherwise.",
+        description="CPU threads of a job. A change reruns stages, because sums in another order differ by rounding.",
     )
 
 
@@ -144,7 +144,7 @@ class LoadingCompute(ComputeKernels):
         0,
         ge=0,
         le=1024,
-        description="Loader processes of a job, which all its loaders share; labelling has as many threads. The "
+        description="Loader processes of a job, which all its loaders share; labelling uses as many threads. The "
         "results do not depend on it.",
     )
 
@@ -156,8 +156,8 @@ class ResumingDevice(ComputeDevice):
         5.0,
         ge=0,
         le=1_000_000,
-        description="Minutes after which a long stage saves its state again. After a stop it resumes from there, so at "
-        "most so much work is lost. The results do not depend on it.",
+        description="Minutes between two saves of a long stage's state. After a stop the stage resumes from the last "
+        "save. The results do not depend on it.",
     )
 
 
@@ -175,6 +175,6 @@ class ComputeSettings(LoadingCompute, ResumingDevice):
         1.0,
         ge=0,
         le=1_000_000,
-        description="Most gigabytes of them that a process of a job keeps; further images are decoded each time. 2,975 "
-        "images of 1024 x 2048 pixels need 25, CamVid needs 0.3.",
+        description="Most gigabytes of decoded images and masks that a process of a job keeps; further ones are "
+        "decoded each time. 2,975 images of 1024 x 2048 pixels need 25, CamVid needs 0.3.",
     )
