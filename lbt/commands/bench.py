@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add networks, size, backends and where the table goes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads networks, and times each by every backend and precision that this machine has, in turns with FasterSeg's released
-network, Fast-SCNN, and LR-ASPP and DeepLabV3 with MobileNetV3, which have random weights. Prints one table. Writes it
-into a folder if --output names one."""
+Reads networks, and times each with every backend and precision that this machine has. Networks with random weights take
+turns with them: FasterSeg's released network, Fast-SCNN, LR-ASPP-MobileNetV3 and DeepLabV3-MobileNetV3. Prints one
+table. Writes it into a folder if --output names one."""
     parser.epilog = """\
 Nothing else should run on the machine.
 Exit code 0 if the table was printed; 1 if not."""
@@ -29,19 +29,23 @@ Exit code 0 if the table was printed; 1 if not."""
         help="networks of a run, such as results/default/best/network.pt, and ONNX files of `lbt export`",
     )
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="of the image (default: that of the first one's timing)"
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="height and width of the image in pixels (default: the size at which the first network was timed)",
     )
     parser.add_argument(
         "--backends",
         nargs="+",
         choices=("eager", "compile", "onnxruntime"),
         default=["eager", "onnxruntime"],
-        help="compile takes a minute more for each network (eager onnxruntime)",
+        help="how to run the networks; compile takes a minute more for each (eager onnxruntime)",
     )
     parser.add_argument("--turns", type=int, default=20, metavar="N", help="timed passes of each form (20)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if any (auto)"
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if there is one (auto)"
     )
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="score each precision on the held-out images of this run"

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "WorkflowHub read it."
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run, such as results/default")
-    parser.add_argument("--author", action="append", default=[], metavar="NAME", help="an author of the run; repeat it")
+    parser.add_argument("--author", action="append", default=[], metavar="NAME", help="an author; may be repeated")
     parser.add_argument(
         "--license",
         metavar="TERMS",

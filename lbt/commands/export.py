@@ -15,8 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, file and size."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads a network, and runs it on the CPU in PyTorch and as ONNX. Writes the ONNX file, which takes photographs, only if
-the results agree."""
+Reads a network, and runs it on the CPU in PyTorch and as ONNX. Writes the ONNX file only if the results agree."""
     parser.epilog = """\
 The graph normalises photographs itself:
   input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255

@@ -21,8 +21,8 @@ the teacher labels them. If photographs and masks lie in folders train, val and 
 masks an even sample is read, and the output says so."""
     parser.epilog = """\
 FILE of --classes has a line for each class; lines that begin with # are left out:
-  road                   a name alone: the first line names id 0, the next id 1, ... (of as many names as values, such
-                         as two for 0 and 255, the first names the least value)
+  road                   a name alone: the first line names id 0, the next id 1, ... If there are as many names as
+                         values, such as two for 0 and 255, they name the values in ascending order
   7,road                 the id in the masks, and the name
   7,road,#804080         with a colour, also as 128 64 128
   ,road,#804080          for masks of colours, which have no ids
@@ -41,7 +41,7 @@ Exit code 0 if the file was written; 1 if not."""
         type=Path,
         metavar="FILE",
         help="the file to write; an existing one is never replaced (default: named after the data set's folder, in "
-        "config/ where this is the clone)",
+        "config/ if the command runs in the clone)",
     )
 
 

@@ -30,10 +30,10 @@ writes into DIR, at the size of each image:
 of a video:
   labels/NAME/000001.png and so on for each frame; overlays/NAME.mp4, without sound
 of a folder:
-  the same, NAME being the path below the folder; of several, with the name of the folder before it
+  the same, with the path below the folder as NAME; with several folders, NAME begins with the folder's name
 
 Without NETWORK, the network of the package is used. It knows street scenes only, in the 11 classes of CamVid. The
-speed counts warm passes only; the second figure is that of the network's profile.
+printed speed leaves out warm-up passes; "its profile" is the speed that the network's run measured.
 Exit code 0 if all images were segmented; 1 if not: images that cannot be read are named and skipped. A photograph whose
 camera marked it as rotated is turned upright. Videos need PyAV: pip install av."""
     network = parser.add_argument(
@@ -70,7 +70,9 @@ camera marked it as rotated is turned upright. Videos need PyAV: pip install av.
         help="most pixels of an image or frame; a larger one is skipped before it fills the memory (70 million)",
     )
     parser.add_argument(
-        "--fast", action="store_true", help="compute in bfloat16, which changes a few labels; needs such a processor"
+        "--fast",
+        action="store_true",
+        help="compute in bfloat16, which changes a few labels; needs a processor with bfloat16",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto uses a GPU if there is one (auto)"

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "print the tables of a run, or what there is of an unfinished one"
+HELP = "print the tables of a run, or the status of an unfinished one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder of the run."""
     parser.description = (
-        "Reads the tables of a run and prints them. Of a run that has no tables yet, prints where it stands and the "
-        "networks that are finished. Writes nothing."
+        "Reads the tables of a run and prints them. If there are no tables yet, prints the status of the run and its "
+        "finished networks. Writes nothing."
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of the run, such as results/default")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the tables, or what there is before them."""
+    """Print the tables, or the status before there are any."""
     from lbt.provenance.older_version import refuse_older
     from lbt.stages.run_progress import PROGRESS
     from lbt.views.tables.terminal import print_tables

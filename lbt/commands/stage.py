@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="number of the attempt; a later one ends at once at a fault that the same job has met (default 1)",
+        help="number of the attempt; a retry ends at once if settings or data made the job fail before (1)",
     )
     parser.add_argument(
         "--job", required=True, metavar="JSON", help="settings, fingerprint of the code, inputs and outputs"

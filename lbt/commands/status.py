@@ -16,7 +16,7 @@ _PAUSE = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of the run, and whether to go on."""
+    """Add the folder of the run, and whether to repeat."""
     parser.description = (
         "Reads the logs of a run, asks Slurm if there is one, and prints its progress, time left, last losses, "
         "finished networks, warnings and disk space. Writes nothing."
