@@ -47,9 +47,7 @@ class SearchSettings(LbtSearch, LptSearch):
         if self.random_match == "window" and self.fps is None:
             raise WrongSetting("random_match", "`window` needs `fps`; give a window or another match")
         if self.fps is not None and self.latency_weight == 0:
-            raise WrongSetting(
-                "latency_weight", "0 stays 0 when it is doubled or halved; with `fps` it must be above 0"
-            )
+            raise WrongSetting("latency_weight", "must be above 0 with `fps`, which doubles or halves it")
         return self
 
 

@@ -34,7 +34,10 @@ def score_segmenter(segment: Callable[[Tensor], Tensor], classes: tuple[str, ...
     data = read_settings(run / "settings.yaml").data
     table = class_table(data)
     if table.names != classes:
-        raise LbtError(f"{run}: has the classes {', '.join(table.names)}, the network {', '.join(classes)}.")
+        raise LbtError(
+            f"{run}: has the classes {', '.join(table.names)}, the network {', '.join(classes)}. Name a run with the "
+            "classes of the network."
+        )
     samples, count = read_split(run / "data" / "split.csv", "evaluation"), table.num_classes
     confusion = torch.zeros(count * count, dtype=torch.int64)
     with Progress("score", len(samples)) as progress:

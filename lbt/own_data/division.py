@@ -76,8 +76,8 @@ def _require_enough(layout: Layout) -> None:
     if labelled < least:
         more = f" and {without} without" if without else ""
         raise LbtError(
-            f"{layout.root}: {labelled} photograph(s) with a mask{more} are too few: {least} with a mask are the "
-            f"least, {_LEAST_TRAINING} to train, {_LEAST_VAL} to evaluate"
+            f"{layout.root}: {labelled} photograph(s) with a mask{more} are too few. At least {least} with a mask are "
+            f"needed: {_LEAST_TRAINING} to train, {_LEAST_VAL} to evaluate"
             + (f" and {LEAST_UNLABELLED - without} whose masks are left aside" if without < LEAST_UNLABELLED else "")
             + ". Ten are enough to try it."
         )

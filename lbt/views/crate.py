@@ -115,7 +115,7 @@ def _add_file(crate: ROCrate, run: Path, path: Path, name: str) -> Any:
 
 def _read_citation(file: Path) -> Mapping[str, Any]:
     if not file.is_file():
-        raise LbtError(f"{file}: is missing. Call `lbt crate` of a clone, which has it.")
+        raise LbtError(f"{file}: is missing. Run `lbt crate` in a clone of lbt, which has it.")
     content: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
 

@@ -49,7 +49,7 @@ REFUSED = [
     ({"methods": ["random"]}, "search.random_match: lbt is not among `methods`"),
     ({"methods": ["random"], "search": {"random_match": "window"}}, "random_match: `window` needs `fps`"),
     ({"search": {"fps": [30.0, 30.0]}}, "search.fps: the lower end 30 must be below the upper end 30"),
-    ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: 0 stays 0"),
+    ({"search": {"fps": [30.0, 40.0], "latency_weight": 0.0}}, "latency_weight: must be above 0 with `fps`"),
     ({"warmup": {"batch_size": 6, "gpus": 4}}, "warmup.gpus: 4 GPUs cannot share a batch_size of 6 evenly; make it a"),
     ({"search": {"batch_size": 4, "gpus": 3}}, "search.gpus: 3 GPUs cannot share a batch_size of 4 evenly"),
     ({"search": {"batch_size": 3, "gpus": 3}}, "gpus: 3 GPUs cannot share a search.student.batch_size of 8 evenly"),

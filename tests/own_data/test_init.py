@@ -164,7 +164,7 @@ def one(root):
     for name in names(10)[1:]:
         (root / f"photos/{name}.jpg").unlink()
         (root / f"masks/{name}.png").unlink()
-    return "1 photograph(s) with a mask are too few: 7 with a mask are the least"
+    return "1 photograph(s) with a mask are too few. At least 7 with a mask are needed"
 
 
 def orphan(root):
