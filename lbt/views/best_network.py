@@ -19,7 +19,7 @@ import yaml
 from lbt.config.baselines import BASELINES
 from lbt.errors import LbtError
 from lbt.files import open_regular, unguard_cell
-from lbt.views.results import CONTROLS, Profile, Scores, identify, mark_role, read_part
+from lbt.views.results import CONTROLS, Profile, Scores, identify, list_scores, mark_role, read_part
 
 PACKED = "network.pt"
 """Name of the file for people in the folder of a network, `networks/<method>-seed-<seed>/`."""
@@ -140,11 +140,11 @@ class Found:
         where = ""
         if self.window is not None:
             where = f" inside the wanted window ({self.window[0]:g} to {self.window[1]:g} FPS)"
-        if not self.inside:
-            return f"No network is{where}; this is the highest mIoU of all. {chosen}"
-        if len(self.inside) == 1:
-            return f"The only network{where}."
         those = " of the methods" if len(self.chosen_from) < len(self.networks) else ""
+        if not self.inside:
+            return f"No network{those} is{where}; this is the highest mIoU of them all. {chosen}"
+        if len(self.inside) == 1:
+            return f"The only network{those}{where}."
         return f"The highest mIoU of the {len(self.inside)} networks{those}{where}. {chosen}"
 
     def describe_rank(self, network: FinishedNetwork) -> str:
@@ -159,10 +159,10 @@ class Found:
 def find_networks(run: Path) -> Found:
     """Read what a run has so far. A file that cannot be read becomes a problem."""
     networks, problems = [], []
-    for scores in sorted(run.glob("evaluate/*/seed-*/network.json")):
+    for scores in list_scores(run):
         method, seed = scores.parts[-3:-1]
         profile = run / "profile" / method / seed / "profile.json"
-        if seed.removeprefix("seed-").isdecimal() and profile.is_file():
+        if profile.is_file():
             try:
                 networks.append(read_network(scores, profile, run / "networks" / f"{method}-{seed}" / PACKED))
             except LbtError as error:

@@ -14,12 +14,13 @@ from lbt.data.splits import read_split
 from lbt.errors import LbtError, visible
 from lbt.provenance.manifest import PATTERN, Manifest, read_manifest
 from lbt.provenance.older_version import refuse_older
-from lbt.views.results import ConstantScores, NetworkResult, identify, mark_role, read_part, read_results
+from lbt.views.equal_networks import NOISE
+from lbt.views.results import ConstantScores, NetworkResult, identify, list_scores, mark_role, read_part, read_results
 from lbt.views.tables.latency import describe_device
 
 _NAMES = ("run", "methods", "baselines", "seeds")
 """Settings that rows of the table show anyway."""
-_FOR_PEOPLE = ("settings", "gallery", "tables", "compare", "draw", "pack", "cards")
+_FOR_PEOPLE = ("check", "settings", "gallery", "tables", "compare", "draw", "pack", "cards")
 """Stages whose code changes no number."""
 
 
@@ -34,7 +35,7 @@ class ComparedRun:
         networks: those that are finished.
         constant: scores of the constant prediction, once there are some.
         evaluated: the classes and the evaluation images, in parts that equal runs share.
-        made_by: code of each stage, and versions of the software, as the manifests say.
+        made_by: code of each stage by the method that it ran, and versions of the software, as the manifests say.
     """
 
     name: str
@@ -43,7 +44,7 @@ class ComparedRun:
     networks: Sequence[NetworkResult]
     constant: Mapping[str, Any] | None
     evaluated: Mapping[str, Any]
-    made_by: Mapping[str, frozenset[str]]
+    made_by: Mapping[tuple[str, str], frozenset[str]]
 
     def name_method(self, method: str) -> str:
         """A method of this run among those of others, such as `half: lbt`."""
@@ -81,10 +82,15 @@ def find_differing_settings(runs: Sequence[ComparedRun]) -> dict[str, list[Any]]
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
 
 
+def explain_equal(runs: Sequence[ComparedRun]) -> str:
+    """What the difference of equal networks of several runs is."""
+    return "noise or due to the settings" if find_differing_settings(runs) else NOISE
+
+
 def list_caveats(runs: Sequence[ComparedRun]) -> Iterator[str]:
     """Sentences on what else may explain a difference between the runs: code, versions, devices."""
     shared = set.intersection(*(set(run.made_by) for run in runs))
-    other = sorted(name for name in shared if len({run.made_by[name] for run in runs}) > 1)
+    other = sorted({what for what, method in shared if len({run.made_by[what, method] for run in runs}) > 1})
     if other:
         yield f"Not all runs were made by the same {', '.join(other)}. It may explain a part of their differences."
     devices = {describe_device(network.profile) for run in runs for network in run.networks}
@@ -113,7 +119,7 @@ def _read(folder: Path, name: str) -> ComparedRun:
 
 def _read_networks(folder: Path, settings: Settings) -> list[NetworkResult]:
     files: dict[str, list[Path]] = {name: [] for name in ("supernet", "network", "profile", "genotype")}
-    for scores in sorted(folder.glob("evaluate/*/seed-*/network.json")):
+    for scores in list_scores(folder):
         place = "/".join(scores.parts[-3:-1])
         found = {"network": scores, "profile": folder / f"profile/{place}/profile.json"}
         if identify(scores)[0] not in BASELINES:
@@ -149,13 +155,13 @@ def _require_same_images(first: ComparedRun, other: ComparedRun) -> None:
             )
 
 
-def _describe_making(manifests: Sequence[Manifest]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+def _describe_making(manifests: Sequence[Manifest]) -> dict[tuple[str, str], frozenset[str]]:
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for manifest in manifests:
-        if manifest.stage not in _FOR_PEOPLE:
-            found[f"code of stage {manifest.stage}"].add(manifest.code)
+        if manifest.stage not in _FOR_PEOPLE:  # a stage runs other code for each method
+            found[f"code of stage {manifest.stage}", str(manifest.settings.get("method"))].add(manifest.code)
             for name, version in manifest.versions.items():
-                found[f"version of {name}"].add(version)
+                found[f"version of {name}", ""].add(version)
     return {name: frozenset(values) for name, values in found.items()}
 
 

@@ -10,6 +10,8 @@ Name = tuple[str, int]
 """Method and seed of a network."""
 MOST = 3
 """Pairs of equal networks with a sentence of their own."""
+NOISE = "noise"
+"""What the difference of two equal networks of a run is."""
 
 
 def find_equal(networks: Sequence[NetworkResult]) -> dict[Name, Name]:
@@ -24,13 +26,18 @@ def find_equal(networks: Sequence[NetworkResult]) -> dict[Name, Name]:
     return equal
 
 
-def say_equal(equal: Mapping[Name, Name]) -> list[str]:
-    """A sentence for each network that equals an earlier one; for more than `MOST` a single sentence with all."""
+def say_equal(equal: Mapping[Name, Name], source: str = NOISE) -> list[str]:
+    """A sentence for each network that equals an earlier one; for more than `MOST` a single sentence with all.
+
+    Args:
+        equal: of `find_equal`.
+        source: what their difference is.
+    """
     if len(equal) > MOST:
         pairs = "; ".join(f"{_name(network)} = {_name(first)}" for network, first in equal.items())
-        return [f"{len(equal)} networks are the same as earlier ones, so their differences are noise: {pairs}."]
+        return [f"{len(equal)} networks are the same as earlier ones, so their differences are {source}: {pairs}."]
     return [
-        f"{_name(network)}, is the same network as {_name(first)}: their difference is noise."
+        f"{_name(network)}, is the same network as {_name(first)}: their difference is {source}."
         for network, first in equal.items()
     ]
 

@@ -100,6 +100,16 @@ def identify(path: Path) -> tuple[str, int]:
     return path.parent.parent.name, int(path.parent.name.removeprefix("seed-"))
 
 
+def list_scores(run: Path) -> list[Path]:
+    """The scores of all networks of a run, by method and seed; folders with other names, such as copies, are left out.
+
+    Args:
+        run: the folder of its results.
+    """
+    found = run.glob("evaluate/*/seed-*/network.json")
+    return sorted((path for path in found if path.parent.name.removeprefix("seed-").isdecimal()), key=identify)
+
+
 def read_part(path: Path, model: type[_Part]) -> dict[str, Any]:
     """The content of a JSON file of results.
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from lbt.views.compared_runs import ComparedRun, find_differing_settings, list_caveats, name_networks
+from lbt.views.compared_runs import (
+    ComparedRun,
+    explain_equal,
+    find_differing_settings,
+    list_caveats,
+    name_networks,
+)
 from lbt.views.equal_networks import find_equal, say_equal
 from lbt.views.results import group_by_method, mark_role
 from lbt.views.tables.formats import Column, Table, escape_markdown, format_mean, format_percent, mean_and_deviation
@@ -63,7 +69,7 @@ def _warn(runs: Sequence[ComparedRun], differing: Sequence[str]) -> Iterator[str
     if len(differing) > _MOST_SETTINGS:
         yield f"The runs differ in {len(differing)} settings, so no single one explains a difference."
     yield from map(escape_markdown, list_caveats(runs))
-    yield from map(escape_markdown, say_equal(find_equal(networks)))
+    yield from map(escape_markdown, say_equal(find_equal(networks), explain_equal(runs)))
     if (noise := warn_of_noise(networks)) is not None:
         yield noise
 

@@ -98,6 +98,15 @@ def test_the_best_network_is_one_of_a_method(finished, window):
     assert alone.best is None
 
 
+def test_what_is_said_of_the_methods_does_not_hold_of_the_baselines(finished):
+    baseline, searched = finished("fast_scnn", 0.9, 50), finished("lbt", 0.5, 50)
+    assert Found([baseline, searched], (), None).describe_choice() == "The only network of the methods."
+    assert Found([searched], (), None).describe_choice() == "The only network."
+    outside = Found([finished("fast_scnn", 0.9, 550), searched], (), (500.0, 600.0)).describe_choice()
+    assert outside.startswith("No network of the methods is inside")
+    assert "; this is the highest mIoU of them all." in outside
+
+
 def test_the_card_names_the_publication(finished):
     baseline = finished("fast_scnn", 0.4, 50)
     card = make_card(baseline, Found([baseline], (), None), "data", None)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from lbt.config import SpaceSettings
 from lbt.files import write_json, write_text
 from lbt.network.random_genotype import random_genotype
 from lbt.provenance.manifest import write_manifest
+from lbt.views.best_network import find_networks
 from lbt.views.compared_runs import find_differing_settings, read_runs
 from lbt.views.figures.runs import draw_runs
 from lbt.views.runs_table import make_runs_table
@@ -39,8 +41,8 @@ def make_run(folder, miou, search="", *, split=SPLIT, code="c0de", first=0, imag
             write_manifest(
                 scores.with_name(".manifest-network.json"),
                 stage="evaluate_network",
-                settings={},
-                code=code,
+                settings={"method": method},
+                code=f"{code} and that of {method}",
                 images=images,
                 inputs={},
                 outputs=[scores],
@@ -142,7 +144,26 @@ def test_other_code_and_devices_and_equal_networks_are_warned_of(tmp_path):
     warnings = " ".join(make_runs_table(read_runs([one, two])).warnings).replace("\\", "")
     assert "Not all runs were made by the same code of stage evaluate_network." in warnings
     assert "in 2 ways" in warnings and "another_one" in warnings
-    assert "two: lbt, seed 0, is the same network as one: lbt, seed 0" in warnings
+    assert "two: lbt, seed 0, is the same network as one: lbt, seed 0: their difference is noise." in warnings
+
+
+def test_a_further_method_is_no_other_code(runs):
+    assert not any("same code" in warning for warning in make_runs_table(read_runs(runs)).warnings)
+
+
+def test_equal_networks_of_other_settings_are_not_said_to_differ_by_noise_alone(tmp_path):
+    one = make_run(tmp_path / "one", {"lbt": (0.5,)})
+    two = read_runs([one, make_run(tmp_path / "two", {"lbt": (0.4,)}, "epochs: 7")])
+    expected = "two: lbt, seed 0, is the same network as one: lbt, seed 0: their difference is noise or due to"
+    assert expected in " ".join(make_runs_table(two).warnings)
+    assert expected in " ".join(draw_runs(two).get_suptitle().split())
+
+
+def test_a_copy_of_a_seed_is_left_out(tmp_path):
+    folders = [make_run(tmp_path / name, {"lbt": (0.5,)}) for name in ("one", "two")]
+    shutil.copytree(folders[0] / "evaluate/lbt/seed-0", folders[0] / "evaluate/lbt/seed-0 (copy)")
+    assert [len(run.networks) for run in read_runs(folders)] == [1, 1]
+    assert len(find_networks(folders[0]).networks) == 1
 
 
 def test_what_is_no_run_to_compare_is_refused(runs, tmp_path, capsys):

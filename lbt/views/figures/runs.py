@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from lbt.views.compared_runs import ComparedRun, name_networks
+from lbt.views.compared_runs import ComparedRun, explain_equal, name_networks
 from lbt.views.figures.tradeoff import draw_tradeoff
 from lbt.views.method_styles import run_style
 
@@ -22,4 +22,4 @@ def draw_runs(runs: Sequence[ComparedRun]) -> Figure:
     constant = next((run.constant for run in runs if run.constant is not None), None)
     windows = {run.window for run in runs}
     window = windows.pop() if len(windows) == 1 else None
-    return draw_tradeoff(name_networks(runs), constant, window, styles)
+    return draw_tradeoff(name_networks(runs), constant, window, styles, explain_equal(runs))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lbt.config import Window
-from lbt.views.equal_networks import MOST, find_equal, say_equal
+from lbt.views.equal_networks import MOST, NOISE, Name, find_equal, say_equal
 from lbt.views.figures.style import WARNING, draw_grid, write_label
 from lbt.views.method_styles import MethodStyle, method_style
 from lbt.views.results import NetworkResult, group_by_method, mark_role
@@ -37,6 +37,7 @@ def draw_tradeoff(
     constant: Mapping[str, Any] | None,
     fps: Window | None = None,
     styles: Mapping[str, MethodStyle] | None = None,
+    source: str = NOISE,
 ) -> Figure:
     """A mark per network at its measured milliseconds and its mIoU after retraining in percent.
 
@@ -49,6 +50,7 @@ def draw_tradeoff(
         constant: scores of the constant prediction; None leaves it out.
         fps: least and most frames per second that are wanted; None draws no window.
         styles: of the methods; None takes those that they have in every figure.
+        source: what the difference of equal networks is.
     """
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
@@ -76,18 +78,20 @@ def draw_tradeoff(
     handles, labels = axes.get_legend_handles_labels()
     columns = 2 if max(map(len, labels)) <= _COLUMN else 1
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
-    lines = [line for note in _list_notes(networks, same) for line in textwrap.wrap(note.replace("`", ""), LINE)]
+    lines = [
+        line for note in _list_notes(networks, same, source) for line in textwrap.wrap(note.replace("`", ""), LINE)
+    ]
     figure.suptitle("\n".join(lines), fontsize=7.5, color=WARNING, ha="left", x=0.01)
     further = max(0, len(lines) + len(labels) // columns - _LINES)
     figure.set_size_inches(WIDTH, HEIGHT + further / 6)  # so that long lists leave the axes their height
     return figure
 
 
-def _list_notes(networks: Sequence[NetworkResult], same: Mapping[tuple[str, int], tuple[str, int]]) -> list[str]:
+def _list_notes(networks: Sequence[NetworkResult], same: Mapping[Name, Name], source: str) -> list[str]:
     """Equal networks, by name if they are few, and signs of disturbed latencies."""
-    equal = say_equal(same)
+    equal = say_equal(same, source)
     if len(same) > MOST:
-        equal = [f"{len(same)} networks are the same as others, which the tables name: their differences are noise."]
+        equal = [f"{len(same)} networks are the same as others, which the tables name: their differences are {source}."]
     return [*equal, *filter(None, [warn_of_noise(networks)])]
 
 
@@ -116,7 +120,7 @@ def _label_readings(axes: Axes) -> None:
     axes.plot([], [], color=GREY, marker="|", markersize=9, linestyle="", label="predicted latency")
 
 
-def _mark_equal(network: NetworkResult, same: Mapping[tuple[str, int], tuple[str, int]]) -> str:
+def _mark_equal(network: NetworkResult, same: Mapping[Name, Name]) -> str:
     first = same.get((network.method, network.seed))
     return f", the same network as {first[0]}" if first else ""
 
