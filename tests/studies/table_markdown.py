@@ -45,10 +45,11 @@ def describe_table(table: Table, part: str, surrogate: Surrogate | None) -> str:
         f"{scores.min():.2f} % and the best {scores.max():.2f} %. The split-half reliability of these means {known}. "
     )
     if surrogate is not None:
+        found = [f"{c:.3f} on {name}" for name, c in surrogate.correlations.items() if name != "all"]
         text += (
             f"A ridge regression on it predicts all {len(surrogate.table.frame)} networks of the space. V(A) and its "
             "gradient, scores and percentiles of derived networks, and tau of A use the predictions. Of networks that "
-            f"a model had not seen, their correlation with the scores is {surrogate.correlations[part]:.3f}. "
+            f"a model had not seen, their correlation with the scores is {', '.join(found)}. "
         )
     return text + "Brackets are 95 % intervals over the search seeds."
 

@@ -3,7 +3,8 @@
     python tests/studies/table_searches.py [--seeds 10] [--cores 2] [--variants NAME ...] [--ratios]
 
 The workflow is run once for each run below `results/` that the variants need. A run that is finished takes seconds, and
-one that was stopped continues; more seeds leave the finished ones. Start it in the folder that holds `results/`.
+one that was stopped continues; more seeds leave the finished ones. A search that fails leaves the others alone, and the
+last line names its run. Start it in the folder that holds `results/`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ class Run:
         settings = [f"{key}={json.dumps(value)}" for key, value in changed.items()]
         configs = map(str, CONFIGS)
         words = ["snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"), "--cores", str(cores)]
-        return [*words, "--configfile", *configs, "--config", *settings, "--", "search"]
+        return [*words, "--keep-going", "--configfile", *configs, "--config", *settings, "--", "search"]
 
 
 PLAIN = {"student_memory": 0.0, "label_steps": 1}
@@ -80,16 +82,20 @@ def last_rounds(results: Path) -> Iterator[tuple[str, int, Path]]:
             yield from ((variant, seed, by_seed[seed]) for seed in sorted(by_seed))
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--ratios", action="store_true", help="the ratio study instead")
     parser.add_argument("--variants", nargs="+", metavar="NAME", help="only the runs with these variants")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
+    failed = []
     for run in RATIOS if options.ratios else RUNS:
         if options.variants is None or set(options.variants) & set(run.variants.values()):
-            subprocess.run(run.command(options.seeds, options.cores), check=True)
+            done = subprocess.run(run.command(options.seeds, options.cores), check=False)
+            failed += [run.name] if done.returncode else []
+    if failed:
+        sys.exit(f"Not all searches of {', '.join(failed)} are finished. The messages above say why.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Settings of the searches that a table scores."""
 
+from types import SimpleNamespace
+
 import pytest
+import table_searches
 from table_searches import CONFIGS, RATIOS, RUNS
 
 from lbt.config.read import read_configuration
@@ -36,3 +39,18 @@ def test_every_run_has_valid_settings(run) -> None:
 def test_the_labels_of_the_first_round_stay_until_its_gradients_are_measured() -> None:
     search = read_configuration(CONFIGS).settings.search
     assert keeps_weights(1, search.rounds, search.keep_every, at_work=False)
+
+
+def test_a_search_that_stops_by_itself_does_not_keep_the_others_from_running(monkeypatch) -> None:
+    started = []
+
+    def run_workflow(words, **_):
+        started.append(words[words.index("--config") + 1])
+        return SimpleNamespace(returncode=int("--keep-going" not in words or len(started) == 1))
+
+    monkeypatch.setattr(table_searches.subprocess, "run", run_workflow)
+    with pytest.raises(SystemExit, match="Not all searches of lbt-bench-search are finished"):
+        table_searches.main(["--seeds", "2"])
+    assert started == [f'run="{run.name}"' for run in RUNS]
+    table_searches.main(["--variants", "lpt"])
+    assert len(started) == len(RUNS) + 1
