@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
         refuse_as_network(path, "further networks")
     device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))
     forms = list_forms(options.backends, device)
-    trained = {path: load_network(path, trainable=True) for path in options.networks if path.suffix != ".onnx"}
+    trained = {path: load_network(path, trainable=True) for path in options.networks if path.suffix.lower() != ".onnx"}
     files = {path: OnnxNetwork(path, device.type, options.threads) for path in options.networks if path not in trained}
     sizes = [network.input_size for network in trained.values()] + [file.input_size for file in files.values()]
     size = tuple(options.size) if options.size else next(filter(None, sizes), None)

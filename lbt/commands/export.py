@@ -112,5 +112,5 @@ def run(options: argparse.Namespace) -> None:
 
         written = OnnxNetwork(options.output, "cpu", torch.get_num_threads())
         miou = score_segmenter(written, written.classes, options.run)
-        reference = "" if network.scores is None else f"; the network's own is {network.scores['miou']:.2%}"
+        reference = "" if network.miou is None else f"; the network's own is {network.miou:.2%}"
         print(f"  mIoU on the held-out images {miou:.2%}{reference}")

@@ -120,7 +120,7 @@ def prepare_file(
 def score_precisions(network: SegmentationNetwork, run: Path | None, device: torch.device) -> dict[str, float]:
     """mIoU by number format: measured on the held-out images of a run, or without a run that of the network's file."""
     if run is None:
-        return {} if network.scores is None else dict.fromkeys(("float32", "tf32"), network.scores["miou"])
+        return {} if network.miou is None else dict.fromkeys(("float32", "tf32"), network.miou)
     network = network.to(device)
     found = {"float32": score_segmenter(network, network.classes, run)}
     if has_bfloat16(device):

@@ -17,7 +17,7 @@ from lbt.config.baselines import BASELINES
 from lbt.data.images import MAX_PIXELS, read_image, upright_rgb
 from lbt.data.normalise import normalise
 from lbt.errors import LbtError
-from lbt.inference.summary import summarize
+from lbt.inference.summary import number, summarize
 from lbt.network.fold_batch_norm import fold_batch_norm
 from lbt.network.genotype import Genotype
 from lbt.network.network import Network
@@ -103,6 +103,11 @@ class SegmentationNetwork(nn.Module):
     def device(self) -> torch.device:
         """The device on which the network runs."""
         return self.palette.device
+
+    @property
+    def miou(self) -> float | None:
+        """That of `scores`, in [0, 1]; None if there is none, as in a file that training writes or a stranger's."""
+        return number(self.scores, "miou")
 
     def summary(self) -> str:
         """Ten lines: classes, data set, structure, parameters, multiply-accumulates, scores and latency."""

@@ -150,8 +150,9 @@ def _decode(path: Path, max_pixels: int, container: Any, stream: Any) -> Iterato
 
 def _read_rate(stream: Any) -> Fraction:
     found = [stream.average_rate, stream.guessed_rate, _USUAL_RATE]
-    rate = next(rate for rate in found if rate and 0 < rate <= 1000)
-    return Fraction(rate).limit_denominator(1001)
+    rate = Fraction(next(rate for rate in found if rate and 0 < rate <= 1000))
+    # Formats take no large numbers. Of a time lapse the seconds of a frame are rounded, because its rate would be 0.
+    return rate.limit_denominator(1001) if rate > 1 else 1 / (1 / rate).limit_denominator(1001)
 
 
 def _read_count(container: Any, stream: Any) -> int:

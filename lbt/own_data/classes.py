@@ -81,7 +81,8 @@ def propose_classes(survey: Survey, paths: str, given: Sequence[NamedClass] | No
         named, ignored = _named_by_user(survey, shares, given, str(file))
         shown = {name for name, _ in named.values()}
         absent = [one.name for one in given if one.name not in shown]
-        source = f"{file}" + (f" without {', '.join(absent)}, which no mask shows" if absent else "")
+        read = " that was read" if survey.is_sample else ""
+        source = f"{file}" + (f" without {', '.join(absent)}, which no mask{read} shows" if absent else "")
     else:
         named, ignored, source = _named_by_values(survey, shares, paths.lower())
     if len(named) < 2:

@@ -50,7 +50,7 @@ def _entry(key: str, value: Any, indent: str, path: str, remarks: Mapping[str, s
 def _class_lines(classes: Classes, indent: str) -> Iterator[str]:
     by_id = isinstance(classes.classes[0].value, int)
     key = "ignore" if by_id else "ignore_colors"
-    why = "; ".join(f"{_flow(value)}: {reason}" for value, reason in list(classes.ignored.items())[:4])
+    why = "; ".join(f"{_flow(value)}: {visible(reason)}" for value, reason in list(classes.ignored.items())[:4])
     more = "; ..." if len(classes.ignored) > 4 else ""
     yield f"{indent}{key}: {_flow(list(classes.ignored))} # neither trained nor scored" + (
         f" ({why}{more})" if why else ""

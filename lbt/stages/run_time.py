@@ -103,8 +103,10 @@ def list_stages(settings: Settings, parts: Mapping[str, int], pixels: float) -> 
     networks = seeds * len(settings.methods) * (2 if search.cosearch else 1)
     steps_each = steps_for(retrain.epochs, parts["train"], retrain.batch_size)
     for name, baseline in baselines.items():
-        step = training(network_work(baseline, (512, 1024))).on(crop * retrain.batch_size)
+        work = network_work(baseline, (512, 1024))
+        step = training(work).on(crop * retrain.batch_size)
         stages.append(StageWork(f"training, {name}", seeds * steps_each, step, pixels * retrain.batch_size))
+        stages.append(StageWork(f"scores, {name}", seeds * parts["evaluation"], work.on(pixels), pixels))
     step = training(network).on(crop * retrain.batch_size)
     rounds = search.rounds if settings.evaluation.every_round else 1
     score = supernet["sampled"].on(pixels) * rounds + network.on(pixels)

@@ -8,7 +8,7 @@ import lbt
 from lbt.__main__ import main
 from lbt.config.baselines import BASELINES
 from lbt.evaluation import bench
-from lbt.evaluation.bench import PLAIN, Entry, list_forms, time_entries
+from lbt.evaluation.bench import PLAIN, Entry, list_forms, score_precisions, time_entries
 from lbt.inference.onnx_export import export_network
 from lbt.latency import timing
 
@@ -67,6 +67,13 @@ def test_the_command_prints_every_form_of_every_network(tmp_path, capsys, monkey
         assert rows["miou"].notna().tolist() == ([True, True, False, True] if name == str(path) else [False] * 4)
     assert len(table) == 4 * 5 + 1 and (table["median_ms"] > 0).all()
     assert table[table["network"] == str(tmp_path / "network.onnx")]["speedup"].isna().all()
+
+
+def test_the_score_of_a_file_counts_if_it_has_one(tmp_path):
+    cpu = bench.torch.device("cpu")
+    for scores, expected in (({"miou": 0.5}, {"float32": 0.5, "tf32": 0.5}), ({"iou": {}}, {}), ({"miou": "?"}, {})):
+        network = lbt.load_network(write_network(tmp_path / "network.pt", use={"scores": scores}))
+        assert score_precisions(network, None, cpu) == expected
 
 
 def test_wrong_arguments_are_named(tmp_path, capsys):

@@ -171,6 +171,16 @@ def test_without_pyav_the_message_says_how_to_install_it(network, tmp_path, caps
     assert predict(network, tmp_path / "a.png", "--output", tmp_path / "out") == 0  # images do not need it
 
 
+@pytest.mark.parametrize("rate", [Fraction(1, 3600), Fraction(2, 5), Fraction(30000, 1001)])
+def test_a_time_lapse_keeps_its_rate(tmp_path, rate):
+    clip = write_clip(tmp_path / "slow.mp4", pictures(3, 64, 64), "mpeg4", rate)
+    with open_video(clip, 10_000) as video, write_video(tmp_path / "copy.mp4", video.rate) as write:
+        assert video.rate == rate
+        for frame in video.frames:
+            write(frame)
+    assert read_clip(tmp_path / "copy.mp4")[1] == rate
+
+
 def test_a_video_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), write_video(tmp_path / "clip.mp4", Fraction(25)) as write:
         write(pictures(1, 32, 32)[0])

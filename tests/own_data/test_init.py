@@ -117,6 +117,14 @@ def test_names_of_classes(here, capsys):
     assert "names from names.txt" in (here / "mine.yaml").read_text()
 
 
+def test_the_name_of_the_class_file_stays_in_its_comment(here):
+    root = here / "camera"
+    save_pairs(root, names(10))
+    (here / "two\nlines.txt").write_text("0,sky\n1,no\n")
+    assert init(root / "photos", root / "masks", "--classes", "two\nlines.txt", "--output", "mine.yaml") == 0
+    assert read_settings(here / "mine.yaml").data.folder.ignore == (2,)
+
+
 def test_editors_find_the_schema_beside_the_file(here, monkeypatch):
     monkeypatch.setattr(schema, "ROOT", here / "clone")
     (here / "clone/config").mkdir(parents=True)

@@ -117,6 +117,11 @@ def test_the_users_names(tmp_path, values, lines, wanted, ignored):
     assert found.source == "classes.txt" + (" without bus, which no mask shows" if "bus" in lines else "")
 
 
+def test_masks_that_were_not_read_may_show_a_class_of_the_user(tmp_path):
+    found = proposed({0: 5, 1: 3}, lines=["0,road", "1,car", "2,bus"], tmp_path=tmp_path, masks=2)
+    assert found.source == "classes.txt without bus, which no mask that was read shows"
+
+
 def test_the_users_colours(tmp_path):
     found = proposed({0: 5, 1: 3}, lines=["0,road,#010203", "1,car"], tmp_path=tmp_path)
     assert found.classes[0].color == (1, 2, 3)

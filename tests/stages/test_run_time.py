@@ -90,11 +90,16 @@ def test_each_baseline_is_trained_with_the_steps_of_the_retraining(tiny):
     without = {stage.name: stage for stage in list_stages(settings, PARTS, 61 * 97)}
     wanted = settings.model_copy(update={"baselines": ("fast_scnn", "lraspp_mobilenetv3")})
     found = {stage.name: stage for stage in list_stages(wanted, PARTS, 61 * 97)}
-    assert found.keys() - without.keys() == {"training, fast_scnn", "training, lraspp_mobilenetv3"}
+    names = ("fast_scnn", "lraspp_mobilenetv3")
+    assert found.keys() - without.keys() == {f"{what}, {name}" for name in names for what in ("training", "scores")}
     assert {name: found[name] for name in without} == without
     small, large = found["training, fast_scnn"], found["training, lraspp_mobilenetv3"]
     assert small.steps == large.steps == without["retraining"].steps
     assert large.step.flop > 10 * small.step.flop > 0
+    scores = found["scores, fast_scnn"]
+    assert scores.steps == without["scores"].steps == 2 * PARTS["evaluation"]
+    crop = settings.augmentation.crop[0] * settings.augmentation.crop[1] * settings.retrain.batch_size
+    assert scores.step.flop / (61 * 97) < small.step.flop / crop
 
 
 def test_finished_rounds_replace_their_estimate_and_correct_the_others(tiny, tmp_path, monkeypatch):
