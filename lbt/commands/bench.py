@@ -39,8 +39,7 @@ Exit code 0 if the table was printed; 1 if not."""
         "--backends",
         nargs="+",
         choices=("eager", "compile", "onnxruntime"),
-        default=["eager", "onnxruntime"],
-        help="how to run the networks; compile takes a minute more for each (eager onnxruntime)",
+        help="how to run the networks; compile takes a minute more for each (eager and, if installed, onnxruntime)",
     )
     parser.add_argument("--turns", type=int, default=20, metavar="N", help="timed passes of each form (20)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
@@ -69,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_network import OnnxNetwork
     from lbt.latency.current_key import current_key
+    from lbt.latency.deployment import find_obstacle
     from lbt.runtime.device import prepare_device
     from lbt.views.tables.bench import make_bench_table
     from lbt.views.tables.terminal import fit_to_width, terminal_width
@@ -81,7 +81,10 @@ def run(options: argparse.Namespace) -> None:
     for path in options.networks:
         refuse_as_network(path, "further networks")
     device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))
-    forms = list_forms(options.backends, device)
+    for backend in options.backends or ():
+        if obstacle := find_obstacle(LatencyKey(backend=backend), device):
+            raise LbtError(f"--backends: {obstacle[1]}.")
+    forms = list_forms(options.backends or ("eager", "onnxruntime"), device)
     trained = {path: load_network(path, trainable=True) for path in options.networks if path.suffix.lower() != ".onnx"}
     files = {path: OnnxNetwork(path, device.type, options.threads) for path in options.networks if path not in trained}
     sizes = [network.input_size for network in trained.values()] + [file.input_size for file in files.values()]

@@ -92,14 +92,27 @@ class OnnxNetwork:
         """Labels (H, W) uint8 of an image (3, H, W) uint8.
 
         Raises:
-            LbtError: the file takes images of another size only, or computes NaN or infinity.
+            LbtError: the file takes images of another size only, computes NaN or infinity, or gives other labels than
+                its classes.
         """
         if self.input_size not in (None, tuple(image.shape[1:])):
             raise LbtError(
                 f"{self.path}: takes images of {self.input_size} (height, width) only, this one has "
                 f"{image.shape[1]} x {image.shape[2]}. Export the network with --dynamic."
             )
-        logits, labels = self.session.run(list(OUTPUTS), {INPUT: image[None].contiguous().numpy()})
+        try:
+            logits, labels = self.session.run(list(OUTPUTS), {INPUT: image[None].contiguous().numpy()})
+        except Exception as error:  # as above
+            raise LbtError(
+                f"{self.path}: cannot compute the labels of an image ({str(error).splitlines()[0][:200]}). Export the "
+                "network again."
+            ) from error
         if not np.isfinite(logits).all():
             raise LbtError(f"{self.path}: computes NaN or infinity, so it has no labels. Export another network.")
+        size, count = (1, *image.shape[1:]), len(self.classes)
+        if labels.shape != size or labels.dtype != np.uint8 or labels.max() >= count:
+            raise LbtError(
+                f"{self.path}: gives labels {labels.shape} {labels.dtype} up to {labels.max()}; one of its {count} "
+                f"classes for each pixel, {size} uint8, is needed. Export the network again."
+            )
         return torch.from_numpy(labels[0])

@@ -10,7 +10,7 @@ from lbt.config.baselines import BASELINES
 from lbt.evaluation import bench
 from lbt.evaluation.bench import PLAIN, Entry, list_forms, score_precisions, time_entries
 from lbt.inference.onnx_export import export_network
-from lbt.latency import timing
+from lbt.latency import deployment, timing
 
 SIZE = ("64", "96")
 
@@ -74,6 +74,13 @@ def test_the_score_of_a_file_counts_if_it_has_one(tmp_path):
     for scores, expected in (({"miou": 0.5}, {"float32": 0.5, "tf32": 0.5}), ({"iou": {}}, {}), ({"miou": "?"}, {})):
         network = lbt.load_network(write_network(tmp_path / "network.pt", use={"scores": scores}))
         assert score_precisions(network, None, cpu) == expected
+
+
+def test_a_backend_that_is_not_here_is_not_left_out_in_silence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(deployment.shutil, "which", lambda name: None)
+    path = write_network(tmp_path / "network.pt")
+    assert main(["bench", str(path), "--backends", "eager", "compile", "--device", "cpu", "--turns", "1"]) == 1
+    assert "--backends: compile needs a C++ compiler" in capsys.readouterr().err
 
 
 def test_wrong_arguments_are_named(tmp_path, capsys):

@@ -132,6 +132,34 @@ def test_files_of_other_programs_are_refused(folder, tmp_path, spoil, message):
         OnnxNetwork(tmp_path / "bad.onnx", "cpu", 1)
 
 
+@pytest.mark.parametrize(
+    ("channels", "keepdims", "message"),
+    [
+        (3, 0, r"gives labels \(1, 64, 96\) uint8 up to \d+; one of its 2 classes"),
+        (3, 1, r"gives labels \(1, 1, 64, 96\) uint8"),
+        (4, 0, "cannot compute the labels of an image"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path, channels, keepdims, message):
+    shape, node = [1, channels, *SIZE], onnx.helper.make_node
+    images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, shape)
+    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, shape)
+    labels = onnx.helper.make_tensor_value_info("labels", onnx.TensorProto.UINT8, None)
+    nodes = [
+        node("Cast", ["images"], ["logits"], to=onnx.TensorProto.FLOAT),
+        node("ArgMax", ["logits"], ["row"], axis=1, keepdims=keepdims),
+        node("Constant", [], ["sum"], value_int=5),
+        node("Add", ["row", "sum"], ["large"]),
+        node("Cast", ["large"], ["labels"], to=onnx.TensorProto.UINT8),
+    ]
+    graph = onnx.helper.make_graph(nodes, "stranger", [images], [logits, labels])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    onnx.helper.set_model_props(model, {"classes": '["a", "b"]', "colors": "[[1, 2, 3], [4, 5, 6]]"})
+    onnx.save(model, tmp_path / "odd.onnx")
+    with pytest.raises(LbtError, match=rf"odd\.onnx: {message}"):
+        OnnxNetwork(tmp_path / "odd.onnx", "cpu", 1)(tensor(picture(*SIZE)))
+
+
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"not a network")
     with pytest.raises(LbtError, match=r"bad\.onnx: cannot be read by ONNX Runtime"):
