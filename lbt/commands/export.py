@@ -21,9 +21,9 @@ The graph normalises photographs itself:
   input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
   output  logits  (B, C, H, W) float32
           labels  (B, H, W) uint8, index into the classes
-The metadata hold the classes, their colours, mean, std, scores (JSON) and the digest of the settings. The results
-agree if no logit differs by more than 1e-4 of the largest logit (float16: 2e-2). For int8, whose ranges are measured on
-32 training images, the command prints the share of equal labels.
+The metadata hold the classes, their colours, mean, std, scores (float32 only) and the digest of the settings. The
+results agree if no logit differs by more than 1e-4 of the largest logit (float16: 2e-2). For int8, whose ranges are
+measured on 32 training images, the command prints the share of equal labels.
 Exit code 0 if the file was written; 1 if not."""
     parser.add_argument(
         "network",

@@ -123,13 +123,16 @@ def compare(
 
 
 def metadata(network: SegmentationNetwork, precision: str = "float32") -> dict[str, str]:
-    """Metadata for a program that uses the file: classes, colours, normalisation, scores and origin, as text."""
+    """Metadata for a program that uses the file: classes, colours, normalisation, scores and origin, as text.
+
+    The network's scores hold for float32 alone; another precision has none.
+    """
     plain: dict[str, object] = {
         "classes": network.classes,
         "colors": network.colors,
         "mean": network.mean,
         "std": network.std,
-        "scores": network.scores,
+        "scores": network.scores if precision == "float32" else None,
     }
     return {
         **{name: json.dumps(value, allow_nan=False) for name, value in plain.items()},

@@ -13,7 +13,7 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from lbt.files import atomic_path
-from lbt.inference.onnx_export import INPUT, export_network
+from lbt.inference.onnx_export import INPUT, export_network, metadata
 from lbt.inference.onnx_network import OnnxNetwork
 from lbt.inference.segmentation_network import SegmentationNetwork
 
@@ -74,9 +74,7 @@ def export_int8(
         finally:
             logging.disable(logging.NOTSET)
         model = onnx.load(quantised)
-        for entry in model.metadata_props:
-            if entry.key == "precision":
-                entry.value = "int8"
+        onnx.helper.set_model_props(model, metadata(network, "int8"))
         onnx.save(model, temporary)
         found = OnnxNetwork(temporary, "cpu", 1)
         tensors = [torch.from_numpy(pixels).permute(2, 0, 1) for pixels in images]

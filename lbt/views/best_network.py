@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lbt.config.baselines import BASELINES
 from lbt.errors import LbtError
 from lbt.files import open_regular, unguard_cell
-from lbt.views.results import CONTROLS, Profile, Scores, identify, list_scores, mark_role, read_part
+from lbt.views.results import CONTROLS, Profile, Scores, identify, list_scores, mark_role, read_part, read_run_settings
 
 PACKED = "network.pt"
 """Name of the file for people in the folder of a network, `networks/<method>-seed-<seed>/`."""
@@ -167,7 +165,7 @@ def find_networks(run: Path) -> Found:
                 networks.append(read_network(scores, profile, run / "networks" / f"{method}-{seed}" / PACKED))
             except LbtError as error:
                 problems.append(str(error))
-    return Found(networks, problems, read_window(run / "settings.yaml"))
+    return Found(networks, problems, read_window(run))
 
 
 def read_network(scores: Path, profile: Path, packed: Path) -> FinishedNetwork:
@@ -180,11 +178,9 @@ def read_network(scores: Path, profile: Path, packed: Path) -> FinishedNetwork:
     return FinishedNetwork(*identify(scores), found, time, scores.parent, packed)
 
 
-def read_window(settings: Path) -> Window | None:
-    """The window in which networks are derived, else that of the search; None without one, or without the file."""
-    content: Any = None
-    with suppress(OSError, ValueError, yaml.YAMLError), open(settings, encoding="utf-8", opener=open_regular) as file:
-        content = yaml.safe_load(file.read(1_000_000))
+def read_window(run: Path) -> Window | None:
+    """The window in which networks are derived, else that of the search; None without one, or without settings."""
+    content = read_run_settings(run)
     for section in ("derivation", "search"):
         with suppress(TypeError, ValueError, KeyError):
             low, high = map(float, content[section]["fps"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import pandas as pd
+import yaml
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from lbt.config import SpaceSettings
@@ -17,7 +19,7 @@ from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS
 from lbt.config.names import ClassName
 from lbt.errors import LbtError
-from lbt.files import read_json
+from lbt.files import open_regular, read_json
 
 CONTROLS = tuple(name for name, facts in METHODS.items() if not facts.searches)
 """Methods that do not search: a searched network must beat them."""
@@ -101,13 +103,31 @@ def identify(path: Path) -> tuple[str, int]:
 
 
 def list_scores(run: Path) -> list[Path]:
-    """The scores of all networks of a run, by method and seed; folders with other names, such as copies, are left out.
+    """The scores of the networks of a run, by method and seed.
+
+    Networks of methods, baselines and seeds that its settings no longer name are left out, as in its tables. So are
+    folders with other names, such as copies.
 
     Args:
         run: the folder of its results.
     """
     found = run.glob("evaluate/*/seed-*/network.json")
-    return sorted((path for path in found if path.parent.name.removeprefix("seed-").isdecimal()), key=identify)
+    scores = sorted((path for path in found if path.parent.name.removeprefix("seed-").isdecimal()), key=identify)
+    settings = read_run_settings(run)
+    with suppress(TypeError, KeyError):
+        methods, seeds = {*settings["methods"], *settings["baselines"]}, set(settings["seeds"])
+        return [path for path in scores if identify(path)[0] in methods and identify(path)[1] in seeds]
+    return scores
+
+
+def read_run_settings(run: Path) -> Any:
+    """The content of the settings of a run as YAML gives it; None if they cannot be read."""
+    with (
+        suppress(OSError, ValueError, yaml.YAMLError),
+        open(run / "settings.yaml", encoding="utf-8", opener=open_regular) as file,
+    ):
+        return yaml.safe_load(file.read(1_000_000))
+    return None
 
 
 def read_part(path: Path, model: type[_Part]) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def test_float16_and_int8_files_give_nearly_the_same_labels(folder, tmp_path):
     for name, precision in (("half.onnx", "float16"), ("int8.onnx", "int8")):
         found = OnnxNetwork(tmp_path / name, "cpu", 1)
         assert (found.precision, found.classes) == (precision, tuple(CLASSES))
+        assert network.scores and found.session.get_modelmeta().custom_metadata_map["scores"] == "null"
         image = tensor(picture(*SIZE, 9))
         assert (found(image) == network(image)).float().mean() > (0.98 if precision == "float16" else 0.8)
     sizes = [(file).stat().st_size for file in (folder / "fixed.onnx", tmp_path / "half.onnx", tmp_path / "int8.onnx")]

@@ -74,6 +74,15 @@ def text_of(page):
     )
 
 
+def test_a_network_that_the_settings_no_longer_name_is_not_the_best(run):
+    add_network(run, "fast_scnn", 0, 0.4, 30.0)
+    add_network(run, "lpt", 1, 0.9, 35.0)
+    (run / "settings.yaml").write_text("methods: [lpt, random]\nbaselines: [fast_scnn]\nseeds: [0]\n")
+    found = find_networks(run)
+    assert [network.method for network in found.networks] == ["fast_scnn", "random"]
+    assert found.best.method == "random"
+
+
 @pytest.mark.parametrize(
     ("settings", "best", "inside", "said"),
     [
