@@ -44,7 +44,9 @@ def test_too_few_photographs_are_refused_with_the_least_number(tmp_path, labelle
     save_pairs(tmp_path, names(labelled))
     for name in names(min(without, 4), "more_{:02d}_x"):
         save_photo(tmp_path / f"photos/{name}.jpg")
-    with pytest.raises(LbtError, match=rf"{labelled} photograph\(s\) with a mask.* too few\. At least {least} with a mask"):
+    with pytest.raises(
+        LbtError, match=rf"{labelled} photograph\(s\) with a mask.* too few\. At least {least} with a mask"
+    ):
         division_of(tmp_path)
 
 
