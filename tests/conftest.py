@@ -84,13 +84,7 @@ def make_tiny(folder: Path) -> None:
     write_metrics(
         folder / "table.csv",
         [
-            {
-                **asdict(key),
-                **asdict(part),
-                "median_ms": 0.01 * part.in_channels + 0.1 / part.scale,
-                "iqr_ms": 0.0,
-                "network_factor": 1.0,
-            }
+            {**asdict(key), **asdict(part), "median_ms": 0.01 * part.in_channels + 0.1 / part.scale, "iqr_ms": 0.0}
             for part in list_space_parts(settings.space, classes)
         ],
     )

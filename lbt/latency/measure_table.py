@@ -12,7 +12,6 @@ from lbt.data.classes import class_table
 from lbt.latency.current_key import current_key
 from lbt.latency.deployment import Deployment
 from lbt.latency.measuring import measure_parts
-from lbt.latency.network_factor import measure_network_factor
 from lbt.latency.parts import list_space_parts
 from lbt.runtime.device import prepare_device
 from lbt.runtime.metrics_csv import write_metrics
@@ -33,8 +32,7 @@ class Files:
 def run(settings: LatencyJob, files: Files, *, resume: Resume | None = None, log: Path | None = None) -> None:
     """Measure every part that a derived network of the space can have, and write the table.
 
-    The time of a part is the median of its blocks (`measure_parts`). In a network it takes `network_factor` times as
-    long (`measure_network_factor`).
+    The time of a part is the median of its blocks (`measure_parts`).
 
     Args:
         resume: saved blocks from which an interrupted run resumes on the same device; None saves none.
@@ -44,20 +42,18 @@ def run(settings: LatencyJob, files: Files, *, resume: Resume | None = None, log
     key = asdict(current_key(settings.latency, settings.compute.threads, device, classes))
     resume = resume or Resume()
     parts = list_space_parts(settings.space, classes)
-    deployment = Deployment(settings.latency.backend, settings.latency.precision, device, settings.compute.threads)
     blocks = measure_parts(
         parts,
         space=settings.space,
         size=settings.latency.input_size,
-        deployment=deployment,
+        deployment=Deployment(settings.latency.backend, settings.latency.precision, device, settings.compute.threads),
         seconds=settings.latency.min_run_seconds,
         resume=Resume(resume.path, {**resume.identity, "latency key": key}, resume.minutes),
         log=log,
     )
-    factor = round(measure_network_factor(settings.space, classes, settings.latency.input_size, deployment, log), 6)
     low, medians, high = np.percentile(blocks.numpy(), (25, 50, 75), axis=0)
     rows = [
-        {**key, **asdict(part), "median_ms": round(median, 6), "iqr_ms": round(spread, 6), "network_factor": factor}
+        {**key, **asdict(part), "median_ms": round(median, 6), "iqr_ms": round(spread, 6)}
         for part, median, spread in zip(parts, medians.tolist(), (high - low).tolist(), strict=True)
     ]
     write_metrics(files.table, rows)

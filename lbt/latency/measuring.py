@@ -14,7 +14,7 @@ from torch import Tensor
 from lbt.config import SpaceSettings
 from lbt.latency.deployment import Deployment, Prepared
 from lbt.latency.parts import Part, build_part
-from lbt.latency.timing import Call, time_passes, time_together
+from lbt.latency.timing import time_together
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 
@@ -55,9 +55,11 @@ def measure_parts(
     kept: dict[int, Prepared] = {}
 
     def prepare(index: int) -> Prepared:
+        part = parts[index]
+        module, inputs = build_part(part, space, size)
         if index in kept:
-            return replace(kept[index], inputs=deployment.place(build_part(parts[index], space, size)[1]))
-        prepared = prepare_part(parts[index], space, size, deployment)
+            return replace(kept[index], inputs=deployment.place(inputs))
+        prepared = deployment.prepare(module, inputs, first=part.is_first, last=part.is_last)
         # Preparing takes up to seconds, and on a CPU as long as half of the timing. A CUDA graph would keep its memory.
         if deployment.backend != "eager" or deployment.device.type == "cpu":
             kept[index] = replace(prepared, inputs=())
@@ -80,38 +82,10 @@ def measure_parts(
     return blocks
 
 
-def prepare_part(part: Part, space: SpaceSettings, size: tuple[int, int], deployment: Deployment) -> Prepared:
-    """The forward pass of a part with random weights, ready to be timed at this size (H, W) of the image."""
-    return deployment.prepare(*build_part(part, space, size), first=part.is_first, last=part.is_last)
-
-
 def time_prepared(parts: Sequence[Prepared], *, threads: int, seconds: float) -> list[float]:
     """Milliseconds of each part inside a network, from `time_together`."""
     times = time_together([part.call for part in parts], threads=threads, seconds=seconds)
     return [milliseconds * part.share for milliseconds, part in zip(times, parts, strict=True)]
-
-
-def time_in_turn(
-    network: Call, parts: Sequence[Prepared], *, runs: int, threads: int
-) -> tuple[list[float], float | None]:
-    """Milliseconds of each of `runs` passes of a network, and of all its parts together, None if it has none.
-
-    Network and parts take `TURNS` turns of about equal length, so that a change of the clock rate affects both.
-
-    Args:
-        network: its forward pass and input.
-        parts: those of the modules of `list_genotype_parts`.
-        runs: number of passes of the network, at least `TURNS`.
-        threads: CPU threads.
-    """
-    times: list[float] = []
-    blocks = []
-    for turn in range(TURNS):
-        passes = time_passes(*network, runs=runs // TURNS + (turn < runs % TURNS))
-        if parts:
-            blocks.append(time_prepared(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
-        times += passes
-    return times, sum(median(block) for block in zip(*blocks, strict=True)) if parts else None
 
 
 def _draw_groups(parts: int, turn: int) -> list[list[int]]:

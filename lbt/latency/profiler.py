@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -14,12 +15,12 @@ from lbt.config.jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.current_key import current_key
-from lbt.latency.deployment import Deployment
+from lbt.latency.deployment import Deployment, Prepared
 from lbt.latency.expected import genotype_latency
-from lbt.latency.measuring import prepare_part, time_in_turn
-from lbt.latency.parts import list_genotype_parts
+from lbt.latency.measuring import TURNS, time_prepared
+from lbt.latency.parts import build_part, list_genotype_parts
 from lbt.latency.table import read_table
-from lbt.latency.timing import Call
+from lbt.latency.timing import Call, time_passes
 from lbt.network.genotype import read_genotype
 from lbt.network.size import count_macs, count_parameters
 from lbt.runtime.device import prepare_device
@@ -50,8 +51,8 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     |---|---|
     | `median_ms`, `p95_ms` | of single forward passes |
     | `fps` | 1000 / `median_ms` |
-    | `predicted_ms` | sum of the table's times of the network's parts, times its factor; null for a baseline |
-    | `parts_ms` | the same of times that are measured now, between the passes of the network; null likewise |
+    | `predicted_ms` | sum of the table's times of the network's parts; null for a baseline, whose parts it lacks |
+    | `parts_ms` | the same sum of times that are measured now, between the passes of the network; null likewise |
     | `parameters`, `macs` | of inference; `macs` on one image |
     | `peak_memory_bytes` | on the GPU, including weights; null on a CPU, for which PyTorch does not count |
     | `key` | device, software and settings of the measurement |
@@ -74,9 +75,11 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     images = torch.rand(1, 3, *latency.input_size, generator=torch.Generator().manual_seed(0))
     call = deployment.prepare(network, (images,)).call
     peak = _peak_memory(call)
-    listed = () if discrete is None else list_genotype_parts(discrete, space, classes)
-    parts = [prepare_part(part, space, latency.input_size, deployment) for part in listed]
-    times, parts_sum = time_in_turn(call, parts, runs=latency.profile_runs, threads=threads)
+    parts = [
+        deployment.prepare(*build_part(part, space, latency.input_size), first=part.is_first, last=part.is_last)
+        for part in (() if discrete is None else list_genotype_parts(discrete, space, classes))
+    ]
+    times, parts_ms = time_in_turn(call, parts, runs=latency.profile_runs, threads=threads)
     median_ms = median(times)
     predicted_ms = None if discrete is None else genotype_latency(discrete, space, lookup)
     profile = {
@@ -84,7 +87,7 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
         "p95_ms": float(np.percentile(times, 95)),
         "fps": 1e3 / median_ms,
         "predicted_ms": predicted_ms,
-        "parts_ms": None if parts_sum is None else parts_sum * lookup.network_factor,
+        "parts_ms": parts_ms,
         "parameters": count_parameters(network),
         "macs": count_macs(network, latency.input_size),
         "peak_memory_bytes": peak,
@@ -93,6 +96,29 @@ def run(settings: ProfileJob, files: Files, *, log: Path | None = None) -> None:
     write_json(files.profile, profile)
     with Progress("profile", 1, log) as progress:
         progress.advance(median_ms=median_ms, **({} if predicted_ms is None else {"predicted_ms": predicted_ms}))
+
+
+def time_in_turn(
+    network: Call, parts: Sequence[Prepared], *, runs: int, threads: int
+) -> tuple[list[float], float | None]:
+    """Milliseconds of each of `runs` passes of a network, and of all its parts together, None if it has none.
+
+    Network and parts take `TURNS` turns of about equal length, so that a change of the clock rate affects both.
+
+    Args:
+        network: its forward pass and input.
+        parts: those of the modules of `list_genotype_parts`.
+        runs: number of passes of the network, at least `TURNS`.
+        threads: CPU threads.
+    """
+    times: list[float] = []
+    blocks = []
+    for turn in range(TURNS):
+        passes = time_passes(*network, runs=runs // TURNS + (turn < runs % TURNS))
+        if parts:
+            blocks.append(time_prepared(parts, threads=threads, seconds=sum(passes) / 1e3 / len(parts)))
+        times += passes
+    return times, sum(median(block) for block in zip(*blocks, strict=True)) if parts else None
 
 
 def _peak_memory(network: Call) -> int | None:

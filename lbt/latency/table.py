@@ -57,17 +57,15 @@ class LatencyTable:
     Attributes:
         path: the table's file, for messages.
         key: device, software and settings of the measurement.
-        milliseconds: of each part in a network: its measured median times `network_factor`.
-        network_factor: time of networks over the sum of the times of their parts; see `lbt.latency.network_factor`.
+        milliseconds: median of each part.
     """
 
     path: Path
     key: TableKey
     milliseconds: Mapping[Part, float]
-    network_factor: float = 1.0
 
     def lookup(self, part: Part) -> float:
-        """Milliseconds of `part` in a network.
+        """Median milliseconds of `part`.
 
         Raises:
             LbtError: the part was not measured.
@@ -108,7 +106,7 @@ class LatencyTable:
 
 KEY_COLUMNS = tuple(field.name for field in fields(TableKey))
 PART_COLUMNS = tuple(field.name for field in fields(Part))
-COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms", "network_factor")
+COLUMNS = (*KEY_COLUMNS, *PART_COLUMNS, "median_ms", "iqr_ms")
 
 
 def settings_key(latency: LatencyKey, threads: int, classes: int) -> SettingsKey:
@@ -128,33 +126,28 @@ def read_table(path: Path) -> LatencyTable:
 
     Raises:
         LbtError: the file is missing or has other columns; a value cannot be read, is negative or is not finite (with
-            its line); a part is listed twice; the rows have different keys or factors; or there is no row.
+            its line); a part is listed twice; the rows have different keys; or there is no row.
     """
-    keys: set[tuple[TableKey, float]] = set()
+    keys: set[TableKey] = set()
     milliseconds: dict[Part, float] = {}
 
     def parse(row: Mapping[str, str]) -> None:
-        part, median, factor = Part(**_fields(Part, row)), float(row["median_ms"]), float(row["network_factor"])
-        key = TableKey(**_fields(TableKey, row)), factor
+        key, part, median = TableKey(**_fields(TableKey, row)), Part(**_fields(Part, row)), float(row["median_ms"])
         if not (math.isfinite(median) and median >= 0):
             raise ValueError(f"median_ms is {median}")
-        if not (math.isfinite(factor) and factor > 0):
-            raise ValueError(f"network_factor is {factor}")
         if part in milliseconds:
             raise ValueError(f"{part} is listed twice")
         if keys and key not in keys:
             raise ValueError(
-                f"has another key or factor than the previous lines ({key}), but a table has one device, size, "
-                "software and factor"
+                f"has another key than the previous lines ({key}), but a table has one device, size and software"
             )
         keys.add(key)
-        milliseconds[part] = median * factor
+        milliseconds[part] = median
 
     read_csv(path, COLUMNS, parse, stage="latency")
     if not keys:
         raise LbtError(f"{path}: holds no row. Delete it and rerun the stage `latency`.")
-    key, factor = keys.pop()
-    return LatencyTable(path, key, milliseconds, factor)
+    return LatencyTable(path, keys.pop(), milliseconds)
 
 
 def _fields(kind: type[TableKey | Part], row: Mapping[str, str]) -> dict[str, Any]:

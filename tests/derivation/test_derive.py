@@ -40,13 +40,7 @@ class Job:
     def write_table(self, per_channel):
         key = asdict(TableKey("invented", "eager", "float32", 64, 64, 1, 3, "none"))
         rows = [
-            {
-                **key,
-                **asdict(part),
-                "median_ms": per_channel * part.in_channels + 3.2 / part.scale,
-                "iqr_ms": 0.0,
-                "network_factor": 1.0,
-            }
+            {**key, **asdict(part), "median_ms": per_channel * part.in_channels + 3.2 / part.scale, "iqr_ms": 0.0}
             for part in list_space_parts(SPACE, 3)
         ]
         write_metrics(self.folder / "table.csv", rows)

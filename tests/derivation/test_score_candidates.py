@@ -57,13 +57,7 @@ class Job:
         )
         key = asdict(TableKey("invented", "eager", "float32", 64, 64, 1, tiny.classes.num_classes, "none"))
         rows = [
-            {
-                **key,
-                **asdict(part),
-                "median_ms": 0.01 * part.in_channels + 3.2 / part.scale,
-                "iqr_ms": 0.0,
-                "network_factor": 1.0,
-            }
+            {**key, **asdict(part), "median_ms": 0.01 * part.in_channels + 3.2 / part.scale, "iqr_ms": 0.0}
             for part in list_space_parts(self.space, tiny.classes.num_classes)
         ]
         write_metrics(folder / "table.csv", rows)

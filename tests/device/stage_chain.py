@@ -72,10 +72,7 @@ class Chain:
         call_stage("class_pixels", settings, split=self.split, pixels=self.pixels)
         key = TableKey("invented", "eager", "float32", 64, 64, 1, len(self.classes.names), "none")
         parts = list_space_parts(settings.space, len(self.classes.names))
-        rows = [
-            {**asdict(key), **asdict(part), "median_ms": 0.1 / part.scale, "iqr_ms": 0.0, "network_factor": 1.0}
-            for part in parts
-        ]
+        rows = [{**asdict(key), **asdict(part), "median_ms": 0.1 / part.scale, "iqr_ms": 0.0} for part in parts]
         write_metrics(self.table, rows)
         source = torch.Generator().manual_seed(0)
         write_json(self.genotype, random_genotype(settings.space, source).to_json())

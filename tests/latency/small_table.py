@@ -3,7 +3,7 @@
 import math
 
 from lbt.config import ComputeSettings, DataSettings, LatencySettings, SpaceSettings
-from lbt.latency import measure_table, measuring
+from lbt.latency import measuring
 from lbt.latency.measuring import TURNS
 from lbt.latency.parts import list_space_parts
 
@@ -21,7 +21,7 @@ SETTINGS = {
 
 
 class Stopwatch:
-    """Replaces `time_together`: the n-th block takes n milliseconds; networks take twice the sum of their parts.
+    """Replaces `time_together`: the n-th block takes n milliseconds.
 
     It raises KeyboardInterrupt before a group with which there would be more than `stop` blocks.
     """
@@ -29,7 +29,6 @@ class Stopwatch:
     def __init__(self, monkeypatch, stop=math.inf):
         self.count, self.stop, self.warm, self.groups = 0, stop, False, []
         monkeypatch.setattr(measuring, "time_together", self)
-        monkeypatch.setattr(measure_table, "measure_network_factor", lambda *_: 2.0)
 
     def __call__(self, calls, *, threads, seconds):
         if not self.warm:

@@ -15,8 +15,7 @@ def table(synthetic_table, tmp_path):
     space = SpaceSettings(layers=5)
     made = synthetic_table(space)
     rows = [
-        {**asdict(made.key), **asdict(part), "median_ms": ms, "iqr_ms": 0.0, "network_factor": 1.0}
-        for part, ms in made.milliseconds.items()
+        {**asdict(made.key), **asdict(part), "median_ms": ms, "iqr_ms": 0.0} for part, ms in made.milliseconds.items()
     ]
     write_metrics(tmp_path / "table.csv", rows)
     return space, made, tmp_path / "table.csv"

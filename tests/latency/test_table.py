@@ -101,9 +101,8 @@ def test_a_table_without_rows_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["fast", "", "nan", "inf", "-1.0"])
-@pytest.mark.parametrize("column", ["median_ms", "network_factor"])
-def test_a_bad_number_is_named_with_its_line(tmp_path, rows, column, value):
-    rows[2][column] = value
+def test_bad_median_is_named_with_its_line(tmp_path, rows, value):
+    rows[2]["median_ms"] = value
     with pytest.raises(LbtError, match="line 4"):
         read_table(write(tmp_path / "table.csv", rows))
 
@@ -119,9 +118,8 @@ def test_a_repeated_part_is_refused(tmp_path, rows):
         read_table(write(tmp_path / "table.csv", [*rows, rows[0]]))
 
 
-@pytest.mark.parametrize(("column", "value"), [("device", "another"), ("network_factor", "1.5")])
-def test_rows_of_two_devices_are_refused(tmp_path, rows, column, value):
-    rows[-1][column] = value
+def test_rows_of_two_devices_are_refused(tmp_path, rows):
+    rows[-1]["device"] = "another"
     with pytest.raises(LbtError, match=rf"line {len(rows) + 1}: has another key"):
         read_table(write(tmp_path / "table.csv", rows))
 
