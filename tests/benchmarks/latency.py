@@ -35,7 +35,9 @@ from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.runtime.resume import Resume
 
-RUNS = 3
+RUNS = 12
+"""Passes of a network in a turn. The first ones after other networks are slower, by a tenth and more, than those that
+follow, as when a camera is running."""
 
 
 def measured_table(
@@ -43,10 +45,9 @@ def measured_table(
 ) -> LatencyTable:
     """The table of these settings, measured unless it lies in the folder."""
     size = "x".join(map(str, latency.input_size))
-    form = f"{latency.backend}-{latency.precision}"
-    name = (
-        f"L{space.layers}-F{space.base_width}-{size}-{compute.threads}-threads-{latency.min_run_seconds:g}-s-{form}.csv"
-    )
+    parts = f"L{space.layers}-F{space.base_width}-{'-'.join(map(str, space.width_twelfths))}-twelfths"
+    form = f"{compute.threads}-threads-{latency.min_run_seconds:g}-s-{latency.backend}-{latency.precision}"
+    name = f"{parts}-{size}-{form}.csv"
     path, device = folder / name, prepare_device(compute)
     if not path.exists():
         identity = {"settings": name, "code": fingerprint("lbt.latency.measure_table")}
@@ -131,7 +132,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--networks", type=int, default=20)
-    parser.add_argument("--turns", type=int, default=10, help=f"of the networks, with {RUNS} timed passes each")
+    parser.add_argument("--turns", type=int, default=5, help=f"of the networks, with {RUNS} timed passes each")
     parser.add_argument("--seconds", type=float, default=0.2, help="for one entry of the table")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backend", choices=("eager", "compile", "onnxruntime"), default="eager")
