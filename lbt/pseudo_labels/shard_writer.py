@@ -177,7 +177,7 @@ def _compress(padded: tuple[int, int], palette: np.ndarray, prediction: ImagePre
     confidence = np.rint(255 * prediction.probability.max(axis=0)).astype(np.uint8)
     padded_values = {
         "label": _pad(prediction.label, padded, IGNORE),
-        "color": _pad(palette[prediction.label], (*padded, 3), 0),
+        "color": _pad(palette.take(prediction.label, axis=0), (*padded, 3), 0),
         "confidence": _pad(confidence, low, 0),
         "probability": _pad(codes, (len(codes), *low), _NO_PROBABILITY),
     }

@@ -1,9 +1,10 @@
-"""Labelling beside the bare forward pass of its network: seconds of an image, and processor time of all the rest.
+"""Labelling beside its network's own work: seconds of an image, and processor time of all the rest.
 
     python tests/benchmarks/labelling.py [--images 12] [--height 1024 --width 2048] [--workers 1] [--turns 3]
 
-The stage `label`, with its start, and the bare passes over the same images take turns. The rest of the stage is
-decoding, normalising, and writing the shard. The supernet has random weights, and the scenes are generated.
+The stage `label`, with its start, the bare passes over the same images, and passes with the class of each pixel take
+turns. A GPU does the work of the latter. The rest of the stage is decoding, normalising, and writing the shard. The
+supernet has random weights, and the scenes are generated.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from lbt.pseudo_labels.dataset import images_to_label
 from lbt.runtime.checkpoint import save_checkpoint
 from lbt.runtime.device import prepare_device
 from lbt.space.architecture import first_architecture
+from lbt.space.largest_logit import largest_logit
+from lbt.space.padding import upsample
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, supernet_identity
 from lbt.space.widths import argmax_widths
@@ -87,25 +90,29 @@ def main() -> None:
                 for image in images:
                     supernet(image, architecture, widths)[0].cpu()
 
+        def classes() -> None:
+            with torch.no_grad():
+                for image in images:
+                    low = supernet(image, architecture, widths)[0].softmax(dim=1)
+                    largest_logit(upsample(low, (options.height, options.width))).to(torch.uint8).cpu()
+
         def label() -> None:
             files = {name: folder / f"{name}.h5" for name in ("labels", "probabilities")}
             call_stage("label", settings, split=folder / "split.csv", teacher=folder / "teacher.pt", **files)
 
-        passes()
-        label()
-        bare, whole, rest = [], [], []
-        for _ in range(options.turns):
-            seconds, of_passes = used_by(passes, len(images))
-            bare.append(seconds)
-            seconds, of_stage = used_by(label, len(images))
-            whole.append(seconds)
-            rest.append(of_stage - of_passes)
-    share = median(b / w for b, w in zip(bare, whole, strict=True))
-    print(f"{len(images)} images of {options.height} x {options.width}, medians of {options.turns} turns")
-    print(f"bare passes           {1000 * median(bare):8.0f} ms an image")
-    print(f"the stage             {1000 * median(whole):8.0f} ms an image, with its start")
-    print(f"bare / stage          {share:8.2f}")
-    print(f"all but the passes    {1000 * median(rest):8.0f} ms of processor time an image")
+        forms = {"bare passes": passes, "passes with classes": classes, "the stage": label}
+        for work in forms.values():
+            work()
+        turns = [{name: used_by(work, len(images)) for name, work in forms.items()} for _ in range(options.turns)]
+    print(f"{len(images)} images of {options.height} x {options.width}, medians of {options.turns} turns, an image")
+    for name in forms:
+        seconds, used = (median(turn[name][which] for turn in turns) for which in (0, 1))
+        share = median(turn[name][0] / turn["the stage"][0] for turn in turns)
+        rest = median(turn["the stage"][1] - turn[name][1] for turn in turns)
+        print(
+            f"{name:20} {1000 * seconds:6.0f} ms, {1000 * used:6.0f} ms of processor time; {share:.2f} of the stage's "
+            f"time, which takes {1000 * rest:.0f} ms more of processor time"
+        )
 
 
 if __name__ == "__main__":
