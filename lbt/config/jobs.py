@@ -1,5 +1,6 @@
 """The settings that each stage sees: one model per stage. Its fields are sections, or parts of sections.
 
+Here are the stages up to the end of a search, and the parts that others share; `lbt.config.network_jobs` has the rest.
 Only what is in its model can change a stage's result, so a change of any other setting does not rerun it. Beside
 sections a model holds the names and numbers of a job: `seed`, `method`, `round`, `shard`.
 """
@@ -9,46 +10,23 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Generic, TypeVar
 
-from lbt.config import Section, Settings, Window
+from lbt.config import Section, Settings
 from lbt.config.base import WITHOUT_EFFECT, Gpus, select_keys
-from lbt.config.data import (
-    AugmentationSettings,
-    DataClasses,
-    DataSettings,
-    ImageFiles,
-    SceneSettings,
-    SplitSettings,
-)
-from lbt.config.retrain import GuideTraining, RetrainSettings
+from lbt.config.data import AugmentationSettings, DataClasses, DataSettings, ImageFiles, SceneSettings, SplitSettings
 from lbt.config.round import RoundSearch, SearchWindow, StudentSettings
-from lbt.config.search import (
-    DerivationRule,
-    DerivationSettings,
-    DerivationWindow,
-    ScoredImages,
-    ScoredPaths,
-    SearchSettings,
-)
-from lbt.config.space import LatencyKey, LatencySettings, NetworkTiming, SpaceSettings, TableTiming
-from lbt.config.tabular import TabularJobs, TabularSettings
+from lbt.config.search import DerivationWindow
+from lbt.config.space import LatencyKey, SpaceSettings, TableTiming
 from lbt.config.training import (
-    ArchitectureSettings,
     Calibration,
-    CandidateScoring,
-    ComputeDevice,
     ComputeKernels,
     ComputeSettings,
-    EvaluationSettings,
     LoadingCompute,
-    NetworkScoring,
     ResumingDevice,
-    ScoreBatches,
     WarmupSettings,
 )
 
 Job = TypeVar("Job", bound=Section)
 Search = TypeVar("Search", bound=RoundSearch)
-Wanted = TypeVar("Wanted", bound=SearchWindow)
 
 
 def pick_settings(model: type[Job], settings: Settings, **scalars: Any) -> Job:
@@ -200,131 +178,3 @@ class RoundJob(NetworkJob, TrainingJob, Generic[Search]):
     search: Search
     latency: LatencyKey
     evaluation: Calibration
-
-
-class OperatorsJob(NetworkJob, TrainingJob):
-    derivation: ScoredImages
-    evaluation: ScoreBatches
-
-
-class CandidatesJob(NetworkJob, TrainingJob):
-    search: SearchWindow
-    latency: LatencyKey
-    derivation: ScoredPaths
-    evaluation: CandidateScoring
-
-
-class DeriveJob(NetworkJob, PredictionJob, Generic[Wanted]):
-    """`search` holds the keys of the job's method; see `lbt.config.methods`."""
-
-    search: Wanted
-    derivation: DerivationWindow
-
-
-class DeriveGuideJob(NetworkJob):
-    space: SpaceSettings
-    derivation: DerivationRule
-
-
-class TimingJob(Section):
-    data: DataClasses
-    space: SpaceSettings
-    latency: NetworkTiming
-    compute: ComputeDevice
-
-
-class ProfileJob(TimingJob):
-    method: str
-
-
-class RetrainGuideJob(NetworkJob, TrainingJob):
-    retrain: GuideTraining
-
-
-class RetrainJob(RetrainGuideJob):
-    retrain: RetrainSettings
-
-
-class TabularScoresJob(TrainingJob):
-    seed: int
-    job: int
-    retrain: RetrainSettings
-    evaluation: ScoreBatches
-    tabular: TabularJobs
-
-
-class TabularLatencyJob(TimingJob):
-    tabular: TabularSettings
-
-
-class TabularTableJob(Section):
-    space: SpaceSettings
-    augmentation: AugmentationSettings
-    retrain: RetrainSettings
-
-
-class EvaluateSupernetJob(InferenceJob):
-    compute: LoadingCompute
-    evaluation: ScoreBatches
-
-
-class EvaluateNetworkJob(InferenceJob):
-    compute: LoadingCompute
-    evaluation: NetworkScoring
-
-
-class PackJob(NetworkJob, SplitJob):
-    """Everything that leads to a network, because the packed file carries the digest of it."""
-
-    augmentation: AugmentationSettings
-    space: SpaceSettings
-    latency: LatencySettings
-    warmup: WarmupSettings
-    search: SearchSettings
-    derivation: DerivationSettings
-    retrain: RetrainSettings
-    evaluation: EvaluationSettings
-    compute: ComputeSettings
-
-
-class Budget(Section):
-    epochs: float
-    batch_size: int
-
-
-class SearchBudget(Budget):
-    rounds: int
-    cosearch: bool
-    architecture: ArchitectureSettings
-
-
-class RetrainBudget(Budget):
-    initial: str
-
-
-class TablesJob(Section):
-    space: SpaceSettings
-    warmup: Budget
-    search: SearchBudget
-    retrain: RetrainBudget
-
-
-class CompareJob(DataJob):
-    space: SpaceSettings
-    search: SearchWindow
-
-
-class DrawJob(Section):
-    space: SpaceSettings
-
-
-class WantedSpeed(Section):
-    fps: Window | None
-
-
-class CardsJob(Section):
-    """The best network is the best one inside the window."""
-
-    data: ImageFiles
-    search: WantedSpeed
-    derivation: WantedSpeed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbt.config import SpaceSettings
-from lbt.config.jobs import DeriveJob
+from lbt.config.network_jobs import DeriveJob
 from lbt.config.round import RandomMatch, SearchWindow
 from lbt.data.classes import class_table
 from lbt.derivation.candidate_table import choose_candidate

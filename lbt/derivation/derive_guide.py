@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.config.jobs import DeriveGuideJob
 from lbt.config.methods import METHODS
+from lbt.config.network_jobs import DeriveGuideJob
 from lbt.files import read_json, write_json, write_text
 from lbt.network.derivation_rule import Rule, best_convolution, candidate_paths, most_probable_path, path_scales
 from lbt.network.genotype import BRANCH_SCALES, Branch, Cell, Genotype

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lbt.config import DataSettings
-from lbt.config.jobs import CandidatesJob
+from lbt.config.network_jobs import CandidatesJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.dataset import Items, SegmentationDataset
 from lbt.data.loader import decode_items, evaluation_batches, training_loader

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.config.jobs import OperatorsJob
+from lbt.config.network_jobs import OperatorsJob
 from lbt.data.classes import IGNORE, class_table
 from lbt.data.dataset import Items, SegmentationDataset
 from lbt.data.loader import decode_items, evaluation_batches

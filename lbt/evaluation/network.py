@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lbt.config.jobs import EvaluateNetworkJob
+from lbt.config.network_jobs import EvaluateNetworkJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.images import read_image

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lbt.config import SpaceSettings
-from lbt.config.jobs import EvaluateSupernetJob
+from lbt.config.network_jobs import EvaluateSupernetJob
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches

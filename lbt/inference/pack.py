@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbt.config.jobs import PackJob
+from lbt.config.network_jobs import PackJob
 from lbt.data.classes import class_table
 from lbt.errors import visible
 from lbt.files import read_json

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lbt.baselines import build_network
-from lbt.config.jobs import ProfileJob
+from lbt.config.network_jobs import ProfileJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.current_key import current_key

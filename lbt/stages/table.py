@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lbt.config import Section, Settings, jobs
+from lbt.config import Section, Settings, jobs, network_jobs
 from lbt.config.baselines import BASELINES
 from lbt.config.methods import METHODS, MethodFacts
 from lbt.data.splits import TRAINING_ROLES
@@ -124,25 +124,30 @@ STAGES: dict[str, Stage] = {
     ),
     "operators": Stage(
         "lbt.derivation.score_operators",
-        jobs.OperatorsJob,
+        network_jobs.OperatorsJob,
         "score the operators of the supernet by their removal",
         on_gpu=True,
         reads=("teacher_val",),
     ),
     "candidates": Stage(
         "lbt.derivation.score_candidates",
-        jobs.CandidatesJob,
+        network_jobs.CandidatesJob,
         "score the networks that may be derived",
         on_gpu=True,
         reads=("teacher_train", "teacher_val"),
     ),
     "derive": Stage(
-        "lbt.derivation.derive", jobs.DeriveJob, "derive the discrete network", search_of=lambda method: method.derive
+        "lbt.derivation.derive",
+        network_jobs.DeriveJob,
+        "derive the discrete network",
+        search_of=lambda method: method.derive,
     ),
-    "derive_guide": Stage("lbt.derivation.derive_guide", jobs.DeriveGuideJob, "derive the network to distil from"),
+    "derive_guide": Stage(
+        "lbt.derivation.derive_guide", network_jobs.DeriveGuideJob, "derive the network to distil from"
+    ),
     "profile": Stage(
         "lbt.latency.profiler",
-        jobs.ProfileJob,
+        network_jobs.ProfileJob,
         "time the derived network",
         on_gpu=True,
         measures=True,
@@ -150,7 +155,7 @@ STAGES: dict[str, Stage] = {
     ),
     "retrain": Stage(
         "lbt.training.retrain",
-        jobs.RetrainJob,
+        network_jobs.RetrainJob,
         "train the derived network",
         gpus="retrain.gpus",
         on_gpu=True,
@@ -159,18 +164,22 @@ STAGES: dict[str, Stage] = {
     ),
     "retrain_guide": Stage(
         "lbt.training.retrain",
-        jobs.RetrainGuideJob,
+        network_jobs.RetrainGuideJob,
         "train the network to distil from",
         gpus="retrain.gpus",
         on_gpu=True,
         reads=TRAINING_ROLES,
     ),
     "evaluate_supernet": Stage(
-        "lbt.evaluation.supernet", jobs.EvaluateSupernetJob, "score the supernet", on_gpu=True, reads=("evaluation",)
+        "lbt.evaluation.supernet",
+        network_jobs.EvaluateSupernetJob,
+        "score the supernet",
+        on_gpu=True,
+        reads=("evaluation",),
     ),
     "evaluate_network": Stage(
         "lbt.evaluation.network",
-        jobs.EvaluateNetworkJob,
+        network_jobs.EvaluateNetworkJob,
         "score the retrained network",
         on_gpu=True,
         reads=("evaluation",),
@@ -181,26 +190,32 @@ STAGES: dict[str, Stage] = {
     ),
     "tabular_scores": Stage(
         "lbt.tabular.scores",
-        jobs.TabularScoresJob,
+        network_jobs.TabularScoresJob,
         "train and score networks of a table",
         on_gpu=True,
         reads=(*TRAINING_ROLES, "evaluation"),
     ),
     "tabular_latency": Stage(
-        "lbt.tabular.latency", jobs.TabularLatencyJob, "time the networks of a table", on_gpu=True, measures=True
+        "lbt.tabular.latency",
+        network_jobs.TabularLatencyJob,
+        "time the networks of a table",
+        on_gpu=True,
+        measures=True,
     ),
-    "tabular_table": Stage("lbt.tabular.write", jobs.TabularTableJob, "join scores and latencies into the table"),
+    "tabular_table": Stage(
+        "lbt.tabular.write", network_jobs.TabularTableJob, "join scores and latencies into the table"
+    ),
     "pack": Stage(
-        "lbt.inference.pack", jobs.PackJob, "put network, scores and profile into one file", builds_network=True
+        "lbt.inference.pack", network_jobs.PackJob, "put network, scores and profile into one file", builds_network=True
     ),
     "settings": Stage("lbt.views.settings", Settings, "record settings and versions"),
-    "tables": Stage("lbt.views.tables.write", jobs.TablesJob, "write the tables"),
+    "tables": Stage("lbt.views.tables.write", network_jobs.TablesJob, "write the tables"),
     "compare": Stage(
         "lbt.views.figures.comparison",
-        jobs.CompareJob,
+        network_jobs.CompareJob,
         "draw the figures that compare the methods",
         reads=("evaluation",),
     ),
-    "draw": Stage("lbt.views.figures.networks", jobs.DrawJob, "draw the figures of each method and seed"),
-    "cards": Stage("lbt.views.cards", jobs.CardsJob, "write the card of each network"),
+    "draw": Stage("lbt.views.figures.networks", network_jobs.DrawJob, "draw the figures of each method and seed"),
+    "cards": Stage("lbt.views.cards", network_jobs.CardsJob, "write the card of each network"),
 }

@@ -8,7 +8,7 @@ from statistics import median
 
 import torch
 
-from lbt.config.jobs import TabularLatencyJob
+from lbt.config.network_jobs import TabularLatencyJob
 from lbt.data.classes import class_table
 from lbt.files import write_json
 from lbt.latency.current_key import current_key

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from lbt.config.jobs import RetrainJob, TabularScoresJob
+from lbt.config.network_jobs import RetrainJob, TabularScoresJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.loader import evaluation_batches

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lbt.config.jobs import TabularTableJob
+from lbt.config.network_jobs import TabularTableJob
 from lbt.files import read_json, software_versions, write_json, write_text
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress

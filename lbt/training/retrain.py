@@ -11,7 +11,7 @@ import torch
 from lbt.baselines import build_network
 from lbt.config import RetrainSettings
 from lbt.config.baselines import BASELINES
-from lbt.config.jobs import RetrainGuideJob
+from lbt.config.network_jobs import RetrainGuideJob
 from lbt.data.class_pixels import read_class_pixels
 from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset

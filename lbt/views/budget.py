@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbt.config.baselines import BASELINES
-from lbt.config.jobs import TablesJob
+from lbt.config.network_jobs import TablesJob
 from lbt.data.splits import read_split, steps_for, training_samples
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbt.config.baselines import BASELINES
-from lbt.config.jobs import CardsJob
+from lbt.config.network_jobs import CardsJob
 from lbt.errors import visible
 from lbt.files import atomic_path, write_text
 from lbt.runtime.progress import Progress

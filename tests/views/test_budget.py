@@ -3,7 +3,8 @@
 import pytest
 
 from lbt.config import RetrainSettings, SearchSettings, Settings, WarmupSettings
-from lbt.config.jobs import TablesJob, pick_settings
+from lbt.config.jobs import pick_settings
+from lbt.config.network_jobs import TablesJob
 from lbt.data.sample import Sample
 from lbt.data.splits import read_split, training_samples
 from lbt.views import budget

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lbt.config import DataSettings
-from lbt.config.jobs import CompareJob
+from lbt.config.network_jobs import CompareJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.masks import read_mask, read_pair
 from lbt.data.splits import read_split

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lbt.config import SpaceSettings
-from lbt.config.jobs import DrawJob
+from lbt.config.network_jobs import DrawJob
 from lbt.files import read_json
 from lbt.network.genotype import read_genotype
 from lbt.runtime.progress import Progress

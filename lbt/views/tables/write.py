@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lbt.config.jobs import TablesJob
+from lbt.config.network_jobs import TablesJob
 from lbt.runtime.progress import Progress
 from lbt.views.budget import describe_budgets
 from lbt.views.results import ConstantScores, read_part, read_results
