@@ -7,7 +7,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 
 from lbt.network.trainable import TrainableNetwork
-from lbt.space.padding import crop_logits, enlarge_logits, pad_images
+from lbt.space.padding import crop_logits, pad_images
 
 
 class Baseline(TrainableNetwork):
@@ -29,11 +29,10 @@ class Baseline(TrainableNetwork):
         """Add a head that only training uses; it reads the feature `name`, and its logits have `stride`."""
         self.auxiliary[name], self.auxiliary_strides[name] = head, stride
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, H, W)."""
-        size = (images.shape[-2], images.shape[-1])
+    def main_logits(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, ceil(H / stride), ceil(W / stride))."""
         logits = self.predict(self.features(pad_images(images)))
-        return enlarge_logits(crop_logits(logits, size, self.stride), size, self.stride)
+        return crop_logits(logits, (images.shape[-2], images.shape[-1]), self.stride)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits at the heads' own strides: those of `predict`, then those of the heads for training."""

@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add networks, size, backends and where the table goes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
-Reads networks, and times each with every backend and precision that this machine has. Networks with random weights take
-turns with them: FasterSeg's released network, Fast-SCNN, LR-ASPP-MobileNetV3 and DeepLabV3-MobileNetV3. Prints one
-table. Writes it into a folder if --output names one."""
+Reads networks, and times each with every backend and precision that this machine has, from an image to the class of
+each pixel. Networks with random weights take turns with them: FasterSeg's released network, Fast-SCNN,
+LR-ASPP-MobileNetV3 and DeepLabV3-MobileNetV3. Prints one table. Writes it into a folder if --output names one."""
     parser.epilog = """\
 Nothing else should run on the machine.
 Exit code 0 if the table was printed; 1 if not."""
@@ -55,7 +55,9 @@ Exit code 0 if the table was printed; 1 if not."""
 def run(options: argparse.Namespace) -> None:
     """Time the networks, and print the table."""
     from lbt.config import ComputeSettings, LatencyKey
+    from lbt.data.normalise import normalise
     from lbt.evaluation.bench import (
+        draw_scene,
         list_forms,
         prepare_baselines,
         prepare_file,
@@ -93,16 +95,17 @@ def run(options: argparse.Namespace) -> None:
         raise LbtError(
             f"{options.networks[0]}: has no input size, because it is not a finished network. Add --size H W."
         )
-    entries = []
+    scene, entries = draw_scene(size), []
     for path, network in trained.items():
         miou = score_precisions(network, options.run, device)
-        entries += prepare_network(str(path), network.network.cpu(), forms, size, device, options.threads, miou)
+        images = normalise(scene[None], network.mean, network.std)
+        entries += prepare_network(str(path), network.network.cpu(), forms, images, device, options.threads, miou)
     for path, file in files.items():
         score = None if options.run is None else score_segmenter(file, file.classes, options.run)
-        entries.append(prepare_file(str(path), file, size, device, score))
+        entries.append(prepare_file(str(path), file, scene, device, score))
     named = [network.classes for network in trained.values()] + [file.classes for file in files.values()]
     classes = len(named[0])
-    entries += prepare_baselines(forms, size, classes, device, options.threads)
+    entries += prepare_baselines(forms, scene, classes, device, options.threads)
     rows = time_entries(entries, options.turns, options.threads)
     key = current_key(LatencyKey(input_size=size), options.threads, device, classes)
     where = f"{key.device}, {options.threads} thread(s), {size[0]} x {size[1]} pixels (height x width), {key.software}"

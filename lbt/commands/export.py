@@ -18,9 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 Reads a network, and runs it on the CPU in PyTorch and as ONNX. Writes the ONNX file only if the results agree."""
     parser.epilog = """\
 The graph normalises photographs itself:
-  input   images  (B, 3, H, W) uint8, red, green, blue from 0 to 255
-  output  logits  (B, C, H, W) float32
-          labels  (B, H, W) uint8, index into the classes
+  input   images         (B, 3, H, W) uint8, red, green, blue from 0 to 255
+  output  logits         (B, C, H, W) float32
+          labels         (B, H, W) uint8, index into the classes
+          coarse_logits  (B, C, H / s, W / s) float32, the logits at the network's stride s; sides are rounded up
 The metadata hold the classes, their colours, mean, std, scores (float32 only) and the digest of the settings. The
 results agree if no logit differs by more than 1e-4 of the largest logit (float16: 2e-2). For int8, whose ranges are
 measured on 32 training images, the command prints the share of equal labels.

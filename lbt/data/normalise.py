@@ -19,6 +19,6 @@ def normalise(images: Tensor, mean: Sequence[float] | Tensor, std: Sequence[floa
     Returns:
         float32 of the same shape, a plain tensor.
     """
-    scaled = images.float() if images.is_floating_point() else images.float() * (1 / 255)
+    scaled = images.float() if images.is_floating_point() else images.float().mul_(1 / 255)
     shift, scale = (torch.as_tensor(values, device=images.device)[:, None, None] for values in (mean, std))
-    return (scaled - shift) / scale
+    return (scaled - shift).div_(scale)

@@ -1,4 +1,8 @@
-"""Networks in every form in which they can be deployed, timed in turns beside networks that were not searched here."""
+"""Networks in every form in which they can be deployed, timed in turns beside networks that were not searched here.
+
+A pass leads from a normalised image to the class of each pixel. The image is a generated street scene, because the time
+of `lbt.space.class_map` depends on how much of an image lies near the borders of classes.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,26 @@ from pathlib import Path
 from statistics import median
 from typing import Any, get_args
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lbt.baselines import build_baseline
-from lbt.config import LatencyKey
+from lbt.config import DataSettings, LatencyKey, SceneSettings
 from lbt.config.baselines import BASELINES
+from lbt.data.normalise import normalise
+from lbt.data.scenes.write_dataset import generate_scene
 from lbt.evaluation.segmenter_scores import score_segmenter
 from lbt.inference.onnx_network import OnnxNetwork
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.latency.deployment import Backend, Deployment, Forward, find_obstacle
 from lbt.latency.memory import measure_peak
 from lbt.latency.timing import time_rounds
+from lbt.network.trainable import TrainableNetwork
 from lbt.runtime.device import has_bfloat16
 from lbt.runtime.progress import Progress
+from lbt.space.class_map import class_map
+from lbt.space.largest_logit import largest_logit
 
 PLAIN = "plain"
 """The form that training writes: eager float32, BatchNorm by itself, planes of channels (NCHW)."""
@@ -51,6 +61,36 @@ class Entry:
     memory: int | None
 
 
+class Labels(nn.Module):
+    """A network that ends with the class of each pixel, from logits of every pixel."""
+
+    def __init__(self, network: TrainableNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, H, W) uint8."""
+        return largest_logit(self.network(images)).to(torch.uint8)
+
+
+class CoarseLogits(nn.Module):
+    """A network that ends with logits at its stride."""
+
+    def __init__(self, network: TrainableNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, C, ceil(H / s), ceil(W / s))."""
+        return self.network.main_logits(images)
+
+
+def draw_scene(size: tuple[int, int]) -> Tensor:
+    """A street scene (3, H, W) uint8 of a height and width in pixels."""
+    image, _ = generate_scene(SceneSettings(height=size[0], width=size[1]), "val", 0)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
 def list_forms(backends: Sequence[Backend], device: torch.device) -> list[LatencyKey]:
     """The backends and number formats that this machine has, those of the first backend first."""
     precisions = [
@@ -65,9 +105,9 @@ def list_forms(backends: Sequence[Backend], device: torch.device) -> list[Latenc
 
 def prepare_network(
     name: str,
-    module: nn.Module,
+    network: TrainableNetwork,
     forms: Sequence[LatencyKey],
-    size: tuple[int, int],
+    images: Tensor,
     device: torch.device,
     threads: int,
     miou: dict[str, float],
@@ -76,43 +116,55 @@ def prepare_network(
 
     Args:
         name: of the network.
-        module: from images (1, 3, H, W) float32 to logits, on the CPU, in evaluation mode.
+        network: on the CPU, in evaluation mode.
         forms: backends and number formats.
-        size: height and width of the image in pixels.
+        images: one normalised image, (1, 3, H, W) float32.
         device: where it runs.
         threads: CPU threads.
         miou: by number format, as far as it is known.
     """
-    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     passes: list[tuple[str, str, Forward, tuple[Any, ...]]] = []
     for key in forms:
-        prepared = Deployment(key.backend, key.precision, device, threads).prepare(module, (images,))
-        passes.append((key.backend, key.precision, prepared.forward, prepared.inputs))
-    passes.insert(0, (PLAIN, "float32", module.to(device), (images.to(device),)))
+        forward, inputs = _prepare(network, Deployment(key.backend, key.precision, device, threads), images)
+        passes.append((key.backend, key.precision, forward, inputs))
+    passes.insert(0, (PLAIN, "float32", Labels(network).to(device), (images.to(device),)))
     return [
         Entry(name, backend, precision, forward, inputs, miou.get(precision), _measure(forward, inputs, device))
         for backend, precision, forward, inputs in passes
     ]
 
 
+def _prepare(network: TrainableNetwork, deployment: Deployment, images: Tensor) -> tuple[Forward, tuple[Any, ...]]:
+    """A pass and its arguments, as `SegmentationNetwork` and `OnnxNetwork` compute labels."""
+    if deployment.device.type != "cpu" or deployment.backend == "compile":  # these join all steps to the last one
+        whole = deployment.prepare(Labels(network), (images,))
+        return whole.forward, whole.inputs
+    coarse, size = deployment.prepare(CoarseLogits(network), (images,)), (images.shape[-2], images.shape[-1])
+
+    def labels(*given: Tensor) -> Tensor:
+        found = coarse.forward(*given)
+        return class_map(found if isinstance(found, Tensor) else torch.from_numpy(found[0]), size)
+
+    return labels, coarse.inputs
+
+
 def prepare_baselines(
-    forms: Sequence[LatencyKey], size: tuple[int, int], classes: int, device: torch.device, threads: int
+    forms: Sequence[LatencyKey], scene: Tensor, classes: int, device: torch.device, threads: int
 ) -> list[Entry]:
-    """The baselines at their published size, with random weights, in all forms."""
+    """The baselines at their published size, with random weights, in all forms; `scene` is (3, H, W) uint8."""
+    data = DataSettings()
+    images = normalise(scene[None], data.mean, data.std)
     return [
         entry
         for name, facts in BASELINES.items()
         for entry in prepare_network(
-            facts.title, build_baseline(name, classes).eval(), forms, size, device, threads, {}
+            facts.title, build_baseline(name, classes).eval(), forms, images, device, threads, {}
         )
     ]
 
 
-def prepare_file(
-    name: str, network: OnnxNetwork, size: tuple[int, int], device: torch.device, miou: float | None
-) -> Entry:
-    """An ONNX file; its pass includes the normalisation of the photograph and gives labels."""
-    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+def prepare_file(name: str, network: OnnxNetwork, image: Tensor, device: torch.device, miou: float | None) -> Entry:
+    """An ONNX file; its pass includes the normalisation of the image (3, H, W) uint8."""
     memory = _measure(network, (image,), device)
     return Entry(name, "onnxruntime", network.precision, network, (image,), miou, memory)
 

@@ -18,12 +18,14 @@ from lbt.errors import LbtError
 from lbt.files import atomic_path
 from lbt.inference.segmentation_network import SegmentationNetwork
 from lbt.latency.onnx_session import export_program
+from lbt.space.padding import enlarge_logits
 
 TOLERANCE = 1e-4
 """Largest difference of a logit that the export accepts, as a share of the largest logit."""
 TOLERANCES = {"float32": TOLERANCE, "float16": 2e-2}
 """Number format -> the tolerance of its file; float16 has 11 bits of precision instead of 24."""
-INPUT, OUTPUTS = "images", ("logits", "labels")
+INPUT, COARSE = "images", "coarse_logits"
+OUTPUTS = ("logits", "labels", COARSE)
 OTHER = (61, 97)
 """The second size at which a file for any size is checked: odd, one side below and one above a multiple of 32."""
 
@@ -48,9 +50,10 @@ class _Graph(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network.logits(images)
-        return logits, logits.argmax(dim=1).to(torch.uint8)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        coarse = self.network.coarse_logits(images)
+        logits = enlarge_logits(coarse, (images.shape[-2], images.shape[-1]), self.network.network.stride)
+        return logits, logits.argmax(dim=1).to(torch.uint8), coarse
 
 
 def export_network(
@@ -64,7 +67,8 @@ def export_network(
     """Write an ONNX file and compare it with the network, in ONNX Runtime on the CPU.
 
     The graph takes `images` (B, 3, H, W) uint8, red, green and blue from 0 to 255, and gives `logits` (B, C, H, W)
-    float32 and `labels` (B, H, W) uint8. Its metadata are those of `metadata`.
+    float32, `labels` (B, H, W) uint8, and `coarse_logits` (B, C, ceil(H / s), ceil(W / s)) float32 at the network's
+    stride s, which are those before they are enlarged. Its metadata are those of `metadata`.
 
     Args:
         network: on the CPU.
@@ -114,7 +118,7 @@ def compare(
 ) -> Agreement:
     """Run both on the same noise of shape (B, H, W)."""
     images = _noise(shape)
-    logits, labels = session.run(list(OUTPUTS), {INPUT: images.numpy()})
+    logits, labels, _ = session.run(list(OUTPUTS), {INPUT: images.numpy()})
     with torch.no_grad():
         expected = network.logits(images)
     largest = max(float(expected.abs().max()), np.finfo(np.float32).tiny)
@@ -142,7 +146,8 @@ def metadata(network: SegmentationNetwork, precision: str = "float32") -> dict[s
         "precision": precision,
         "lbt_version": __version__,
         "input": "images (B, 3, H, W) uint8, red, green, blue from 0 to 255; the graph normalises them",
-        "output": "logits (B, C, H, W) float32; labels (B, H, W) uint8, index into classes",
+        "output": "logits (B, C, H, W) float32; labels (B, H, W) uint8, index into classes; coarse_logits, the logits "
+        "at the stride of the network",
     }
 
 

@@ -13,7 +13,7 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from lbt.files import atomic_path
-from lbt.inference.onnx_export import INPUT, export_network, metadata
+from lbt.inference.onnx_export import COARSE, INPUT, export_network, metadata
 from lbt.inference.onnx_network import OnnxNetwork
 from lbt.inference.segmentation_network import SegmentationNetwork
 
@@ -67,6 +67,7 @@ def export_int8(
                 _Images(images),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=QUANTISED,
+                nodes_to_exclude=_enlarging(plain),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -80,3 +81,8 @@ def export_int8(
         tensors = [torch.from_numpy(pixels).permute(2, 0, 1) for pixels in images]
         equal = [float((found(image) == network(image)).float().mean()) for image in tensors]
     return float(np.mean(equal))
+
+
+def _enlarging(path: Path) -> list[str]:
+    """The operators that enlarge the logits; they stay in float32, so that `labels` are the classes of these logits."""
+    return [node.name for node in onnx.load(path).graph.node if COARSE in node.input]

@@ -23,6 +23,8 @@ from lbt.network.genotype import Genotype
 from lbt.network.network import Network
 from lbt.network.trainable import TrainableNetwork
 from lbt.runtime.device import has_bfloat16
+from lbt.space.class_map import class_map
+from lbt.space.padding import enlarge_logits
 
 Images = str | Path | Image.Image | np.ndarray | Tensor
 """The file of an image, a Pillow image, an array (H, W, 3), or a tensor (3, H, W) or (B, 3, H, W); red is first."""
@@ -144,17 +146,24 @@ class SegmentationNetwork(nn.Module):
                 [0, 1]; a Pillow image of more than 8 bits a channel.
         """
         with torch.no_grad():
-            largest, labels = self._logits(self._batch(images)).max(dim=1)
-            if not largest.isfinite().all():
+            batch = self._batch(images)
+            logits = self.coarse_logits(batch)
+            if not logits.isfinite().all():
                 raise LbtError("The network computes NaN or infinity, so it has no labels. Take another network.")
+            labels = class_map(logits, (batch.shape[-2], batch.shape[-1])).long()
         return labels if isinstance(images, Tensor) and images.ndim == 4 else labels[0]
 
     predict = forward
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (B, C, H, W) float32 of images (B, 3, H, W): uint8, or floats in [0, 1]. Gradients flow."""
-        logits = self._logits(images)
-        return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+        return enlarge_logits(self.coarse_logits(images), (images.shape[-2], images.shape[-1]), self.network.stride)
+
+    def coarse_logits(self, images: Tensor) -> Tensor:
+        """The same before they are enlarged: (B, C, ceil(H / s), ceil(W / s)) float32 at the network's stride s."""
+        dtype = next(self.network.parameters()).dtype
+        logits = self.network.main_logits(normalise(images, self._mean, self._std).to(dtype))
+        return logits.float() if dtype in (torch.bfloat16, torch.float16) else logits
 
     def fast(self) -> SegmentationNetwork:
         """This network in bfloat16, if its device has instructions for that; otherwise the network itself.
@@ -167,11 +176,6 @@ class SegmentationNetwork(nn.Module):
         fast = copy.deepcopy(self)
         fast.network = fold_batch_norm(self.network).to(torch.bfloat16)
         return fast
-
-    def _logits(self, images: Tensor) -> Tensor:
-        """The logits in the number format of the network."""
-        dtype = next(self.network.parameters()).dtype
-        return self.network(normalise(images, self._mean, self._std).to(dtype))
 
     def _batch(self, images: Images) -> Tensor:
         if isinstance(images, str | Path):

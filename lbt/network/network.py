@@ -13,7 +13,7 @@ from lbt.network.genotype import Branch, Cell, Genotype, cell_channels
 from lbt.network.trainable import TrainableNetwork
 from lbt.space.decoder import BranchDecoder, FusionHead, Head, head_channels
 from lbt.space.operators import build_derived_operator
-from lbt.space.padding import crop_logits, enlarge_logits, pad_images
+from lbt.space.padding import crop_logits, pad_images
 from lbt.space.stem import Stem
 from lbt.space.widths import channels
 
@@ -51,6 +51,8 @@ class Network(TrainableNetwork):
         ValueError: a cell is a skip of stride 1 between features of different channels.
     """
 
+    stride = 8
+
     def __init__(self, genotype: Genotype, space: SpaceSettings, num_classes: int):
         super().__init__()
         self.genotype, self.stem = genotype, Stem(space)
@@ -77,16 +79,15 @@ class Network(TrainableNetwork):
         """The cells of the branch that ends at 1/`scale`, without the shared cells."""
         return cast(Trunk, self.branches[str(scale)])  # `branches` holds no other type
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, H, W)."""
-        size = (images.shape[-2], images.shape[-1])
-        return enlarge_logits(crop_logits(self._predict(self.features(images)), size, 8), size, 8)
+    def main_logits(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) with H and W of 32 or more -> logits (B, C, ceil(H / 8), ceil(W / 8))."""
+        return self._predict(self.features(images), (images.shape[-2], images.shape[-1]))
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:
         """Logits at the heads' own strides: main (B, C, ceil(H / 8), ceil(W / 8)), then those at 1/16 and 1/32."""
         size = (images.shape[-2], images.shape[-1])
         features = self.features(images)
-        outputs = [crop_logits(self._predict(features), size, 8)]
+        outputs = [self._predict(features, size)]
         for name, head in self.auxiliary.items():
             maps = [{**details, last: x}[int(name)] for last, (x, details) in features.items() if last >= int(name)]
             outputs.append(crop_logits(head(torch.cat(maps, dim=1)), size, int(name)))
@@ -97,8 +98,9 @@ class Network(TrainableNetwork):
         x, details = self.shared(self.stem(pad_images(images)), {})
         return {int(scale): trunk(x, details) for scale, trunk in self.branches.items()}
 
-    def _predict(self, features: dict[int, tuple[Tensor, dict[int, Tensor]]]) -> Tensor:
-        return self.prediction(*(self.decoders[str(scale)](x, details) for scale, (x, details) in features.items()))
+    def _predict(self, features: dict[int, tuple[Tensor, dict[int, Tensor]]], size: tuple[int, int]) -> Tensor:
+        decoded = (self.decoders[str(scale)](x, details) for scale, (x, details) in features.items())
+        return crop_logits(self.prediction(*decoded), size, self.stride)
 
 
 def _build_operators(branch: Branch, space: SpaceSettings) -> list[nn.Module]:

@@ -23,8 +23,7 @@ from lbt.pseudo_labels.shard_format import ShardIdentity
 from lbt.pseudo_labels.shard_writer import ImagePrediction, write_shard
 from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.progress import Progress
-from lbt.space.largest_logit import largest_logit
-from lbt.space.padding import upsample
+from lbt.space.class_map import class_map
 from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 
@@ -94,7 +93,7 @@ def run(settings: LabelJob, files: Files, *, code: str = "", log: Path | None = 
                 with torch.no_grad(), precision.applied() as forward:
                     normalised = normalise(image[None].to(device), data.mean, data.std)
                     low = forward(supernet, normalised, architecture, widths)[0].softmax(dim=1)
-                    label = largest_logit(upsample(low, sizes[image_id]))[0].to(torch.uint8)
+                    label = class_map(low, sizes[image_id])[0]
                 yield ImagePrediction(image_id=image_id, label=label.cpu().numpy(), probability=low[0].cpu().numpy())
                 progress.advance(confidence=float(low.amax(dim=1).mean()))
 

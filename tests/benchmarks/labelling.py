@@ -32,8 +32,7 @@ from lbt.pseudo_labels.dataset import images_to_label
 from lbt.runtime.checkpoint import save_checkpoint
 from lbt.runtime.device import prepare_device
 from lbt.space.architecture import first_architecture
-from lbt.space.largest_logit import largest_logit
-from lbt.space.padding import upsample
+from lbt.space.class_map import class_map
 from lbt.space.supernet import Supernet
 from lbt.space.supernet_file import KIND, supernet_identity
 from lbt.space.widths import argmax_widths
@@ -94,7 +93,7 @@ def main() -> None:
             with torch.no_grad():
                 for image in images:
                     low = supernet(image, architecture, widths)[0].softmax(dim=1)
-                    largest_logit(upsample(low, (options.height, options.width))).to(torch.uint8).cpu()
+                    class_map(low, (options.height, options.width)).cpu()
 
         def label() -> None:
             files = {name: folder / f"{name}.h5" for name in ("labels", "probabilities")}

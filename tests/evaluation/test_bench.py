@@ -93,3 +93,19 @@ def test_wrong_arguments_are_named(tmp_path, capsys):
     ):
         assert main(["bench", str(path), *words]) == 1
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["eager", "onnxruntime", "compile"])
+def test_every_form_ends_with_the_labels_of_the_network(tmp_path, backend):
+    network = lbt.load_network(write_network(tmp_path / "network.pt"), trainable=True)
+    scene = bench.draw_scene((64, 96))
+    images = bench.normalise(scene[None], network.mean, network.std)
+    form = bench.LatencyKey.model_validate({"backend": backend})
+    plain, other = bench.prepare_network("a", network.network, [form], images, bench.torch.device("cpu"), 1, {})
+    assert (plain.backend, other.backend) == (PLAIN, backend)
+    expected = network(scene)
+    for entry in (plain, other):
+        with bench.torch.inference_mode():
+            found = entry.forward(*entry.inputs)
+        assert found.dtype == bench.torch.uint8 and found.shape == (1, 64, 96)
+        assert len(expected.unique()) > 1 and (found[0] == expected).float().mean() > 0.999

@@ -47,6 +47,8 @@ def test_labels_are_those_of_pytorch(folder):
         labels = found(image)
         assert labels.shape == size and len(labels.unique()) > 2
         assert (labels == network(image)).float().mean() > 0.999
+        (of_graph,) = found.session.run(["labels"], {"images": image[None].numpy()})
+        assert (labels.numpy() == of_graph[0]).mean() > 0.999
 
 
 def test_predict_writes_the_label_maps_of_the_network(folder, tmp_path, capsys):
@@ -89,6 +91,8 @@ def test_float16_and_int8_files_give_nearly_the_same_labels(folder, tmp_path):
         assert network.scores and found.session.get_modelmeta().custom_metadata_map["scores"] == "null"
         image = tensor(picture(*SIZE, 9))
         assert (found(image) == network(image)).float().mean() > (0.98 if precision == "float16" else 0.8)
+        (of_graph,) = found.session.run(["labels"], {"images": image[None].numpy()})
+        assert (found(image).numpy() == of_graph[0]).mean() > 0.999
     sizes = [(file).stat().st_size for file in (folder / "fixed.onnx", tmp_path / "half.onnx", tmp_path / "int8.onnx")]
     assert sizes[1] < 0.7 * sizes[0] and sizes[2] < sizes[0]
     kinds = {node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node}
@@ -134,26 +138,32 @@ def test_files_of_other_programs_are_refused(folder, tmp_path, spoil, message):
 
 
 @pytest.mark.parametrize(
-    ("channels", "keepdims", "message"),
+    ("channels", "stride", "kind", "message"),
     [
-        (3, 0, r"gives labels \(1, 64, 96\) uint8 up to \d+; one of its 2 classes"),
-        (3, 1, r"gives labels \(1, 1, 64, 96\) uint8"),
-        (4, 0, "cannot compute the labels of an image"),
+        (3, 1, "FLOAT", r"gives coarse_logits \(1, 3, 64, 96\) float32 \(one float32 logit for each of its 2 classes"),
+        (2, 1, "DOUBLE", r"gives coarse_logits \(1, 2, 64, 96\) float64 \(one float32 logit"),
+        (2, 3, "FLOAT", r"gives coarse_logits \(1, 2, 22, 32\) float32 \(logits of 22 x 32 have no stride"),
+        (4, 1, "FLOAT", "cannot compute the labels of an image"),
     ],
 )
-def test_labels_that_are_no_classes_are_refused(tmp_path, channels, keepdims, message):
-    shape, node = [1, channels, *SIZE], onnx.helper.make_node
-    images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, shape)
-    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, shape)
-    labels = onnx.helper.make_tensor_value_info("labels", onnx.TensorProto.UINT8, None)
+def test_logits_that_are_not_of_its_classes_are_refused(tmp_path, channels, stride, kind, message):
+    """A graph whose logits are channels of the photograph at every so many pixels."""
+    node, number = onnx.helper.make_node, getattr(onnx.TensorProto, kind)
+    shape = [1, 4 if channels == 4 else 3, *SIZE]
+    value = onnx.helper.make_tensor_value_info
     nodes = [
-        node("Cast", ["images"], ["logits"], to=onnx.TensorProto.FLOAT),
-        node("ArgMax", ["logits"], ["row"], axis=1, keepdims=keepdims),
-        node("Constant", [], ["sum"], value_int=5),
-        node("Add", ["row", "sum"], ["large"]),
-        node("Cast", ["large"], ["labels"], to=onnx.TensorProto.UINT8),
+        node("Cast", ["images"], ["numbers"], to=number),
+        node("Slice", ["numbers", "from", "to", "axes", "steps"], ["coarse_logits"]),
+        node("Identity", ["coarse_logits"], ["logits"]),
+        node("ArgMax", ["logits"], ["row"], axis=1, keepdims=0),
+        node("Cast", ["row"], ["labels"], to=onnx.TensorProto.UINT8),
     ]
-    graph = onnx.helper.make_graph(nodes, "stranger", [images], [logits, labels])
+    parts = {"from": [0, 0, 0], "to": [channels, *SIZE], "axes": [1, 2, 3], "steps": [1, stride, stride]}
+    constants = [onnx.numpy_helper.from_array(np.array(values), name) for name, values in parts.items()]
+    results = [value(name, number, None) for name in ("logits", "coarse_logits")]
+    results.append(value("labels", onnx.TensorProto.UINT8, None))
+    images = value("images", onnx.TensorProto.UINT8, shape)
+    graph = onnx.helper.make_graph(nodes, "stranger", [images], results, constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
     onnx.helper.set_model_props(model, {"classes": '["a", "b"]', "colors": "[[1, 2, 3], [4, 5, 6]]"})
     onnx.save(model, tmp_path / "odd.onnx")

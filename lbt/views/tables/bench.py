@@ -30,11 +30,12 @@ def make_bench_table(rows: Sequence[Mapping[str, Any]], where: str) -> Table:
     """
     values = pd.DataFrame(list(rows))
     note = (
-        f"Measured on: {escape_markdown(where)}. Median of single passes of one image; all rows took turns. The "
-        "backend `plain` is PyTorch's eager mode with separate BatchNorm and NCHW features. In all other forms "
-        "BatchNorm is folded into the convolutions, and PyTorch's features are channels-last. Speed-up: time of the "
-        "same network's `plain` form divided by this one's, the median over the turns. Memory: what a pass takes at "
-        "once beyond the weights. mIoU: on the held-out images; networks without one have random weights, or were not "
+        f"Measured on: {escape_markdown(where)}. Median of single passes from an image to the class of each pixel; all "
+        "rows took turns. The backend `plain` is PyTorch's eager mode with separate BatchNorm and NCHW features. In "
+        "all other forms BatchNorm is folded into the convolutions, and PyTorch's features are channels-last. On a CPU "
+        "`eager` and `onnxruntime` enlarge logits only near the borders of classes. Speed-up: time of the same "
+        "network's `plain` form divided by this one's, the median over the turns. Memory: what a pass takes at once "
+        "beyond the weights. mIoU: on the held-out images; networks without one have random weights, or were not "
         "scored."
     )
     return Table("bench", "Networks by backend and precision", note, values, format_columns(values, _COLUMNS))
