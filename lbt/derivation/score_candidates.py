@@ -188,7 +188,7 @@ def count_confusions(
                 held_from, held = start, decode_items(dataset, part, workers)
             network = build_calibrated_network(genotypes[index], supernet, classes, calibration, device)
             batches = evaluation_batches(held, batch_size, data, device=device)
-            totals[index] += count_confusion(network, batches, len(classes.names), device)
+            totals[index] += count_confusion(network.main_logits, batches, len(classes.names), device)
             progress.advance(miou=scores(totals[index], classes)["miou"])
     return totals
 

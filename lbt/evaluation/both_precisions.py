@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lbt.network.fold_batch_norm import fold_batch_norm
-from lbt.space.largest_logit import largest_logit
+from lbt.network.trainable import TrainableNetwork
+from lbt.space.class_map import class_map
 
 
 class BothPrecisions:
@@ -16,14 +17,14 @@ class BothPrecisions:
         network: in evaluation mode, in float32.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: TrainableNetwork) -> None:
         self.network, self.short = network, fold_batch_norm(network).to(torch.bfloat16)
         self.equal = self.pixels = 0
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) -> logits (B, C, H, W) in float32."""
-        logits = self.network(images)
-        same = largest_logit(logits) == largest_logit(self.short(images.bfloat16()))
+        """Normalised images (B, 3, H, W) -> logits (B, C, ceil(H / s), ceil(W / s)) in float32 at the stride."""
+        logits, size = self.network.main_logits(images), (images.shape[-2], images.shape[-1])
+        same = class_map(logits, size) == class_map(self.short.main_logits(images.bfloat16()), size)
         self.equal, self.pixels = self.equal + int(same.sum()), self.pixels + same.numel()
         return logits
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lbt.evaluation.scores import count_pairs, drop_ignored, intersection_over_union
-from lbt.space.largest_logit import largest_logit
+from lbt.space.class_map import class_map
 
 EXTREMES = 3
 """Most pictures of the worst images, and of the best ones."""
@@ -23,7 +23,7 @@ def count_each(
     """Confusion of true and predicted classes of every image.
 
     Args:
-        predict: from images (B, 3, H, W) to logits (B, C, H, W).
+        predict: from images (B, 3, H, W) to logits (B, C, ceil(H / s), ceil(W / s)) at a stride s; 1 is fine, too.
         batches: images, and labels (B, H, W) with `IGNORE` for pixels that do not count.
         num_classes: C.
         device: the device on which `predict` runs.
@@ -34,7 +34,7 @@ def count_each(
     counts = []
     with torch.no_grad():
         for images, labels in batches:
-            predicted = largest_logit(predict(images.to(device)))
+            predicted = class_map(predict(images.to(device)), (labels.shape[-2], labels.shape[-1]))
             for one, truth in zip(predicted, labels.to(device), strict=True):
                 counts.append(drop_ignored(count_pairs(truth, one, num_classes)))
     return torch.stack(counts)

@@ -24,7 +24,7 @@ from lbt.inference.network_file import load_trained
 from lbt.runtime.device import Precision, has_bfloat16, prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
-from lbt.space.largest_logit import largest_logit
+from lbt.space.class_map import class_map
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
     pair = BothPrecisions(model) if has_bfloat16(device) and precision.name == "float32" else None
     name = f"evaluate {settings.method} seed-{settings.seed}"
     with Progress(name, len(dataset), log) as progress, precision.applied() as forward:
-        predict = partial(forward, pair or model)
+        predict = partial(forward, pair or model.main_logits)
         confusions = count_each(predict, count_progress(batches, progress), table.num_classes, device)
     equal = None if pair is None else {"equal_labels": pair.equal_labels}
     result, mious = scores(confusions.sum(dim=0), table) | {"bfloat16": equal}, image_mious(confusions)
@@ -75,7 +75,8 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
         chosen = torch.utils.data.Subset(dataset, [index])
         images, labels = next(evaluation_batches(chosen, 1, data))
         with torch.no_grad(), precision.applied() as forward:
-            prediction = largest_logit(forward(model, images.to(device)))[0].cpu()
+            logits = forward(model.main_logits, images.to(device))
+            prediction = class_map(logits, (labels.shape[-2], labels.shape[-1]))[0].cpu()
         name = f"{samples[index].id.replace('/', '_')}.png"
         photograph = read_image(Path(data.root) / samples[index].image, data.max_pixels)
         write_picture(files.pictures / name, photograph, labels[0], prediction, table)

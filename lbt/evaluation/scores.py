@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.runtime.progress import Progress
-from lbt.space.largest_logit import largest_logit
+from lbt.space.class_map import class_map
 
 
 def intersection_over_union(confusion: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def count_confusion(
     """Confusion of true and predicted classes over the labelled pixels of all batches.
 
     Args:
-        predict: from images (B, 3, H, W) to logits (B, C, H, W).
+        predict: from images (B, 3, H, W) to logits (B, C, ceil(H / s), ceil(W / s)) at a stride s; 1 is fine, too.
         batches: images, and labels (B, H, W) with `IGNORE` for pixels that do not count.
         num_classes: C.
         device: the device on which `predict` runs.
@@ -61,7 +61,8 @@ def count_confusion(
     counts = torch.zeros(IGNORE + 1, num_classes, dtype=torch.int64, device=device)
     with torch.no_grad():
         for images, labels in batches:
-            counts += count_pairs(labels.to(device), largest_logit(predict(images.to(device))), num_classes)
+            predicted = class_map(predict(images.to(device)), (labels.shape[-2], labels.shape[-1]))
+            counts += count_pairs(labels.to(device), predicted, num_classes)
     return drop_ignored(counts)
 
 

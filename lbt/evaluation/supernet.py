@@ -21,7 +21,6 @@ from lbt.runtime.device import Precision, prepare_device
 from lbt.runtime.metrics_csv import write_metrics
 from lbt.runtime.progress import Progress
 from lbt.space.architecture import Architecture
-from lbt.space.padding import upsample
 from lbt.space.supernet_file import load_supernet
 from lbt.space.widths import argmax_widths
 
@@ -71,4 +70,4 @@ def _predictor(
     supernet: Callable[..., tuple[Tensor, ...]], architecture: Architecture, space: SpaceSettings
 ) -> Callable[[Tensor], Tensor]:
     widths = argmax_widths(architecture, space)
-    return lambda images: upsample(supernet(images, architecture, widths)[0], (images.shape[-2], images.shape[-1]))
+    return lambda images: supernet(images, architecture, widths)[0]

@@ -128,7 +128,7 @@ def _score(settings: TabularScoresJob, split: Path, network: Path) -> Row:
                 device=device,
             )
             confusions[part] = count_confusion(
-                lambda images: forward(model, images), batches, table.num_classes, device
+                lambda images: forward(model.main_logits, images), batches, table.num_classes, device
             )
     return score_columns(confusions, table)
 
