@@ -26,6 +26,7 @@ FILE of --classes has a line for each class; lines that begin with # are left ou
   7,road                 the id in the masks, and the name
   7,road,#804080         with a colour, also as 128 64 128
   ,road,#804080          for masks of colours, which have no ids
+Fields may also have a semicolon or a tab between them.
 
 Exit code 0 if the file was written; 1 if not."""
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="the folder of the photographs")

@@ -14,6 +14,11 @@ from lbt.files import open_regular
 
 _LARGEST = 1_000_000
 _NUMBERS = re.compile(r"\d+")
+_SEPARATORS = ",;\t"
+_LISTED = re.compile(r"[-*]\s|\d+\s*[:.)=|/]|\d+\s|[\[{\"']")
+"""The beginning of a line of a list or of another format, which is no name of a class by itself."""
+_UNLABELLED = "__ignore__"
+"""The first name in labelme's lists of classes. It has no id: the next name has id 0."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class NamedClass:
 
 
 def read_class_file(path: Path) -> list[NamedClass]:
-    """Read names of classes: a line is `name`, `id,name` or `id,name,colour`.
+    """Read names of classes: a line is `name`, `id,name` or `id,name,colour`; `;` and tabs separate too.
 
     Empty lines and those that begin with `#` are left out. A colour is `#804080` or `128 64 128`; the id may be empty.
 
@@ -51,6 +56,8 @@ def read_class_file(path: Path) -> list[NamedClass]:
                     f"{path}, line {number}: {error}. Write `name`, `id,name` or `id,name,colour`, such as "
                     "`0,road,#804080` or `0,road,128 64 128`."
                 ) from error
+    if found and found[0].name == _UNLABELLED and found[0].id is None:
+        del found[0]
     if not found:
         raise LbtError(f"{path}: names no class. Write one name per line.")
     if any(one.id is None and one.color is None for one in found) and any(
@@ -83,12 +90,16 @@ def _read(path: Path) -> str:
 
 
 def _parse(line: str, number: int) -> NamedClass:
-    fields = [field.strip() for field in next(csv.reader([line], strict=False))]
+    line = line.rstrip()
+    separator = next((sign for sign in _SEPARATORS if sign in line), ",")
+    fields = [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=False))]
     if len(fields) == 1:
         check_name(fields[0])
+        if _LISTED.match(fields[0]):
+            raise ValueError(f"{fields[0]!r} begins like an id or an item of a list, and not like a name")
         return NamedClass(fields[0], None, None, number)
     if len(fields) > 3:
-        raise ValueError(f"has {len(fields)} fields between commas")
+        raise ValueError(f"has {len(fields)} fields")
     id, name, color = [*fields, ""][:3]
     check_name(name)
     if id and not (id.isascii() and id.isdecimal() and int(id) <= 255):

@@ -153,9 +153,28 @@ def test_smooth_edges_are_refused():
         proposed({0: 10**6, 255: 10**6} | dict.fromkeys(range(20, 90), 1))
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t", " ; "])
+def test_fields_may_have_a_comma_semicolon_or_tab_between_them(tmp_path, sign):
+    (tmp_path / FILE).write_text(f"0{sign}road{sign}#804080\n1{sign}car{sign}0 0 142\n")
+    found = [(one.id, one.name, one.color) for one in read_class_file(tmp_path / FILE)]
+    assert found == [(0, "road", ROAD), (1, "car", CAR)]
+
+
+def test_the_mark_of_labelme_for_pixels_without_a_label_takes_no_id(tmp_path):
+    assert named(proposed({0: 5, 1: 3}, lines=["__ignore__", "_background_", "car"], tmp_path=tmp_path)) == {
+        "_background_": 0,
+        "car": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("0: road\n1: car\n", "line 1: '0: road' begins like an id or an item of a list"),
+        ("- road\n- car\n", "line 1: '- road' begins like"),
+        ("0 road\n1 car\n", "line 1: '0 road' begins like"),
+        ("1. road\n2. car\n", "line 1: '1. road' begins like"),
+        ('["road"]\n', "line 1: .* begins like"),
         ("", "names no class"),
         ("0,road\ncar\n", "Write all lines alike"),
         ("0,road,#80\n", "line 1: '#80' is not a colour"),
