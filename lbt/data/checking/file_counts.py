@@ -11,6 +11,7 @@ from typing import Any
 from lbt.config import OFFICIAL_SPLITS, DataSettings
 from lbt.data import cityscapes_layout, folder_layout
 from lbt.data.find_files import BROKEN, ENDING, HIDDEN_FOLDER, OUTSIDE, UNREADABLE, Listing, find_files
+from lbt.data.images import IMAGE_ENDINGS
 from lbt.data.pairing import image_core, mask_core
 from lbt.data.problems import shorten
 from lbt.data.sample import Sample
@@ -128,24 +129,26 @@ def left_out_warnings(
 def _masks_outside(
     data: DataSettings, parts: Iterable[tuple[Listing, Listing]], samples: Mapping[str, Sequence[Sample]]
 ) -> list[str]:
-    """Files in the place of masks that have the stem of an unlabelled image but do not match the pattern."""
-    assert data.folder is not None
-    if not folder_layout.is_undivided(data.folder):
+    """Files in the place of masks or below it that have the stem of an unlabelled image but are not found as masks."""
+    folder = data.folder
+    assert folder is not None
+    if not folder_layout.is_undivided(folder):
         return []
-    unlabelled = {image_core(sample.image, data.folder) for sample in samples["unlabeled"]}
-    labelled = {image_core(s.image, data.folder) for split in ("train", "val") for s in samples[split]}
+    unlabelled = {image_core(sample.image, folder) for sample in samples["unlabeled"]}
+    labelled = {image_core(s.image, folder) for split in ("train", "val") for s in samples[split]}
     found = []
     for images, masks in parts:
-        stems = {mask_core(mask, data.folder) for mask in masks.files}
-        for file, why in masks.left_out.items():
-            core = mask_core(file, data.folder)
-            if why == OUTSIDE and core in unlabelled - labelled - stems and file not in images.files:
-                found.append(file)
+        lacking = unlabelled - labelled - {mask_core(mask, folder) for mask in masks.files}
+        near = [file for file, why in masks.left_out.items() if why == OUTSIDE or why.startswith(ENDING)]
+        for place in masks.below:
+            near += [f"{place}/{name}" for name in find_files(Path(data.root) / place, "**/*").files]
+        named = {file: _without_copy(file) for file in near}
+        found += [f for f, name in named.items() if mask_core(name, folder) in lacking and name not in images.files]
     if not found:
         return []
     return [
         f"{len(found)} file(s) beside the masks have the stem of an image without a mask but do not match "
-        f"{data.folder.masks} ({shorten(sorted(found))}); if they are masks, save them as the others, or correct "
+        f"{folder.masks} ({shorten(sorted(found))}); if they are masks, save them as the others, or correct "
         "data.folder.masks"
     ]
 
@@ -173,6 +176,12 @@ def _row(folder: str, counts: Counter[str]) -> dict[str, Any]:
     out = {reason: count for reason, count in sorted(counts.items()) if reason not in (USED, UNLABELLED)}
     found = {"used": counts[USED], "unlabelled": counts[UNLABELLED]}
     return {"folder": folder, "found": sum(counts.values()), **found, "left_out": out}
+
+
+def _without_copy(file: str) -> str:
+    """The name that an image had before a program added an ending, such as `.bak` or `.part`."""
+    stem = os.path.splitext(file)[0]
+    return stem if os.path.splitext(stem)[1].lower() in IMAGE_ENDINGS else file
 
 
 def _ending(file: str) -> str:

@@ -12,6 +12,8 @@ from lbt.data.classes import IGNORE, ClassTable
 _LARGE = 0.5
 _OFTEN, _RARELY = 0.8, 0.05
 _FEWEST = 2
+_CHANCE = 0.05
+"""Of two classes, the largest chance that masks with an ignored value would show no object if it stood for neither."""
 
 
 def count_ignored(counts: Sequence[np.ndarray], table: ClassTable) -> dict[str, dict[str, Any]]:
@@ -70,14 +72,17 @@ def _in_place_of_a_class(counts: Sequence[np.ndarray], table: ClassTable) -> lis
         having, lacking = present[present[:, value]], present[~present[:, value]]
         if min(len(having), len(lacking)) < _FEWEST:
             continue
+        often = _OFTEN
+        if table.num_classes == 2:  # many masks may show no object at all
+            often = min(often, 1 - _CHANCE ** (1 / len(having)))
         for index, name in enumerate(table.names):
             codes = np.flatnonzero(table.lut == index)
             share = having[:, codes].any(1).mean(), lacking[:, codes].any(1).mean()
-            if share[0] <= _RARELY and share[1] >= _OFTEN:
-                shown = _name(value, table)
+            if share[0] <= _RARELY and share[1] >= often:
+                shown, those = _name(value, table), "nearly all" if share[1] >= _OFTEN else "many"
                 warnings.append(
                     f"{shown} is ignored and seems to stand for {name} in {len(having)} of {len(present)} masks: "
-                    f"these masks hold {shown} but no {name}, and nearly all others hold {name} but no {shown}. If so, "
+                    f"these masks hold {shown} but no {name}, and {those} others hold {name} but no {shown}. If so, "
                     f"{len(having)} masks teach and score no {name}: save all masks with the same values"
                 )
     return warnings

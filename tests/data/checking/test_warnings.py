@@ -138,6 +138,26 @@ def test_a_value_that_stands_for_a_class_in_half_of_the_masks(tmp_path):
     assert not [text for text in report(folder_data(tmp_path))["warnings"] if "stand for" in text]
 
 
+def test_a_value_that_stands_for_the_only_class_although_many_masks_show_neither(tmp_path):
+    shown = ((0, 1), (0, 255), (0,))
+    write(tmp_path, 30, name="IMG_{:02d}", values=lambda number: shown[number % 3])
+    assert "seems to stand for object in" in warning(folder_data(tmp_path, classes=BINARY), "stand for")
+    # a value that is ignored in two masks may be missing beside the class by chance
+    write(tmp_path, 30, name="IMG_{:02d}", values=lambda number: (0, 255) if number < 2 else shown[number % 2 * 2])
+    assert not [text for text in report(folder_data(tmp_path, classes=BINARY))["warnings"] if "stand for" in text]
+
+
+@pytest.mark.parametrize("place", ["masks/more/{}.png", "masks/{}.png.bak", "masks/{}.TIF.part"])
+def test_masks_that_are_not_found_where_the_folder_is_undivided(tmp_path, place):
+    write(tmp_path, 12, name="IMG_{:02d}")
+    for number in range(3):
+        moved = tmp_path / place.format(f"IMG_{number:02d}")
+        moved.parent.mkdir(exist_ok=True)
+        (tmp_path / f"masks/IMG_{number:02d}.png").rename(moved)
+    text = warning(folder_data(tmp_path), "stem of an image without a mask")
+    assert text.startswith("3 file(s)") and place.format("IMG_00") in text
+
+
 def test_masks_of_0_and_255(tmp_path):
     write(tmp_path, name="IMG_{:02d}", values=(0, 0, 0, 255))
     text = refusal(folder_data(tmp_path, classes=BINARY))
