@@ -188,7 +188,8 @@ class SegmentationNetwork(nn.Module):
             if images.dtype != np.uint8 and images.dtype.kind != "f":
                 raise ValueError(f"values of type {images.dtype}, uint8 or floats in [0, 1] are needed")
             known = images.dtype in (np.uint8, np.float16, np.float32, np.float64) and images.dtype.isnative
-            images = np.ascontiguousarray(images if known else images.astype(np.float64))
+            # PyTorch warns of an array that cannot be written, such as that of a Pillow image.
+            images = np.require(images, None if known else np.float64, ["C", "W"])
             images = torch.from_numpy(images).permute(2, 0, 1)
         if not isinstance(images, Tensor):
             raise TypeError(f"a {type(images).__name__}, but a file, a Pillow image, an array or a tensor is needed")

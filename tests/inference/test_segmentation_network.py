@@ -1,5 +1,7 @@
 """A loaded network: the labels of any image, its fast form, and the images that are refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,9 @@ def test_every_kind_of_image_gives_the_same_labels(network, tmp_path):
     for image in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(pixels), tensor, tensor / 255):
         assert torch.equal(loaded(image), expected)
     assert torch.equal(loaded(pixels[:, ::-1]), loaded(pixels[:, ::-1].copy()))  # a view with a negative stride
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(loaded(np.asarray(Image.fromarray(pixels))), expected)  # an array that cannot be written
     other = torch.from_numpy(picture(33, 50, seed=1)).permute(2, 0, 1)
     batch = loaded(torch.stack([tensor, other]))
     assert batch.shape == (2, 33, 50) and torch.equal(batch[1], loaded(other))
