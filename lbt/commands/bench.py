@@ -8,7 +8,6 @@ from pathlib import Path
 from lbt.errors import LbtError
 
 HELP = "time networks by backend and precision, beside networks that were not searched here"
-LEAST_SIDE = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         time_entries,
     )
     from lbt.evaluation.segmenter_scores import score_segmenter
-    from lbt.inference.input_files import refuse_as_network
+    from lbt.inference.input_files import refuse_as_network, require_sides
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_network import OnnxNetwork
     from lbt.latency.current_key import current_key
@@ -78,8 +77,8 @@ def run(options: argparse.Namespace) -> None:
     for option, value in (("--turns", options.turns), ("--threads", options.threads)):
         if value < 1:
             raise LbtError(f"{option}: is {value}; write a number above 0.")
-    if options.size is not None and min(options.size) < LEAST_SIDE:
-        raise LbtError(f"--size: is {options.size[0]} {options.size[1]}; write at least {LEAST_SIDE} for both.")
+    if options.size is not None:
+        require_sides(options.size)
     for path in options.networks:
         refuse_as_network(path, "further networks")
     device = prepare_device(ComputeSettings(device=options.device, threads=options.threads))

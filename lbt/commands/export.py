@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     """Export the network, and print how well both agree."""
     import torch
 
-    from lbt.inference.input_files import refuse_as_network
+    from lbt.inference.input_files import refuse_as_network, require_sides
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_export import export_network
 
@@ -78,14 +78,13 @@ def run(options: argparse.Namespace) -> None:
         what = "exists and is no .onnx file" if options.output.exists() else "does not end in .onnx"
         raise LbtError(f"{options.output}: {what}. Name the file to write, such as {options.output.stem}.onnx.")
     network = load_network(options.network)
-    size = network.input_size if options.size is None else tuple(options.size)
+    size = network.input_size if options.size is None else (options.size[0], options.size[1])
     if size is None:
         raise LbtError(
             f"{options.network}: has no input size, because it is not a finished network. Name a file below networks/, "
             "or add --size H W."
         )
-    if min(size) < 32:
-        raise LbtError(f"--size: is {size[0]} {size[1]}; write a height and a width of at least 32.")
+    require_sides(size)
     if options.run is None and (options.score or options.precision == "int8"):
         needs = "--score" if options.score else "--precision int8"
         raise LbtError(f"{needs}: needs images. Add --run RUN, the folder of a run, such as results/default.")

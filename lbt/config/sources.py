@@ -101,8 +101,9 @@ def _read_text(path: str) -> str:
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        run = ", or the folder of a run that has this file" if Path(path).name == "settings.yaml" else ""
         raise LbtError(
-            f"{path}: could not be read ({reason}). Name a YAML file, such as config/config.yaml."
+            f"{path}: could not be read ({reason}). Name a YAML file, such as config/config.yaml{run}."
         ) from error
 
 

@@ -13,6 +13,10 @@ from lbt.inference.existing_networks import describe_networks
 from lbt.inference.result_names import name_results
 
 NETWORK_ENDINGS = (".pt", ".onnx")
+LEAST_SIDE, MOST_SIDE = 32, 16384
+"""Pixels of an image's height and width."""
+FOREIGN_ENDINGS = (".ckpt", ".engine", ".h5", ".keras", ".mlmodel", ".pb", ".pkl", ".pth", ".safetensors", ".tflite")
+"""Endings of networks of other programs, which are neither networks of lbt nor images."""
 VIDEO_ENDINGS = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
     *(".webm", ".wmv"),
@@ -28,8 +32,15 @@ def split_network(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
     """The network of a command line, if its first path has the ending of one, and the other paths.
 
     Raises:
-        LbtError: the network is missing or a folder, or stands behind other paths.
+        LbtError: the network is missing or a folder, or stands behind other paths; a path has the ending of a network
+            of another program.
     """
+    foreign = next((path for path in paths if path.suffix.lower() in FOREIGN_ENDINGS and not path.is_dir()), None)
+    if foreign is not None:
+        raise LbtError(
+            f"{foreign}: is no network of lbt, whose files end in {' or '.join(NETWORK_ENDINGS)}, and no image. Name "
+            "such a network, or rename the file if it is one."
+        )
     misplaced = next(filter(_is_network, paths[1:]), None)
     if misplaced is not None:
         raise LbtError(f"{misplaced}: is a network; NETWORK comes first, one alone, then the images.")
@@ -81,6 +92,16 @@ def _find_below(folder: Path, output: Path) -> list[Path]:
             "video is named by itself."
         )
     return images
+
+
+def require_sides(size: tuple[int, int]) -> None:
+    """Refuse a height and width that no network here takes; they are those of the setting `latency.input_size`.
+
+    Raises:
+        LbtError: a side is too small or too large.
+    """
+    if min(size) < LEAST_SIDE or max(size) > MOST_SIDE:
+        raise LbtError(f"--size: is {size[0]} {size[1]}; write a height and a width from {LEAST_SIDE} to {MOST_SIDE}.")
 
 
 def refuse_as_network(path: Path, then: str) -> None:

@@ -89,6 +89,7 @@ def test_wrong_arguments_are_named(tmp_path, capsys):
         (["--turns", "0"], "--turns: is 0"),
         (["--threads", "0"], "--threads: is 0"),
         (["--size", "16", "64"], "--size: is 16 64"),
+        (["--size", "64", "100000"], "--size: is 64 100000"),
         ([], "has no input size"),
     ):
         assert main(["bench", str(path), *words]) == 1

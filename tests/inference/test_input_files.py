@@ -73,3 +73,11 @@ def test_the_first_path_is_a_network_by_its_ending(tmp_path):
         split_network([paths[2], paths[1]])
     with pytest.raises(LbtError, match=r"b.ONNX: is a network; NETWORK comes first"):
         split_network([paths[0], paths[1]])
+
+
+@pytest.mark.parametrize("name", ["best.pth", "last.ckpt", "model.safetensors", "net.engine", "NET.TFLITE"])
+def test_a_network_of_another_program_is_no_image(tmp_path, name):
+    """Otherwise the network of the package would segment the images."""
+    make(tmp_path, name)
+    with pytest.raises(LbtError, match=rf"{name}: is no network of lbt, whose files end in \.pt or \.onnx"):
+        split_network([tmp_path / name, tmp_path / "a.png"])

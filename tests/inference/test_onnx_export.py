@@ -208,6 +208,8 @@ def test_wrong_arguments_are_reported(network, exported, tmp_path, capsys):
         ): "is a folder; NETWORK comes first, such as results/default/best/network.pt, then the",
         (network, tmp_path): f"{tmp_path}: is a folder. Name the file to write, such as {tmp_path}/network.onnx",
         (network, out, "--size", "31", "64"): "--size: is 31 64",
+        (network, out, "--size", "64", "16385"): "--size: is 64 16385; write a height and a width from 32 to 16384",
+        (network, out, "--precision", "int8", "--run", tmp_path): "or the folder of a run that has this file",
         (network, tmp_path / "file" / "out.onnx", "--size", "32", "32"): "could not be written",
     }
     for words, message in cases.items():
