@@ -13,7 +13,7 @@ from contextlib import suppress
 from lbt import __version__
 from lbt.commands import bench, check, compare, crate, export, init, predict, shards, show, stage, status
 from lbt.commands.extras import explain_missing
-from lbt.errors import LbtError
+from lbt.errors import LbtError, explain_machine, visible
 from lbt.files import open_own
 
 COMMANDS = {
@@ -54,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         name = type(error).__name__
-        if not _log(options, f"{traceback.format_exc()}error: {name}: {error}\n"):
+        logged, message = _log(options, f"{traceback.format_exc()}error: {name}: {error}\n"), explain_machine(error)
+        if message:
+            print(f"lbt {options.command}: {visible(message)}", file=sys.stderr)
+            return 1
+        if not logged:
             raise
         print(f"lbt {options.command}: {name}: {error}. The traceback is in {options.log}.", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 
@@ -10,6 +11,7 @@ SIGNAL = 128
 
 # Control characters, line separators, marks that reverse the direction of text, and halves of characters.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE)
 _LONGEST = 2000
 """Characters of a shown line; of a longer one the middle is left out."""
 
@@ -31,6 +33,23 @@ def visible(text: object, longest: int = _LONGEST) -> str:
         half = (longest - 3) // 2
         shown = f"{shown[:half]}...{shown[-half:]}"
     return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], shown)
+
+
+def explain_machine(error: BaseException) -> str:
+    """What to tell the user of an error that comes from the machine; empty for one that may be a defect.
+
+    Memory can run out: Python has an error of its own for it, PyTorch has one for a GPU's memory, and none for a
+    processor's. A path can be one that nobody may look up: then Python's `exists` and `is_dir` raise an error.
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _NO_ACCESS:
+        return f"{visible(error.filename)}: {error.strerror}. Change its permissions, or name another file or folder."
+    lacking = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if not lacking and "can't allocate memory" not in str(error):
+        return ""
+    return (
+        "Memory ran out: lower the batch size of this stage, its crops or `compute.workers`, take smaller images, or "
+        f"use a machine with more memory ({type(error).__name__}: {visible(error, 200)})."
+    )
 
 
 class LbtError(Exception):

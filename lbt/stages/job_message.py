@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lbt.errors import SIGNAL, LbtError, visible
+from lbt.errors import SIGNAL, LbtError, explain_machine, visible
 from lbt.files import digest, open_regular, write_text
 
 ENDING = ".error"
@@ -104,7 +104,9 @@ def _kind_of(error: BaseException) -> str:
 
 
 def _text_of(error: BaseException) -> str:
-    return str(error) if isinstance(error, LbtError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, LbtError):
+        return str(error)
+    return explain_machine(error) or f"{type(error).__name__}: {error}"
 
 
 def refuse_repetition(log: Path, job: str) -> None:

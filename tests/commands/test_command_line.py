@@ -1,5 +1,7 @@
 """The command line: one message and exit code 1 for bad input, no traceback."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,35 @@ def test_a_working_directory_that_was_removed_is_named(tmp_path, capsys, monkeyp
     (tmp_path / "gone").rmdir()
     assert main(["check", "config.yaml"]) == 1
     assert "The working directory was removed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 3 bytes")])
+def test_where_memory_ran_out_there_is_a_message_instead_of_a_traceback(capsys, monkeypatch, error):
+    def run(options):
+        raise error
+
+    monkeypatch.setattr("lbt.commands.show.run", run)
+    assert main(["show", "."]) == 1
+    assert "Memory ran out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["predict", "check", "show", "status", "shards", "export"])
+def test_a_path_that_nobody_can_look_up_is_named(tmp_path, capsys, command):
+    name = "x" * 300
+    assert main([command, str(tmp_path / name)]) == 1
+    message = capsys.readouterr().err
+    assert name in message and "File name too long" in message
+
+
+def test_a_path_below_a_folder_that_may_not_be_entered_is_named(tmp_path, capsys, monkeypatch):
+    """Python's `is_dir` raises an error there."""
+    stat = os.stat
+
+    def refuse(path, **options):
+        if str(path).endswith("closed/a.png"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert main(["predict", str(tmp_path / "closed" / "a.png")]) == 1
+    assert f"{tmp_path}/closed/a.png: Permission denied. Change its permissions" in capsys.readouterr().err

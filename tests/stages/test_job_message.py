@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+import torch
 from stage_calls import stage_words
 
 from lbt.__main__ import main
@@ -65,6 +66,21 @@ def test_the_kind_of_a_failure(tmp_path, monkeypatch, error, kind):
             assert refused and job == "a job" and str(again) == str(error)
         else:
             assert not refused or job == "another"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore about the GPU"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: 30 bytes"),
+    ],
+)
+def test_what_to_do_where_memory_ran_out_is_in_the_message_and_the_job_may_be_tried_again(tmp_path, error):
+    log = tmp_path / "a.log"
+    message = left_by(log, error)
+    assert message.kind == DEFECT and message.text.startswith("Memory ran out: lower the batch size")
+    refuse_repetition(log, "a job")
 
 
 def test_a_job_at_work_says_so_until_it_ends(tmp_path):
