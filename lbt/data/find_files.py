@@ -20,6 +20,13 @@ ENDING = "ending"
 """Reasons for leaving a file or folder out; the reason `ENDING` is followed by the ending."""
 
 
+PICTURE_ENDINGS = frozenset(
+    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpf"}
+    | {".jpx", ".jxl", ".nef", ".npy", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".psd", ".raf", ".raw", ".rw2", ".tga"}
+)
+"""Endings of pictures that are not read; a file of another ending, such as .txt, is meant for something else."""
+
+
 @dataclass
 class Listing:
     """The files of a pattern; all paths are relative to the root, with `/` between their parts.

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lbt.config import OFFICIAL_SPLITS, FolderSettings, OfficialSplit
 from lbt.data.division import divide
-from lbt.data.find_files import BROKEN, ENDING, NO_FILE, Listing, find_files
+from lbt.data.find_files import BROKEN, ENDING, NO_FILE, OUTSIDE, PICTURE_ENDINGS, Listing, find_files
 from lbt.data.groups import EVERYTHING, cut_groups, name_groups
+from lbt.data.images import IMAGE_ENDINGS
 from lbt.data.pairing import Pairing, image_core, mask_core, pair
 from lbt.data.problems import Problem, no_image
 from lbt.data.sample import Sample
@@ -83,27 +84,41 @@ def find_folder_orphans(root: Path, folder: FolderSettings) -> list[Problem]:
     # One folder of masks may serve all parts, so a mask is an orphan only if no part has its image.
     of_parts: list[list[str]] = []
     claimed: set[str] = set()
-    broken: dict[str, str] = {}
+    causes: dict[str, tuple[str, str]] = {}
     lonely: list[str] = []
     for split in ("train",) if is_undivided(folder) else OFFICIAL_SPLITS:
         images, masks = list_part(root, folder, split)
         found = pair(images, masks, folder)
         claimed |= found.claimed
         for file, why in images.left_out.items():
-            if why in _NOT_THERE:
-                broken[image_core(file, folder) or ""] = f"{_NOT_THERE[why]}: {file}; restore it"
+            if (cause := _left_out_image(file, why)) and file not in masks.files:
+                causes[image_core(file, folder) or ""] = cause
         lonely += [image for image in images.files if not found.masks[image]]
         if images.files and split != "unlabeled":
             of_parts.append(masks.files)
     # Where no mask has an image, the cause is one for all: see `explain_unpaired`.
     orphans = sorted({mask for masks in of_parts if claimed & set(masks) for mask in masks} - claimed)
     hint = describe_likeness(lonely, orphans) if lonely and orphans else ""
-    return [_orphan(mask, mask_core(mask, folder) or "", broken, hint) for mask in orphans]
+    return [_orphan(mask, mask_core(mask, folder) or "", causes, hint) for mask in orphans]
 
 
-def _orphan(mask: str, core: str, broken: Mapping[str, str], hint: str) -> Problem:
-    if core in broken:
-        return Problem(mask, f"has an image that is {broken[core]}", "has a broken image")
+def _left_out_image(file: str, why: str) -> tuple[str, str] | None:
+    """Why the image of a mask is left out, and the same of several; None if the file is hardly an image."""
+    ending = os.path.splitext(file)[1].lower()
+    if why in _NOT_THERE:
+        return f"has an image that is {_NOT_THERE[why]}: {file}; restore it", "has a broken image"
+    if why.startswith(ENDING) and ending in PICTURE_ENDINGS:
+        what = "has an image whose ending is not read"
+        return f"{what}: {file}; save it as JPEG or PNG", f"{what}; save such images as JPEG or PNG"
+    if why == OUTSIDE and ending in IMAGE_ENDINGS:
+        what = "has an image that data.folder.images does not match"
+        return f"{what}: {file}; correct it", f"{what}; correct it"
+    return None
+
+
+def _orphan(mask: str, core: str, causes: Mapping[str, tuple[str, str]], hint: str) -> Problem:
+    if core in causes:
+        return Problem(mask, *causes[core])
     return Problem(mask, f"has no image of the stem {core}{hint}", f"has no image of its stem{hint}")
 
 

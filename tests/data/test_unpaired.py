@@ -183,6 +183,25 @@ def test_a_mask_whose_image_is_a_broken_link(tmp_path):
     assert text.strip() == "masks/IMG_03.png: has an image that is a broken link: photos/IMG_03.jpg; restore it"
 
 
+@pytest.mark.parametrize(
+    ("name", "images", "said"),
+    [
+        ("IMG_{:02d}.heic", "photos/*", "whose ending is not read: photos/IMG_03.heic; save it as JPEG or PNG"),
+        ("IMG_{:02d}.JP2", "photos/*", "whose ending is not read: photos/IMG_03.JP2; save it as JPEG or PNG"),
+        ("IMG_{:02d}.JPG", "photos/*.jpg", "that data.folder.images does not match: photos/IMG_03.JPG; correct it"),
+        ("IMG_{:02d}.png", "photos/*.jpg", "that data.folder.images does not match: photos/IMG_03.png; correct it"),
+    ],
+)
+def test_a_mask_whose_image_is_left_out(tmp_path, name, images, said):
+    write(tmp_path)
+    for number in (3, 5):
+        (tmp_path / f"photos/IMG_{number:02d}.jpg").rename(tmp_path / "photos" / name.format(number))
+    text = refusal(folder_data(tmp_path, images=images)).strip()
+    assert text.startswith("masks/IMG_03.png, masks/IMG_05.png: each has an image ") and text.count("\n") == 0
+    (tmp_path / "photos" / name.format(5)).rename(tmp_path / "photos/IMG_05.jpg")
+    assert refusal(folder_data(tmp_path, images=images)).strip() == f"masks/IMG_03.png: has an image {said}"
+
+
 def test_some_masks_of_another_name(tmp_path):
     write(tmp_path)
     for number in (3, 5):

@@ -10,7 +10,16 @@ from typing import Any
 
 from lbt.config import OFFICIAL_SPLITS, DataSettings
 from lbt.data import cityscapes_layout, folder_layout
-from lbt.data.find_files import BROKEN, ENDING, HIDDEN_FOLDER, OUTSIDE, UNREADABLE, Listing, find_files
+from lbt.data.find_files import (
+    BROKEN,
+    ENDING,
+    HIDDEN_FOLDER,
+    OUTSIDE,
+    PICTURE_ENDINGS,
+    UNREADABLE,
+    Listing,
+    find_files,
+)
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.data.pairing import image_core, mask_core
 from lbt.data.problems import shorten
@@ -22,11 +31,6 @@ USED, UNLABELLED = "used", "unlabelled"
 NOT_READ = "mask of an unlabelled image"
 BELOW = "in a folder that the pattern does not reach"
 
-_PICTURES = frozenset(
-    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpf"}
-    | {".jpx", ".jxl", ".nef", ".npy", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".psd", ".raf", ".raw", ".rw2", ".tga"}
-)
-"""Endings of pictures that are not read; a file of another ending, such as .txt, is meant for something else."""
 _ROWS = 24
 
 
@@ -95,7 +99,7 @@ def left_out_warnings(
     images = {file: reason for listing, _ in parts for file, reason in listing.left_out.items()}
     warnings = []
     endings = Counter(_ending(file) for file, why in images.items() if why.startswith(ENDING))
-    pictures = {ending: count for ending, count in endings.items() if ending.lower() in _PICTURES}
+    pictures = {ending: count for ending, count in endings.items() if ending.lower() in PICTURE_ENDINGS}
     if pictures:
         kinds = ", ".join(f"{count} {ending}" for ending, count in pictures.items())
         warnings.append(
