@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     """Segment the images, and print the speed."""
     from lbt.data.images import MAX_PIXELS
     from lbt.inference.example import write_example
-    from lbt.inference.input_files import find_inputs, refuse_as_folder, split_network
+    from lbt.inference.input_files import describe_left_out, find_inputs, refuse_as_folder, split_network
     from lbt.inference.predict import predict_files
 
     if not 0 <= options.opacity <= 1:
@@ -98,6 +99,8 @@ def run(options: argparse.Namespace) -> None:
     output = options.output or Path("predictions" if path else "predictions/streets")
     refuse_as_folder(output)
     network, where = _prepare(path, options)
+    for line in describe_left_out(inputs):
+        print(visible(line), file=sys.stderr)
     files = find_inputs([*inputs, *([write_example(output)] if options.example else [])], output)
     if path is None:
         print(_introduce(network))

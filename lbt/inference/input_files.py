@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lbt.data.find_files import find_images_below
+from lbt.data.find_files import BROKEN, ENDING, PICTURE_ENDINGS, UNREADABLE, find_files, find_images_below
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.errors import LbtError
 from lbt.inference.existing_networks import describe_networks
@@ -92,6 +93,26 @@ def _find_below(folder: Path, output: Path) -> list[Path]:
             "video is named by itself."
         )
     return images
+
+
+def describe_left_out(inputs: Sequence[Path]) -> list[str]:
+    """Sentences on the pictures that the folders among the inputs hold and that are not read."""
+    endings, others = Counter[str](), []
+    for folder in filter(Path.is_dir, inputs):
+        for file, reason in sorted(find_files(folder, "**/*").left_out.items()):
+            ending = Path(file).suffix.lower()
+            if reason.startswith(ENDING) and ending in PICTURE_ENDINGS:
+                endings[ending] += 1
+            elif reason == UNREADABLE or (reason == BROKEN and ending in IMAGE_ENDINGS):
+                others.append(f"left out: {folder / file} ({reason})")
+    if not endings:
+        return others
+    kinds = ", ".join(f"{count} {ending}" for ending, count in endings.most_common())
+    return [
+        f"{endings.total()} picture(s) of folders are left out, because their endings are not read ({kinds}); convert "
+        "them to JPEG or PNG",
+        *others,
+    ]
 
 
 def require_sides(size: tuple[int, int]) -> None:

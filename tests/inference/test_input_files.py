@@ -1,11 +1,12 @@
 """A folder of images for a prediction is walked as the folder of a data set is, and results keep its structure."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lbt.errors import LbtError
-from lbt.inference.input_files import find_inputs, split_network
+from lbt.inference.input_files import describe_left_out, find_inputs, split_network
 from lbt.inference.result_names import name_results
 
 
@@ -81,3 +82,22 @@ def test_a_network_of_another_program_is_no_image(tmp_path, name):
     make(tmp_path, name)
     with pytest.raises(LbtError, match=rf"{name}: is no network of lbt, whose files end in \.pt or \.onnx"):
         split_network([tmp_path / name, tmp_path / "a.png"])
+
+
+def test_pictures_that_a_folder_holds_and_nobody_reads_are_said(tmp_path, monkeypatch):
+    make(tmp_path, "a.png", "deep/b.heic", "deep/c.HEIC", "d.gif", "notes.txt", ".hidden.heic", "clip.mp4")
+    assert describe_left_out([tmp_path, tmp_path / "d.gif"]) == [
+        "3 picture(s) of folders are left out, because their endings are not read (2 .heic, 1 .gif); convert them to "
+        "JPEG or PNG"
+    ]
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    monkeypatch.setattr("os.scandir", lambda place, scan=os.scandir: refuse() if place.name == "deep" else scan(place))
+    assert describe_left_out([tmp_path])[1:] == [
+        f"left out: {tmp_path}/deep (folder that cannot be read)",
+        f"left out: {tmp_path}/gone.jpg (broken link)",
+    ]
+    assert describe_left_out([tmp_path / "a.png"]) == []
+
+
+def refuse():
+    raise PermissionError(13, "Permission denied")

@@ -17,9 +17,11 @@ def test_unreadable_files_are_named_and_the_others_are_predicted(network, tmp_pa
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     Image.fromarray(np.zeros((40, 50), np.uint16)).save(folder / "deep.png")
     (folder / "notes.txt").write_text("not an image either")
+    (folder / "photo.heic").write_bytes(b"")
     assert predict(network, folder, "--output", tmp_path / "out") == 1
     message = capsys.readouterr().err
     assert "3 of 5 images could not be read" in message and "Traceback" not in message
+    assert "1 picture(s) of folders are left out, because their endings are not read (1 .heic)" in message
     assert "deep.png: is an image of mode I;16 with 16 bits a channel; save it with 8 bits a channel" in message
     assert all(f"{name}: cannot be decoded" in message for name in ("text.png", "cut.jpg")) and "notes" not in message
     for kind in ("labels", "overlays"):
