@@ -1,5 +1,7 @@
 """Reading shards for people: headers, and each image's labels without its padding."""
 
+import fcntl
+
 import numpy as np
 import pytest
 from labelled_run import confidence_of
@@ -32,6 +34,14 @@ def test_the_header_is_read_back(tmp_path):
     write(tmp_path / "shard.h5")
     head = read_head(tmp_path / "shard.h5")
     assert (head.identity, head.classes, head.colors, head.image_ids) == (IDENTITY, CLASSES.names, COLORS, ("b", "a"))
+
+
+def test_a_shard_is_read_where_files_cannot_be_locked(tmp_path):
+    """As on a file system without locks; here somebody else holds the lock."""
+    write(tmp_path / "shard.h5")
+    with open(tmp_path / "shard.h5", "rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert read_head(tmp_path / "shard.h5").identity == IDENTITY
 
 
 def test_images_of_different_sizes_come_without_padding(tmp_path):
