@@ -15,7 +15,7 @@ from lbt.config.methods import METHODS
 from lbt.data.classes import class_table
 from lbt.data.problems import Problem
 from lbt.data.scenes.write_dataset import find_old_scenes
-from lbt.errors import LbtError
+from lbt.errors import LbtError, is_hidden
 from lbt.files import require_own_folders
 from lbt.latency.deployment import find_obstacle
 from lbt.provenance.older_version import refuse_older
@@ -70,6 +70,9 @@ def _other_data(settings: Settings, folder: Path) -> Iterator[Problem]:
 def _folder_problems(settings: Settings, folder: Path) -> Iterator[Problem]:
     """Folders that cannot be written, and a data set of somebody else in the place of the scenes."""
     written = [Path(".snakemake"), folder]
+    if is_hidden(here := os.getcwd()):
+        what = "has a name with a character that is not UTF-8 text or cannot be shown; rename it"
+        yield Problem(here, f"the folder in which the run starts {what}")
     try:
         require_own_folders(folder)
     except LbtError as error:

@@ -44,6 +44,17 @@ def test_a_link_that_leads_nowhere_is_named(place):
     assert f"{place / 'results'} is a link that leads nowhere" in line
 
 
+def test_a_folder_whose_name_is_not_text_is_named(place, monkeypatch):
+    """Snakemake cannot write such a name into its log."""
+    folder = os.fsdecode(os.fsencode(place) + b"/stra\xdfe")
+    os.mkdir(folder)
+    monkeypatch.chdir(folder)
+    (line,) = obstacles(place)
+    assert line.startswith(
+        f"{folder}: the folder in which the run starts has a name with a character that is not UTF-8"
+    )
+
+
 def test_a_folder_of_results_that_leads_elsewhere_is_named(place):
     (place / "disk").mkdir()
     (place / "results").mkdir()
