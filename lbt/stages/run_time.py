@@ -7,8 +7,10 @@ estimate may be wrong by a factor of two. Rounds that the run has finished alrea
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,6 @@ from lbt.config.methods import METHODS, MethodFacts
 from lbt.data.classes import class_table
 from lbt.data.splits import steps_for
 from lbt.errors import LbtError
-from lbt.files import read_csv
 from lbt.network.derivation_rule import derive_genotype
 from lbt.network.network import Network
 from lbt.pseudo_labels.dataset import count_to_label
@@ -28,6 +29,7 @@ from lbt.search.torchvision_network import build_network
 from lbt.space.architecture import first_architecture
 from lbt.stages.speed import H100, Speed, measure_speed, training
 from lbt.stages.work import Work, network_work, supernet_work
+from lbt.views.results import read_columns
 
 DECODING = 0.035
 """Seconds of a core to decode and augment a million pixels of a photograph and its mask (measured: 0.033 and 0.034)."""
@@ -172,11 +174,8 @@ def _measure_round(folder: Path, method: str) -> float:
     """Median seconds of a step in the finished rounds of a method; 0 without any."""
     seconds: list[float] = []
     for path in sorted(folder.glob(f"search/{method}/seed-*/round-*/metrics.csv")):
-        columns = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
-        try:
-            seconds += read_csv(path, columns, lambda row: float(row["seconds"]), stage="round")
-        except (LbtError, KeyError):  # of another program; the stage that reads the file names it
-            continue
+        with suppress(LbtError):  # of another program; the stage that reads the file names it
+            seconds += [s for s in read_columns(path, ("seconds",))["seconds"].tolist() if 0 < s < math.inf]
     return statistics.median(seconds) if seconds else 0.0
 
 

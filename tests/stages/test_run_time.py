@@ -124,5 +124,10 @@ def test_finished_rounds_replace_their_estimate_and_correct_the_others(tiny, tmp
     assert "all times 1e+03, because of the finished rounds in" in lines[-2]
     assert float(after["rounds, random"]) == pytest.approx(1000 * stage.hours(SLOW, 0), abs=0.006)
     assert float(after["warm-up"]) == pytest.approx(1000 * stages["warm-up"].hours(SLOW, 0), abs=0.006)
-    metrics.write_text("step,seconds\n0,x\n")  # the stage that reads the file names it
-    assert hours_of(tmp_path / "run")[0] == before
+    # the stage that reads the file names it
+    for spoiled in (b"step,seconds\n0,x\n", b"step,seconds\n0,\xff\n", b"\xff\xfe\n", b"step;seconds\n0;9\n", b""):
+        metrics.write_bytes(spoiled)
+        assert hours_of(tmp_path / "run")[0] == before, spoiled
+    for number in ("nan", "inf", "-9", "0"):  # of a damaged clock
+        metrics.write_text(f"step,seconds\n0,{number}\n")
+        assert hours_of(tmp_path / "run")[0] == before, number
