@@ -14,7 +14,7 @@ from lbt.data.find_files import BROKEN, ENDING, NO_FILE, OUTSIDE, PICTURE_ENDING
 from lbt.data.groups import EVERYTHING, cut_groups, name_groups
 from lbt.data.images import IMAGE_ENDINGS
 from lbt.data.pairing import Pairing, image_core, mask_core, pair
-from lbt.data.problems import Problem, no_image
+from lbt.data.problems import Problem, no_image, shorten
 from lbt.data.sample import Sample
 from lbt.data.unpaired import describe_likeness, explain_missing, explain_unpaired
 from lbt.errors import LbtError, is_hidden
@@ -139,6 +139,7 @@ def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[lis
         return [], [Problem(f"{root}/{place}", what)]
     groups = name_groups(images.files, folder.group)
     samples, problems = [], _broken_folders(masks) if labelled else []
+    below = f", which does not reach the folders below it ({shorten(masks.below)})" if masks.below else ""
     for image in images.files:
         found, group = pairing.masks[image], groups[image]
         if image in pairing.twins:
@@ -156,7 +157,7 @@ def _pair(root: Path, folder: FolderSettings, split: OfficialSplit) -> tuple[lis
             stem = f"{folder.mask_prefix}{image_core(image, folder)}{folder.mask_suffix}"
             affix = f"{folder.mask_suffix and ' and '}{folder.mask_suffix}"
             alike = f"has no label; expected its stem{affix} in {place}"
-            problems.append(Problem(image, f"has no label; expected {stem} in {place}", alike))
+            problems.append(Problem(image, f"has no label; expected {stem} in {place}{below}", f"{alike}{below}"))
         elif group is None and not is_hidden(image):  # `.` stands for no line break; `select_named` refuses such a name
             problems.append(Problem(image, f"has a stem that does not match data.folder.group {folder.group!r}"))
         else:

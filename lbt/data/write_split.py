@@ -66,9 +66,9 @@ def assign_roles(official: Mapping[str, list[Sample]], root: str, splits: SplitS
     counts = Counter(sample.id for samples in official.values() for sample in samples)
     double = sorted(name for name, count in counts.items() if count > 1)
     if double:
+        more = f" (and {len(double) - 1} more)" if len(double) > 1 else ""
         raise LbtError(
-            f"{root}: {double[0]} (and {len(double) - 1} more) is listed in two of train, val and unlabeled; "
-            "give each part its own images."
+            f"{root}: {double[0]}{more} is listed in two of train, val and unlabeled; give each part its own images."
         )
     train = official["train"]
     if splits.scheme == "halves":

@@ -83,7 +83,7 @@ def spoil_validation(root):
 def spoil_every_validation_mask(root):
     for path in (root / "gtFine/val").glob("*/*.png"):
         Image.new("L", (97, 61), 0).save(path)  # id 0: not evaluated
-    return "val: its masks hold no labelled pixel"
+    return "val: has no labelled pixel in its masks"
 
 
 SPOILS = (spoil_image, spoil_label, spoil_ids, spoil_size, spoil_root, spoil_validation, spoil_every_validation_mask)

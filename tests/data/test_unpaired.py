@@ -212,6 +212,18 @@ def test_some_masks_of_another_name(tmp_path):
     )
 
 
+def test_masks_in_a_folder_below_are_pointed_to(tmp_path):
+    for part, count in (("train", 6), ("val", 3), ("test", 3)):
+        for number in range(count):
+            save(tmp_path, f"{part}/{part}{number}.jpg", f"{part}annot/{part}{number}.png")
+    (tmp_path / "trainannot/more").mkdir()
+    (tmp_path / "trainannot/train3.png").rename(tmp_path / "trainannot/more/train3.png")
+    assert refusal(folder_data(tmp_path, images="{split}/*", masks="{split}annot/*")).strip() == (
+        "train/train3.jpg: has no label; expected train3 in trainannot/*, which does not reach the folders below it "
+        "(trainannot/more)"
+    )
+
+
 def test_a_folder_of_masks_behind_a_broken_link(tmp_path):
     for camera in "ab":
         for number in range(6):

@@ -51,9 +51,7 @@ def class_problems(
         return [_train_ids(data)]
     for split in ("val",) if listed else ("train", "val"):
         if samples[split] and not any(_classes(inspection, table) for inspection in found[split]):
-            what = (
-                f"its masks hold no labelled pixel; correct the masks, the class {_mark(data)}s or the ignored values"
-            )
+            what = f"has no labelled pixel in its masks; correct them, the class {_mark(data)}s or the ignored values"
             problems.append(Problem(split, what))
     return problems
 
