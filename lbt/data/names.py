@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 
 from lbt.data.problems import Problem
@@ -13,10 +14,20 @@ LONGEST = 200
 """Most bytes of an image's id: pictures and predictions have it as their name, with an ending."""
 
 
+def picture_name(image_id: str) -> str:
+    """The name, in one folder, of the pictures of an image."""
+    return f"{image_id.replace('/', '_')}.png"
+
+
 def select_named(samples: Iterable[Sample]) -> tuple[list[Sample], list[Problem]]:
     """The samples whose names can be written, and a problem for each other one."""
     usable, problems = [], []
+    samples = list(samples)
+    twins: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
+        twins[picture_name(sample.id)].append(sample.image)
+    for sample in samples:
+        others = [image for image in twins[picture_name(sample.id)] if image != sample.image]
         paths = [sample.image, *filter(None, [sample.label])]
         bad = next((path for path in paths if is_hidden(path)), None)
         if bad is not None:
@@ -24,6 +35,9 @@ def select_named(samples: Iterable[Sample]) -> tuple[list[Sample], list[Problem]
             problems.append(Problem(ascii(bad), what))
         elif len(os.fsencode(sample.id)) > LONGEST:
             what = f"has a longer name than {LONGEST} bytes, which results cannot have; rename image and mask"
+            problems.append(Problem(sample.image, what))
+        elif others:
+            what = f"would share its pictures in the results with {others[0]}, because `/` becomes `_`; rename one"
             problems.append(Problem(sample.image, what))
         else:
             usable.append(sample)

@@ -13,6 +13,7 @@ from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.images import read_image
 from lbt.data.loader import evaluation_batches
+from lbt.data.names import picture_name
 from lbt.data.sample import spread_indices
 from lbt.data.splits import read_split
 from lbt.evaluation.both_precisions import BothPrecisions
@@ -77,7 +78,7 @@ def run(settings: EvaluateNetworkJob, files: Files, *, log: Path | None = None) 
         with torch.no_grad(), precision.applied() as forward:
             logits = forward(model.main_logits, images.to(device))
             prediction = class_map(logits, (labels.shape[-2], labels.shape[-1]))[0].cpu()
-        name = f"{samples[index].id.replace('/', '_')}.png"
+        name = picture_name(samples[index].id)
         photograph = read_image(Path(data.root) / samples[index].image, data.max_pixels)
         write_picture(files.pictures / name, photograph, labels[0], prediction, table)
         if index in spread:  # of these, figures show the predictions of all methods

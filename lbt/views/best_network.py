@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lbt.config.baselines import BASELINES
+from lbt.data.names import picture_name
 from lbt.errors import LbtError
 from lbt.files import open_regular, unguard_cell
 from lbt.views.results import CONTROLS, Profile, Scores, identify, list_scores, mark_role, read_part, read_run_settings
@@ -202,5 +203,5 @@ def read_image_scores(network: FinishedNetwork) -> dict[str, float]:
         for row in csv.DictReader(file):
             name, miou = row.get("image_id"), row.get("miou")
             if name and miou and math.isfinite(float(miou)):
-                scores[f"{unguard_cell(name).replace('/', '_')}.png"] = float(miou)
+                scores[picture_name(unguard_cell(name))] = float(miou)
     return scores

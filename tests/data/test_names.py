@@ -83,3 +83,17 @@ def test_other_names_are_used(data, name):
     rename(data, name.encode())
     ids = {sample.id for samples in split_dataset(data, SplitSettings()).values() for sample in samples}
     assert sum(name in image for image in ids) == 1 and len(ids) == 10
+
+
+def test_two_images_whose_pictures_would_have_one_name_are_refused(data):
+    """The pictures of all images lie in one folder, with `_` for `/`."""
+    for place in ("photos", "masks"):
+        os.mkdir(f"{data.root}/{place}/a")
+        os.rename(f"{data.root}/{place}/3.png", f"{data.root}/{place}/a/1.png")
+        os.rename(f"{data.root}/{place}/4.png", f"{data.root}/{place}/a_1.png")
+    patterns = {"images": "photos/**/*", "masks": "masks/**/*"}
+    deep = data.model_copy(update={"folder": data.folder.model_copy(update=patterns)})
+    with pytest.raises(
+        LbtError, match=r"photos/a/1\.png: would share its pictures in the results with photos/a_1\.png"
+    ):
+        check_data(Settings(data=deep, splits=SplitSettings(seed=0)))

@@ -13,6 +13,7 @@ from lbt.config import DataSettings
 from lbt.config.network_jobs import CompareJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.masks import read_mask, read_pair
+from lbt.data.names import picture_name
 from lbt.data.splits import read_split
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
@@ -139,7 +140,7 @@ def _read_examples(folders: dict[str, Path], data: DataSettings, split: Path, ta
     first = next(iter(folders.values()))
     root = Path(data.root)
     for sample in read_split(split, "evaluation"):
-        name = f"{sample.id.replace('/', '_')}.png"
+        name = picture_name(sample.id)
         if sample.label is None or not (first / name).is_file():
             continue
         image, label = read_pair(root / sample.image, root / sample.label, data, table)
