@@ -55,9 +55,7 @@ def overlay_image(pixels: np.ndarray, labels: np.ndarray, colors: Sequence[Color
 
 def legend_image(classes: Sequence[str], colors: Sequence[Color]) -> Image.Image:
     r"""A line for each class: its colour, its index and its name, with `\u8def` for a character that no font has."""
-    names = [visible(name, 200) for name in classes]
-    font = _find_font(names)
-    shown = ("".join(c if _has(font, c) else ascii(c)[1:-1] for c in name) for name in names)
+    font, shown = write_names(classes, 15)
     lines = [f"{index}  {name}" for index, name in enumerate(shown)]
     width = 2 * MARGIN + SWATCH + 10 + int(max(map(font.getlength, lines))) + 1
     image = Image.new("RGB", (width, 2 * MARGIN + LINE * len(lines)), PAPER)
@@ -69,13 +67,20 @@ def legend_image(classes: Sequence[str], colors: Sequence[Color]) -> Image.Image
     return image
 
 
-def _find_font(names: Sequence[str]) -> _Font:
+def write_names(names: Sequence[str], size: int) -> tuple[_Font, list[str]]:
+    r"""A font of about `size` pixels and names that it can write, with `\u8def` for a character that no font has."""
+    shown = [visible(name, 200) for name in names]
+    font = _find_font(shown, size)
+    return font, ["".join(c if _has(font, c) else ascii(c)[1:-1] for c in name) for name in shown]
+
+
+def _find_font(names: Sequence[str], size: int) -> _Font:
     """Pillow's font; if it lacks a character of the names, matplotlib's, which has those of most alphabets."""
-    font = ImageFont.load_default(15)
+    font = ImageFont.load_default(size)
     found = find_spec("matplotlib")  # imports nothing
     if all(_has(font, char) for name in names for char in name) or found is None or found.origin is None:
         return font
-    return ImageFont.truetype(Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", 13)
+    return ImageFont.truetype(Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size - 2)
 
 
 def _has(font: _Font, char: str) -> bool:

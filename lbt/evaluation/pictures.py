@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lbt.data.classes import IGNORE, ClassTable
 from lbt.data.images import write_png
-from lbt.data.label_images import INK, PAPER, color_labels, label_image, label_palette
+from lbt.data.label_images import INK, PAPER, color_labels, label_image, label_palette, write_names
 
 GAP, HEADING, LINE, LEAST_WIDTH = 8, 22, 20, 320
 
@@ -39,9 +39,9 @@ def write_picture(path: Path, image: np.ndarray, truth: Tensor, prediction: Tens
     height, width = label.shape
     zoom = max(1, -(-LEAST_WIDTH // width))  # small images are enlarged by a whole factor
     height, width = height * zoom, width * zoom
-    font = ImageFont.load_default(14)
+    font, names = write_names(table.names, 14)
     total = 3 * width + 4 * GAP
-    cell = max(font.getlength(name) for name in table.names) + 34
+    cell = max(font.getlength(name) for name in names) + 34
     columns = max(1, int((total - GAP) // cell))
     rows = -(-table.num_classes // columns)
     canvas = Image.new("RGB", (total, HEADING + height + 2 * GAP + rows * LINE), PAPER)
@@ -51,7 +51,7 @@ def write_picture(path: Path, image: np.ndarray, truth: Tensor, prediction: Tens
         draw.text((left, 4), name, INK, font)
         canvas.paste(Image.fromarray(panel).resize((width, height), Image.Resampling.NEAREST), (left, HEADING))
     top = HEADING + height + GAP
-    for i, (name, color) in enumerate(zip(table.names, table.colors, strict=True)):
+    for i, (name, color) in enumerate(zip(names, table.colors, strict=True)):
         x, y = GAP + (i % columns) * cell, top + (i // columns) * LINE
         draw.rectangle((x, y + 2, x + 18, y + 14), fill=tuple(color), outline=INK)
         draw.text((x + 24, y), name, INK, font)

@@ -1,5 +1,7 @@
 """Pictures of a scored network: panels in the classes' colours, and labels with a palette."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from PIL import Image
@@ -29,3 +31,10 @@ def test_ignored_pixels_are_black_in_truth_and_prediction(tmp_path):
     panels = [picture[22 : 22 + side, left : left + side][80::160, 80::160].tolist() for left in lefts]
     road, sky, car, black = *(list(color) for color in COLORS), [0, 0, 0]
     assert panels == [[[[9, 8, 7]] * 2] * 2, [[road, black], [sky, car]], [[car, black], [sky, road]]]
+
+
+def test_a_class_whose_name_no_font_has_is_spelt_out(tmp_path):
+    labels, image = torch.zeros(2, 2, dtype=torch.long), np.zeros((2, 2, 3), np.uint8)
+    for name, classes in (("a", ("路", "straße", "car")), ("b", (r"\u8def", "straße", "car"))):
+        write_picture(tmp_path / f"{name}.png", image, labels, labels, replace(TABLE, names=classes))
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
