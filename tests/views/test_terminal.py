@@ -52,6 +52,17 @@ def test_show_takes_the_width_of_the_terminal(networks, constant, tmp_path, caps
     assert longest[80] <= 80 < longest[200] <= 120
 
 
+def test_show_names_a_network_that_cannot_be_read_because_it_may_be_the_best(tmp_path, capsys):
+    for name in SHOWN:
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        (tmp_path / "tables" / f"{name}.md").write_text("## Another\n")
+    for file in ("evaluate/lbt/seed-0/network.json", "profile/lbt/seed-0/profile.json"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("{}")
+    print_tables(tmp_path)
+    assert f"left out: {tmp_path}/evaluate/lbt/seed-0/network.json: iou: Field required" in capsys.readouterr().out
+
+
 NO_TABLES = ("", "\n\n \n", "|\n\n||\n\n|a|\n|", "|||\n|||\n|||", "| a |\n|---|", "## ", "\n\n\n\na")
 
 

@@ -45,6 +45,8 @@ def print_tables(run: Path, names: Sequence[str] = SHOWN) -> None:
 def _print_places(run: Path) -> None:
     """Print the best network and where the results lie."""
     found = find_networks(run)
+    for problem in found.problems:
+        print(f"left out: {visible(problem)}")
     if (best := found.best) is not None:
         print(f"best:     {best.title}: mIoU {format_percent(best.miou)} %, {best.fps:.1f} FPS")
         for line in textwrap.wrap(found.describe_choice(), max(20, min(terminal_width(), WIDEST) - 10)):
