@@ -75,6 +75,9 @@ def run(options: argparse.Namespace) -> None:
     for folder in filter(None, (options.labels, options.root)):
         if not folder.is_dir():
             raise LbtError(f"{folder}: is not a folder. Correct --{'root' if folder == options.root else 'labels'}.")
+    for option, file, example in (("--csv", options.csv, "labels.csv"), ("--gallery", options.gallery, "labels.html")):
+        if file is not None and file.is_dir():
+            raise LbtError(f"{option}: {file} is a folder. Name the file to write, such as {file / example}.")
     found = find_rounds(options.place)
     with Progress("check shards", len(found)) as progress:
         surveys = []

@@ -178,6 +178,15 @@ def test_a_place_without_shards_is_named(run, capsys, place):
     assert str(run / place) in message and "results/default" in message
 
 
+@pytest.mark.parametrize("option", ["--csv", "--gallery"])
+def test_a_folder_in_the_place_of_a_file_is_named_before_shards_are_read(run, capsys, tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path, ""):
+        assert main(["shards", str(run), option, str(place)]) == 1
+        captured = capsys.readouterr()
+        assert f"{option}: {place or '.'} is a folder. Name the file to write" in captured.err and not captured.out
+
+
 def test_overlays_are_named_by_image_and_blend_its_label(labelled, run, tmp_path, capsys):
     place = ["shards", str(run / "search/lbt/seed-0/round-2"), "--png", str(tmp_path / "png")]
     assert main(place) == 0
