@@ -13,6 +13,7 @@ from contextlib import suppress
 from lbt import __version__
 from lbt.commands import bench, check, compare, crate, export, init, predict, shards, show, stage, status
 from lbt.commands.extras import explain_missing
+from lbt.commands.help_format import HelpFormatter
 from lbt.errors import LbtError, explain_machine, visible
 from lbt.files import open_own
 
@@ -103,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         listed = {} if name in INTERNAL else {"help": module.HELP}
-        command = commands.add_parser(name, description=f"{module.HELP[:1].upper()}{module.HELP[1:]}.", **listed)
+        description = f"{module.HELP[:1].upper()}{module.HELP[1:]}."
+        command = commands.add_parser(name, description=description, formatter_class=HelpFormatter, **listed)
         module.add_arguments(command)
         command.set_defaults(action=module.run)
     return parser

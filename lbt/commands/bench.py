@@ -12,13 +12,13 @@ HELP = "time networks by backend and precision, beside networks that were not se
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add networks, size, backends and where the table goes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads networks, and times each with every backend and precision that this machine has, from an image to the class of
 each pixel. Networks with random weights take turns with them: FasterSeg's released network, Fast-SCNN,
 LR-ASPP-MobileNetV3 and DeepLabV3-MobileNetV3. Prints one table. Writes it into a folder if --output names one."""
     parser.epilog = """\
 Nothing else should run on the machine.
+
 Exit code 0 if the table was printed; 1 if not."""
     parser.add_argument(
         "networks",
@@ -38,7 +38,9 @@ Exit code 0 if the table was printed; 1 if not."""
         "--backends",
         nargs="+",
         choices=("eager", "compile", "onnxruntime"),
-        help="how to run the networks; compile takes a minute more for each (eager and, if installed, onnxruntime)",
+        metavar="BACKEND",
+        help="eager, compile (takes a minute more for each network) or onnxruntime (eager and, if installed, "
+        "onnxruntime)",
     )
     parser.add_argument("--turns", type=int, default=20, metavar="N", help="timed passes of each form (20)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")

@@ -18,7 +18,6 @@ HELP = "check a configuration and its data set, or whether the results of a run 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration files or the folder of a run, and single settings."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads a configuration and every file of its data set. Prints what it found, how much disk the run needs, and about how
 many hours. Writes nothing, but downloads weights that the student starts from. Lists every problem with what to change;

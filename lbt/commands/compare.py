@@ -10,7 +10,6 @@ HELP = "compare runs: mIoU, latency, and the settings that differ"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs and the folder for the files."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads the finished networks of two or more runs and prints a table: mIoU, latency and FPS by run and method, with the
 settings in which the runs differ. Refuses runs that were scored on other images or classes, and warns of other code,

@@ -13,7 +13,6 @@ HELP = "write a network as an ONNX file, compared with PyTorch"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, file and size."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads a network, and runs it on the CPU in PyTorch and as ONNX. Writes the ONNX file only if the results agree."""
     parser.epilog = """\
@@ -25,6 +24,7 @@ The graph normalises photographs itself:
 The metadata hold the classes, their colours, mean, std, scores (float32 only) and the digest of the settings. The
 results agree if no logit differs by more than 1e-4 of the largest logit (float16: 2e-2). For int8, whose ranges are
 measured on 32 training images, the command prints the share of equal labels.
+
 Exit code 0 if the file was written; 1 if not."""
     parser.add_argument(
         "network",

@@ -10,7 +10,6 @@ HELP = "write settings for your own photographs and masks, ready to run"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the two folders, the names of classes and the file to write."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads photographs and masks, proposes settings for them, and checks them as a run would. Writes a YAML file with
 comments that runs without editing, and prints the next commands.
@@ -21,8 +20,8 @@ the teacher labels them. If photographs and masks lie in folders train, val and 
 masks an even sample is read, and the output says so."""
     parser.epilog = """\
 FILE of --classes has a line for each class; lines that begin with # are left out:
-  road                   a name alone: the first line names id 0, the next id 1, ... If there are as many names as
-                         values, such as two for 0 and 255, they name the values in ascending order
+  road                   a name alone: the first line names id 0, the next id 1, ... If there are as many names as \
+values, such as two for 0 and 255, they name the values in ascending order
   7,road                 the id in the masks, and the name
   7,road,#804080         with a colour, also as 128 64 128
   ,road,#804080          for masks of colours, which have no ids

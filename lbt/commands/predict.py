@@ -18,7 +18,6 @@ HELP = "segment images with a network: label maps and coloured overlays"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add network, images and where the results go."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = f"{parser.prog} [OPTION...] [NETWORK] IMAGE...\n       {parser.prog} [OPTION...] [NETWORK] --example"
     parser.description = """\
 Reads a network and images, and segments each image. Writes label maps and coloured overlays into a folder. Replaces the
@@ -35,8 +34,9 @@ of a folder:
 
 Without NETWORK, the network of the package is used. It knows street scenes only, in the 11 classes of CamVid. The
 printed speed leaves out warm-up passes; "its profile" is the speed that the network's run measured.
-Exit code 0 if all images were segmented; 1 if not: images that cannot be read are named and skipped. A photograph whose
-camera marked it as rotated is turned upright. Videos need PyAV: pip install av."""
+A photograph whose camera marked it as rotated is turned upright. Videos need PyAV: pip install av.
+
+Exit code 0 if all images were segmented; 1 if not: images that cannot be read are named and skipped."""
     network = parser.add_argument(
         "network",
         type=Path,

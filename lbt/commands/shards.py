@@ -18,7 +18,6 @@ HELP = "list, check and summarise the pseudo labels of a run"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the place of the shards, and the files to write."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = """\
 Reads the shards of pseudo labels (HDF5) of a run and, where needed, the images and masks of its data set. Checks each
 shard, and prints a table of the files and for each round a table of the classes. Writes files only with --csv, --png or

@@ -18,7 +18,6 @@ HELP = "run one stage (the workflow calls this)"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the stage's name, its job, its log and the number of the attempt."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "stages:\n" + "\n".join(f"  {name:18} {stage.help}" for name, stage in STAGES.items())
     parser.add_argument("name", choices=STAGES, metavar="NAME", help="name of the stage, see below")
     parser.add_argument("--log", type=Path, required=True, help="file for plain progress lines")

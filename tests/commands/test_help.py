@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lbt.__main__ import COMMANDS, INTERNAL, _parser, main
+from lbt.commands.help_format import HelpFormatter
 from lbt.stages.table import STAGES
 
 
@@ -29,6 +30,28 @@ def test_help_is_complete(command, capsys):
         assert all(name in text for name in STAGES)
     else:
         assert parser.description.startswith("Reads ") and "Writes" in parser.description + (parser.epilog or "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", [80, 100])
+def test_help_fits_into_the_terminal(command, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > columns] == []
+
+
+def test_a_list_in_the_help_keeps_its_columns():
+    text = "One paragraph\nof two lines.\n  NAME.png  what an image of this name shows\n  no columns\n\nThe end."
+    assert HelpFormatter("lbt")._fill_text(text, 30, "").splitlines() == [
+        "One paragraph of two lines.",
+        "  NAME.png  what an image of",
+        "            this name shows",
+        "  no columns",
+        "",
+        "The end.",
+    ]
 
 
 def test_the_help_of_all_lists_every_command_but_those_of_the_workflow(capsys):
