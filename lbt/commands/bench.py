@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.inference.input_files import refuse_as_network, require_sides
     from lbt.inference.network_file import load_network
     from lbt.inference.onnx_network import OnnxNetwork
+    from lbt.inference.summary import count_threads
     from lbt.latency.current_key import current_key
     from lbt.latency.deployment import find_obstacle
     from lbt.runtime.device import prepare_device
@@ -109,7 +110,9 @@ def run(options: argparse.Namespace) -> None:
     entries += prepare_baselines(forms, scene, classes, device, options.threads)
     rows = time_entries(entries, options.turns, options.threads)
     key = current_key(LatencyKey(input_size=size), options.threads, device, classes)
-    where = f"{key.device}, {options.threads} thread(s), {size[0]} x {size[1]} pixels (height x width), {key.software}"
+    where = (
+        f"{key.device}, {count_threads(options.threads)}, {size[0]} x {size[1]} pixels (height x width), {key.software}"
+    )
     table = make_bench_table(rows, where)
     print(fit_to_width(table.markdown(), terminal_width()))
     if options.output is not None:

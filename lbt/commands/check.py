@@ -20,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration files or the folder of a run, and single settings."""
     parser.description = """\
 Reads a configuration and every file of its data set. Prints what it found, how much disk the run needs, and about how
-many hours. Writes nothing, but downloads weights that the student starts from. Lists every problem with what to change;
-of many files with the same problem it names the first ones. Several files and --config mean the same as for snakemake.
+long it takes. Writes nothing, but downloads weights that the student starts from. Lists every problem with what to
+change; of many files with the same problem it names the first ones. Several files and --config mean the same as for
+snakemake.
 
 Given the folder of a run, compares the results with its settings.yaml, the present code and the present images, and
 prints the command that makes outdated results again. Snakemake does the same at each start if it has records of the
@@ -49,12 +50,14 @@ def run(options: argparse.Namespace) -> None:
     from lbt.stages.disk_space import check_disk, count_images
     from lbt.stages.preconditions import find_obstacles
     from lbt.stages.run_time import describe_time
+    from lbt.views.results import find_settings
 
     first = options.config
     if first.is_dir():
         refuse_older(first)
-        settings = read_configuration([first / "settings.yaml"]).settings
-        print(_outdated(first, settings, _words([first / "settings.yaml"], [])) or f"{first}: nothing is outdated.")
+        file = find_settings(first)
+        settings = read_configuration([file]).settings
+        print(_outdated(first, settings, _words([file], [])) or f"{first}: nothing is outdated.")
         return
     given = getattr(options, "settings", None) or [[]]
     refuse_repeated(["--config"] * len(given))

@@ -65,7 +65,7 @@ def describe_outdated(outdated: Mapping[Path, str], settings: Sequence[str]) -> 
     listed = "\n".join(f"  {visible(path.parent)}: {visible(reason)}" for path, reason in outdated.items())
     command = ["snakemake", "--cores", "8", *settings, "--forcerun", *map(str, outdated)]
     return (
-        f"{len(outdated)} stage(s) are outdated, with all that was made from them:\n{listed}\n"
+        f"These results are outdated, with all that was made from them:\n{listed}\n"
         "This command runs them again; add --dry-run to see its jobs first:\n"
         f"  {visible(shlex.join(command), 10**6)}"
     )

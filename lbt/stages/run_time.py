@@ -30,6 +30,7 @@ from lbt.space.architecture import first_architecture
 from lbt.stages.speed import H100, Speed, measure_speed, training
 from lbt.stages.work import Work, network_work, supernet_work
 from lbt.views.results import read_columns
+from lbt.views.run_state import describe_seconds
 
 DECODING = 0.035
 """Seconds of a core to decode and augment a million pixels of a photograph and its mask (measured: 0.033 and 0.034)."""
@@ -138,7 +139,7 @@ def _round_step(settings: Settings, facts: MethodFacts, passes: Sequence[Work], 
 
 
 def describe_time(settings: Settings, parts: Mapping[str, int], pixels: float, folder: Path) -> str:
-    """A line for each stage with its hours on this device and on an H100, and where the speeds come from.
+    """A line for each stage with its time on this device and on an H100, and where the speeds come from.
 
     Args:
         settings, parts, pixels: see `list_stages`.
@@ -155,19 +156,23 @@ def describe_time(settings: Settings, parts: Mapping[str, int], pixels: float, f
     if measured:
         factor = statistics.median(value / hours[name] for name, value in measured.items())
         hours = {name: measured.get(name, factor * value) for name, value in hours.items()}
-        source += f"; all times {factor:.2g}, because of the finished rounds in {folder}"
+        source += f"; multiplied by {factor:.2g}, as the finished rounds in {folder} show"
     there = {stage.name: stage.hours(H100, max(1, workers)) for stage in stages}
     total, other = sum(hours.values()), sum(there.values())
     return "\n".join(
         [
-            f"time: about {total:.2g} hours on {here.name} or {other:.2g} on {H100.name}, one job after another, right "
-            "within a factor of two",
-            f"    {'stage':31} {'steps':>9} {'hours here':>10} {'on H100':>10}",
-            *(f"    {s.name:31} {s.steps:9} {hours[s.name]:10.2f} {there[s.name]:10.2f}" for s in stages),
+            f"time: about {_words(total)} on {here.name} or {_words(other)} on {H100.name}, one job after another, "
+            "right within a factor of two",
+            f"    {'stage':31} {'steps':>9} {'time here':>11} {'on H100':>11}",
+            *(f"    {s.name:31} {s.steps:9} {_words(hours[s.name]):>11} {_words(there[s.name]):>11}" for s in stages),
             f"    speed here: {source}",
             f"    speed of {H100.name}: {H100.source}",
         ]
     )
+
+
+def _words(hours: float) -> str:
+    return describe_seconds(3600 * hours)
 
 
 def _measure_round(folder: Path, method: str) -> float:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from lbt.config import ComputeDevice
+from lbt.inference.summary import count_threads
 from lbt.runtime.device import prepare_device
 from lbt.stages.work import Work, count_work
 
@@ -69,7 +70,7 @@ def measure_speed(compute: ComputeDevice) -> Speed:
     operator = times[1] / works[1].operators
     flop = works[0].flop / max(times[0] - times[1], 1e-9)
     gpu = device.type == "cuda"
-    name = torch.cuda.get_device_name() if gpu else f"this CPU with {compute.threads} thread(s)"
+    name = torch.cuda.get_device_name() if gpu else f"this CPU with {count_threads(compute.threads)}"
     source = f"two convolutions, timed now: {flop / 1e9:.3g} GFLOP/s and {1e6 * operator:.2g} us an operator"
     return Speed(name, flop, operator, gpu, source)
 

@@ -9,19 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from lbt.config import BASELINES, Settings
-from lbt.config.read import read_configuration
+from lbt.config.read import read_settings
 from lbt.data.splits import read_split
 from lbt.errors import LbtError, visible
 from lbt.provenance.manifest import PATTERN, Manifest, read_manifest
 from lbt.provenance.older_version import refuse_older
 from lbt.views.equal_networks import NOISE
-from lbt.views.results import ConstantScores, NetworkResult, identify, list_scores, mark_role, read_part, read_results
+from lbt.views.results import (
+    ConstantScores,
+    NetworkResult,
+    find_settings,
+    identify,
+    list_scores,
+    mark_role,
+    read_part,
+    read_results,
+)
 from lbt.views.tables.latency import describe_device
 
 _NAMES = ("run", "methods", "baselines", "seeds")
 """Settings that rows of the table show anyway."""
 _FOR_PEOPLE = ("check", "settings", "gallery", "tables", "compare", "draw", "pack", "cards")
 """Stages whose code changes no number."""
+_CODE = "code of stage "
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,11 @@ def list_caveats(runs: Sequence[ComparedRun]) -> Iterator[str]:
     """Sentences on what else may explain a difference between the runs: code, versions, devices."""
     shared = set.intersection(*(set(run.made_by) for run in runs))
     other = sorted({what for what, method in shared if len({run.made_by[what, method] for run in runs}) > 1})
+    codes = [what.removeprefix(_CODE) for what in other if what.startswith(_CODE)]
+    rest = [what for what in other if not what.startswith(_CODE)]
     if other:
-        yield f"Not all runs were made by the same {', '.join(other)}. It may explain a part of their differences."
+        same = ", ".join([*([f"code ({', '.join(codes)})"] if codes else []), *rest])
+        yield f"Not all runs were made by the same {same}. It may explain a part of their differences."
     devices = {describe_device(network.profile) for run in runs for network in run.networks}
     if len(devices) > 1:
         yield f"Latencies were measured in {len(devices)} ways, so do not compare them: {'; '.join(sorted(devices))}."
@@ -100,7 +113,7 @@ def list_caveats(runs: Sequence[ComparedRun]) -> Iterator[str]:
 
 def _read(folder: Path, name: str) -> ComparedRun:
     refuse_older(folder)
-    settings = read_configuration([folder / "settings.yaml"]).settings
+    settings = read_settings(find_settings(folder))
     networks = _read_networks(folder, settings)
     if not networks:
         raise LbtError(f"{folder}: has no finished network. Finish the run, or leave it out.")
@@ -159,7 +172,7 @@ def _describe_making(manifests: Sequence[Manifest]) -> dict[tuple[str, str], fro
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for manifest in manifests:
         if manifest.stage not in _FOR_PEOPLE:  # a stage runs other code for each method
-            found[f"code of stage {manifest.stage}", str(manifest.settings.get("method"))].add(manifest.code)
+            found[f"{_CODE}{manifest.stage}", str(manifest.settings.get("method"))].add(manifest.code)
             for name, version in manifest.versions.items():
                 found[f"version of {name}", ""].add(version)
     return {name: frozenset(values) for name, values in found.items()}

@@ -120,6 +120,18 @@ def list_scores(run: Path) -> list[Path]:
     return scores
 
 
+def find_settings(run: Path) -> Path:
+    """The file of the settings of a run.
+
+    Raises:
+        LbtError: there is none, so no run has started in the folder.
+    """
+    path = run / "settings.yaml"
+    if not path.exists():
+        raise LbtError(f"{path}: is missing, so no run has started in {run}. Name the folder of a run.")
+    return path
+
+
 def read_run_settings(run: Path) -> Any:
     """The content of the settings of a run as YAML gives it; None if they cannot be read."""
     with (

@@ -142,7 +142,7 @@ def test_other_code_and_devices_and_equal_networks_are_warned_of(tmp_path):
     for path in two.glob("profile/*/*/profile.json"):
         write_json(path, json.loads(path.read_text()) | {"key": KEY | {"device": "another_one"}})
     warnings = " ".join(make_runs_table(read_runs([one, two])).warnings).replace("\\", "")
-    assert "Not all runs were made by the same code of stage evaluate_network." in warnings
+    assert "Not all runs were made by the same code (evaluate_network)." in warnings
     assert "in 2 ways" in warnings and "another_one" in warnings
     assert "two: lbt, seed 0, is the same network as one: lbt, seed 0: their difference is noise." in warnings
 
@@ -173,7 +173,7 @@ def test_what_is_no_run_to_compare_is_refused(runs, tmp_path, capsys):
         (runs[0],): "is the only run",
         (runs[0], runs[0]): "named twice",
         (runs[0], empty): "empty: has no finished network. Finish the run",
-        (runs[0], tmp_path / "nothing"): "settings.yaml",
+        (runs[0], tmp_path / "nothing"): "settings.yaml: is missing, so no run has started in",
     }
     for folders, message in cases.items():
         assert main(["compare", *map(str, folders)]) == 1

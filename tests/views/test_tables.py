@@ -127,7 +127,7 @@ def test_the_error_of_the_latency_is_predicted_minus_measured(tables):
     assert [float(v) for v in rows["error_ms"]] == [-0.5] * 3
     assert [float(v) for v in rows["error_percent"]] == pytest.approx([-10.0, -100 / 12, -12.5], rel=1e-5)
     assert "is 10.3 % on average and 12.5 % at most" in tables["latency"].note
-    assert "made up, eager, float32, 1 thread(s), 64 x 96 pixels" in tables["latency"].note
+    assert "made up, eager, float32, 1 thread, 64 x 96 pixels" in tables["latency"].note
 
 
 def test_each_kind_of_logits_has_a_row_beside_what_noise_gives(tables):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lbt.inference.summary import count_threads
 from lbt.views.equal_networks import find_equal, say_equal
 from lbt.views.results import NetworkResult
 from lbt.views.tables.formats import Column, Table, format_columns
@@ -56,7 +57,7 @@ def describe_device(profile: Mapping[str, Any]) -> str:
     """Device, backend, precision, threads, input size and software of a profile, in words."""
     key = profile["key"]
     return (
-        f"{key['device']}, {describe_form(profile)}, {key['threads']} thread(s), "
+        f"{key['device']}, {describe_form(profile)}, {count_threads(key['threads'])}, "
         f"{key['input_height']} x {key['input_width']} pixels (height x width), {key['software']}"
     )
 
