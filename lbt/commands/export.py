@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
         images = read_calibration_images(options.run, size)
         equal = export_int8(network, options.output, size, images, dynamic=options.dynamic)
         print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, int8 against float32:")
-        print(f"  equal labels {equal:.4%} on {len(images)} training images")
+        print(f"  equal labels {100 * equal:.4f} % on {len(images)} training images")
     else:
         precision = options.precision
         found = export_network(network, options.output, size, dynamic=options.dynamic, precision=precision)
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> None:
             batch, height, width = agreement.shape
             print(
                 f"  {batch} x {height} x {width}: largest difference {agreement.difference:.1e} of the largest logit, "
-                f"equal labels {agreement.equal:.4%}"
+                f"equal labels {100 * agreement.equal:.4f} %"
             )
     if options.score:
         from lbt.evaluation.segmenter_scores import score_segmenter
@@ -112,5 +112,5 @@ def run(options: argparse.Namespace) -> None:
 
         written = OnnxNetwork(options.output, "cpu", torch.get_num_threads())
         miou = score_segmenter(written, written.classes, options.run)
-        reference = "" if network.miou is None else f"; the network's own is {network.miou:.2%}"
-        print(f"  mIoU on the held-out images {miou:.2%}{reference}")
+        reference = "" if network.miou is None else f"; the network's own is {100 * network.miou:.2f} %"
+        print(f"  mIoU on the held-out images {100 * miou:.2f} %{reference}")

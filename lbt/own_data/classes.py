@@ -86,7 +86,7 @@ def propose_classes(survey: Survey, paths: str, given: Sequence[NamedClass] | No
     else:
         named, ignored, source = _named_by_values(survey, shares, paths.lower())
     if len(named) < 2:
-        values = ", ".join(f"{_show(value)} ({share:.1%})" for value, share in _ordered(shares))
+        values = ", ".join(f"{_show(value)} ({100 * share:.1f} %)" for value, share in _ordered(shares))
         raise LbtError(
             f"The masks hold {len(named)} class(es), two are needed. Their values are {values}"
             + (f", of which {', '.join(map(_show, ignored))} are ignored" if ignored else "")
@@ -102,8 +102,8 @@ def _refuse_many(survey: Survey, shares: Mapping[Value, float]) -> None:
     if len(shares) > _MOST + 1 or (len(rare) > _SMOOTHED and 2 * len(rare) > len(shares)):
         what = "colours" if survey.mask_values == "color" else "grey values"
         raise LbtError(
-            f"The masks hold {len(shares)} {what}, of which {len(rare)} cover less than {_RARE:.2%} of the pixels "
-            "each: their edges are smoothed, or they were compressed with losses. Export the masks again as PNG "
+            f"The masks hold {len(shares)} {what}, of which {len(rare)} cover less than {100 * _RARE:.2f} % of the "
+            "pixels each: their edges are smoothed, or they were compressed with losses. Export the masks again as PNG "
             "without smoothing (antialiasing): one value per class."
         )
 

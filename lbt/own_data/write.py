@@ -89,7 +89,7 @@ def _summary(found: Proposal) -> Iterator[str]:
     longest = max(len(visible(one.name, 40)) for one in classes.classes)
     for one in classes.classes:
         value = one.value if isinstance(one.value, int) else list(one.value)
-        yield f"  {visible(one.name, 40):{longest}} {value!s:>15} {one.share:8.2%}"
+        yield f"  {visible(one.name, 40):{longest}} {value!s:>15} {100 * one.share:7.2f} %"
     if classes.ignored:
         shown = ", ".join(
             f"{value if isinstance(value, int) else list(value)} ({visible(why, 60)})"

@@ -58,7 +58,7 @@ def _class_lines(classes: Classes, indent: str) -> Iterator[str]:
     names = f"names from {visible(classes.source)}" if classes.source else "change names and colours as you like"
     yield f"{indent}classes: # {names}; move a class to `{key}` to leave it out"
     for one in classes.classes:
-        yield f"{indent}  - {_flow(_class(one, by_id))} # {one.share:.2%} of the pixels, in {one.masks} masks"
+        yield f"{indent}  - {_flow(_class(one, by_id))} # {100 * one.share:.2f} % of the pixels, in {one.masks} masks"
 
 
 def _class(one: ProposedClass, by_id: bool) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def test_the_users_colours(tmp_path):
     [
         ({ROAD: 5, CAR: 3}, ["road", "car"], r"line 1: road has no colour.*,NAME,#804080"),
         ({0: 5, 1: 3}, [",road,#804080", ",car,#000001"], "line 1: road has no id"),
-        ({0: 5, 1: 3}, ["5,road", "6,car"], r"hold 0 class\(es\).*0 \(62.5%\)"),
+        ({0: 5, 1: 3}, ["5,road", "6,car"], r"hold 0 class\(es\).*0 \(62.5 %\)"),
     ],
 )
 def test_names_that_do_not_fit(tmp_path, values, lines, said):
@@ -147,7 +147,7 @@ def test_one_value_is_too_few():
 
 def test_smooth_edges_are_refused():
     edges = {(number, number, 9): 1 for number in range(60)}
-    with pytest.raises(LbtError, match=r"62 colours, of which 60 cover less than 0.01% .* smoothed"):
+    with pytest.raises(LbtError, match=r"62 colours, of which 60 cover less than 0.01 % .* smoothed"):
         proposed({BLACK: 10**6, WHITE: 10**6, **edges})
     with pytest.raises(LbtError, match="grey values"):
         proposed({0: 10**6, 255: 10**6} | dict.fromkeys(range(20, 90), 1))

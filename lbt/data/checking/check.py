@@ -76,7 +76,7 @@ def describe(report: dict[str, Any]) -> str:
     lines.append("  parts: " + ", ".join(f"{role} {count}" for role, count in report["parts"].items()))
     lines.append("  share of the labelled pixels (train, val):")
     for name, share in report["splits"]["train"]["classes"].items():
-        lines.append(f"    {name:20} {share:8.3%} {report['splits']['val']['classes'][name]:8.3%}")
+        lines.append(f"    {name:20} {100 * share:7.3f} % {100 * report['splits']['val']['classes'][name]:7.3f} %")
     for split in ("train", "val"):
         lines.append(f"  ignored pixels of {split}: {describe_ignored(report['splits'][split])}")
     return "\n".join([*lines, *describe_files(report["files"])])

@@ -36,7 +36,7 @@ def count_ignored(counts: Sequence[np.ndarray], table: ClassTable) -> dict[str, 
 def describe_ignored(part: Mapping[str, Any]) -> str:
     """The ignored pixels of a part of the report, in words."""
     values = [
-        f"{value} {entry['share']:.1%} (in {entry['masks']} of {part['masks']} masks)"
+        f"{value}: {100 * entry['share']:.1f} % (in {entry['masks']} of {part['masks']} masks)"
         for value, entry in part["ignored_values"].items()
     ]
     return ", ".join(values) or "none"
@@ -54,10 +54,10 @@ def ignored_warnings(found: Mapping[str, Sequence[np.ndarray]], table: ClassTabl
         ignored = count_ignored(found[split], table)
         share = sum(entry["share"] for entry in ignored.values())
         if share > _LARGE:
-            values = ", ".join(f"{value} {entry['share']:.0%}" for value, entry in ignored.items())
+            values = ", ".join(f"{value}: {100 * entry['share']:.0f} %" for value, entry in ignored.items())
             warnings.append(
-                f"{share:.0%} of the pixels of {split} are ignored ({values}): they are neither trained nor scored; "
-                "if they belong to a class, correct the masks, the classes or the ignored values"
+                f"{100 * share:.0f} % of the pixels of {split} are ignored ({values}): they are neither trained nor "
+                "scored; if they belong to a class, correct the masks, the classes or the ignored values"
             )
     return warnings + _in_place_of_a_class([one for split in ("train", "val") for one in found[split]], table)
 

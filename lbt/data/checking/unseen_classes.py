@@ -105,7 +105,7 @@ def _ignored_instead(data: DataSettings, table: ClassTable, found: Sequence[Insp
     masks = sum(bool(one[255]) for one in counts)
     rest = [value for value in data.folder.ignore if value != 255]
     return (
-        f", but 255, which is ignored, covers {total[255] / total.sum():.0%} of the pixels, in {masks} of "
+        f", but 255, which is ignored, covers {100 * total[255] / total.sum():.0f} % of the pixels, in {masks} of "
         f"{len(counts)} masks: if it stands for this class, write `id: 255` for the class and `ignore: {rest}` in "
         "data.folder; otherwise"
     )
@@ -156,7 +156,7 @@ def _nowhere(data: DataSettings, table: ClassTable, found: Sequence[Inspection],
     what += _mark(data)
     ignored = _ignored(found, table)
     if data.folder is not None and ignored and not instead:
-        values = ", ".join(f"{value} ({share:.1%} of the pixels)" for value, share in ignored.items())
+        values = ", ".join(f"{value} ({100 * share:.1f} % of the pixels)" for value, share in ignored.items())
         what += f"; if it is one of the ignored values that the masks hold, {values}, write that as its id"
     if data.folder is not None and is_undivided(data.folder) and unlabelled:
         what += f"; if only the {unlabelled} unlabelled images show it, change `splits.seed` or add photographs of it"

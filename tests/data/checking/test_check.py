@@ -77,7 +77,7 @@ def test_the_description_has_counts_and_shares(cityscapes):
     text = describe(check_data(settings))
     assert "train: 8 images in 4 groups; width x height 60 x 40 (8)" in text
     assert "teacher_val 4" in text
-    assert "50.000%" in text
+    assert "50.000 %" in text
 
 
 def test_every_problem_is_listed_by_file(cityscapes, tmp_path):

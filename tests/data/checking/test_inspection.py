@@ -71,7 +71,7 @@ def test_masks_of_0_and_255_need_no_more_than_the_id_255(binary):
     change(binary / "masks", lambda image, path: Image.fromarray(np.array(image) * 255).save(path))
     (line,) = problems(binary)
     assert "object: has no pixel in the training and held-out images" in line
-    assert "but 255, which is ignored, covers 11% of the pixels" in line and "write `id: 255` for the class" in line
+    assert "but 255, which is ignored, covers 11 % of the pixels" in line and "write `id: 255` for the class" in line
     found = check(binary, classes=[BINARY[0], BINARY[1] | {"id": 255}])
     assert found["splits"]["train"]["classes"]["object"] == pytest.approx(9 * 16 / 36**2)
     assert found["splits"]["train"]["ignored"] == 0

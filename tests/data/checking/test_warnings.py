@@ -109,20 +109,21 @@ def test_ignored_pixels_are_counted_by_value_and_mask(tmp_path):
     found = report(folder_data(tmp_path))
     of_train = found["splits"]["train"]["ignored_values"]["255"]
     assert of_train["masks"] in range(1, 6) and of_train["share"] == of_train["masks"] / 6 / 4
-    assert f"ignored pixels of train: 255 {of_train['share']:.1%} (in {of_train['masks']} of 6 masks)" in describe(
-        found
+    assert (
+        f"ignored pixels of train: 255: {100 * of_train['share']:.1f} % (in {of_train['masks']} of 6 masks)"
+        in describe(found)
     )
 
 
 def test_many_ignored_pixels_are_warned_of(tmp_path):
     write(tmp_path, name="IMG_{:02d}", values=(0, 1, 2, 9, 255, 255, 255, 255))
     data = folder_data(tmp_path, ignore=[255, 9])
-    assert "62% of the pixels of train are ignored (9 12%, 255 50%)" in warning(data, "of train")
+    assert "62 % of the pixels of train are ignored (9: 12 %, 255: 50 %)" in warning(data, "of train")
     assert "of val" in warning(data, "of val are ignored")
     colors = [{"name": "a", "color": [1, 1, 1]}, {"name": "b", "color": [2, 2, 2]}]
     write(tmp_path, name="IMG_{:02d}", values=(1, 2, 0, 0, 0, 0))
     text = warning(folder_data(tmp_path, mask_values="color", classes=colors, ignore=[]), "of train")
-    assert "67% of the pixels of train are ignored ([0, 0, 0] 67%)" in text
+    assert "67 % of the pixels of train are ignored ([0, 0, 0]: 67 %)" in text
 
 
 def test_a_value_that_stands_for_a_class_in_half_of_the_masks(tmp_path):
@@ -164,7 +165,7 @@ def test_masks_of_0_and_255(tmp_path):
     assert (
         text.count("\n") == 0 and "object: has no pixel in the training and held-out images, but 255, which is " in text
     )
-    assert "covers 25% of the pixels, in 8 of 8 masks" in text
+    assert "covers 25 % of the pixels, in 8 of 8 masks" in text
     assert "write `id: 255` for the class and `ignore: []` in data.folder" in text
     followed = [BINARY[0], BINARY[1] | {"id": 255}]
     found = report(folder_data(tmp_path, classes=followed, ignore=[]))
