@@ -189,7 +189,7 @@ def require_space(needs: Needs, folder: Path) -> str:
     total = sum(needs.most.values())
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    kinds = [f"    {kind:31} {readable(n):>8}" for kind, n in needs.most.items() if n >= 0.005 * total]
+    kinds = [f"    {kind:31} {readable(n):>9}" for kind, n in needs.most.items() if n >= 0.005 * total]
     missing = total - present_bytes(folder) - free
     if missing > 0:
         raise LbtError(

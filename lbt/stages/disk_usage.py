@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-readable = partial(tqdm.format_sizeof, suffix="B")
+
+def readable(size: float) -> str:
+    """A number of bytes in words, such as `1.52 GB`."""
+    text = tqdm.format_sizeof(size)
+    number = text.rstrip("kMGTPEZ")
+    return f"{number} {text.removeprefix(number)}B"
 
 
 def present_bytes(folder: Path) -> int:

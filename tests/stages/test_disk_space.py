@@ -155,8 +155,8 @@ def test_too_small_a_disk_is_refused_unless_the_files_are_there_already(tmp_path
     with pytest.raises(LbtError) as caught:
         require_space(needs, folder)
     text = str(caught.value)
-    assert f"{folder}: the disk has 3.00MB free, and the run needs up to 2.00MB more." in text
-    assert "search.keep_every" in text and re.search(r"weights of rounds +5\.00MB", text)
+    assert f"{folder}: the disk has 3.00 MB free, and the run needs up to 2.00 MB more." in text
+    assert "search.keep_every" in text and re.search(r"weights of rounds +5\.00 MB", text)
     folder.mkdir(parents=True)
     (folder / "half").write_bytes(bytes(1_050_000))
     (folder / "same").hardlink_to(folder / "half")
@@ -164,14 +164,14 @@ def test_too_small_a_disk_is_refused_unless_the_files_are_there_already(tmp_path
         require_space(needs, folder)
     (folder / "checkpoint.pt").write_bytes(bytes(1_050_000))
     assert require_space(needs, folder).startswith(
-        "disk: at most 5.00MB while the run is in progress, 2.00MB when it has finished, 3.00MB free\n"
+        "disk: at most 5.00 MB while the run is in progress, 2.00 MB when it has finished, 3.00 MB free\n"
     )
 
 
 def test_a_run_counts_its_images_by_its_own_check(tiny, tmp_path, monkeypatch):
     line = check_disk(tiny.settings, tmp_path / "run").splitlines()[0]
     assert re.fullmatch(
-        r"disk: at most [\d.]+MB while .* in progress, [\d.]+MB when it has finished, [\d.]+[GT]B free", line
+        r"disk: at most [\d.]+ MB while .* in progress, [\d.]+ MB when it has finished, [\d.]+ [GT]B free", line
     )
     report = tmp_path / "run" / "data" / "check.json"
     content = check_data(tiny.settings)
