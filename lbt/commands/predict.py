@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from lbt.errors import LbtError, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lbt.inference.onnx_network import OnnxNetwork
+    from lbt.inference.predict import Outcome
     from lbt.inference.segmentation_network import SegmentationNetwork
 
 HELP = "segment images with a network: label maps and coloured overlays"
@@ -98,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
         raise LbtError("Name an image, a folder or a video; `lbt predict --example` segments a synthetic street scene.")
     output = options.output or Path("predictions" if path else "predictions/streets")
     refuse_as_folder(output)
-    network, where = _prepare(path, options)
+    network, where, threads = _prepare(path, options)
     for line in describe_left_out(inputs):
         print(visible(line), file=sys.stderr)
     files = find_inputs([*inputs, *([write_example(output)] if options.example else [])], output)
@@ -108,8 +111,8 @@ def run(options: argparse.Namespace) -> None:
     print(f"{output}: {done.speed()}")
     if done.latency:
         print(f"network alone: {done.latency}, {where}")
-    if profile := _describe_profile(network):
-        print(f"its profile:   {profile}")
+    for line in _compare_with_profile(network, done, threads) if done.count else ():
+        print(line)
     if done.written:
         print(f"To see the result, open {visible(done.written[0])}")
     if done.unreadable:
@@ -117,8 +120,8 @@ def run(options: argparse.Namespace) -> None:
         raise LbtError(f"{len(done.unreadable)} of {len(files)} images could not be read:", *lines)
 
 
-def _prepare(path: Path | None, options: argparse.Namespace) -> tuple[SegmentationNetwork | OnnxNetwork, str]:
-    """The network on its device, and device, threads and number format in words."""
+def _prepare(path: Path | None, options: argparse.Namespace) -> tuple[SegmentationNetwork | OnnxNetwork, str, int]:
+    """The network on its device; device, threads and number format in words; CPU threads, 0 on a GPU."""
     import torch
 
     from lbt.config import ComputeSettings
@@ -146,7 +149,8 @@ def _prepare(path: Path | None, options: argparse.Namespace) -> tuple[Segmentati
                 raise LbtError("--fast: this device has no instructions for bfloat16. Leave the option out.")
             network, form = network.fast(), "eager, bfloat16"
     host = "" if device.type == "cuda" else f", {count_threads(threads)}"
-    return network, f"{device_name(device)}{host}, {form}, torch {torch.__version__}"
+    where = f"{device_name(device)}{host}, {form}, torch {torch.__version__}"
+    return network, where, 0 if device.type == "cuda" else threads
 
 
 def _introduce(network: SegmentationNetwork | OnnxNetwork) -> str:
@@ -158,10 +162,15 @@ def _introduce(network: SegmentationNetwork | OnnxNetwork) -> str:
     )
 
 
-def _describe_profile(network: SegmentationNetwork | OnnxNetwork) -> str:
+def _compare_with_profile(network: SegmentationNetwork | OnnxNetwork, done: Outcome, threads: int) -> Iterator[str]:
+    """The speed that the network's run measured, and what to do if this one is far lower."""
     from lbt.inference.segmentation_network import SegmentationNetwork
     from lbt.inference.summary import describe_profile
+    from lbt.inference.timed_network import explain_slow
 
     if not isinstance(network, SegmentationNetwork):
-        return ""
-    return describe_profile(network.profile, network.input_size)
+        return
+    if profile := describe_profile(network.profile, network.input_size):
+        yield f"its profile:   {profile}"
+    if slow := explain_slow(network.profile, network.input_size, done.milliseconds, done.pixels, threads):
+        yield slow

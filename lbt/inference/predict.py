@@ -35,6 +35,8 @@ class Outcome:
         count: images and frames that were segmented.
         seconds: time for all of them, including reading and writing.
         latency: time of the network alone, in words.
+        milliseconds: the same as a number; 0 if no pass was timed.
+        pixels: of the largest image or frame.
         written: the overlays.
         unreadable: the message of each unreadable file.
     """
@@ -42,6 +44,8 @@ class Outcome:
     count: int = 0
     seconds: float = 0.0
     latency: str = ""
+    milliseconds: float = 0.0
+    pixels: int = 0
     written: list[Path] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -131,7 +135,8 @@ def predict_files(
             if done.count > before:
                 done.written.append(results.overlay(path, name))
             progress.advance(**({"ms": 1e3 * timed.seconds[-1]} if timed.seconds else {}))
-    done.seconds, done.latency = time.perf_counter() - started, timed.describe()
+    done.seconds, done.latency, done.milliseconds = time.perf_counter() - started, timed.describe(), timed.milliseconds
+    done.pixels = max((height * width for height, width in timed.sizes), default=0)
     return done
 
 

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from lbt.config import Color
+from lbt.inference.summary import Values, count_threads, number
 
 _PASSES, _SECONDS = 5, 0.5
 """Warm passes of the first image, and the time after which there are no more."""
+_SLOW = 5.0
+"""A pass that takes this many times as long as in the profile is explained."""
 
 
 class Segmenter(Protocol):
@@ -59,11 +62,37 @@ class TimedNetwork:
         self.sizes.add(size)
         return labels
 
+    @property
+    def milliseconds(self) -> float:
+        """The median time of the passes that count; 0 without one."""
+        return 1e3 * median(self.seconds) if self.seconds else 0.0
+
     def describe(self) -> str:
         """The time of a pass in words; empty before the first one."""
         if not self.seconds:
             return ""
-        milliseconds, (height, width) = 1e3 * median(self.seconds), next(iter(self.sizes))
+        milliseconds, (height, width) = self.milliseconds, next(iter(self.sizes))
         sizes = f"of {width} x {height}" if len(self.sizes) == 1 else "of several sizes"
         count = f"{len(self.seconds)} warm pass{'es' if len(self.seconds) > 1 else ''}"
         return f"{milliseconds:.1f} ms ({1e3 / milliseconds:.1f} FPS), images {sizes}, median of {count}"
+
+
+def explain_slow(
+    profile: Values, input_size: tuple[int, int] | None, milliseconds: float, pixels: int, threads: int
+) -> str:
+    """Why a pass with several CPU threads may take far longer than in the profile; empty if it does not.
+
+    Threads wait for each other many times in a pass. If another program occupies a core, each wait may take
+    milliseconds.
+    """
+    median = number(profile, "median_ms")
+    if not median or input_size is None or threads < 2:
+        return ""
+    factor = milliseconds / (median * max(1.0, pixels / (input_size[0] * input_size[1])))
+    if factor < _SLOW:
+        return ""
+    return (
+        f"This is {factor:.0f} times slower than the profile. If other programs use the processor, the "
+        f"{count_threads(threads)} wait for each other; one thread is faster then: put OMP_NUM_THREADS=1 before the "
+        "command."
+    )

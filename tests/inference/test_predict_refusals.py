@@ -38,6 +38,12 @@ def test_text_and_large_images_are_named(network, tmp_path, capsys):
     assert predict(network, image, "--output", tmp_path / "out", "--max-pixels", 1452) == 0
 
 
+def test_no_speed_is_said_if_no_image_could_be_read(network, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("no image")
+    assert predict(network, tmp_path / "notes.txt", "--output", tmp_path / "out") == 1
+    assert capsys.readouterr().out == f"{tmp_path / 'out'}: no image could be read\n"
+
+
 def test_wrong_arguments_are_reported_and_nothing_is_written(network, tmp_path, capsys):
     image = save(tmp_path / "a.png", picture(33, 44))
     for name in ("empty", "empty.pt"):

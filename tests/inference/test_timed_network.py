@@ -39,3 +39,20 @@ def test_a_slow_network_computes_the_first_image_twice_only(monkeypatch):
     timed(np.zeros((4, 8, 3), np.uint8))
     assert network.passes == {(4, 8): 2}
     assert timed.describe() == "10.0 ms (100.0 FPS), images of 8 x 4, median of 1 warm pass"
+    assert timed.milliseconds == pytest.approx(10.0)
+
+
+def test_threads_that_wait_for_each_other_are_named_if_a_pass_is_far_slower_than_the_profile():
+    profile = {"median_ms": 10.0}
+    said = timed_network.explain_slow(profile, (100, 200), 70.0, 100 * 200, threads=2)
+    assert said.startswith("This is 7 times slower than the profile.") and "the 2 threads wait for each other" in said
+    small = timed_network.explain_slow(profile, (100, 200), 70.0, 10 * 20, threads=2)
+    assert small == said  # a small image takes no longer
+    assert timed_network.explain_slow(profile, (100, 200), 280.0, 4 * 100 * 200, threads=2) == said
+    usual = [
+        timed_network.explain_slow(profile, (100, 200), 49.0, 100 * 200, threads=2),
+        timed_network.explain_slow(profile, (100, 200), 70.0, 2 * 100 * 200, threads=2),
+        timed_network.explain_slow(profile, (100, 200), 70.0, 100 * 200, threads=1),
+        timed_network.explain_slow(None, None, 70.0, 100 * 200, threads=2),
+    ]
+    assert usual == [""] * 4
