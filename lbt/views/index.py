@@ -24,8 +24,8 @@ from lbt.views.tables.formats import format_percent, format_prose
 from lbt.views.tables.markdown import ShownTable, read_table
 
 INDEX = "index.html"
-_SHOWN = 3
-"""Pictures of each kind: evenly spaced, worst and best images."""
+_SPREAD, _EXTREMES = 4, 2
+"""Pictures of evenly spaced images; of the worst and of the best ones. A wide page has two columns."""
 _CURVES = {
     "losses": "mIoU and losses over the rounds",
     "retraining": "Retraining",
@@ -125,11 +125,11 @@ def _choose_pictures(run: Path, best: FinishedNetwork) -> Iterator[dict[str, Any
     spread = [path.name for path in best.list_examples()]
     ranked = sorted(scores.items(), key=lambda item: item[1])
     present = [(name, miou) for name, miou in ranked if (folder / name).is_file()]
-    count = min(_SHOWN, len(ranked) // 2)
+    count = min(_EXTREMES, len(ranked) // 2)
     # the worst and the best have pictures, so the ends of `present` are the ends of `ranked`
     worst, top = present[:count], present[::-1][:count]
     groups: dict[str, Sequence[tuple[str, float | None]]] = {
-        "Ground truth beside prediction": [(name, scores.get(name)) for name in spread[:_SHOWN]],
+        "Ground truth beside prediction": [(name, scores.get(name)) for name in spread[:_SPREAD]],
         "The worst images": worst,
         "The best images": top,
     }
