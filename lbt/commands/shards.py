@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
     from lbt.runtime.progress import Progress
     from lbt.views.shard_tables import LEGEND, format_summary, list_files, summarise_round
     from lbt.views.tables.formats import format_csv
+    from lbt.views.tables.terminal import fit_to_width, terminal_width
 
     for folder in filter(None, (options.labels, options.root)):
         if not folder.is_dir():
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
         if truth is not None:
             print(f"true labels of {counts.images[2]} images: {truth.source}")
     if tables:
-        print(f"\n{LEGEND}")
+        print(f"\n{fit_to_width(LEGEND, terminal_width())}", end="")
     if options.csv is not None and tables:
         write_text(options.csv, format_csv(pd.concat(tables), "%.6g"))
     for write, path in ((_write_overlays, options.png), (_write_galleries, options.gallery)):

@@ -84,4 +84,7 @@ def _describe(differing: Sequence[str]) -> str:
 
 
 def _show(value: Any) -> str:
+    """The value of a setting as people write it: 18 and not 18.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, str) else json.dumps(value)

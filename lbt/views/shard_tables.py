@@ -29,12 +29,14 @@ TITLES = {
     "changed": "changed %",
     "confidence_change": "confidence change",
 }
-LEGEND = """share: part of the labelled pixels. confidence: largest probability, one for 8 x 8 pixels; mean and
-quantiles over pixels. probabilities: they are removed with the weights of a round (search.keep_every).
-agreement: part of the pixels with this label that truly are of this class. IoU: against the true labels (all: mean).
-changed: part of the pixels with this label that had another label in the previous round. confidence change: since the
-previous round, in points, mean over the pixels with this label. A blank cell: no such pixel, no true label, or no
-previous round."""
+LEGEND = (
+    "share: part of the labelled pixels. confidence: largest probability, one for 8 x 8 pixels; mean and quantiles "
+    "over pixels. probabilities: they are removed with the weights of a round (search.keep_every). agreement: part of "
+    "the pixels with this label that truly are of this class. IoU: against the true labels (all: mean). changed: part "
+    "of the pixels with this label that had another label in the previous round. confidence change: since the "
+    "previous round, in points, mean over the pixels with this label. A blank cell: no such pixel, no true label, or "
+    "no previous round."
+)
 
 
 def list_files(surveys: Sequence[Survey], place: Path) -> pd.DataFrame:

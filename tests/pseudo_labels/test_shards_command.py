@@ -26,12 +26,14 @@ def shard(run, number=1, index=0):
     return run / f"search/lbt/seed-0/round-{number}/pseudo_labels/shard-{index:03d}.h5"
 
 
-def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path):
+def test_a_run_is_listed_and_summarised_by_round(run, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["shards", str(run), "--csv", str(tmp_path / "s.csv")]) == 0
     text = capsys.readouterr().out
     assert text.count(".h5") == 4 and "problem(s)" not in text and "removed" not in text.split("share:")[0]
     assert "lbt, seed 0, round 1: 5 images" in text and "against round 1, 5 images" in text
     assert "true labels of 5 images: the synthetic scenes" in text
+    assert max(map(len, text[text.index("share: part") :].splitlines())) <= 80
     table = pd.read_csv(tmp_path / "s.csv")
     assert len(table) == 2 * 7 and set(table["round"]) == {1, 2}
     assert table.query("round == 1")["changed"].isna().all()

@@ -155,7 +155,9 @@ def test_equal_networks_of_other_settings_are_not_said_to_differ_by_noise_alone(
     one = make_run(tmp_path / "one", {"lbt": (0.5,)})
     two = read_runs([one, make_run(tmp_path / "two", {"lbt": (0.4,)}, "epochs: 7")])
     expected = "two: lbt, seed 0, is the same network as one: lbt, seed 0: their difference is noise or due to"
-    assert expected in " ".join(make_runs_table(two).warnings)
+    table = make_runs_table(two)
+    assert expected in " ".join(table.warnings)
+    assert table.shown["search.epochs"][1] == "7"  # a float, which people write without its point
     assert expected in " ".join(draw_runs(two).get_suptitle().split())
 
 

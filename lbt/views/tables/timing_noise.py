@@ -35,9 +35,10 @@ def warn_of_noise(networks: Sequence[NetworkResult]) -> str | None:
     slow, again, said = max(tails) > TAIL, None, []
     if slow:
         again = _NETWORKS
+        slowest = networks[tails.index(max(tails))]
         said.append(
-            "The machine was busy when the networks were timed: 5 % of the passes of one network took more than "
-            f"{max(tails):.2f} times the median."
+            f"The machine was busy when the networks were timed: 5 % of the passes of {slowest.method}, seed "
+            f"{slowest.seed}, took more than {max(tails):.2f} times the median."
         )
     predicted = [network for network in networks if network.profile["predicted_ms"] is not None]
     speeds = [network.profile["parts_ms"] / network.profile["predicted_ms"] for network in predicted]
