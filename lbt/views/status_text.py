@@ -45,14 +45,14 @@ def _parts(run: Path, state: RunState, found: Found, disk: str) -> Iterator[Rend
     yield Text(state.activity)
     for title, lines in (
         ("running", [_describe(job) for job in state.working]),
-        ("waiting", [f"  {sentence}" for sentence in state.waiting]),
-        ("failed", [f"  {line}" for failure in state.failed for line in failure]),
-        ("networks", list(_list_networks(found))),
-        ("warnings", [f"  {text}" for text in (*state.warnings, *found.problems)]),
+        ("waiting", state.waiting),
+        ("failed", [line for failure in state.failed for line in failure]),
+        ("networks", list(_list_networks(found, state.state == FINISHED))),
+        ("warnings", [*state.warnings, *found.problems]),
     ):
         if lines:
             yield Text(f"\n{title}", "bold")
-            yield from map(Text, lines)
+            yield from (Padding(Text(line), (0, 0, 0, 2), expand=False) for line in lines)
     if state.stages:
         yield Text("")
         yield _list_stages(state)
@@ -77,16 +77,16 @@ def _describe(job: WorkingJob) -> str:
     step = f", step {job.step} of {job.steps}" if job.steps else ""
     values = "".join(f", {name} {value}" for name, value in job.values.items())
     left = f", about {describe_seconds(job.left)} left" if job.left is not None else ""
-    return f"  {job.name}{step}{values}, for {describe_seconds(job.seconds)}{left} ({job.where})"
+    return f"{job.name}{step}{values}, for {describe_seconds(job.seconds)}{left} ({job.where})"
 
 
-def _list_networks(found: Found) -> Iterator[str]:
-    best = found.best
+def _list_networks(found: Found, is_finished: bool) -> Iterator[str]:
+    best, mark = found.best, " - the best" if is_finished else " - the best so far"
     for network in found.networks:
         scores = f"mIoU {format_percent(network.miou)} %, {network.fps:.1f} FPS"
-        yield f"  {network.title}{network.mark}: {scores}{' - the best so far' if network is best else ''}"
+        yield f"{network.title}{network.mark}: {scores}{mark if network is best else ''}"
     if best is not None:
-        yield f"  {found.describe_choice()}"
+        yield found.describe_choice()
 
 
 def _list_stages(state: RunState) -> Table:
