@@ -62,7 +62,8 @@ def describe_outdated(outdated: Mapping[Path, str], settings: Sequence[str]) -> 
     """
     if not outdated:
         return ""
-    listed = "\n".join(f"  {visible(path.parent)}: {visible(reason)}" for path, reason in outdated.items())
+    lines = (f"  {visible(path.parent)}: {visible(reason)}" for path, reason in outdated.items())
+    listed = "\n".join(dict.fromkeys(lines))  # a folder may have the manifests of several stages
     command = ["snakemake", "--cores", "8", *settings, "--forcerun", *map(str, outdated)]
     return (
         f"These results are outdated, with all that was made from them:\n{listed}\n"

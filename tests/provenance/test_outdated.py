@@ -51,6 +51,8 @@ def test_a_changed_stage_is_listed_and_those_that_follow_it_are_not(tmp_path, ch
     assert f"{tmp_path}/first: made with other settings, code" in text
     assert text.endswith(f"--configfile config/tiny.yaml --forcerun {tmp_path}/first/.manifest.json")
     assert describe_outdated({}, ["--configfile", "config/tiny.yaml"]) == ""
+    both = {tmp_path / name: "made with other code" for name in (".manifest.json", ".manifest-networks.json")}
+    assert describe_outdated(both, []).count(f"  {tmp_path}: made with other code\n") == 1
 
 
 def test_the_command_is_safe_to_paste(tmp_path):
