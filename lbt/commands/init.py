@@ -40,8 +40,8 @@ Exit code 0 if the file was written; 1 if not."""
         "--output",
         type=Path,
         metavar="FILE",
-        help="the file to write; an existing one is never replaced (default: named after the data set's folder, in "
-        "config/ if the command runs in the clone)",
+        help="the file to write, after which the run is named; an existing one is never replaced (default: named after "
+        "the data set's folder, in config/ if the command runs in the clone)",
     )
 
 

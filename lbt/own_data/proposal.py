@@ -107,10 +107,10 @@ def propose(layout: Layout, run: str, class_file: Path | None, device: Device, c
     )
 
 
-def name_run(layout: Layout) -> str:
-    """The name of a run that does not exist yet, from the name of the data set's folder."""
-    folder = unicodedata.normalize("NFKD", layout.root.name).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder).strip("_.-")[:60] or "my-photos"
+def name_run(like: str) -> str:
+    """The name of a run that does not exist yet, from that of the file of its settings or of the data set's folder."""
+    text = unicodedata.normalize("NFKD", like).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("_.-")[:60] or "my-photos"
     if _RESERVED.fullmatch(name):
         name = f"run-{name}"
     number, free = 1, name

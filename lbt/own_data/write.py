@@ -37,7 +37,7 @@ def write_proposal(photos: Path, masks: Path, class_file: Path | None, output: P
     if output is not None:
         _refuse_existing(output)
     layout = find_layout(photos, masks)
-    name = name_run(layout)
+    name = name_run(layout.root.name if output is None else output.stem)
     file = output or (Path("config") if Path("config/config.yaml").exists() else Path()) / f"{name}.yaml"
     _refuse_existing(file)
     device: Device = "cuda" if torch.cuda.is_available() else "cpu"

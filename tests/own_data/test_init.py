@@ -217,7 +217,18 @@ def test_of_very_many_photographs_some_are_read(here, capsys, monkeypatch):
 def test_the_same_photographs_give_the_same_file(here):
     root = here / "camera"
     frames(root)
-    for name in ("a.yaml", "b.yaml"):
+    files = ("one/a.yaml", "two/a.yaml")
+    for name in files:
+        (here / name).parent.mkdir()
         assert init(root / "photos", root / "masks", "--output", name) == 0
-    first, second = ((here / name).read_text().replace(name, "") for name in ("a.yaml", "b.yaml"))
+    first, second = ((here / name).read_text().replace(name, "") for name in files)
     assert first == second
+
+
+def test_the_run_has_the_name_of_the_file(here):
+    root = here / "camera"
+    save_pairs(root, names(10))
+    (here / "results/taken").mkdir(parents=True)
+    for file, run in (("second try.yaml", "second-try"), ("taken.yaml", "taken-2"), ("aux.yaml", "run-aux")):
+        assert init(root / "photos", root / "masks", "--output", file) == 0
+        assert read_settings(here / file).run == run
