@@ -7,16 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from lbt.data.problems import Problem
-from lbt.data.sample import Sample
+from lbt.data.sample import Sample, picture_name
 from lbt.errors import is_hidden
 
 LONGEST = 200
 """Most bytes of an image's id: pictures and predictions have it as their name, with an ending."""
-
-
-def picture_name(image_id: str) -> str:
-    """The name, in one folder, of the pictures of an image."""
-    return f"{image_id.replace('/', '_')}.png"
 
 
 def select_named(samples: Iterable[Sample]) -> tuple[list[Sample], list[Problem]]:

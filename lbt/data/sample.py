@@ -26,3 +26,8 @@ def spread_indices(length: int, count: int) -> list[int]:
     """Choose `count` evenly spaced indices of `length` items, in ascending order from 0; all if there are fewer."""
     count = min(count, length)
     return [i * length // count for i in range(count)]
+
+
+def picture_name(image_id: str) -> str:
+    """The name, in one folder, of the pictures of an image."""
+    return f"{image_id.replace('/', '_')}.png"

@@ -13,8 +13,7 @@ from lbt.data.classes import class_table
 from lbt.data.dataset import SegmentationDataset
 from lbt.data.images import read_image
 from lbt.data.loader import evaluation_batches
-from lbt.data.names import picture_name
-from lbt.data.sample import spread_indices
+from lbt.data.sample import picture_name, spread_indices
 from lbt.data.splits import read_split
 from lbt.evaluation.both_precisions import BothPrecisions
 from lbt.evaluation.image_scores import count_each, find_extremes, image_mious

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lbt.config.baselines import BASELINES
-from lbt.data.names import picture_name
+from lbt.data.sample import picture_name
 from lbt.errors import LbtError
 from lbt.files import open_regular, unguard_cell
 from lbt.views.results import CONTROLS, Profile, Scores, identify, list_scores, mark_role, read_part, read_run_settings

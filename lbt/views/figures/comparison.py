@@ -13,7 +13,7 @@ from lbt.config import DataSettings
 from lbt.config.network_jobs import CompareJob
 from lbt.data.classes import ClassTable, class_table
 from lbt.data.masks import read_mask, read_pair
-from lbt.data.names import picture_name
+from lbt.data.sample import picture_name
 from lbt.data.splits import read_split
 from lbt.runtime.progress import Progress
 from lbt.views.figures.curves import BINS, draw_curves
