@@ -33,7 +33,8 @@ def class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
     stride = find_stride((rows, columns), size)
     if stride == 1 or logits.device.type != "cpu":  # a GPU would have to wait for the number of pixels
         return largest_logit(upsample(logits, size)).to(torch.uint8)
-    corners = F.pad(logits.float(), (1, 1, 1, 1), mode="replicate")
+    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    corners = F.pad(logits, (1, 1, 1, 1), mode="replicate")
     classes = corners.max(dim=1).indices
     first = classes[:, :-1, :-1]
     is_mixed = (first != classes[:, :-1, 1:]) | (first != classes[:, 1:, :-1]) | (first != classes[:, 1:, 1:])
@@ -52,7 +53,7 @@ def class_map(logits: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _interpolate(flat: Tensor, corner: Tensor, columns: int, stride: int) -> Tensor:
     """Logits (C, n, s, s) between four places of `flat` (C, ...): `corner` (n,), the next one, and two below."""
-    weight = (torch.arange(stride) + 0.5) / stride
+    weight = (torch.arange(stride, dtype=flat.dtype) + 0.5) / stride
     above, below = (
         torch.lerp(flat[:, corner + row, None], flat[:, corner + row + 1, None], weight) for row in (0, columns)
     )

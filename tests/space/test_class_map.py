@@ -56,6 +56,12 @@ def test_of_equal_classes_the_first_one_counts():
     assert (class_map(logits, (32, 32)) == 2).all()
 
 
+def test_float64_is_not_rounded():
+    logits, size = 1 + 1e-9 * smooth((1, 11, 12, 20), 3).double(), (96, 160)
+    found = class_map(logits, size)
+    assert len(found.unique()) > 2 and torch.equal(found, largest_logit(upsample(logits, size)).to(torch.uint8))
+
+
 def test_bfloat16_is_interpolated_in_float32():
     logits = smooth((1, 11, 12, 20), 3).bfloat16()
     assert torch.equal(class_map(logits, (96, 160)), class_map(logits.float(), (96, 160)))
