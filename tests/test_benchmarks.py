@@ -39,7 +39,7 @@ RUNS = [
         "overhead (starts and Snakemake)",
     ),
     ("loader.py", "--height 64 --width 128 --images 8 --turns 1", "scenes: training, images kept"),
-    ("labelling.py", "--images 4 --height 64 --width 128 --turns 1 --base-width 2", "of processor time an image"),
+    ("labelling.py", "--images 4 --height 64 --width 128 --turns 1 --base-width 2", "passes with classes"),
     ("start.py", "--rounds 1 --images 40 --repeats 1", "the workflow, nothing to do"),
 ]
 

@@ -103,15 +103,13 @@ def main() -> None:
         for work in forms.values():
             work()
         turns = [{name: used_by(work, len(images)) for name, work in forms.items()} for _ in range(options.turns)]
-    print(f"{len(images)} images of {options.height} x {options.width}, medians of {options.turns} turns, an image")
+    print(f"{len(images)} images of {options.height} x {options.width}, medians of {options.turns} turns, ms an image")
+    print(f"{'':20} {'time':>6} {'share of the stage':>19} {'processor time':>15} {'of the stage beyond it':>23}")
     for name in forms:
         seconds, used = (median(turn[name][which] for turn in turns) for which in (0, 1))
         share = median(turn[name][0] / turn["the stage"][0] for turn in turns)
         rest = median(turn["the stage"][1] - turn[name][1] for turn in turns)
-        print(
-            f"{name:20} {1000 * seconds:6.0f} ms, {1000 * used:6.0f} ms of processor time; {share:.2f} of the stage's "
-            f"time, which takes {1000 * rest:.0f} ms more of processor time"
-        )
+        print(f"{name:20} {1000 * seconds:6.0f} {share:19.2f} {1000 * used:15.0f} {1000 * rest:23.0f}")
 
 
 if __name__ == "__main__":
