@@ -110,11 +110,11 @@ class OnnxNetwork:
                 f"{self.path}: cannot compute the labels of an image ({str(error).splitlines()[0][:200]}). Export the "
                 "network again."
             ) from error
-        if not np.isfinite(logits).all():
-            raise LbtError(f"{self.path}: computes NaN or infinity, so it has no labels. Export another network.")
         try:
             if logits.shape[:2] != (1, len(self.classes)) or logits.ndim != 4 or logits.dtype != np.float32:
                 raise ValueError(f"one float32 logit for each of its {len(self.classes)} classes is needed")
+            if not np.isfinite(logits).all():
+                raise LbtError(f"{self.path}: computes NaN or infinity, so it has no labels. Export another network.")
             return class_map(torch.from_numpy(logits), (image.shape[1], image.shape[2]))[0]
         except ValueError as error:
             raise LbtError(
